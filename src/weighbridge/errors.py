@@ -1,0 +1,109 @@
+"""One exception tree. Every message says what was seen, what was expected, and what to do.
+
+WeighbridgeError
+├── InputError            something the user wrote or pointed at is wrong           exit 2
+│   ├── UnknownName       a name that is not in the list; near misses are suggested
+│   └── MalformedRow      a data file's row, with file, line and column
+├── MissingPiece          a package, model, data set or program is not here         exit 2
+├── SandboxUnavailable    model-written code can't be run safely on this machine    exit 2
+├── StorageError          a disk is full, a folder is read-only, a file is locked   exit 2
+├── EvidenceError         evidence was altered, or contradicts itself               exit 1
+└── Interrupted           stopped by the user; the same command goes on from there  exit 130
+
+To add one: subclass the nearest node, keep the three-part message, and let `exit_code` be inherited
+unless a script must tell the case apart.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class WeighbridgeError(Exception):
+    """Base of all errors that a user can mend; shown as one line, never as a traceback.
+
+    Args:
+        saw: What was found, with the value.
+        expected: What would have been right.
+        do: What to do now, preferably a command.
+    """
+
+    exit_code = 2
+
+    def __init__(self, saw: str, expected: str = "", do: str = "") -> None:
+        self.saw, self.expected, self.do = saw, expected, do
+        super().__init__(saw, expected, do)
+
+    def __str__(self) -> str:
+        parts = [self.saw]
+        if self.expected:
+            parts.append(f"expected {self.expected}")
+        if self.do:
+            parts.append(self.do)
+        return "; ".join(part.strip().rstrip(".") for part in parts)
+
+
+class InputError(WeighbridgeError):
+    """Something the user wrote or pointed at is wrong."""
+
+
+class UnknownName(InputError):
+    """A name that is not in the list it was looked up in.
+
+    Args:
+        kind: What sort of name it is, in the singular ("benchmark", "project-file key").
+        name: The name as written.
+        known: All names that would have been right.
+        do: What to do where no near miss exists.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], do: str = "") -> None:
+        self.known = tuple(known)
+        near = difflib.get_close_matches(name, self.known, n=3, cutoff=0.6)
+        if near:
+            do = f"did you mean {' or '.join(near)}?"
+        listed = ", ".join(sorted(self.known)[:12]) + (", …" if len(self.known) > 12 else "")
+        super().__init__(f"unknown {kind} {name!r}", f"one of: {listed}" if listed else "", do)
+
+
+class MalformedRow(InputError):
+    """A row of a data file that can't be read.
+
+    Args:
+        path: The file.
+        line: 1-based line number.
+        column: The field's name or 1-based position, where one is at fault.
+        saw: What stands there.
+        expected: What should.
+    """
+
+    def __init__(
+        self, path: Path | str, line: int, saw: str, expected: str, column: str | int | None = None
+    ) -> None:
+        self.path, self.line, self.column = Path(path), line, column
+        where = f"{path}, line {line}" + (f", column {column}" if column is not None else "")
+        super().__init__(f"{where}: {saw}", expected, "correct the row and run again")
+
+
+class MissingPiece(WeighbridgeError):
+    """A package, model, data set or program that the command needs is not on this machine."""
+
+
+class SandboxUnavailable(WeighbridgeError):
+    """Model-written code can't be run safely here, so it is not run at all."""
+
+
+class StorageError(WeighbridgeError):
+    """A disk is full, a folder can't be written, or another process holds a file."""
+
+
+class EvidenceError(WeighbridgeError):
+    """Evidence was altered after it was sealed, or contradicts itself."""
+
+    exit_code = 1
+
+
+class Interrupted(WeighbridgeError):
+    """Stopped by the user; what was finished is on disk."""
+
+    exit_code = 130

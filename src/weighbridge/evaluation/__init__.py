@@ -1,0 +1,1 @@
+"""Benchmarks (one file each), scorers, and the runner that turns a model into evidence."""

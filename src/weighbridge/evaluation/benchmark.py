@@ -1,0 +1,120 @@
+"""What a benchmark is: one frozen object of plain functions.
+
+Three lines to add one: write `benchmarks/NAME.py`; define `BENCHMARK = Benchmark(name="NAME", …)`;
+run the tests: the contract matrix finds the file by itself.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from weighbridge.models.protocol import Prompt, Sampling
+from weighbridge.records import Generation, Json, Sample, Score
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a person chose for a run; all of it is part of the run's identity.
+
+    Attributes:
+        protocol: How answers are obtained; "" takes the benchmark's first.
+        shots: Worked examples before each question.
+        limit: The first so many items of each subset; None for all.
+        repeats: Answers per item.
+        seed: For sampling and shuffling.
+        temperature: None takes the benchmark's own.
+        max_tokens: None takes the benchmark's own.
+        chat_template: Whether prompts go through the chat template; None takes the benchmark's own.
+    """
+
+    protocol: str = ""
+    shots: int = 0
+    limit: int | None = None
+    repeats: int = 1
+    seed: int = 0
+    temperature: float | None = None
+    max_tokens: int | None = None
+    chat_template: bool | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the settings as plain JSON, for a run's identity."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class DataNeed:
+    """Where a benchmark's items come from, in the words that a person needs to get them.
+
+    Attributes:
+        name: Key for `--data NAME=PATH`, the project file's `[data]` and `$WEIGHBRIDGE_DATA/NAME`.
+        package: Importable package that carries the data, if any.
+        package_file: Path of the data inside the package.
+        hub: Hub data set id, if any.
+        get_it: The command that gets the data.
+    """
+
+    name: str
+    package: str | None = None
+    package_file: str | None = None
+    hub: str | None = None
+    get_it: str = ""
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """What `Benchmark.load` is given: the data found for it, the subset, and the settings."""
+
+    data: Path | None
+    subset: str | None
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark.
+
+    Attributes:
+        name: The file's stem.
+        version: Changes whenever a number could.
+        title: For people.
+        summary: One sentence: what it measures.
+        licence: Of the items.
+        source: Paper or repository.
+        protocols: Supported ones, the default first.
+        load: Reads the items of a subset, already limited per subset.
+        prompt: What the model reads for an item.
+        grade: Reads the answer out of a generation and judges it (protocol "generative").
+        gold: A perfect answer to an item; the contract tests demand full marks for it.
+        continuations: Options whose likelihoods are compared (protocol "loglikelihood").
+        subsets: Names of the parts; empty where it has none.
+        groups: Groups of subsets by name.
+        sampling: How answers are drawn unless the settings say otherwise.
+        data: Where items come from; None where the benchmark carries its own.
+        aggregate: Name of the headline aggregate in `statistics.aggregates`.
+        executes_code: Whether `grade` runs model-written code in the sandbox (graded in parallel).
+        publishes_questions: False where questions must never stand in evidence or reports.
+        default_shots: What to use where nobody said.
+        unit_size: Samples per unit of work: what an interruption costs at most.
+    """
+
+    name: str
+    version: str
+    title: str
+    summary: str
+    licence: str
+    source: str
+    protocols: tuple[str, ...]
+    load: Callable[[LoadRequest], Sequence[Sample]]
+    prompt: Callable[[Sample, Settings], Prompt]
+    gold: Callable[[Sample], str]
+    grade: Callable[[Sample, Generation], Score] | None = None
+    continuations: Callable[[Sample, Settings], tuple[str, ...]] | None = None
+    subsets: tuple[str, ...] = ()
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
+    data: DataNeed | None = None
+    aggregate: str = "mean"
+    executes_code: bool = False
+    publishes_questions: bool = True
+    default_shots: int = 0
+    unit_size: int = 64

@@ -1,0 +1,124 @@
+"""One protocol for every model, importable without torch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from weighbridge.records import Generation, Message, ModelRef
+
+
+class Capability(StrEnum):
+    """What a backend can do."""
+
+    SCORE = "score"
+    GENERATE = "generate"
+    LETTER_LOGPROBS = "letter_logprobs"
+    CHAT = "chat"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model reads: either raw text, or turns that the chat template renders.
+
+    Exactly one of the two is set. Raw text gets no special tokens beyond those that the model's
+    tokenizer adds by itself.
+    """
+
+    text: str | None = None
+    messages: tuple[Message, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.text is None) == (not self.messages):
+            raise ValueError("a prompt is either raw text or messages, never both or neither")
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Ask for log p(continuation | prompt), for each of several continuations of one prompt."""
+
+    sample_id: str
+    prompt: Prompt
+    continuations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """Answer to a `ScoreRequest`.
+
+    Attributes:
+        sample_id: As asked.
+        logprobs: Summed natural log-probability of each continuation.
+        greedy: Whether each continuation is what greedy decoding would have produced.
+        prompt_text: The prompt as rendered.
+        input_tokens: Tokens of prompt and longest continuation.
+        near_tie: The two best continuations differ by less than the noise of the batch's shape.
+    """
+
+    sample_id: str
+    logprobs: tuple[float, ...]
+    greedy: tuple[bool, ...]
+    prompt_text: str
+    input_tokens: int
+    near_tie: bool = False
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How text is drawn. Temperature 0 is greedy; otherwise `seed` decides, sample by sample."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class GenerateRequest:
+    """Ask for one answer. `repeat` tells apart several answers to one sample."""
+
+    sample_id: str
+    prompt: Prompt
+    sampling: Sampling = field(default_factory=Sampling)
+    repeat: int = 0
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Answer to a `GenerateRequest`, with the prompt as the model saw it."""
+
+    generation: Generation
+    prompt_text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a call has come, in tokens that went through the model."""
+
+    done_tokens: int
+    total_tokens: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Model(Protocol):
+    """What a benchmark needs of a model. Results come in the order of the requests."""
+
+    @property
+    def ref(self) -> ModelRef:
+        """Which model this is."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do."""
+
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
+        """Yield log-probabilities, in the order of the requests."""
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Generated]:
+        """Yield answers, in the order of the requests."""
+
+    def close(self) -> None:
+        """Release memory and connections."""

@@ -1,0 +1,113 @@
+"""A run of one benchmark on one model: its identity, its figures, where they came from."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from weighbridge.records.model import ModelRef
+from weighbridge.records.sample import Json, ScoredSample
+
+Protocol = Literal["loglikelihood", "letter", "generative"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An aggregate with its uncertainty.
+
+    Attributes:
+        aggregate: Name of the function in `weighbridge.statistics.aggregates` that computes it.
+        mean: Refused, unparsed and truncated count as 0; infrastructure failures are left out.
+        mean_graded: Over graded samples alone; None where there are none.
+        stderr: Standard error of `mean`, clustered where samples have clusters.
+        interval: 95 % interval of `mean`, `[low, high]`.
+        n: Samples in `mean`.
+        ungraded: Count by reason; every reason is present.
+        bounds: `mean` if every infrastructure failure had scored worst, and best.
+        macro_mean: Unweighted mean over clusters; None without clusters.
+        clusters: Mean by cluster.
+        parts: Mean of each named part.
+    """
+
+    aggregate: str
+    mean: float
+    mean_graded: float | None
+    stderr: float
+    interval: tuple[float, float]
+    n: int
+    ungraded: dict[str, int]
+    bounds: tuple[float, float]
+    macro_mean: float | None = None
+    clusters: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where and how a run was made; none of it is part of the run's identity.
+
+    Attributes:
+        packages: Version by distribution name.
+        python: Python's version.
+        platform: Operating system and processor.
+        device: What it computed on.
+        threads: Threads used for arithmetic.
+        started: ISO 8601, UTC.
+        wall_seconds: Time spent, summed over interrupted attempts.
+        input_tokens: Tokens read.
+        output_tokens: Tokens written.
+        computed_tokens: Tokens put through the model; fewer than read where prefixes are shared.
+        cost_usd: Paid to an endpoint; 0 for open weights.
+        peak_memory_bytes: Peak resident memory of the process, where known.
+        notes: Sentences that a reader must know (fallbacks, near ties).
+    """
+
+    packages: dict[str, str]
+    python: str
+    platform: str
+    device: str
+    threads: int
+    started: str
+    wall_seconds: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    computed_tokens: int = 0
+    cost_usd: float = 0.0
+    peak_memory_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvalRun:
+    """A finished run. `identity` says what it was: equal identities are never computed twice.
+
+    Attributes:
+        run_id: Folder name under `.weighbridge/runs`.
+        model: The model measured.
+        benchmark: Benchmark's name.
+        benchmark_version: Its version.
+        subset: Part of the benchmark (`astronomy`), or None for the whole.
+        protocol: How answers were obtained.
+        settings: Shots, limit, repeats, sampling, as plain JSON.
+        identity: The digest described in the design; the run's true name.
+        samples_digest: Over the samples sorted by (id, repeat), timing left out.
+        estimate: The headline figure.
+        provenance: Where and how.
+        samples: The scored samples, in order of (id, repeat); empty where only the header was read.
+    """
+
+    run_id: str
+    model: ModelRef
+    benchmark: str
+    benchmark_version: str
+    subset: str | None
+    protocol: str
+    settings: dict[str, Json]
+    identity: str
+    samples_digest: str
+    estimate: Estimate
+    provenance: Provenance
+    samples: tuple[ScoredSample, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Benchmark and subset as typed on the command line."""
+        return f"{self.benchmark}:{self.subset}" if self.subset else self.benchmark

@@ -1,0 +1,40 @@
+"""A score is graded or it is not; ungraded is a type, never silently a zero."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+UngradedReason = Literal["refused", "unparsed", "truncated", "infrastructure"]
+
+
+@dataclass(frozen=True)
+class Graded:
+    """An answer that could be judged.
+
+    Attributes:
+        value: On the benchmark's declared scale (0–1 unless it says otherwise).
+        answer: What was read out of the model's output and compared.
+        why: One clause for a person who asks why this value.
+        parts: Named components in [0, 1], such as the fields of an extracted object.
+    """
+
+    value: float
+    answer: str
+    why: str = ""
+    parts: dict[str, float] = field(default_factory=dict)
+    kind: Literal["graded"] = "graded"
+
+
+@dataclass(frozen=True)
+class Ungraded:
+    """No grade: a refusal, nothing readable, out of tokens, or the machine failed.
+
+    The first three are the model's doing and count as 0 in `mean`; `infrastructure` is ours, left
+    out of the mean, counted, and bounded by best and worst case.
+    """
+
+    reason: UngradedReason
+    why: str = ""
+    kind: Literal["ungraded"] = "ungraded"
+
+
+Score = Graded | Ungraded
