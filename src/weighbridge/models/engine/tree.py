@@ -1,0 +1,240 @@
+"""A prefix tree over token sequences, laid out so that a model can compute it in packs.
+
+Sequences in lexicographic order are a depth-first walk of their tree, so all descendants of a
+segment stand next to each other. That is what keeps attention to a shared prefix one dense,
+unmasked product: the queries are one slice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+TokenIds = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Segment:
+    """A run of tokens between two branchings.
+
+    Attributes:
+        tokens: The tokens, shape (length,).
+        depth: Position of the first token in its sequences.
+        parent: Index of the segment before it; -1 at a root.
+        last_descendant: Index of the last segment below it in depth-first order; itself if a leaf.
+    """
+
+    tokens: TokenIds
+    depth: int
+    parent: int
+    last_descendant: int = -1
+
+    @property
+    def end(self) -> int:
+        """Position after the last token."""
+        return self.depth + len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Segments in depth-first order, and for each input sequence the segment that it ends in."""
+
+    segments: list[Segment]
+    leaf_of: list[int]
+
+    @property
+    def tokens(self) -> int:
+        """Number of distinct tokens: the work."""
+        return sum(len(segment.tokens) for segment in self.segments)
+
+    def path(self, segment: int) -> list[int]:
+        """Indices from a root down to the segment."""
+        found = []
+        while segment >= 0:
+            found.append(segment)
+            segment = self.segments[segment].parent
+        return found[::-1]
+
+    def locate(self, sequence: int, position: int) -> tuple[int, int]:
+        """Find a position of an input sequence: (segment index, offset in it)."""
+        index = self.leaf_of[sequence]
+        while self.segments[index].depth > position:
+            index = self.segments[index].parent
+        return index, position - self.segments[index].depth
+
+
+def build_tree(sequences: Sequence[TokenIds], longest_segment_tokens: int = 1 << 30) -> Tree:
+    """Arrange sequences as a prefix tree.
+
+    Args:
+        sequences: Token ids, each of shape (length,), none empty. Equal ones share their leaf.
+        longest_segment_tokens: Longer segments are cut into chains, so that each fits a pack.
+    """
+    order = sorted(range(len(sequences)), key=lambda i: sequences[i].tobytes())
+    # Bytes of little-endian integers don't sort like the integers, but any total order in which
+    # equal prefixes stay together will do, and comparing bytes is one memcmp.
+    segments: list[Segment] = []
+    leaf_of = [-1] * len(sequences)
+    path: list[int] = []  # segments from the root to the current leaf
+    previous: TokenIds | None = None
+    for rank, index in enumerate(order):
+        tokens = sequences[index]
+        shared = _common_prefix(previous, tokens) if previous is not None else 0
+        if previous is not None and shared == len(tokens) == len(previous):
+            leaf_of[index] = leaf_of[order[rank - 1]]
+            continue
+        while path and segments[path[-1]].depth >= shared:
+            path.pop()
+        if path and segments[path[-1]].end > shared:
+            _split(segments, path, leaf_of, shared)
+        if shared < len(tokens):
+            parent = path[-1] if path else -1
+            segments.append(Segment(tokens[shared:], shared, parent))
+            path.append(len(segments) - 1)
+        leaf_of[index] = path[-1]
+        previous = tokens
+    return _finish(segments, leaf_of, longest_segment_tokens)
+
+
+def _common_prefix(a: TokenIds, b: TokenIds) -> int:
+    shorter = min(len(a), len(b))
+    differs = a[:shorter] != b[:shorter]
+    return int(differs.argmax()) if differs.any() else shorter
+
+
+def _split(segments: list[Segment], path: list[int], leaf_of: list[int], at: int) -> None:
+    """Cut the last segment of the path at a position; what hung on it hangs on its lower half."""
+    upper = path[-1]
+    segment = segments[upper]
+    lower = len(segments)
+    cut = at - segment.depth
+    segments.append(Segment(segment.tokens[cut:], at, upper))
+    segment.tokens = segment.tokens[:cut]
+    for other in segments[upper + 1 : lower]:
+        if other.parent == upper:
+            other.parent = lower
+    for i, leaf in enumerate(leaf_of):
+        if leaf == upper:
+            leaf_of[i] = lower
+
+
+def _finish(segments: list[Segment], leaf_of: list[int], longest: int) -> Tree:
+    """Order segments depth-first, cut long ones into chains, and note where each subtree ends."""
+    children: dict[int, list[int]] = {}
+    for index, segment in enumerate(segments):
+        children.setdefault(segment.parent, []).append(index)
+    ordered: list[Segment] = []
+    renamed: dict[int, int] = {-1: -1}
+    stack = [(root, -1) for root in reversed(children.get(-1, []))]
+    while stack:
+        index, parent = stack.pop()
+        segment = segments[index]
+        for start in range(0, len(segment.tokens), longest):
+            piece = segment.tokens[start : start + longest]
+            ordered.append(Segment(piece, segment.depth + start, parent))
+            parent = len(ordered) - 1
+        renamed[index] = parent
+        stack.extend((child, parent) for child in reversed(children.get(index, [])))
+    for index in range(len(ordered) - 1, -1, -1):
+        segment = ordered[index]
+        segment.last_descendant = max(segment.last_descendant, index)
+        if segment.parent >= 0:
+            above = ordered[segment.parent]
+            above.last_descendant = max(above.last_descendant, segment.last_descendant)
+    return Tree(ordered, [renamed[leaf] for leaf in leaf_of])
+
+
+@dataclass(frozen=True)
+class Span:
+    """Queries `[start, stop)` of a pack attend to all keys of one segment."""
+
+    start: int
+    stop: int
+    segment: int
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Consecutive segments, computed together as one row without padding.
+
+    Attributes:
+        first: Index of the first segment.
+        last: Index after the last one.
+        tokens: Token ids, shape (T,).
+        positions: Position of each token in its sequences, shape (T,).
+        offsets: Where each segment starts in the pack.
+        spans: Attention to ancestors, whether they are in the pack or were computed before.
+        keep: Segments whose keys and values later packs will need.
+        release: Segments that nobody needs after this pack.
+    """
+
+    first: int
+    last: int
+    tokens: TokenIds
+    positions: TokenIds
+    offsets: dict[int, int]
+    spans: tuple[Span, ...]
+    keep: tuple[int, ...]
+    release: tuple[int, ...] = field(default=())
+
+    def rows_of(self, segment: int) -> tuple[int, int]:
+        """Slice of the pack that holds a segment."""
+        start = self.offsets[segment]
+        following = self.offsets.get(segment + 1, len(self.tokens))
+        return start, following
+
+
+def cut_into_packs(tree: Tree, pack_tokens: int, keep_all: bool = False) -> list[Pack]:
+    """Cut a tree, in depth-first order, into packs of at most about `pack_tokens` tokens.
+
+    A single longer segment makes a pack of its own.
+
+    Args:
+        tree: The tree.
+        pack_tokens: Tokens per pack.
+        keep_all: Keep every segment's keys and values (generation goes on from them).
+    """
+    packs: list[Pack] = []
+    first, size = 0, 0
+    for index, segment in enumerate(tree.segments):
+        if size and size + len(segment.tokens) > pack_tokens:
+            packs.append(_pack(tree, first, index, keep_all))
+            first, size = index, 0
+        size += len(segment.tokens)
+    if tree.segments:
+        packs.append(_pack(tree, first, len(tree.segments), keep_all))
+    return packs
+
+
+def _pack(tree: Tree, first: int, last: int, keep_all: bool) -> Pack:
+    members = tree.segments[first:last]
+    offsets, size = {}, 0
+    for index, segment in enumerate(members, start=first):
+        offsets[index] = size
+        size += len(segment.tokens)
+    ancestors = dict.fromkeys(
+        above for index in range(first, last) for above in tree.path(index)[:-1]
+    )
+    spans = []
+    for above in ancestors:
+        below = max(above + 1, first)
+        until = min(tree.segments[above].last_descendant + 1, last)
+        spans.append(Span(offsets[below], offsets.get(until, size), above))
+    positions = np.concatenate([np.arange(s.depth, s.end) for s in members])
+    return Pack(
+        first=first,
+        last=last,
+        tokens=np.concatenate([s.tokens for s in members]),
+        positions=positions.astype(np.int64),
+        offsets=offsets,
+        spans=tuple(spans),
+        keep=tuple(
+            i for i in range(first, last) if keep_all or tree.segments[i].last_descendant >= last
+        ),
+        release=()
+        if keep_all
+        else tuple(
+            above for above in ancestors if above < first and tree.segments[above].last_descendant < last
+        ),
+    )
