@@ -125,9 +125,7 @@ def _report(
     )
 
 
-def forecast_seconds(
-    batch_tokens: Sequence[int], probe_tokens: int, probe_seconds: float
-) -> float:
+def forecast_seconds(batch_tokens: Sequence[int], probe_tokens: int, probe_seconds: float) -> float:
     """Forecast training time from one timed step.
 
     Time per position is taken as constant, which holds while linear layers outweigh attention

@@ -3,7 +3,7 @@
 Softmax attention over a union of key sets is the average of the attentions over each set, weighted
 by the exponentials of their log-sum-exps. So a question attends to its own tokens and, separately,
 to the few-shot prompt that it shares with a hundred others, and the two are merged exactly
-(Milakov and Gimelshein 2018, arXiv:1805.02867; the merge as in Ye et al. 2024, "Cascade inference").
+(Milakov and Gimelshein 2018, arXiv:1805.02867).
 
 The backward pass of each part needs only the *merged* output and log-sum-exp, because the true
 probabilities are exp(score - merged log-sum-exp). So shared prefixes are computed once in training
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
+from weighbridge.models.engine.slots import decode_attention
 from weighbridge.models.engine.tree import Pack
 
 IMPLEMENTATION = "weighbridge_tree"
@@ -40,7 +41,7 @@ class Layout:
         inner: `(query start, query stop, key start, key stop)`: dense attention inside the row.
         outer: `(query start, query stop, segment)`: dense attention to stored keys and values.
         keep: `(segment, start, stop)`: what to store for later rows.
-        longest: Longest distance between a query and a key, in positions.
+        longest: Longest distance between a query and a key, in positions; 0 where unknown.
         store: Keys and values by segment, one entry a layer.
     """
 
@@ -101,6 +102,9 @@ def tree_attention(
         raise UnsupportedAttention("attention was called outside a packed layout")
     _refuse_what_trees_lack(layout, query, value, kwargs)
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    one_token_each = decode_attention(_layer(module), query, key, value, scale)
+    if one_token_each is not None:
+        return one_token_each, None
     stored: list[tuple[int, int, Tensor, Tensor]] = []
     for start, stop, segment in layout.outer:
         stored.append((start, stop, *layout.store[segment][_layer(module)]))
@@ -189,7 +193,7 @@ class _TreeAttention(torch.autograd.Function):
     """Differentiable tree attention inside one row (training keeps nothing between rows)."""
 
     @staticmethod
-    def forward(  # noqa: D102
+    def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, layout: Layout, scale: float
     ) -> Tensor:
         if layout.outer:
@@ -200,7 +204,7 @@ class _TreeAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # noqa: D102
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, out, lse = ctx.saved_tensors
         grad, out = grad.transpose(1, 2), out.transpose(1, 2)
         grad_query, grad_key, grad_value = (torch.zeros_like(t) for t in (query, key, value))

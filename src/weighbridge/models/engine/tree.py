@@ -235,6 +235,8 @@ def _pack(tree: Tree, first: int, last: int, keep_all: bool) -> Pack:
         release=()
         if keep_all
         else tuple(
-            above for above in ancestors if above < first and tree.segments[above].last_descendant < last
+            above
+            for above in ancestors
+            if above < first and tree.segments[above].last_descendant < last
         ),
     )

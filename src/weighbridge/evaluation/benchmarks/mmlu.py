@@ -1,0 +1,176 @@
+"""MMLU (Hendrycks et al. 2021, arXiv:2009.03300): 57 subjects of four-choice questions.
+
+Prompt and scoring are those of lm-evaluation-harness's `mmlu` v2 tasks, so that numbers agree: a
+header naming the subject, the first K questions of `dev` as shots, and the likelihoods of the four
+letters. The original release's own code writes two spaces after "about" and drops shots that don't
+fit; its numbers differ a little.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from weighbridge.errors import InputError, MalformedRow, UnknownName
+from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
+from weighbridge.models.protocol import Prompt
+from weighbridge.records import Json, Message, Sample
+
+LETTERS = ("A", "B", "C", "D")
+
+GROUPS = {
+    "stem": (
+        "abstract_algebra", "anatomy", "astronomy", "college_biology", "college_chemistry",
+        "college_computer_science", "college_mathematics", "college_physics", "computer_security",
+        "conceptual_physics", "electrical_engineering", "elementary_mathematics",
+        "high_school_biology", "high_school_chemistry", "high_school_computer_science",
+        "high_school_mathematics", "high_school_physics", "high_school_statistics",
+        "machine_learning",
+    ),
+    "humanities": (
+        "formal_logic", "high_school_european_history", "high_school_us_history",
+        "high_school_world_history", "international_law", "jurisprudence", "logical_fallacies",
+        "moral_disputes", "moral_scenarios", "philosophy", "prehistory", "professional_law",
+        "world_religions",
+    ),
+    "social_sciences": (
+        "econometrics", "high_school_geography", "high_school_government_and_politics",
+        "high_school_macroeconomics", "high_school_microeconomics", "high_school_psychology",
+        "human_sexuality", "professional_psychology", "public_relations", "security_studies",
+        "sociology", "us_foreign_policy",
+    ),
+    "other": (
+        "business_ethics", "clinical_knowledge", "college_medicine", "global_facts", "human_aging",
+        "management", "marketing", "medical_genetics", "miscellaneous", "nutrition",
+        "professional_accounting", "professional_medicine", "virology",
+    ),
+}  # fmt: skip
+SUBJECTS = tuple(sorted(subject for group in GROUPS.values() for subject in group))
+
+
+def _load(request: LoadRequest) -> list[Sample]:
+    if request.data is None:
+        raise InputError("mmlu was given no data", "a folder with dev/ and test/")
+    shots = request.settings.shots
+    if not 0 <= shots <= 5:
+        raise InputError(f"--shots {shots}", "0 to 5: MMLU has five worked questions a subject")
+    samples: list[Sample] = []
+    for subject in _subjects(request.subset):
+        worked = _read(request.data, "dev", subject)[:shots] if shots else []
+        prefix = _prefix(subject, worked)
+        rows = _read(request.data, "test", subject)[: request.settings.limit]
+        samples.extend(
+            Sample(
+                id=f"{subject}/{index:04d}",
+                messages=(Message("user", _ask(row["question"], row["choices"])),),
+                target=row["answer"],
+                cluster=subject,
+                choices=tuple(row["choices"]),
+                metadata={"prefix": prefix},
+            )
+            for index, row in enumerate(rows)
+        )
+    return samples
+
+
+def _subjects(subset: str | None) -> tuple[str, ...]:
+    if subset is None:
+        return SUBJECTS
+    if subset in GROUPS:
+        return GROUPS[subset]
+    if subset in SUBJECTS:
+        return (subset,)
+    raise UnknownName("MMLU subject or group", subset, (*GROUPS, *SUBJECTS))
+
+
+def _prefix(subject: str, worked: list[dict[str, Json]]) -> str:
+    about = subject.replace("_", " ")
+    header = f"The following are multiple choice questions (with answers) about {about}.\n\n"
+    shots = (f"{_ask(row['question'], row['choices'])} {row['answer']}\n\n" for row in worked)
+    return header + "".join(shots)
+
+
+def _ask(question: str, choices: list[str]) -> str:
+    listed = "".join(f"{letter}. {c}\n" for letter, c in zip(LETTERS, choices, strict=True))
+    return f"{question.strip()}\n{listed}Answer:"
+
+
+def _read(folder: Path, split: str, subject: str) -> list[dict[str, Json]]:
+    original = folder / split / f"{subject}_{split}.csv"
+    if original.is_file():
+        return list(_read_csv(original))
+    from_hub = sorted(folder.glob(f"{subject}/{split}-*.parquet"))
+    if from_hub:
+        return [row for path in from_hub for row in _read_parquet(path)]
+    raise InputError(
+        f"no {split} questions on {subject} in {folder}",
+        f"{split}/{subject}_{split}.csv (the original) or {subject}/{split}-*.parquet (the Hub's)",
+        "check --data mmlu=PATH",
+    )
+
+
+def _read_csv(path: Path) -> Iterator[dict[str, Json]]:
+    # Fields may hold newlines, and line endings are mixed: csv must see the text untranslated. The
+    # Hub's copy was read that way too, with "\r\n" inside a field kept as "\n".
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise MalformedRow(path, line, "a byte that is not UTF-8", "UTF-8 text") from error
+    reader = csv.reader(io.StringIO(text, newline=""))
+    for row in reader:
+        if len(row) != 6:
+            raise MalformedRow(
+                path, reader.line_num, f"{len(row)} columns", "6: question, four choices, answer"
+            )
+        question, *choices, answer = row
+        if answer not in LETTERS:
+            raise MalformedRow(path, reader.line_num, repr(answer), "A, B, C or D", column=6)
+        yield {"question": question, "choices": choices, "answer": answer}
+
+
+def _read_parquet(path: Path) -> Iterator[dict[str, Json]]:
+    import pyarrow.parquet as parquet
+
+    for line, row in enumerate(parquet.read_table(path).to_pylist(), start=1):
+        if not {"question", "choices", "answer"} <= row.keys() or len(row["choices"]) != 4:
+            raise MalformedRow(path, line, str(sorted(row)), "question, four choices, answer")
+        yield {
+            "question": row["question"],
+            "choices": row["choices"],
+            "answer": LETTERS[int(row["answer"])],
+        }
+
+
+def _prompt(sample: Sample, settings: Settings) -> Prompt:
+    if not settings.chat_template:
+        return Prompt(text=sample.metadata["prefix"] + sample.question)
+    return Prompt(messages=(Message("user", sample.metadata["prefix"] + sample.question),))
+
+
+def _continuations(sample: Sample, settings: Settings) -> tuple[str, ...]:
+    space = "" if settings.chat_template else " "
+    return tuple(space + letter for letter in LETTERS)
+
+
+BENCHMARK = Benchmark(
+    name="mmlu",
+    version="2",
+    title="MMLU",
+    summary="57 subjects of four-choice questions: what a model knows.",
+    licence="MIT",
+    source="Hendrycks et al. 2021, arXiv:2009.03300; prompts as lm-evaluation-harness 0.4.13",
+    protocols=("loglikelihood",),
+    load=_load,
+    prompt=_prompt,
+    continuations=_continuations,
+    gold=lambda sample: str(sample.target),
+    subsets=SUBJECTS,
+    groups=GROUPS,
+    data=DataNeed(
+        name="mmlu",
+        hub="cais/mmlu",
+        get_it="hf download --repo-type dataset cais/mmlu",
+    ),
+    unit_size=256,
+)

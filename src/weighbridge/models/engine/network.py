@@ -1,0 +1,67 @@
+"""A causal language model as the engine sees it: tokens in, hidden states out, logits on demand."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weighbridge.models.engine.attention import IMPLEMENTATION, KeyValue
+from weighbridge.models.engine.tree import TokenIds
+
+
+class Network:
+    """Wraps a transformers causal LM, with or without a peft adapter.
+
+    Attributes:
+        module: The model, in evaluation mode.
+        packs: Whether packed trees work on this architecture.
+        why_not: Why they don't, where they don't.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self.module: Any = module.eval()
+        # A peft wrapper adds nothing to the forward pass: its layers live inside the model.
+        self.causal: Any = self.module
+        if hasattr(self.module, "peft_config"):
+            self.causal = self.module.get_base_model()
+        self.device: torch.device = next(module.parameters()).device
+        self._plain = str(self.causal.config._attn_implementation)
+        self.why_not = ""
+        self.packs = bool(getattr(self.causal, "_supports_attention_backend", False))
+        if self.packs:
+            self.causal.set_attn_implementation(IMPLEMENTATION)
+        else:
+            self.why_not = f"{type(self.causal).__name__} has no pluggable attention"
+
+    def stop_packing(self, reason: str) -> None:
+        """Fall back to the architecture's own attention from now on."""
+        self.packs, self.why_not = False, reason
+        self.causal.set_attn_implementation(self._plain)
+
+    def new_store(self) -> dict[int, list[KeyValue]]:
+        """Return an empty store of keys and values by segment."""
+        return {}
+
+    @torch.inference_mode()
+    def hidden(self, tokens: TokenIds, positions: TokenIds) -> Tensor:
+        """Last hidden states (rows, T, width) of tokens (rows, T) at given positions (rows, T)."""
+        out = self.causal.base_model(
+            input_ids=torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device),
+            position_ids=torch.from_numpy(np.ascontiguousarray(positions)).to(self.device),
+            use_cache=False,
+        )
+        hidden: Tensor = out.last_hidden_state
+        return hidden
+
+    @torch.inference_mode()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Project hidden states (rows, width) to float32 logits (rows, vocabulary)."""
+        logits: Tensor = self.causal.get_output_embeddings()(hidden).float()
+        config = self.causal.config
+        if getattr(config, "logit_scale", None) is not None:  # Cohere
+            logits = logits * config.logit_scale
+        if getattr(config, "logits_scaling", None):  # Granite
+            logits = logits / config.logits_scaling
+        cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2
+        return torch.tanh(logits / cap) * cap if cap else logits

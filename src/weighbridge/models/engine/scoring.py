@@ -1,0 +1,149 @@
+"""Log-likelihoods of continuations: one pass over the prefix tree, one row of logits each."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weighbridge.models.engine.attention import UnsupportedAttention, layout_of, packed
+from weighbridge.models.engine.network import Network
+from weighbridge.models.engine.tree import TokenIds, Tree, build_tree, cut_into_packs
+
+ROWS_OF_LOGITS = 256  # rows projected at once: 256 x 49,152 x 4 bytes is 50 MB
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Ask for log p(continuation | context); both are token ids, the continuation not empty."""
+
+    context: TokenIds
+    continuation: TokenIds
+
+
+@dataclass
+class Scored:
+    """Summed natural log-probability, and whether greedy decoding would have said the same."""
+
+    logprob: float = 0.0
+    greedy: bool = True
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Token `token` of likelihood `index` is predicted by position `position` of its sequence."""
+
+    index: int
+    position: int
+    token: int
+
+
+def score_tokens(
+    network: Network,
+    likelihoods: Sequence[Likelihood],
+    pack_tokens: int,
+    on_tokens: Callable[[int], None],
+) -> list[Scored]:
+    """Score every likelihood.
+
+    Args:
+        network: The model.
+        likelihoods: What to score.
+        pack_tokens: Tokens per forward pass: the memory's bound.
+        on_tokens: Told how many tokens each pass computed.
+
+    Returns:
+        Scores in the order of the likelihoods.
+    """
+    sequences = [np.concatenate([x.context, x.continuation[:-1]]) for x in likelihoods]
+    wanted = [
+        _Wanted(i, len(x.context) - 1 + k, int(token))
+        for i, x in enumerate(likelihoods)
+        for k, token in enumerate(x.continuation)
+    ]
+    scores = [Scored() for _ in likelihoods]
+    for group, logits in _rows_of_logits(network, sequences, wanted, pack_tokens, on_tokens):
+        _add_up(scores, group, logits)
+    return scores
+
+
+def _add_up(scores: list[Scored], groups: list[list[_Wanted]], logits: Tensor) -> None:
+    """Read the wanted tokens' log-probabilities out of rows of logits (rows, vocabulary)."""
+    normaliser = logits.logsumexp(-1)
+    best = logits.argmax(-1)
+    rows = torch.tensor([row for row, group in enumerate(groups) for _ in group])
+    tokens = torch.tensor([w.token for group in groups for w in group])
+    rows, tokens = rows.to(logits.device), tokens.to(logits.device)
+    logprobs = (logits[rows, tokens] - normaliser[rows]).tolist()
+    greedy = (best[rows] == tokens).tolist()
+    for want, logprob, is_greedy in zip(
+        (w for group in groups for w in group), logprobs, greedy, strict=True
+    ):
+        scores[want.index].logprob += logprob
+        scores[want.index].greedy &= is_greedy
+
+
+def _rows_of_logits(
+    network: Network,
+    sequences: list[TokenIds],
+    wanted: list[_Wanted],
+    pack_tokens: int,
+    on_tokens: Callable[[int], None],
+) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
+    """Yield what is wanted, grouped by the position that predicts it, with its logits."""
+    if network.packs:
+        tree = build_tree(sequences, longest_segment_tokens=pack_tokens)
+        try:
+            yield from _by_tree(network, tree, wanted, pack_tokens, on_tokens)
+            return
+        except UnsupportedAttention as reason:
+            network.stop_packing(str(reason))
+    yield from _by_sequence(network, sequences, wanted, on_tokens)
+
+
+def _by_tree(
+    network: Network,
+    tree: Tree,
+    wanted: list[_Wanted],
+    pack_tokens: int,
+    on_tokens: Callable[[int], None],
+) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
+    by_place: dict[int, dict[int, list[_Wanted]]] = {}
+    for want in wanted:
+        segment, offset = tree.locate(want.index, want.position)
+        by_place.setdefault(segment, {}).setdefault(offset, []).append(want)
+    store = network.new_store()
+    for pack in cut_into_packs(tree, pack_tokens):
+        with packed(layout_of(pack, store)):
+            hidden = network.hidden(pack.tokens[None], pack.positions[None])[0]
+        for segment in pack.release:
+            del store[segment]
+        rows, groups = [], []
+        for segment in range(pack.first, pack.last):
+            for offset, group in sorted(by_place.get(segment, {}).items()):
+                rows.append(pack.offsets[segment] + offset)
+                groups.append(group)
+        for start in range(0, len(rows), ROWS_OF_LOGITS):
+            chosen = torch.tensor(rows[start : start + ROWS_OF_LOGITS], device=hidden.device)
+            yield groups[start : start + ROWS_OF_LOGITS], network.logits(hidden[chosen])
+        on_tokens(len(pack.tokens))
+
+
+def _by_sequence(
+    network: Network,
+    sequences: list[TokenIds],
+    wanted: list[_Wanted],
+    on_tokens: Callable[[int], None],
+) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
+    """The fallback: each distinct sequence by itself, with the architecture's own attention."""
+    by_sequence: dict[bytes, dict[int, list[_Wanted]]] = {}
+    for want in wanted:
+        key = sequences[want.index].tobytes()
+        by_sequence.setdefault(key, {}).setdefault(want.position, []).append(want)
+    for key, positions in by_sequence.items():
+        tokens = np.frombuffer(key, dtype=np.int64)
+        hidden = network.hidden(tokens[None], np.arange(len(tokens))[None])[0]
+        chosen = torch.tensor(sorted(positions), device=hidden.device)
+        yield [positions[p] for p in sorted(positions)], network.logits(hidden[chosen])
+        on_tokens(len(tokens))

@@ -1,0 +1,132 @@
+"""Keys and values of sequences that are being written, one slot each, in one buffer a layer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+KeyValue = tuple[Tensor, Tensor]
+
+BLOCK_TOKENS = 64  # buffers grow in steps, so that short answers don't pay for the longest
+
+
+class Slots:
+    """Buffers (slots, kv_heads, capacity, head_dim), filled from position 0.
+
+    Attributes:
+        lengths: Positions filled, by slot.
+    """
+
+    def __init__(self, count: int, capacity: int) -> None:
+        self.count, self.capacity = count, capacity
+        self.lengths = [0] * count
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
+
+    def seat(self, slot: int, path: list[list[KeyValue]]) -> None:
+        """Copy a prompt's keys and values, given by segment and layer, into a slot."""
+        length = sum(layers[0][0].shape[2] for layers in path)
+        if not self._keys:
+            for key, value in path[0]:
+                self._keys.append(self._new(key, 0))
+                self._values.append(self._new(value, 0))
+        self._grow(length + 1)
+        start = 0
+        for layers in path:
+            stop = start + layers[0][0].shape[2]
+            for layer, (key, value) in enumerate(layers):
+                self._keys[layer][slot, :, start:stop] = key[0]
+                self._values[layer][slot, :, start:stop] = value[0]
+            start = stop
+        self.lengths[slot] = length
+
+    def append(
+        self, layer: int, active: list[int], key: Tensor, value: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Add one position of one layer to the active slots and return all of theirs.
+
+        Args:
+            layer: The layer.
+            active: Slots, ascending.
+            key: Shape (active, kv_heads, 1, head_dim).
+            value: Likewise.
+
+        Returns:
+            Keys and values (active, kv_heads, longest + 1, head_dim).
+        """
+        keys, values = self._keys[layer], self._values[layer]
+        slots = torch.tensor(active, device=keys.device)
+        at = torch.tensor([self.lengths[s] for s in active], device=keys.device)
+        keys[slots, :, at] = key[:, :, 0]
+        values[slots, :, at] = value[:, :, 0]
+        until = max(self.lengths[s] for s in active) + 1
+        if len(active) == self.count:
+            return keys[:, :, :until], values[:, :, :until]
+        return keys[slots, :, :until], values[slots, :, :until]
+
+    def advance(self, active: list[int]) -> None:
+        """Count the position that every layer has just added."""
+        for slot in active:
+            self.lengths[slot] += 1
+        self._grow(max(self.lengths[s] for s in active) + 1)
+
+    def mask(self, active: list[int]) -> Tensor:
+        """Additive mask (active, 1, 1, longest + 1): 0 where a position is filled, else -inf."""
+        lengths = torch.tensor([self.lengths[s] for s in active])
+        positions = torch.arange(int(lengths.max()) + 1)
+        hidden = positions[None, :] > lengths[:, None]
+        mask = torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
+        return mask[:, None, None, :].to(self._keys[0])
+
+    def _new(self, like: Tensor, tokens: int) -> Tensor:
+        return like.new_zeros(self.count, like.shape[1], tokens, like.shape[3])
+
+    def _grow(self, tokens: int) -> None:
+        have = self._keys[0].shape[2]
+        if tokens <= have:
+            return
+        want = min(
+            max(-(-tokens // BLOCK_TOKENS) * BLOCK_TOKENS, tokens), max(self.capacity, tokens)
+        )
+        for buffers in (self._keys, self._values):
+            for layer, old in enumerate(buffers):
+                new = self._new(old, want)
+                new[:, :, :have] = old
+                buffers[layer] = new
+
+
+_decoding: ContextVar[tuple[Slots, list[int], Tensor] | None] = ContextVar(
+    "weighbridge_decoding", default=None
+)
+
+
+@contextmanager
+def decoding(slots: Slots, active: list[int]) -> Iterator[None]:
+    """Make attention read and extend these slots for one forward pass."""
+    token = _decoding.set((slots, active, slots.mask(active)))
+    try:
+        yield
+        slots.advance(active)
+    finally:
+        _decoding.reset(token)
+
+
+def decode_attention(
+    layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float
+) -> Tensor | None:
+    """Attention of one new token a slot; None where nothing is being decoded.
+
+    Shapes: query (active, heads, 1, head_dim); result (active, 1, heads, head_dim).
+    """
+    state = _decoding.get()
+    if state is None:
+        return None
+    slots, active, mask = state
+    keys, values = slots.append(layer, active, key, value)
+    # Query heads that share a key head become rows of one product: keys are read once.
+    rows, heads, _, width = query.shape
+    grouped = query.view(rows, keys.shape[1], -1, width)
+    weights = torch.softmax(torch.matmul(grouped, keys.transpose(-1, -2)) * scale + mask, -1)
+    return torch.matmul(weights, values).view(rows, 1, heads, width)

@@ -1,0 +1,338 @@
+"""Open weights in this process: a transformers model under our own engine."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from weighbridge.errors import InputError, MissingPiece
+from weighbridge.models.convert import as_safetensors
+from weighbridge.models.engine.generation import Job, write_sequences
+from weighbridge.models.engine.network import Network
+from weighbridge.models.engine.scoring import Likelihood, score_tokens
+from weighbridge.models.prompts import encode, encode_continuations, render
+from weighbridge.models.protocol import (
+    Capability,
+    Generated,
+    GenerateRequest,
+    ScoreRequest,
+    ScoreResult,
+)
+from weighbridge.records import Generation, ModelRef
+from weighbridge.sources.digests import text_digest, weights_digest
+from weighbridge.sources.weights import WeightsLocation
+
+PACK_TOKENS = 1024
+SLOTS = 32
+NEAR_TIE = {torch.float32: 1e-4}  # nats; wider types round more coarsely
+NEAR_TIE_COARSE = 5e-2
+
+
+class OpenWeights:
+    """A model whose weights are here. See `load`.
+
+    Attributes:
+        ref: Which model this is.
+        module: The transformers (or peft) model.
+        tokenizer: Its tokenizer.
+        notes: Sentences that a reader of a run must know.
+        computed_tokens: Tokens put through the model so far.
+    """
+
+    def __init__(self, module: Any, tokenizer: Any, ref: ModelRef) -> None:
+        self.ref, self.tokenizer = ref, tokenizer
+        self.network = Network(module)
+        self.module = self.network.module
+        self.computed_tokens = 0
+        self.truncated_contexts = 0
+        self.on_tokens: Callable[[int], None] = lambda count: None
+        self._stops = _end_tokens(self.network.causal, tokenizer)
+        limit = getattr(self.network.causal.config, "max_position_embeddings", None)
+        self.context_tokens = int(limit) if limit else 1 << 20
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Scores and generates; chats if there is a chat template."""
+        chat = {Capability.CHAT} if self.tokenizer.chat_template else set()
+        return frozenset({Capability.SCORE, Capability.GENERATE} | chat)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of a run must know about how it was computed."""
+        notes = []
+        if self.network.why_not:
+            notes.append(f"Computed without shared prefixes: {self.network.why_not}.")
+        if self.truncated_contexts:
+            notes.append(
+                f"{self.truncated_contexts} prompts were longer than the context of "
+                f"{self.context_tokens} tokens and lost their beginning."
+            )
+        return tuple(notes)
+
+    @property
+    def device(self) -> str:
+        """What it computes on."""
+        return str(self.network.device)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
+        """Yield log-probabilities in the order of the requests, computing shared tokens once."""
+        texts = [render(self.tokenizer, request.prompt) for request in requests]
+        pairs = encode_continuations(self.tokenizer, requests, texts)
+        flat = [self._fit(context, rest) for row in pairs for context, rest in row]
+        scored = iter(score_tokens(self.network, flat, PACK_TOKENS, self._count))
+        for request, text, row in zip(requests, texts, pairs, strict=True):
+            results = [next(scored) for _ in row]
+            logprobs = tuple(result.logprob for result in results)
+            top = sorted(logprobs, reverse=True)[:2]
+            noise = NEAR_TIE.get(next(self.module.parameters()).dtype, NEAR_TIE_COARSE)
+            yield ScoreResult(
+                sample_id=request.sample_id,
+                logprobs=logprobs,
+                greedy=tuple(result.greedy for result in results),
+                prompt_text=text,
+                input_tokens=max(len(context) + len(rest) for context, rest in row),
+                near_tie=len(top) == 2 and top[0] - top[1] < noise,
+            )
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Generated]:
+        """Yield answers in the order of the requests; each depends on its own seed alone."""
+        started = time.perf_counter()
+        texts = [render(self.tokenizer, request.prompt) for request in requests]
+        prompts = [
+            encode(self.tokenizer, [text], rendered=request.prompt.text is None)[0]
+            for request, text in zip(requests, texts, strict=True)
+        ]
+        jobs = [self._job(r, ids) for r, ids in zip(requests, prompts, strict=True)]
+        done: dict[int, Generated] = {}
+        following = 0
+        for index, written in write_sequences(self.network, jobs, SLOTS, PACK_TOKENS, self._count):
+            request = requests[index]
+            text, stop = self._read(written, request)
+            done[index] = Generated(
+                Generation(
+                    sample_id=request.sample_id,
+                    repeat=request.repeat,
+                    text=text,
+                    stop=stop,
+                    input_tokens=len(jobs[index].tokens),
+                    output_tokens=len(written),
+                    seed=request.sampling.seed,
+                    latency_seconds=time.perf_counter() - started,
+                ),
+                texts[index],
+            )
+            while following in done:
+                yield done.pop(following)
+                following += 1
+
+    def close(self) -> None:
+        """Release the weights."""
+        with contextlib.suppress(AttributeError):
+            del self.module, self.network
+
+    def _count(self, tokens: int) -> None:
+        self.computed_tokens += tokens
+        self.on_tokens(tokens)
+
+    def _fit(self, context: np.ndarray[Any, Any], rest: np.ndarray[Any, Any]) -> Likelihood:
+        """Cut the beginning of a context that is too long, as lm-evaluation-harness does."""
+        if not len(rest):
+            raise InputError("a continuation has no tokens", "at least one", "check the choices")
+        if len(rest) > self.context_tokens:
+            raise InputError(
+                f"a continuation has {len(rest)} tokens",
+                f"at most the model's context of {self.context_tokens}",
+                "shorten the item or use a model with a longer context",
+            )
+        if not len(context):
+            context = np.array([self._prefix_token()], dtype=np.int64)
+        room = self.context_tokens + 1 - len(rest)
+        if len(context) > room:
+            self.truncated_contexts += 1
+            context = context[len(context) - room :]
+        return Likelihood(context, rest)
+
+    def _prefix_token(self) -> int:
+        for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
+            if token is not None:
+                return int(token)
+        return 0
+
+    def _job(self, request: GenerateRequest, ids: list[int]) -> Job:
+        sampling = request.sampling
+        tokens = np.array(ids or [self._prefix_token()], dtype=np.int64)
+        room = self.context_tokens - sampling.max_tokens
+        if room < 1:
+            raise InputError(
+                f"max_tokens is {sampling.max_tokens}",
+                f"less than the model's context of {self.context_tokens}",
+                "lower max_tokens",
+            )
+        if len(tokens) > room:
+            self.truncated_contexts += 1
+            tokens = tokens[len(tokens) - room :]
+        return Job(
+            tokens=tokens,
+            max_tokens=sampling.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=sampling.seed,
+            finished=lambda written: self._is_finished(written, sampling.stop),
+        )
+
+    def _is_finished(self, written: list[int], stop: tuple[str, ...]) -> bool:
+        if written[-1] in self._stops:
+            return True
+        if not stop:
+            return False
+        # A stop string is at most as many tokens long as it has bytes; a few more cover the seam.
+        tail = written[-max(len(s.encode()) for s in stop) - 4 :]
+        text = self.tokenizer.decode(tail, skip_special_tokens=True)
+        return any(s in text for s in stop)
+
+    def _read(self, written: list[int], request: GenerateRequest) -> tuple[str, Any]:
+        stop = "end" if written[-1] in self._stops else "length"
+        tokens = [t for t in written if t not in self._stops]
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        cuts = [text.find(s) for s in request.sampling.stop if s in text]
+        if cuts:
+            return text[: min(cuts)], "stop_string"
+        return text, stop
+
+
+def load(
+    location: WeightsLocation, *, cache: Path, device: str = "auto", threads: int | None = None
+) -> OpenWeights:
+    """Load a model for measuring.
+
+    Args:
+        location: Where its files are.
+        cache: Where conversions are kept.
+        device: `auto` (CUDA if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
+        threads: Threads for arithmetic on a CPU; None leaves it to torch.
+
+    Raises:
+        InputError: The files are broken, or the adapter does not fit the base.
+        MissingPiece: The device is not there.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = choose_device(device)
+    dtype = torch.bfloat16 if chosen.startswith("cuda") else torch.float32
+    folder, facts = as_safetensors(location, cache)
+    module, tokenizer = read_model(folder, dtype, chosen)
+    digest = _digest_of(module)
+    adapter_digest = None
+    if location.adapter is not None:
+        module, adapter_digest = _with_adapter(module, location.adapter)
+    template = tokenizer.chat_template
+    ref = ModelRef(
+        name=location.name + (f"+{location.adapter.name}" if location.adapter else ""),
+        source=location.source,
+        weights_digest=digest,
+        revision=location.revision or facts.get("gguf_digest"),
+        adapter_digest=adapter_digest,
+        tokenizer_digest=text_digest(tokenizer.backend_tokenizer.to_str())
+        if getattr(tokenizer, "is_fast", False)
+        else text_digest(str(sorted(tokenizer.get_vocab().items()))),
+        chat_template_digest=text_digest(str(template)) if template else None,
+        dtype=str(dtype).removeprefix("torch."),
+        quantization=facts.get("quantization"),
+    )
+    return OpenWeights(module, tokenizer, ref)
+
+
+def choose_device(device: str) -> str:
+    """Resolve `auto` and check that the device is there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise MissingPiece("no CUDA device", f"one, for --device {device}", "use --device cpu")
+    try:
+        return str(torch.device(device))
+    except RuntimeError as error:
+        raise InputError(f"device {device!r}", "auto, cpu, cuda, cuda:N or mps") from error
+
+
+def read_model(folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
+    """Read a model and its tokenizer from a folder: safetensors only, no code from the folder."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    import transformers
+    from safetensors import SafetensorError
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        module = transformers.AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{folder} can't be loaded ({first})",
+            "whole safetensors, a config.json and a tokenizer that transformers knows",
+            "check the folder, or fetch the model again",
+        ) from error
+    return module.to(device), tokenizer
+
+
+def _with_adapter(module: Any, folder: Path) -> tuple[Any, str]:
+    from peft import PeftModel
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        wrapped = PeftModel.from_pretrained(module, folder, is_trainable=False)
+        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"the adapter in {folder} can't be put on this model ({first})",
+            "an adapter that was trained on it",
+            "check which base the adapter_config.json names",
+        ) from error
+    return wrapped, _digest_tensors(tensors)
+
+
+def _digest_of(module: Any) -> str:
+    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
+    return _digest_tensors({k: v for k, v in module.state_dict().items() if k not in tied})
+
+
+def _digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
+    def rows() -> Iterator[tuple[str, str, tuple[int, ...], memoryview]]:
+        for name in sorted(tensors):
+            tensor = tensors[name].detach().cpu().contiguous()
+            raw = tensor.reshape(-1).view(torch.uint8).numpy()
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            yield name, dtype, tuple(tensor.shape), raw.data
+
+    return weights_digest(rows())
+
+
+def _end_tokens(causal: Any, tokenizer: Any) -> frozenset[int]:
+    """All tokens that end a turn: of the tokenizer, the config and the generation config."""
+    found: set[int] = set()
+    for ids in (
+        tokenizer.eos_token_id,
+        getattr(causal.config, "eos_token_id", None),
+        getattr(getattr(causal, "generation_config", None), "eos_token_id", None),
+    ):
+        if isinstance(ids, int):
+            found.add(ids)
+        elif isinstance(ids, (list, tuple)):
+            found.update(ids)
+    return frozenset(found)

@@ -1,0 +1,35 @@
+"""What a set of weights is, independent of the file it came from."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def weights_digest(tensors: Iterable[tuple[str, str, tuple[int, ...], bytes | memoryview]]) -> str:
+    """Digest tensors as computed with.
+
+    Args:
+        tensors: `(name, dtype, shape, bytes)`, in the order of their names; bytes are row-major.
+
+    Returns:
+        ``sha256:<hex>``.
+    """
+    digest = hashlib.sha256()
+    for name, dtype, shape, data in tensors:
+        digest.update(f"{name}\0{dtype}\0{','.join(map(str, shape))}\0".encode())
+        digest.update(data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def text_digest(text: str) -> str:
+    """Digest a text, such as a chat template or a rendered prompt, as UTF-8.
+
+    A lone surrogate, which a model can write but UTF-8 can't hold, is digested as it stands.
+    """
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Digest a file's bytes."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

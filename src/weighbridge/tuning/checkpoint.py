@@ -1,0 +1,138 @@
+"""Checkpoints: everything that the rest of a run depends on, in safetensors and JSON.
+
+Order of rows, learning rate and dropout are functions of the step number and the seed, so values,
+AdamW's moments and the step are all there is to save.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge.tuning.settings import Metric
+from weighbridge.tuning.storage import read_tensors, whole_folder, write_tensors
+
+_KEEP = 2
+_ADAPTER, _OPTIMIZER, _STATE = "adapter.safetensors", "optimizer.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands.
+
+    Attributes:
+        step: Optimizer steps made.
+        metrics: One entry a step, and one for step 0.
+        predicted_seconds: Forecast for all steps, from the probe of the first attempt.
+        predicted_memory_bytes: Forecast of the first attempt.
+        peak_memory_bytes: Largest of all attempts so far.
+    """
+
+    step: int
+    metrics: tuple[Metric, ...]
+    predicted_seconds: float
+    predicted_memory_bytes: int
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class _Stored:
+    state: RunState
+    digests: dict[str, str]
+
+
+def save_checkpoint(
+    folder: Path,
+    state: RunState,
+    parameters: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> Path:
+    """Write ``folder/step-NNNNNN`` whole, keep the one before it, remove older ones.
+
+    Raises:
+        StorageError: The disk is full or can't be written.
+    """
+    path = folder / f"step-{state.step:06d}"
+    with whole_folder(path) as partial:
+        write_tensors(partial / _ADAPTER, parameters)
+        write_tensors(partial / _OPTIMIZER, _moments(parameters, optimizer))
+        digests = {name: file_digest(partial / name) for name in (_ADAPTER, _OPTIMIZER)}
+        stored = asdict(_Stored(state, digests))
+        (partial / _STATE).write_text(json.dumps(stored, allow_nan=False), encoding="utf-8")
+    for old in _checkpoints(folder)[:-_KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def load_checkpoint(
+    folder: Path, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> RunState | None:
+    """Restore the newest whole checkpoint in place; None where there is none.
+
+    A checkpoint whose bytes don't match their digests is passed over for the one before it.
+    """
+    for path in reversed(_checkpoints(folder)):
+        stored = _read_whole(path)
+        if stored is None:
+            continue
+        values = read_tensors(path / _ADAPTER)
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(values[name])
+        _restore_moments(parameters, optimizer, read_tensors(path / _OPTIMIZER))
+        return stored.state
+    return None
+
+
+def file_digest(path: Path) -> str:
+    """Return ``sha256:<hex>`` of a file's bytes."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"))
+
+
+def _read_whole(path: Path) -> _Stored | None:
+    try:
+        stored = TypeAdapter(_Stored).validate_json((path / _STATE).read_bytes())
+        if any(file_digest(path / name) != digest for name, digest in stored.digests.items()):
+            return None
+    except (OSError, ValidationError, WeighbridgeError):
+        return None
+    return stored
+
+
+def _moments(parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    return {
+        f"{key}/{name}": value
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _restore_moments(
+    parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer, moments: dict[str, Tensor]
+) -> None:
+    by_name: dict[str, dict[str, Any]] = {}
+    for key, value in moments.items():
+        kind, name = key.split("/", 1)
+        by_name.setdefault(name, {})[kind] = value
+    optimizer.state.clear()
+    for name, parameter in parameters.items():
+        if name in by_name:
+            optimizer.state[parameter] = by_name[name]
+
+
+def metric_lines(metrics: Iterable[Metric]) -> str:
+    """Return metrics as JSON lines."""
+    return "".join(json.dumps(asdict(metric), allow_nan=False) + "\n" for metric in metrics)

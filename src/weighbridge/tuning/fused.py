@@ -1,0 +1,156 @@
+"""Two autograd functions that save work which a frozen base makes needless. Same numbers as peft's.
+
+A LoRA layer computes ``y = W x + s B A x``. Written as one function it keeps only x and A x for
+the backward pass, adds the update in place, and never forms a weight gradient for W. Cross-entropy
+through a frozen head is differentiated while its logits are at hand, a few rows at a time, so that
+logits for all positions never stand in memory together.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear as LoraLinear
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Rows of logits held at once: 256 x 49152 x 4 bytes = 50 MB for SmolLM2.
+CHUNK_ROWS = 256
+
+
+class _LoraLinear(torch.autograd.Function):
+    """y = x Wᵀ + b + s (drop(x) Aᵀ) Bᵀ, with gradients for x, A and B only."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,  # (..., I)
+        dropped: Tensor | None,  # (..., I) x after dropout's mask and scale; None without dropout
+        weight: Tensor,  # (O, I), frozen
+        bias: Tensor | None,  # (O,), frozen
+        a: Tensor,  # (R, I)
+        b: Tensor,  # (O, R)
+        scale: float,
+    ) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        adapted = flat if dropped is None else dropped.reshape(-1, x.shape[-1])
+        low = adapted @ a.T  # (T, R)
+        y = functional.linear(flat, weight, bias)
+        y.addmm_(low, b.T, alpha=scale)
+        ctx.save_for_backward(adapted, low, weight, a, b)
+        ctx.scale, ctx.shape, ctx.split = scale, x.shape, dropped is not None
+        return y.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        adapted, low, weight, a, b = ctx.saved_tensors
+        dy = grads[0].reshape(-1, weight.shape[0])
+        dlow = (dy @ b).mul_(ctx.scale)  # (T, R)
+        db = (dy.T @ low).mul_(ctx.scale)
+        da = dlow.T @ adapted
+        dx = ddropped = None
+        if ctx.needs_input_grad[0]:
+            dx = dy @ weight
+            if ctx.split:
+                ddropped = (dlow @ a).view(ctx.shape)
+            else:
+                dx.addmm_(dlow, a)
+            dx = dx.view(ctx.shape)
+        return dx, ddropped, None, None, da, db, None
+
+
+class _FrozenHeadLoss(torch.autograd.Function):
+    """Sum of cross-entropies of ``hidden @ weightᵀ``, with a gradient for hidden only."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        dhidden = torch.empty_like(hidden)  # (N, H)
+        total = hidden.new_zeros((), dtype=torch.float64)
+        for start in range(0, len(hidden), CHUNK_ROWS):
+            rows = slice(start, start + CHUNK_ROWS)
+            scores = functional.linear(hidden[rows], weight)  # (n, V)
+            wanted = targets[rows, None]
+            right = scores.gather(1, wanted)
+            peak = scores.amax(1, keepdim=True)
+            scores.sub_(peak).exp_()
+            mass = scores.sum(1, keepdim=True)
+            total += (mass.log() + peak - right).sum(dtype=torch.float64)
+            scores.div_(mass)  # probabilities; minus one at the target is the gradient
+            scores.scatter_add_(1, wanted, torch.full_like(right, -1.0))
+            torch.mm(scores, weight, out=dhidden[rows])
+        ctx.save_for_backward(dhidden)
+        return total.to(hidden.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (dhidden,) = ctx.saved_tensors
+        return dhidden * grads[0], None, None
+
+
+def cross_entropy_sum(hidden: Tensor, head: nn.Module, targets: Tensor) -> Tensor:
+    """Return the summed cross-entropy, in nats, of `targets` under ``softmax(head(hidden))``.
+
+    Args:
+        hidden: Last hidden states of the positions that count. (N, H)
+        head: The vocabulary projection.
+        targets: The tokens that should have come next. (N,)
+    """
+    plain = type(head) is nn.Linear and head.bias is None and not head.weight.requires_grad
+    if plain and hidden.dtype == torch.float32 and torch.is_grad_enabled():
+        weight = head.weight
+        assert isinstance(weight, Tensor)
+        total: Tensor = _FrozenHeadLoss.apply(hidden, weight, targets)
+        return total
+    parts = [
+        functional.cross_entropy(head(rows).float(), wanted, reduction="sum")
+        for rows, wanted in zip(hidden.split(CHUNK_ROWS), targets.split(CHUNK_ROWS), strict=True)
+    ]
+    return torch.stack(parts).sum()
+
+
+@contextmanager
+def fused_lora(module: nn.Module) -> Iterator[None]:
+    """Let peft's plain LoRA layers run as one function each, and restore them afterwards.
+
+    Layers that are anything but plain (DoRA, quantised, merged, several adapters, a type that
+    differs between base and adapter) are left to peft.
+    """
+    replaced: list[nn.Module] = []
+    try:
+        for layer in module.modules():
+            if isinstance(layer, LoraLinear) and _is_plain(layer):
+                layer.forward = _forward_of(layer)
+                replaced.append(layer)
+        yield
+    finally:
+        for layer in replaced:
+            del layer.forward
+
+
+def _is_plain(layer: Any) -> bool:
+    if layer.merged or layer.disable_adapters or len(layer.active_adapters) != 1:
+        return False
+    name = layer.active_adapters[0]
+    base = layer.base_layer
+    return (
+        type(base) is nn.Linear
+        and not base.weight.requires_grad
+        and name in layer.lora_A
+        and name not in layer.lora_variant
+        and layer.lora_B[name].bias is None
+        and layer.lora_A[name].weight.dtype == base.weight.dtype
+    )
+
+
+def _forward_of(layer: Any) -> Any:
+    name = layer.active_adapters[0]
+    base, dropout = layer.base_layer, layer.lora_dropout[name]
+    a, b, scale = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+
+    def forward(x: Tensor) -> Any:
+        live = layer.training and isinstance(dropout, nn.Dropout) and dropout.p > 0
+        dropped = dropout(x) if live else None
+        return _LoraLinear.apply(x, dropped, base.weight, base.bias, a, b, scale)
+
+    return forward

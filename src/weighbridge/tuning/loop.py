@@ -1,0 +1,481 @@
+"""Tune a model with LoRA: the recipe, exact to the bit and resumable from any moment.
+
+Order of rows, learning rate and dropout are functions of the seed and the step. With the same
+number of threads, a run killed and resumed ends with the same bits as one left alone.
+"""
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from weighbridge.errors import InputError, Interrupted
+from weighbridge.records import Json, canonical_digest
+from weighbridge.tuning import adapters, batches, checkpoint, memory, plan
+from weighbridge.tuning.data import Conversation
+from weighbridge.tuning.fused import fused_lora
+from weighbridge.tuning.loss import loss_sum, require_known_architecture
+from weighbridge.tuning.masks import MaskedRow
+from weighbridge.tuning.settings import (
+    Checkpointed,
+    Metric,
+    OnEvent,
+    Planned,
+    StepDone,
+    TuneResult,
+    TuneSettings,
+    Validated,
+)
+from weighbridge.tuning.storage import append_line, sole_owner, sweep, write_whole
+
+_PROBE_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What stays the same from the first step to the last."""
+
+    adapted: Any
+    parameters: dict[str, torch.Tensor]
+    optimizer: torch.optim.Optimizer
+    rows: tuple[MaskedRow, ...]
+    validation: tuple[MaskedRow, ...]
+    settings: TuneSettings
+    folder: Path
+    total_steps: int
+    on_event: OnEvent
+
+    @property
+    def epoch_steps(self) -> int:
+        return batches.steps_per_epoch(len(self.rows), self.settings.rows_per_step)
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(row) for row in self.rows]
+
+
+def tune(
+    module: Any,
+    tokenizer: Any,
+    train: Sequence[Conversation],
+    validation: Sequence[Conversation],
+    settings: TuneSettings,
+    folder: Path,
+    on_event: OnEvent,
+    *,
+    base: str,
+    base_digest: str,
+) -> TuneResult:
+    """Train a LoRA adapter, or go on where an earlier call with the same arguments stopped.
+
+    `folder` afterwards holds ``adapter/`` (peft's format), ``result.json``, ``metrics.jsonl``,
+    ``run.json`` and the last checkpoints. `module` is handed back as it was.
+
+    Args:
+        module: The base: a causal language model of transformers.
+        tokenizer: Its tokenizer, with a chat template.
+        train: What is learnt from.
+        validation: What the loss is measured on before, after each epoch and at the end; may be
+            empty.
+        settings: See `TuneSettings`.
+        folder: The run's own folder; holds one run only.
+        on_event: Called with each `TuneEvent` as it happens.
+        base: What the adapter's config names as its base.
+        base_digest: Digest of the base's weights.
+
+    Raises:
+        InputError: Data, settings or template are wrong, or `folder` holds another run.
+        Interrupted: Ctrl-C; everything finished is on disk.
+        StorageError: The disk is full or read-only, or another process tunes in `folder`.
+    """
+    limit = settings.max_tokens or int(module.config.max_position_embeddings)
+    rows, lengths = plan.plan_rows(tokenizer, train, limit, settings.overflow)
+    held_out: tuple[MaskedRow, ...] = ()
+    if validation:
+        held_out, _ = plan.plan_rows(tokenizer, validation, limit, settings.overflow)
+    identity = run_identity(rows, held_out, settings, base_digest)
+    with sole_owner(folder):
+        threads = _claim(folder, identity, settings, base, base_digest)
+        if (finished := _finished(folder)) is not None:
+            return finished
+        with (
+            _interruptible() as stopping,
+            _reproducible(settings.seed, threads),
+            adapters.attached_adapter(module, settings, base) as adapted,
+        ):
+            job = _prepare(adapted, rows, held_out, settings, folder, on_event)
+            state = _train(job, lengths, stopping)
+            adapters.save_adapter(adapted, folder / "adapter")
+            stop_id = next(
+                i for i, t in zip(rows[0].token_ids[::-1], rows[0].trained[::-1], strict=True) if t
+            )
+            result = _result(job, state, identity, lengths, tokenizer.decode([stop_id]))
+        write_whole(folder / "result.json", json.dumps(_plain(result), indent=2) + "\n")
+        return result
+
+
+def run_identity(
+    rows: Sequence[MaskedRow],
+    validation: Sequence[MaskedRow],
+    settings: TuneSettings,
+    base_digest: str,
+) -> str:
+    """Return the digest of all that decides the adapter's values, the data as token ids."""
+    return canonical_digest(
+        {
+            "settings": settings.identity(),
+            "base_digest": base_digest,
+            "train_digest": canonical_digest([[r.token_ids, r.trained] for r in rows]),
+            "validation_digest": canonical_digest([[r.token_ids, r.trained] for r in validation]),
+        }
+    )
+
+
+def learning_rate(settings: TuneSettings, step: int, total_steps: int) -> float:
+    """Return the rate of a 1-based step: linear warm-up, then the schedule down to 0."""
+    warmup = max(1, round(settings.warmup_share * total_steps))
+    if step <= warmup:
+        return settings.learning_rate * step / warmup
+    left = (total_steps - step + 1) / (total_steps - warmup + 1)  # 1 at the peak, 0 past the end
+    share = {
+        "cosine": 0.5 * (1 - math.cos(math.pi * left)),
+        "linear": left,
+        "constant": 1.0,
+    }[settings.schedule]
+    return settings.learning_rate * share
+
+
+def _claim(folder: Path, identity: str, settings: TuneSettings, base: str, base_digest: str) -> int:
+    """Make `folder` this run's own; return the number of threads that it is computed with."""
+    sweep(folder)
+    sweep(folder / "checkpoints")
+    path = folder / "run.json"
+    if path.exists():
+        try:
+            run = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise InputError(f"{path} can't be read", "a tuning run's own record") from error
+        if run.get("identity") != identity:
+            raise InputError(
+                f"{folder} holds another tuning run (its settings, data or base differ)",
+                "a folder of its own for each run",
+                "choose another folder, or remove this one",
+            )
+        return int(run["threads"])
+    threads = torch.get_num_threads()
+    run = {
+        "identity": identity,
+        "settings": settings.identity(),
+        "base": base,
+        "base_digest": base_digest,
+        "threads": threads,
+        "torch": torch.__version__,
+    }
+    write_whole(path, json.dumps(run, indent=2) + "\n")
+    return threads
+
+
+def _finished(folder: Path) -> TuneResult | None:
+    adapter = folder / "adapter" / "adapter_model.safetensors"
+    try:
+        stored = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        stored["adapter"] = str(folder / "adapter")  # the folder may have been moved
+        result = TypeAdapter(TuneResult).validate_python(stored)
+        whole = checkpoint.file_digest(adapter) == result.adapter_file_digest
+    except (OSError, ValueError, ValidationError):
+        return None
+    return result if whole else None
+
+
+def _prepare(
+    adapted: Any,
+    rows: tuple[MaskedRow, ...],
+    validation: tuple[MaskedRow, ...],
+    settings: TuneSettings,
+    folder: Path,
+    on_event: OnEvent,
+) -> _Job:
+    probe = torch.tensor([rows[0].token_ids[:_PROBE_TOKENS]], device=adapted.device)
+    adapted.eval()
+    require_known_architecture(adapted, probe)
+    adapters.require_neutral(adapted, probe)
+    adapted.train()
+    parameters = adapters.adapter_parameters(adapted)
+    optimizer = torch.optim.AdamW(
+        parameters.values(),
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+    )
+    steps = settings.epochs * batches.steps_per_epoch(len(rows), settings.rows_per_step)
+    total = min(steps, settings.max_steps or steps)
+    return _Job(adapted, parameters, optimizer, rows, validation, settings, folder, total, on_event)
+
+
+def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> checkpoint.RunState:
+    with fused_lora(job.adapted):
+        state = checkpoint.load_checkpoint(
+            job.folder / "checkpoints", job.parameters, job.optimizer
+        )
+        predicted_seconds = None
+        memory.restart_peak()
+        if state is None:
+            state = _start(job)
+            predicted_seconds = state.predicted_seconds
+        job.on_event(
+            Planned(
+                total_steps=job.total_steps,
+                lengths=lengths,
+                trainable_parameters=sum(p.numel() for p in job.parameters.values()),
+                predicted_memory_bytes=state.predicted_memory_bytes,
+                predicted_seconds=predicted_seconds,
+                resumed_step=state.step,
+            )
+        )
+        write_whole(job.folder / "metrics.jsonl", checkpoint.metric_lines(state.metrics))
+        saved = state.step
+        try:
+            if not state.metrics:
+                state = _record(job, state, Metric(step=0, validation_loss=_validate(job, 0)))
+            while state.step < job.total_steps:
+                state = _step(job, state, stopping)
+                if state.step % job.settings.checkpoint_steps == 0 or state.step == job.total_steps:
+                    _checkpoint(job, state)
+                    saved = state.step
+        except (_Stopped, KeyboardInterrupt) as error:
+            if isinstance(error, _Stopped) and state.metrics:
+                _checkpoint(job, state)
+                saved = state.step
+            raise Interrupted(
+                f"tuning stopped after step {state.step} of {job.total_steps}",
+                do=f"the same command goes on from step {saved}",
+            ) from None
+        return replace(state, peak_memory_bytes=_peak(state))
+
+
+class _Stopped(Exception):
+    """Ctrl-C, noticed between two forward passes: values and moments are those of a whole step."""
+
+
+def _start(job: _Job) -> checkpoint.RunState:
+    """Forecast memory, then time one forward and backward pass on the longest rows there are."""
+    settings = job.settings
+    longest = sorted(job.rows, key=len, reverse=True)[: settings.batch_size]
+    probe = batches.collate(longest, job.adapted.device)
+    forecast = memory.forecast_memory(
+        job.adapted.get_base_model().config,
+        batch_tokens=probe.token_ids.numel(),
+        trainable_parameters=sum(p.numel() for p in job.parameters.values()),
+        rank=settings.rank,
+        dropout=settings.dropout,
+        resident_bytes=memory.resident_memory_bytes(),
+    )
+    loss_sum(job.adapted, probe).backward()  # type: ignore[no-untyped-call]  # warms up
+    started = time.perf_counter()
+    loss_sum(job.adapted, probe).backward()  # type: ignore[no-untyped-call]
+    seconds = time.perf_counter() - started
+    job.optimizer.zero_grad()
+    to_come = [
+        batches.padded_tokens([len(job.rows[row]) for row in rows])
+        for step in range(1, job.total_steps + 1)
+        for rows in batches.split(_rows_of(job, step), settings.batch_size)
+    ]
+    return checkpoint.RunState(
+        step=0,
+        metrics=(),
+        predicted_seconds=plan.forecast_seconds(to_come, probe.token_ids.numel(), seconds),
+        predicted_memory_bytes=forecast.peak_bytes,
+        peak_memory_bytes=0,
+    )
+
+
+def _rows_of(job: _Job, step: int) -> tuple[int, ...]:
+    epoch, index = divmod(step - 1, job.epoch_steps)
+    return batches.epoch_order(job.lengths, job.settings.rows_per_step, job.settings.seed, epoch)[
+        index
+    ]
+
+
+def _step(job: _Job, state: checkpoint.RunState, stopping: threading.Event) -> checkpoint.RunState:
+    """Make one optimizer step."""
+    started = time.perf_counter()
+    step, settings = state.step + 1, job.settings
+    torch.manual_seed(_step_seed(settings.seed, step))
+    passes = [
+        batches.collate([job.rows[row] for row in rows], job.adapted.device)
+        for rows in batches.split(_rows_of(job, step), settings.batch_size)
+    ]
+    trained_tokens = sum(len(batch.targets) for batch in passes)
+    loss = 0.0
+    for batch in passes:
+        if stopping.is_set():
+            job.optimizer.zero_grad()
+            raise _Stopped
+        part = loss_sum(job.adapted, batch) / trained_tokens
+        part.backward()  # type: ignore[no-untyped-call]
+        loss += part.item()
+    if stopping.is_set():
+        job.optimizer.zero_grad()
+        raise _Stopped
+    rate = learning_rate(settings, step, job.total_steps)
+    norm = _update(job, rate)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise InputError(
+            f"the loss became {loss} (gradient norm {norm}) at step {step}",
+            "finite numbers",
+            "lower learning_rate",
+        )
+    metric = Metric(
+        step=step,
+        loss=loss,
+        learning_rate=rate,
+        gradient_norm=norm,
+        tokens=sum(batch.tokens for batch in passes),
+        trained_tokens=trained_tokens,
+        seconds=time.perf_counter() - started,
+    )
+    if step % job.epoch_steps == 0 or step == job.total_steps:
+        metric = replace(metric, validation_loss=_validate(job, step))
+    return _record(job, state, metric)
+
+
+def _update(job: _Job, rate: float) -> float:
+    """Clip, apply AdamW at the given rate, and return the gradient's norm before clipping."""
+    clip = job.settings.clip_norm or math.inf
+    norm = torch.nn.utils.clip_grad_norm_(job.parameters.values(), clip)
+    for group in job.optimizer.param_groups:
+        group["lr"] = rate
+    job.optimizer.step()
+    job.optimizer.zero_grad()
+    return float(norm)
+
+
+@torch.no_grad()
+def _validate(job: _Job, step: int) -> float | None:
+    """Return the validation rows' loss in nats per learnt token; None where there are no rows."""
+    if not job.validation:
+        return None
+    job.adapted.eval()
+    total, count = 0.0, 0
+    rows = sorted(job.validation, key=len)
+    for start in range(0, len(rows), job.settings.batch_size):
+        batch = batches.collate(rows[start : start + job.settings.batch_size], job.adapted.device)
+        total += loss_sum(job.adapted, batch).item()
+        count += len(batch.targets)
+    job.adapted.train()
+    job.on_event(Validated(step, total / count))
+    return total / count
+
+
+def _record(job: _Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.RunState:
+    append_line(job.folder / "metrics.jsonl", json.dumps(asdict(metric), allow_nan=False))
+    state = replace(state, step=metric.step, metrics=(*state.metrics, metric))
+    if metric.loss is not None:
+        seconds = sum(m.seconds for m in state.metrics)
+        job.on_event(
+            StepDone(
+                step=metric.step,
+                total_steps=job.total_steps,
+                loss=metric.loss,
+                tokens_per_second=metric.tokens / metric.seconds,
+                seconds_left=seconds / metric.step * (job.total_steps - metric.step),
+            )
+        )
+    return state
+
+
+def _checkpoint(job: _Job, state: checkpoint.RunState) -> None:
+    state = replace(state, peak_memory_bytes=_peak(state))
+    path = checkpoint.save_checkpoint(
+        job.folder / "checkpoints", state, job.parameters, job.optimizer
+    )
+    job.on_event(Checkpointed(state.step, path))
+
+
+def _peak(state: checkpoint.RunState) -> int:
+    return max(state.peak_memory_bytes, memory.peak_memory_bytes())
+
+
+def _result(
+    job: _Job,
+    state: checkpoint.RunState,
+    identity: str,
+    lengths: plan.LengthReport,
+    end_of_turn: str,
+) -> TuneResult:
+    steps = [m for m in state.metrics if m.loss is not None]
+    seconds = sum(m.seconds for m in steps)
+    tokens = sum(m.tokens for m in steps)
+    losses = [m.loss for m in steps if m.loss is not None]
+    adapter = job.folder / "adapter"
+    return TuneResult(
+        adapter=adapter,
+        adapter_file_digest=checkpoint.file_digest(adapter / "adapter_model.safetensors"),
+        identity=identity,
+        steps=state.step,
+        trainable_parameters=sum(p.numel() for p in job.parameters.values()),
+        tokens=tokens,
+        trained_tokens=sum(m.trained_tokens for m in steps),
+        tokens_per_second=tokens / seconds,
+        seconds=seconds,
+        predicted_seconds=state.predicted_seconds,
+        loss_first=losses[0],
+        loss_last=losses[-1],
+        validation_loss_first=state.metrics[0].validation_loss,
+        validation_loss_last=state.metrics[-1].validation_loss,
+        peak_memory_bytes=state.peak_memory_bytes,
+        predicted_memory_bytes=state.predicted_memory_bytes,
+        end_of_turn=end_of_turn,
+        lengths=lengths,
+        metrics=state.metrics,
+    )
+
+
+def _plain(result: TuneResult) -> dict[str, Json]:
+    return {**asdict(result), "adapter": str(result.adapter)}
+
+
+def _step_seed(seed: int, step: int) -> int:
+    return int(canonical_digest([seed, step])[7:22], 16)
+
+
+@contextmanager
+def _reproducible(seed: int, threads: int) -> Iterator[None]:
+    """Fix torch's generator and its number of threads, and give both back afterwards."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Yield an event that the first Ctrl-C sets; the second one interrupts at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before: Any = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        event.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,126 @@
+"""Memory: forecast by arithmetic before a run, measured by the system during it.
+
+Formulas for LoRA on a frozen base without gradient checkpointing, one forward pass of T positions
+(h hidden, f MLP, k = key-value heads x head size, L layers, V vocabulary, r rank). Adapters cost
+16 bytes a parameter in fp32: value, gradient and AdamW's two moments (Kingma & Ba 2014).
+"""
+
+import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weighbridge.tuning.fused import CHUNK_ROWS
+
+
+@dataclass(frozen=True)
+class MemoryForecast:
+    """Bytes by cause; `peak_bytes` is their sum.
+
+    Attributes:
+        resident_bytes: What the process holds before tuning: interpreter, libraries, base weights.
+        adapter_bytes: Adapter values, gradients and optimizer state.
+        activation_bytes: Kept by the forward pass for the backward pass.
+        transient_bytes: Largest temporaries of the backward pass beside those.
+        logit_bytes: One chunk of logits and the hidden states' gradient.
+    """
+
+    resident_bytes: int
+    adapter_bytes: int
+    activation_bytes: int
+    transient_bytes: int
+    logit_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """Forecast peak of the process."""
+        # Logits and the backward pass through the layers don't overlap.
+        return (
+            self.resident_bytes
+            + self.adapter_bytes
+            + self.activation_bytes
+            + max(self.transient_bytes, self.logit_bytes)
+        )
+
+
+def forecast_memory(
+    config: Any,
+    batch_tokens: int,
+    trainable_parameters: int,
+    rank: int,
+    dropout: float,
+    resident_bytes: int,
+    element_bytes: int = 4,
+) -> MemoryForecast:
+    """Forecast the peak of tuning a Llama-like model.
+
+    Args:
+        config: The model's configuration, as transformers has it.
+        batch_tokens: Positions of the largest forward pass, padding included.
+        trainable_parameters: The adapter's.
+        rank: Of the adapter.
+        dropout: On the adapter's input; above 0, each of the seven inputs is kept once more.
+        resident_bytes: See `MemoryForecast`; `resident_memory_bytes()` once the base is loaded.
+        element_bytes: Of an activation.
+    """
+    h, f = config.hidden_size, config.intermediate_size
+    heads = config.num_attention_heads
+    head_size = getattr(config, "head_dim", None) or h // heads
+    k = (getattr(config, "num_key_value_heads", None) or heads) * head_size
+    q = heads * head_size
+    # Residual and norm twice; queries, keys, values and attention's output; gate, its SiLU, up and
+    # their product; A·x of seven layers.
+    kept = 4 * h + 2 * q + 2 * k + 4 * f + 7 * rank
+    if dropout > 0:
+        kept += 5 * h + q + f
+    activations = batch_tokens * (config.num_hidden_layers * kept + 2 * h) * element_bytes
+    # Gradients of gate, up, their product and SiLU, with the residual's, while a layer is undone.
+    transient = batch_tokens * (4 * f + 4 * h) * element_bytes
+    logits = CHUNK_ROWS * config.vocab_size * element_bytes * 2 + batch_tokens * h * element_bytes
+    return MemoryForecast(
+        resident_bytes=resident_bytes,
+        adapter_bytes=16 * trainable_parameters,
+        activation_bytes=activations,
+        transient_bytes=transient,
+        logit_bytes=logits,
+    )
+
+
+def resident_memory_bytes() -> int:
+    """Return the memory that this process holds now; its peak so far where the system won't say."""
+    return _status_bytes("VmRSS") or _lifetime_peak_bytes()
+
+
+def restart_peak() -> bool:
+    """Let the peak be counted from now on; False where the system can only count from the start.
+
+    Without this, loading the base (which may dequantise, at twice its size) would stand as the
+    peak of tuning.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def peak_memory_bytes() -> int:
+    """Return the peak resident memory of this process since `restart_peak`, or since its start."""
+    return _status_bytes("VmHWM") or _lifetime_peak_bytes()
+
+
+def _status_bytes(key: str) -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    for line in lines.splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _lifetime_peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
