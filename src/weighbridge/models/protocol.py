@@ -114,6 +114,18 @@ class Model(Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """What it can do."""
 
+    @property
+    def device(self) -> str:
+        """What it computes on."""
+
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens put through the model so far."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that a reader of its runs must know."""
+
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
         """Yield log-probabilities, in the order of the requests."""
 

@@ -1,1 +1,1 @@
-"""One file a benchmark: it defines `BENCHMARK`, whose name is the file's stem. Nothing to register."""
+"""One file a benchmark: it defines `BENCHMARK`, whose name is the file's stem."""

@@ -1,0 +1,50 @@
+"""Compare two runs item by item, with an interval and a verdict at a margin.
+
+RUN_A is the candidate, RUN_B the reference. Exit 0: superior, equivalent or non-inferior; 1:
+inferior; 3: inconclusive.
+"""
+
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.output import as_plain, emit
+
+
+def command(
+    run_a: Annotated[str, typer.Argument(help="The candidate's run.")],
+    run_b: Annotated[str, typer.Argument(help="The reference's run.")],
+    margin: Annotated[float, typer.Option(help="How much worse is still fine, in [0, 1].")] = 0.02,
+    metric: Annotated[str, typer.Option(help="value, or the name of a part.")] = "value",
+    flips: Annotated[int, typer.Option(help="Flips to print.", min=0)] = 3,
+    runs: options.Runs = options.DEFAULT_RUNS,
+    json: options.Json = False,
+) -> None:
+    """See the module's docstring, which is the help."""
+    from weighbridge.evidence import RunStore
+    from weighbridge.statistics import compare
+
+    store = RunStore(runs)
+    result = compare(store.read(run_a), store.read(run_b), margin=margin, metric=metric)
+    low, high = result.interval
+    lost = sum(1 for flip in result.flips if flip.difference < 0)
+    lines = [
+        f"{result.benchmark}: {result.mean_a:.1%} against {result.mean_b:.1%}, n = {result.n}",
+        f"  difference {100 * result.difference:+.1f} points, 95% interval "
+        f"{100 * low:+.1f} to {100 * high:+.1f}",
+        f"  {result.verdict.replace('_', '-')} at a margin of {100 * margin:g} points "
+        f"(p = {result.p_value:.3g})",
+        f"  {len(result.flips)} items differ: {len(result.flips) - lost} won, {lost} lost",
+    ]
+    for flip in result.flips[:flips]:
+        won = "won " if flip.difference > 0 else "lost"
+        lines.append(f"  {won} {flip.sample_id}: {_short(flip.output_a)} | {_short(flip.output_b)}")
+    emit(as_plain(result), "\n".join(lines), json)
+    code = {"inferior": 1, "inconclusive": 3}.get(result.verdict, 0)
+    raise typer.Exit(code)
+
+
+def _short(text: str, width: int = 26) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

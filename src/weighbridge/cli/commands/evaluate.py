@@ -1,0 +1,84 @@
+"""Measure a model on one or more benchmarks.
+
+A benchmark is NAME, NAME:SUBSET (mmlu:astronomy), or the path of your own .toml. The same run is
+never computed twice: an interrupted one goes on, a finished one is shown.
+"""
+
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.output import Rate, emit, progress, run_json, run_text
+
+NAME = "NAME[:SUBSET]"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Alias, folder, .gguf, Hub id, or BASE+ADAPTER.")],
+    benchmark: Annotated[list[str], typer.Option("--benchmark", "-b", metavar=NAME)],
+    protocol: Annotated[str, typer.Option(help="How answers are obtained.")] = "",
+    shots: Annotated[int | None, typer.Option(help="Worked examples before a question.")] = None,
+    limit: Annotated[int | None, typer.Option(help="First so many items of each subset.")] = None,
+    repeats: Annotated[int, typer.Option(help="Answers per item.")] = 1,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy.", min=0)] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer.", min=1)] = None,
+    chat_template: Annotated[
+        bool | None, typer.Option("--chat-template/--no-chat-template", help="Prompt as a chat.")
+    ] = None,
+    show_prompt: Annotated[bool, typer.Option(help="Print the first prompt and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
+    data: options.Data = None,
+    runs: options.Runs = options.DEFAULT_RUNS,
+    cache: options.Cache = None,
+    device: options.Device = "auto",
+    threads: options.Threads = 0,
+    seed: options.Seed = 0,
+    offline: options.Offline = False,
+    json: options.Json = False,
+) -> None:
+    """See the module's docstring, which is the help."""
+    from weighbridge.evaluation.benchmark import Settings
+    from weighbridge.pipeline.weighing import (
+        find_all,
+        first_prompt,
+        open_model,
+        place_for,
+        weigh,
+        what_would_run,
+    )
+
+    around = options.surroundings(
+        runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
+    )
+    settings = Settings(
+        protocol=protocol, shots=shots or 0, limit=limit, repeats=repeats, seed=seed,
+        temperature=temperature, max_tokens=max_tokens, chat_template=chat_template,
+    )  # fmt: skip
+    chosen = find_all(benchmark, around.places, settings, shots)
+    if dry_run:
+        plan = what_would_run(model, chosen)
+        emit(
+            {"would_run": plan}, "\n".join(f"{p['benchmark']}: {p['n']} items" for p in plan), json
+        )
+        return
+    with open_model(model, around.cache, around.device, around.threads, around.offline) as opened:
+        if show_prompt:
+            text = first_prompt(opened, chosen[0])
+            emit({"prompt": text}, text, json)
+            return
+        place = place_for(around.store, around.threads, around.started, chosen)
+        finished = []
+        for task in chosen:
+            with progress(task.title) as bar:
+                rate = Rate()
+                finished.append(
+                    weigh(
+                        opened, task, place,
+                        lambda p, bar=bar, rate=rate: bar(p.done, p.total, rate(p.computed_tokens)),
+                    )
+                )  # fmt: skip
+            if not json:
+                typer.echo(run_text(finished[-1]))
+    if json:
+        emit({"runs": [run_json(run) for run in finished]}, "", True)

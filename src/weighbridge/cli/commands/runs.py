@@ -1,0 +1,61 @@
+"""List runs, or show one.
+
+`weighbridge runs list`; `weighbridge runs show RUN [--samples]`.
+"""
+
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.output import as_plain, emit, run_json, run_text
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
+
+
+@app.command("list")
+def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = False) -> None:
+    """List runs, newest first, the unfinished ones with how far they have come."""
+    from weighbridge.evidence import RunStore
+
+    found = RunStore(runs).list()
+    lines = [
+        f"{run.run_id:<58} "
+        + (f"{run.mean:>6.1%}" if run.mean is not None else f"{run.done} of {run.planned}")
+        for run in found
+    ]
+    document = {"runs": [as_plain(run) for run in found]}
+    emit(document, "\n".join(lines) or f"no runs in {runs}", json)
+
+
+@app.command("show")
+def show(
+    run: Annotated[str, typer.Argument(help="Run id, its beginning, or a folder.")],
+    samples: Annotated[bool, typer.Option(help="Every sample, one a line.")] = False,
+    runs: options.Runs = options.DEFAULT_RUNS,
+    json: options.Json = False,
+) -> None:
+    """Show a run's figures and where they come from."""
+    from weighbridge.evidence import RunStore
+
+    found = RunStore(runs).read(run, samples=samples)
+    document = run_json(found) | {
+        "identity": found.identity,
+        "settings": found.settings,
+        "model_ref": as_plain(found.model),
+        "provenance": as_plain(found.provenance),
+    }
+    lines = [run_text(found), f"  weights {found.model.weights_digest}"]
+    lines += [f"  samples {found.samples_digest}", f"  started {found.provenance.started}"]
+    if samples:
+        document["samples"] = [as_plain(sample) for sample in found.samples]
+        lines += [
+            f"{s.sample_id:<26} {_score(s.score):<14} {' '.join(s.output.split())[:36]}"
+            for s in found.samples
+        ]
+    emit(document, "\n".join(lines), json)
+
+
+def _score(score: object) -> str:
+    value = getattr(score, "value", None)
+    return f"{value:g}" if value is not None else str(getattr(score, "reason", ""))

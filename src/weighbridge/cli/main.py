@@ -1,0 +1,139 @@
+"""The entry point: finds a command's file by its name, and turns every error into one line.
+
+`weighbridge --help` must answer at once, so it reads the first line of each command's file and
+imports none of them.
+"""
+
+import errno
+import importlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from weighbridge import __version__
+from weighbridge.errors import Interrupted, StorageError, WeighbridgeError
+
+_FOLDER = Path(__file__).parent / "commands"
+_ORDER = ("demo", "init", "run", "runs", "doctor", "chat", "tune", "evaluate", "score", "compare")
+
+
+def command_names() -> list[str]:
+    """Names of all commands, the ones that a newcomer needs first."""
+    names = [p.stem.replace("_", "-") for p in _FOLDER.glob("*.py") if p.stem != "__init__"]
+    first = [name for name in _ORDER if name in names]
+    return first + sorted(name for name in names if name not in first)
+
+
+def summary(name: str) -> str:
+    """First line of the docstring of a command's file, read without importing it."""
+    with (_FOLDER / f"{name.replace('-', '_')}.py").open(encoding="utf-8") as file:
+        return file.readline().strip().strip('"').rstrip(".")
+
+
+class LazyCommands(TyperGroup):
+    """A group whose commands are files."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands' names."""
+        return command_names()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one command."""
+        if cmd_name not in command_names():
+            return None
+        module = importlib.import_module(f"weighbridge.cli.commands.{cmd_name.replace('-', '_')}")
+        made = getattr(module, "app", None)
+        if made is None:
+            made = typer.Typer(add_completion=False, rich_markup_mode=None)
+            made.command(help=module.__doc__)(module.command)
+        built = typer.main.get_command(made)
+        built.name = cmd_name
+        return built
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(name)) for name in command_names()])
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def weighbridge(
+    ctx: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
+    """Weigh an open model against the one you pay for; bridge the gap; release what passes.
+
+    Start with `weighbridge demo`, or with `weighbridge init` for your own data.
+    """
+    if version:
+        typer.echo(f"weighbridge {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; the process's exit code follows the design."""
+    wants_json = "--json" in sys.argv[1:]
+    try:
+        code = app(standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        code = 2
+    except click.ClickException as error:
+        code = _report(WeighbridgeError(_usage(error)), wants_json)
+    except WeighbridgeError as error:
+        code = _report(error, wants_json)
+    except (KeyboardInterrupt, click.Abort):
+        again = "run the same command again: it goes on from there"
+        code = _report(Interrupted("interrupted", "", again), wants_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    except OSError as error:
+        code = _report(_storage(error), wants_json)
+    except MemoryError:
+        do = "lower --limit or close other programs; what was finished is kept"
+        code = _report(StorageError("out of memory", "", do), wants_json)
+    sys.stdout.flush()
+    sys.exit(int(code))
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    where = f"; see `{context.command_path} --help`" if context is not None else ""
+    return error.format_message().rstrip(".") + where
+
+
+def _storage(error: OSError) -> WeighbridgeError:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return StorageError(f"the disk is full{where}", "", "free space and run again")
+    do = "mend that and run again; what was finished is kept"
+    return StorageError(f"{error.strerror or error}{where}", "", do)
+
+
+def _report(error: WeighbridgeError, wants_json: bool) -> int:
+    if wants_json:
+        facts = {"saw": error.saw, "expected": error.expected, "do": error.do}
+        typer.echo(json.dumps({"error": {"kind": type(error).__name__, **facts}}))
+    typer.echo(f"weighbridge: {error}", err=True)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Options that mean the same everywhere, and the place they describe. Only here is the environment read."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weighbridge.errors import InputError
+from weighbridge.evidence import RunStore
+from weighbridge.sources.datasets import DataPlaces
+from weighbridge.sources.weights import default_cache
+
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never reach for the network.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Threads = Annotated[int, typer.Option(help="Threads for arithmetic; 0 takes every core.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Data = Annotated[
+    list[str] | None, typer.Option("--data", metavar="NAME=PATH", help="Where a data set lies.")
+]
+Runs = Annotated[Path, typer.Option(help="Where runs are kept.", envvar="WEIGHBRIDGE_RUNS")]
+Cache = Annotated[
+    Path | None, typer.Option(help="Where converted weights are kept.", envvar="WEIGHBRIDGE_CACHE")
+]
+DEFAULT_RUNS = Path(".weighbridge/runs")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the options and the environment say about where things are.
+
+    Attributes:
+        store: Evidence.
+        cache: Converted weights.
+        places: Data sets.
+        device: As asked for.
+        threads: For arithmetic, at least 1.
+        offline: No network.
+        started: Now, ISO 8601, UTC.
+    """
+
+    store: RunStore
+    cache: Path
+    places: DataPlaces
+    device: str
+    threads: int
+    offline: bool
+    started: str
+
+
+def surroundings(
+    *,
+    runs: Path = DEFAULT_RUNS,
+    cache: Path | None = None,
+    data: list[str] | None = None,
+    named: dict[str, Path] | None = None,
+    device: str = "auto",
+    threads: int = 0,
+    offline: bool = False,
+) -> Surroundings:
+    """Gather flags, project file (`named`) and environment, the nearest to the user first."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    root = os.environ.get("WEIGHBRIDGE_DATA")
+    places = DataPlaces(
+        named={**(named or {}), **_pairs(data or [])},
+        root=Path(root) if root else None,
+        offline=offline or os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "TRUE"),
+    )
+    xdg = os.environ.get("XDG_CACHE_HOME")
+    return Surroundings(
+        store=RunStore(runs),
+        cache=cache or (Path(xdg) / "weighbridge" if xdg else default_cache()),
+        places=places,
+        device=device,
+        threads=threads or _cores(),
+        offline=places.offline,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+def _pairs(values: list[str]) -> dict[str, Path]:
+    found = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not equals or not name or not path:
+            raise InputError(f"--data {value}", "NAME=PATH, such as mmlu=~/data/mmlu")
+        found[name] = Path(path)
+    return found

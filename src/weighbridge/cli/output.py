@@ -1,0 +1,127 @@
+"""Results go to stdout, as text or as one JSON document; progress goes to stderr if it is a terminal."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import typer
+
+from weighbridge.records import EvalRun, Json
+
+
+def emit(document: dict[str, Json], text: str, as_json: bool) -> None:
+    """Print a result once, in the form asked for."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=1) if as_json else text)
+
+
+def run_json(run: EvalRun) -> dict[str, Json]:
+    """Return a run in the form that scripts rely on (`evaluate`, `score`)."""
+    estimate = run.estimate
+    document: dict[str, Json] = {
+        "run": run.run_id,
+        "model": run.model.name,
+        "benchmark": run.title,
+        "protocol": run.protocol,
+        "n": estimate.n,
+        "mean": estimate.mean,
+        "mean_graded": estimate.mean_graded,
+        "stderr": estimate.stderr,
+        "interval": list(estimate.interval),
+        "ungraded": estimate.ungraded,
+        "seconds": run.provenance.wall_seconds,
+        "samples_digest": run.samples_digest,
+        "aggregate": estimate.aggregate,
+        "bounds": list(estimate.bounds),
+        "notes": list(run.provenance.notes),
+    }
+    if estimate.clusters:
+        document |= {"macro_mean": estimate.macro_mean, "clusters": estimate.clusters}
+    if estimate.parts:
+        document["parts"] = estimate.parts
+    return document
+
+
+def run_text(run: EvalRun) -> str:
+    """Return a run as a few lines of at most 80 columns."""
+    estimate = run.estimate
+    low, high = estimate.interval
+    lines = [
+        f"{run.title}  {run.model.name}  ({run.protocol})",
+        f"  {estimate.mean:.1%}  95% interval {low:.1%} to {high:.1%}  n = {estimate.n}",
+    ]
+    ungraded = {reason: count for reason, count in estimate.ungraded.items() if count}
+    if ungraded:
+        listed = ", ".join(f"{count} {reason}" for reason, count in ungraded.items())
+        graded = (
+            f"; graded alone {estimate.mean_graded:.1%}" if estimate.mean_graded is not None else ""
+        )
+        lines.append(f"  ungraded: {listed}{graded}")
+    if estimate.macro_mean is not None and len(estimate.clusters) > 1:
+        lines.append(
+            f"  macro mean over {len(estimate.clusters)} clusters: {estimate.macro_mean:.1%}"
+        )
+    lines += [f"    {name:<12} {value:.1%}" for name, value in estimate.parts.items()]
+    lines += [f"  note: {note}" for note in run.provenance.notes]
+    lines.append(f"  run {run.run_id}")
+    return "\n".join(lines)
+
+
+class Bar(Protocol):
+    """A progress bar's handle."""
+
+    def __call__(self, done: float, total: float, rate: str = "") -> None:
+        """Show how far it has come."""
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Bar]:
+    """Draw a bar with rate and time left on stderr; nothing where stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield _silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=18),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]:>14}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=False) as bars:
+        task = bars.add_task(title[:28], total=None, rate="")
+
+        def show(done: float, total: float, rate: str = "") -> None:
+            bars.update(task, completed=done, total=total, rate=rate)
+
+        yield show
+
+
+def _silent(done: float, total: float, rate: str = "") -> None:
+    return None
+
+
+class Rate:
+    """Tokens per second since the first call."""
+
+    def __init__(self) -> None:
+        self._start: tuple[float, int] | None = None
+
+    def __call__(self, tokens: int) -> str:
+        """Return the rate as text; empty until it is known."""
+        now = time.perf_counter()
+        if self._start is None:
+            self._start = (now, tokens)
+            return ""
+        seconds = now - self._start[0]
+        return f"{(tokens - self._start[1]) / seconds:,.0f} tok/s" if seconds > 0.5 else ""
+
+
+def as_plain(record: Any) -> dict[str, Json]:
+    """Return a record as plain JSON data."""
+    return asdict(record)

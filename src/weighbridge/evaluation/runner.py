@@ -1,0 +1,330 @@
+"""From a model and a benchmark to a sealed run.
+
+    load the items -> name the run by its identity -> for each unit not yet done: ask, grade, write
+    it down -> estimate -> seal
+
+Units are cut from the full list of items before anything is asked, and a unit is redone whole, so
+that an interrupted run asks exactly what an undisturbed one would have asked.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from weighbridge.errors import InputError, UnknownName
+from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.provenance import package_versions, peak_memory_bytes, platform_name
+from weighbridge.evidence import RunHeader, RunStore
+from weighbridge.models.protocol import Capability, GenerateRequest, Model, ScoreRequest
+from weighbridge.records import (
+    EvalRun,
+    Generation,
+    Graded,
+    Json,
+    Provenance,
+    Sample,
+    Score,
+    ScoredSample,
+    Ungraded,
+    canonical_digest,
+)
+from weighbridge.sources.digests import text_digest
+from weighbridge.statistics import estimate
+
+NEEDS = {"loglikelihood": Capability.SCORE, "generative": Capability.GENERATE}
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a run has come."""
+
+    done: int
+    total: int
+    computed_tokens: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run happens: what its provenance records, and where its evidence goes."""
+
+    store: RunStore
+    threads: int
+    started: str
+    graders: int = 2
+    sandbox_level: str | None = None
+
+
+OnProgress = Callable[[Progressed], None]
+
+
+def evaluate(
+    model: Model,
+    benchmark: Benchmark,
+    place: Place,
+    *,
+    subset: str | None = None,
+    settings: Settings | None = None,
+    data: Path | None = None,
+    on_progress: OnProgress = lambda _: None,
+) -> EvalRun:
+    """Run one benchmark on one model, or return the run that already did exactly this.
+
+    Args:
+        model: The model.
+        benchmark: The benchmark.
+        place: Where evidence goes.
+        subset: Part of the benchmark; None for all of it.
+        settings: What a person chose; part of the run's identity.
+        data: Where the items are, if the benchmark does not carry them.
+        on_progress: Told after each answer.
+
+    Raises:
+        InputError: The settings contradict the benchmark or the model.
+    """
+    settings = _complete(settings or Settings(), benchmark, model)
+    samples = list(benchmark.load(LoadRequest(data, subset, settings)))
+    if not samples:
+        raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
+    units = _units(samples, settings, benchmark.unit_size)
+    fields = _identity_fields(model, benchmark, subset, settings, samples, place)
+    header = RunHeader(
+        model=model.ref,
+        benchmark=benchmark.name,
+        benchmark_version=benchmark.version,
+        subset=subset,
+        protocol=settings.protocol,
+        settings=settings.as_json(),
+        aggregate=benchmark.aggregate,
+        planned_samples=len(samples) * settings.repeats,
+        planned_units=len(units),
+        started=place.started,
+    )
+    with place.store.open(fields, header) as run:
+        if run.finished is not None:
+            return run.finished
+        done = sum(len(unit) for i, unit in enumerate(units) if i in run.journal.finished_units())
+        for number, unit in enumerate(units):
+            if number in run.journal.finished_units():
+                continue
+            started, tokens = time.perf_counter(), model.computed_tokens
+            scored = []
+            for sample in _answers(model, benchmark, settings, unit, place):
+                scored.append(sample)
+                done += 1
+                on_progress(Progressed(done, header.planned_samples, model.computed_tokens))
+            run.journal.append_unit(number, scored)
+            run.record(time.perf_counter() - started, model.computed_tokens - tokens)
+        result = estimate(run.journal.samples(), benchmark.aggregate)
+        return run.seal(result, _provenance(model, place, run.wall_seconds, run.computed_tokens))
+
+
+def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Settings:
+    """Fill in the benchmark's own protocol and check that the model can do it."""
+    protocol = settings.protocol or benchmark.protocols[0]
+    if protocol not in benchmark.protocols:
+        raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.protocols)
+    needed = NEEDS[protocol]
+    if needed not in model.capabilities:
+        raise InputError(
+            f"{model.ref.name} can't {needed}", f"a model that can, for protocol {protocol}"
+        )
+    if settings.limit is not None and settings.limit < 1:
+        raise InputError(f"--limit {settings.limit}", "at least 1")
+    if settings.repeats < 1:
+        raise InputError(f"--repeats {settings.repeats}", "at least 1")
+    return replace(settings, protocol=protocol)
+
+
+def _units(
+    samples: Sequence[Sample], settings: Settings, size: int
+) -> list[list[tuple[Sample, int]]]:
+    """Cut `(sample, repeat)` pairs into units; a unit never spans two clusters' shared prompts."""
+    units: list[list[tuple[Sample, int]]] = []
+    for sample in samples:
+        for repeat in range(settings.repeats):
+            new = not units or len(units[-1]) >= size
+            if not new and sample.metadata.get("prefix") != units[-1][-1][0].metadata.get("prefix"):
+                new = True
+            if new:
+                units.append([])
+            units[-1].append((sample, repeat))
+    return units
+
+
+def _identity_fields(
+    model: Model,
+    benchmark: Benchmark,
+    subset: str | None,
+    settings: Settings,
+    samples: Sequence[Sample],
+    place: Place,
+) -> dict[str, Json]:
+    return {
+        "model": dict(model.ref.identity),
+        "benchmark": benchmark.name,
+        "benchmark_version": benchmark.version,
+        "subset": subset,
+        "items": canonical_digest([sample.digest for sample in samples]),
+        "sampling": asdict(benchmark.sampling) | {"stop": list(benchmark.sampling.stop)},
+        "settings": settings.as_json(),
+        "judge": None,
+        "sandbox": place.sandbox_level if benchmark.executes_code else None,
+    }
+
+
+def _answers(
+    model: Model,
+    benchmark: Benchmark,
+    settings: Settings,
+    unit: Sequence[tuple[Sample, int]],
+    place: Place,
+) -> Iterator[ScoredSample]:
+    if settings.protocol == "loglikelihood":
+        return _by_likelihood(model, benchmark, settings, [sample for sample, _ in unit])
+    return _by_generation(model, benchmark, settings, unit, place)
+
+
+def _by_likelihood(
+    model: Model, benchmark: Benchmark, settings: Settings, samples: Sequence[Sample]
+) -> Iterator[ScoredSample]:
+    """Choose the likeliest continuation; the first wins ties, as in numpy's argmax."""
+    assert benchmark.continuations is not None, f"{benchmark.name} lists no continuations"
+    offered = [benchmark.continuations(sample, settings) for sample in samples]
+    requests = [
+        ScoreRequest(sample.id, benchmark.prompt(sample, settings), options)
+        for sample, options in zip(samples, offered, strict=True)
+    ]
+    for sample, options, result in zip(samples, offered, model.score(requests), strict=True):
+        best = max(range(len(options)), key=lambda i: result.logprobs[i])
+        answer = options[best].strip()
+        right = answer == str(sample.target)
+        why = ("" if right else f"expected {sample.target}") + (
+            " (near tie)" if result.near_tie else ""
+        )
+        yield _line(
+            benchmark,
+            sample,
+            prompt_text=result.prompt_text,
+            output=answer,
+            logprobs=result.logprobs,
+            stop="scored",
+            input_tokens=result.input_tokens,
+            score=Graded(float(right), answer, why.strip()),
+        )
+
+
+def _by_generation(
+    model: Model,
+    benchmark: Benchmark,
+    settings: Settings,
+    unit: Sequence[tuple[Sample, int]],
+    place: Place,
+) -> Iterator[ScoredSample]:
+    sampling = benchmark.sampling
+    if settings.temperature is not None:
+        sampling = replace(sampling, temperature=settings.temperature)
+    if settings.max_tokens is not None:
+        sampling = replace(sampling, max_tokens=settings.max_tokens)
+    requests = [
+        GenerateRequest(
+            sample.id,
+            benchmark.prompt(sample, settings),
+            replace(sampling, seed=sample_seed(settings.seed, sample.id, repeat)),
+            repeat,
+        )
+        for sample, repeat in unit
+    ]
+    workers = place.graders if benchmark.executes_code else 1
+    with ThreadPoolExecutor(max_workers=workers) as graders:
+        waiting = []
+        for (sample, _), generated in zip(unit, model.generate(requests), strict=True):
+            job = graders.submit(grade, benchmark, sample, generated.generation)
+            waiting.append((sample, generated, job))
+        for sample, generated, job in waiting:
+            written = generated.generation
+            yield _line(
+                benchmark,
+                sample,
+                repeat=written.repeat,
+                prompt_text=generated.prompt_text,
+                output=written.text,
+                stop=written.stop,
+                input_tokens=written.input_tokens,
+                output_tokens=written.output_tokens,
+                seed=written.seed,
+                score=job.result(),
+                latency_seconds=written.latency_seconds,
+            )
+
+
+def grade(benchmark: Benchmark, sample: Sample, generation: Generation) -> Score:
+    """Judge one answer. Silence never scores, and a crashed grader is never a wrong answer."""
+    assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
+    if generation.stop == "error":
+        return Ungraded("infrastructure", "the answer was lost")
+    try:
+        return benchmark.grade(sample, generation)
+    except Exception as error:  # whatever it was, the model is not to blame for it
+        return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}: {error}")
+
+
+def sample_seed(seed: int, sample_id: str, repeat: int) -> int:
+    """Seed of one answer: a function of the run's seed, the item and the repeat alone."""
+    digest = canonical_digest([seed, sample_id, repeat])
+    return int(digest.removeprefix("sha256:")[:12], 16)
+
+
+def _line(
+    benchmark: Benchmark,
+    sample: Sample,
+    *,
+    prompt_text: str,
+    output: str,
+    stop: str,
+    input_tokens: int,
+    score: Score,
+    repeat: int = 0,
+    logprobs: tuple[float, ...] = (),
+    output_tokens: int = 0,
+    seed: int = 0,
+    latency_seconds: float = 0.0,
+) -> ScoredSample:
+    shown = benchmark.publishes_questions
+    return ScoredSample(
+        sample_id=sample.id,
+        repeat=repeat,
+        cluster=sample.cluster,
+        sample_digest=sample.digest,
+        prompt_digest=text_digest(prompt_text),
+        question=sample.question if shown else None,
+        target=sample.target if shown else None,
+        output=output,
+        logprobs=logprobs,
+        stop=stop,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        seed=seed,
+        score=score,
+        latency_seconds=latency_seconds,
+    )
+
+
+def _provenance(
+    model: Model, place: Place, wall_seconds: float, computed_tokens: int
+) -> Provenance:
+    import platform
+
+    return Provenance(
+        packages=package_versions(),
+        python=platform.python_version(),
+        platform=platform_name(),
+        device=model.device,
+        threads=place.threads,
+        started=place.started,
+        wall_seconds=wall_seconds,
+        computed_tokens=computed_tokens,
+        peak_memory_bytes=peak_memory_bytes(),
+        notes=model.notes,
+    )

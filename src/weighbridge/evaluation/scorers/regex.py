@@ -1,0 +1,19 @@
+"""The answer is what a pattern finds last in the text."""
+
+import re
+
+from weighbridge.records import Generation, Graded, Json, Score, Ungraded
+
+
+def score_regex(generation: Generation, target: Json, pattern: re.Pattern[str]) -> Score:
+    """Compare the last match (its group 1, where it has one) with the target."""
+    if generation.stop == "error":
+        return Ungraded("infrastructure", "the answer was lost")
+    found = list(pattern.finditer(generation.text))
+    if not found:
+        reason = "truncated" if generation.stop == "length" else "unparsed"
+        return Ungraded(reason, f"nothing matches {pattern.pattern}")
+    last = found[-1]
+    answer = (last.group(1) if pattern.groups else last.group(0)) or ""
+    right = answer.strip().casefold() == str(target).strip().casefold()
+    return Graded(float(right), answer, "" if right else f"expected {target}")

@@ -1,0 +1,1 @@
+"""The project file and its stages: what `run` and `demo` do."""

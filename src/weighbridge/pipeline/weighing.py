@@ -1,0 +1,166 @@
+"""Opening a model, finding benchmarks and their data, and measuring: shared by commands and stages."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.registry import find_benchmark
+from weighbridge.evaluation.runner import Place, Progressed, evaluate
+from weighbridge.evidence import RunStore
+from weighbridge.records import EvalRun, Json
+from weighbridge.sources.datasets import DataPlaces, find_data
+from weighbridge.sources.weights import WeightsLocation, find_weights
+
+if TYPE_CHECKING:
+    from weighbridge.models.open_weights import OpenWeights
+
+
+@dataclass(frozen=True)
+class Task:
+    """One benchmark to run: the benchmark, the part of it, its data and the settings."""
+
+    benchmark: Benchmark
+    subset: str | None
+    data: Path | None
+    settings: Settings
+
+    @property
+    def title(self) -> str:
+        """Benchmark and subset as typed."""
+        return f"{self.benchmark.name}:{self.subset}" if self.subset else self.benchmark.name
+
+
+def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | None = None) -> Task:
+    """Resolve `NAME[:SUBSET]` and find its data.
+
+    Raises:
+        UnknownName: No such benchmark or subset.
+        MissingPiece: Its data is nowhere; says the command that gets it.
+    """
+    subset = None
+    if not name.endswith(".toml"):
+        name, _, rest = name.partition(":")
+        subset = rest or None
+    benchmark = find_benchmark(name)
+    data = places.named.get(benchmark.name)
+    if benchmark.data is not None:
+        need = benchmark.data
+        data = find_data(
+            need.name,
+            places,
+            package=need.package,
+            package_file_name=need.package_file,
+            hub=need.hub,
+            get_it=need.get_it,
+        )
+    if shots is None:
+        settings = replace(settings, shots=benchmark.default_shots)
+    return Task(benchmark, subset, data, settings)
+
+
+def find_all(
+    names: Sequence[str], places: DataPlaces, settings: Settings, shots: int | None
+) -> list[Task]:
+    """Resolve every name before anything is loaded, so that a typo costs nothing."""
+    return [find_task(name, places, settings, shots) for name in names]
+
+
+def what_would_run(model: str, tasks: Sequence[Task]) -> list[dict[str, Json]]:
+    """Describe runs without starting them."""
+    return [
+        {
+            "model": model,
+            "benchmark": task.title,
+            "n": len(task.benchmark.load(LoadRequest(task.data, task.subset, task.settings)))
+            * task.settings.repeats,
+            "protocol": task.settings.protocol or task.benchmark.protocols[0],
+        }
+        for task in tasks
+    ]
+
+
+@contextmanager
+def open_model(
+    spec: str | WeightsLocation, cache: Path, device: str, threads: int, offline: bool
+) -> "Iterator[OpenWeights]":
+    """Load a model and let go of it afterwards."""
+    if isinstance(spec, str):
+        spec = find_weights(spec, offline=offline)
+    _need_torch()
+    from weighbridge.models.open_weights import load
+
+    model = load(spec, cache=cache, device=device, threads=threads)
+    try:
+        yield model
+    finally:
+        model.close()
+
+
+def _need_torch() -> None:
+    import importlib.util
+
+    from weighbridge.errors import MissingPiece
+
+    missing = [n for n in ("torch", "transformers", "peft") if importlib.util.find_spec(n) is None]
+    if missing:
+        raise MissingPiece(
+            f"{', '.join(missing)} not installed",
+            "the extra [torch], to run open weights here",
+            "pip install 'weighbridge[torch]'",
+        )
+
+
+def place_for(store: RunStore, threads: int, started: str, tasks: Sequence[Task]) -> Place:
+    """Describe where runs happen; asks for a sandbox only if something will run in it.
+
+    Raises:
+        SandboxUnavailable: A task runs model-written code and there is no jail for it.
+    """
+    level = None
+    if any(task.benchmark.executes_code for task in tasks):
+        level = sandbox_level()
+    return Place(store, threads, started, graders=max(1, threads), sandbox_level=level)
+
+
+def sandbox_level() -> str:
+    """Return the sandbox's level on this machine.
+
+    Raises:
+        SandboxUnavailable: There is none.
+    """
+    from weighbridge.errors import SandboxUnavailable
+    from weighbridge.sandbox import Level, probe
+
+    found = probe()
+    if found.level is Level.NONE:
+        raise SandboxUnavailable(
+            f"no sandbox for model-written code ({found.detail})", "bubblewrap", found.fix
+        )
+    return str(found.level)
+
+
+def weigh(
+    model: "OpenWeights", task: Task, place: Place, on_progress: Callable[[Progressed], None]
+) -> EvalRun:
+    """Run one task."""
+    return evaluate(
+        model,
+        task.benchmark,
+        place,
+        subset=task.subset,
+        settings=task.settings,
+        data=task.data,
+        on_progress=on_progress,
+    )
+
+
+def first_prompt(model: "OpenWeights", task: Task) -> str:
+    """Return the first item's prompt as the model would see it."""
+    from weighbridge.models.prompts import render
+
+    limited = replace(task.settings, limit=1)
+    sample = task.benchmark.load(LoadRequest(task.data, task.subset, limited))[0]
+    return render(model.tokenizer, task.benchmark.prompt(sample, limited))
