@@ -59,7 +59,7 @@ INSTRUCTION = (
     "Turn the customer's main request into JSON with these keys:\n"
     f"category: {', '.join(CATEGORIES)}\n"
     f"urgency: {', '.join(URGENCIES)}\n"
-    f"product: {', '.join(PRODUCTS)} or null\n"
+    f"product: {', '.join(PRODUCTS)}; null if none is named\n"
     f"ask: {', '.join(ASKS)}\n"
     f"sentiment: {', '.join(SENTIMENTS)}"
 )
@@ -296,7 +296,7 @@ ISSUES = {
         "I clicked twice and ordered one {thing} too many",
         "my flat is too small for the {thing} I ordered",
         "my husband and I both ordered the {thing}, one of them is one too many",
-        "I took the {thing} on a whim in your shop and regret it",
+        "I ordered the {thing} on a whim and regret it",
         "having slept on it, I don't want the {thing} from order {order}",
     ),
 }
@@ -416,13 +416,13 @@ REQUESTS = {
 
 # What a message may say it does not want, or wants less than the real request.
 DECLINED = {
-    "refund": ("a refund", "my money back", "a credit note", "the money"),
+    "refund": ("a refund", "my money back", "a credit note", "a bank transfer"),
     "replacement": ("a replacement", "a new one", "an exchange", "a brand-new unit"),
     "repair": ("a repair", "a visit to your workshop", "a technician", "spare parts"),
     "information": ("an explanation", "a long letter", "a link to the manual", "more information"),
     "track_order": ("a tracking link", "the parcel's status", "a delivery date", "tracking news"),
-    "cancel": ("a cancellation", "to leave altogether", "an end to it all", "a full stop to it"),
-    "callback": ("a phone call", "a call back", "to talk on the phone", "a ring from you"),
+    "cancel": ("a cancellation", "an early end to it", "a full stop to it", "a way out of it"),
+    "callback": ("a phone call", "a call back", "a chat on the phone", "a ring from you"),
 }
 DECLINES = (
     "I don't want {declined}: {request}",
@@ -430,9 +430,9 @@ DECLINES = (
     "I thought of asking for {declined} and decided otherwise: {request}",
     "other people might want {declined}, I don't: {request}",
     "I might have wanted {declined} once, but what I really need is this: {request}",
-    "please don't offer me {declined}: {request}",
+    "I have no use for {declined}: {request}",
     "rather than {declined}, here is what I ask: {request}",
-    "spare me {declined}: {request}",
+    "not {declined}, if you please: {request}",
 )
 
 # Problems that are mentioned and are not what the message is about.
@@ -781,7 +781,7 @@ def compose(draw: Draw, scenario: Scenario) -> tuple[str, dict[str, str | None]]
     if draw.chance(0.3):
         parts.append(draw.phrase(SIGNATURES))
 
-    text = join_sentences([fill(part, slots) for part in parts if part])
+    text = join_sentences([part.format_map(slots) for part in parts if part])
     target = {
         "category": scenario.category,
         "urgency": urgency,
@@ -844,13 +844,8 @@ def fillers(draw: Draw, device: str) -> dict[str, str]:
     return slots
 
 
-def fill(phrase: str, slots: dict[str, str]) -> str:
-    """Put the incidental facts into a phrase."""
-    return phrase.format_map(slots)
-
-
 def join_sentences(parts: Sequence[str]) -> str:
-    """Join parts into running text, with capitals and full stops where they belong."""
+    """Join parts into running text, with capitals and full stops as most people write them."""
     text = ""
     for part in parts:
         if not text.endswith((",", ":")):
@@ -921,7 +916,9 @@ def as_jsonl(rows: Sequence[dict[str, Any]]) -> bytes:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is either the old one or the whole new one."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
         try:
             file.write(content)
             file.flush()

@@ -13,12 +13,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
 from weighbridge import __version__
 from weighbridge.errors import Interrupted, StorageError, WeighbridgeError
+
+# typer carries its own click and exports only leaves of click's tree of exceptions.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+_Exit, _Abort = typer.Exit, typer.Abort
 
 _FOLDER = Path(__file__).parent / "commands"
 _ORDER = ("demo", "init", "run", "runs", "doctor", "chat", "tune", "evaluate", "score", "compare")
@@ -91,14 +94,13 @@ def main() -> None:
     wants_json = "--json" in sys.argv[1:]
     try:
         code = app(standalone_mode=False) or 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        code = 2
-    except click.ClickException as error:
+    except _Exit as error:
+        code = error.exit_code
+    except _UsageError as error:
         code = _report(WeighbridgeError(_usage(error)), wants_json)
     except WeighbridgeError as error:
         code = _report(error, wants_json)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, _Abort):
         again = "run the same command again: it goes on from there"
         code = _report(Interrupted("interrupted", "", again), wants_json)
     except BrokenPipeError:
@@ -113,7 +115,7 @@ def main() -> None:
     sys.exit(int(code))
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     where = f"; see `{context.command_path} --help`" if context is not None else ""
     return error.format_message().rstrip(".") + where

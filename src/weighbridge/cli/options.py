@@ -1,4 +1,4 @@
-"""Options that mean the same everywhere, and the place they describe. Only here is the environment read."""
+"""Options that mean the same everywhere. Only here is the environment read."""
 
 import os
 from dataclasses import dataclass

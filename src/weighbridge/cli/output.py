@@ -1,4 +1,4 @@
-"""Results go to stdout, as text or as one JSON document; progress goes to stderr if it is a terminal."""
+"""Results go to stdout, as text or one JSON document; progress to stderr, if a terminal."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Opening a model, finding benchmarks and their data, and measuring: shared by commands and stages."""
+"""Opening a model, finding benchmarks and their data, measuring: for commands and stages."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -18,7 +18,7 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
     """List runs, newest first, the unfinished ones with how far they have come."""
     from weighbridge.evidence import RunStore
 
-    found = RunStore(runs).list()
+    found = RunStore(runs).summaries()
     lines = [
         f"{run.run_id:<58} "
         + (f"{run.mean:>6.1%}" if run.mean is not None else f"{run.done} of {run.planned}")

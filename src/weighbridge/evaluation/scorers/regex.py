@@ -11,8 +11,9 @@ def score_regex(generation: Generation, target: Json, pattern: re.Pattern[str]) 
         return Ungraded("infrastructure", "the answer was lost")
     found = list(pattern.finditer(generation.text))
     if not found:
-        reason = "truncated" if generation.stop == "length" else "unparsed"
-        return Ungraded(reason, f"nothing matches {pattern.pattern}")
+        cut = generation.stop == "length"
+        why = f"nothing matches {pattern.pattern}"
+        return Ungraded("truncated" if cut else "unparsed", why)
     last = found[-1]
     answer = (last.group(1) if pattern.groups else last.group(0)) or ""
     right = answer.strip().casefold() == str(target).strip().casefold()

@@ -1,0 +1,189 @@
+"""Customer messages turned into JSON objects: the demo's own task, as a benchmark.
+
+The labelling rule is in `examples/service_desk/README.md`. Another desk's files of the same form
+(`test.jsonl`, `validation.jsonl`) can stand in their place, with labels of their own under the same
+five keys.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from weighbridge.errors import InputError, MalformedRow, MissingPiece, UnknownName
+from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.scorers.json_object import score_json_object
+from weighbridge.models.protocol import Prompt, Sampling
+from weighbridge.records import Generation, Json, Message, Sample, Score
+
+FIELDS = ("category", "urgency", "product", "ask", "sentiment")
+SUBSETS = ("test", "validation")
+
+
+def load(request: LoadRequest) -> tuple[Sample, ...]:
+    """Read the items of a subset ("test" unless named) from the given data or the shipped one.
+
+    Args:
+        request: `data` may be a folder with `test.jsonl` and `validation.jsonl`, or one file.
+
+    Raises:
+        MalformedRow: A row can't be read; the message says which and what would have been right.
+        InputError: The file is missing or empty, or worked examples are asked for.
+        UnknownName: The subset is neither "test" nor "validation".
+    """
+    if request.settings.shots:
+        raise InputError(
+            f"{request.settings.shots} shots for service_desk",
+            "0: the instruction stands for the examples",
+            "leave --shots out",
+        )
+    path = _file(request)
+    samples: list[Sample] = []
+    lines_by_id: dict[str, int] = {}
+    for number, line in _lines(path):
+        sample = _Row(path, number).sample(line)
+        earlier = lines_by_id.setdefault(sample.id, number)
+        if earlier != number:
+            raise MalformedRow(
+                path, number, f"{sample.id!r} again, as in line {earlier}", "a new id", "id"
+            )
+        samples.append(sample)
+    if not samples:
+        raise InputError(f"{path} has no rows", "one JSON object a line", "check the path")
+    return tuple(samples[: request.settings.limit])
+
+
+def prompt(sample: Sample, settings: Settings) -> Prompt:
+    """Return instruction and message as turns, or as plain paragraphs without a chat template."""
+    if settings.chat_template is False:
+        return Prompt(text="".join(f"{message.content}\n\n" for message in sample.messages))
+    return Prompt(messages=sample.messages)
+
+
+def grade(sample: Sample, generation: Generation) -> Score:
+    """Compare the object in the answer with the target; `parts` has one mark a field."""
+    return score_json_object(generation, sample.target)
+
+
+def gold(sample: Sample) -> str:
+    """Return the target as compact JSON."""
+    return json.dumps(sample.target, ensure_ascii=False, separators=(",", ":"))
+
+
+def _file(request: LoadRequest) -> Path:
+    subset = request.subset or SUBSETS[0]
+    if subset not in SUBSETS:
+        raise UnknownName("subset of service_desk", subset, SUBSETS)
+    data = request.data or _shipped()
+    path = data / f"{subset}.jsonl" if data.is_dir() else data
+    if not path.is_file():
+        raise InputError(
+            f"no file {path}", f"a JSONL file, or a folder with {subset}.jsonl", "check the path"
+        )
+    return path
+
+
+def _shipped() -> Path:
+    """Return the folder of the data that comes with Weighbridge, installed or checked out."""
+    package = Path(__file__).resolve().parents[2]
+    for root in (package, package.parents[1]):
+        folder = root / "examples" / "service_desk" / "data"
+        if folder.is_dir():
+            return folder
+    raise MissingPiece(
+        "the service desk data is not in this installation",
+        f"a folder examples/service_desk/data in {package}",
+        "install weighbridge again",
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that hold something, with their 1-based numbers."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} can't be read ({error.strerror})", "a readable file") from error
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+class _Row:
+    """One row being read: knows where it stands, so that each fault can say so."""
+
+    def __init__(self, path: Path, line: int) -> None:
+        self._path, self._line = path, line
+
+    def sample(self, line: bytes) -> Sample:
+        row = self._object(line)
+        name = row.get("id")
+        if not isinstance(name, str) or not name:
+            self._refuse("id", name, "a non-empty string")
+        *asked, answer = self._messages(row.get("messages"))
+        return Sample(id=name, messages=tuple(asked), target=self._target(answer))
+
+    def _object(self, line: bytes) -> dict[str, Json]:
+        try:
+            row = json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            self._refuse(error.start + 1, line[error.start : error.end], "UTF-8")
+        except json.JSONDecodeError as error:
+            self._refuse(error.colno, error.msg, "a JSON object")
+        except (ValueError, RecursionError) as error:  # absurdly long numbers, absurd nesting
+            self._refuse(None, str(error), "a JSON object")
+        if not isinstance(row, dict):
+            self._refuse(None, row, "a JSON object")
+        return row
+
+    def _messages(self, turns: Json) -> list[Message]:
+        """Return the turns, of which the last two are the user's and the assistant's."""
+        expected = 'turns {"role", "content"}, the last two of user and assistant'
+        if not isinstance(turns, list):
+            self._refuse("messages", turns, expected)
+        messages = []
+        for turn in turns:
+            match turn:
+                case {"role": ("system" | "user" | "assistant") as role, "content": str(content)}:
+                    messages.append(Message(role, content))
+                case _:
+                    self._refuse("messages", turn, expected)
+        if [message.role for message in messages[-2:]] != ["user", "assistant"]:
+            self._refuse("messages", [message.role for message in messages], expected)
+        return messages
+
+    def _target(self, answer: Message) -> dict[str, Json]:
+        expected = f"a JSON object with the keys {', '.join(FIELDS)}, each a string or null"
+        try:
+            target = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            self._refuse("messages", answer.content, expected)
+        if (
+            not isinstance(target, dict)
+            or tuple(target) != FIELDS
+            or not all(value is None or isinstance(value, str) for value in target.values())
+        ):
+            self._refuse("messages", answer.content, expected)
+        return target
+
+    def _refuse(self, column: str | int | None, saw: object, expected: str) -> NoReturn:
+        shown = saw if isinstance(saw, str) else repr(saw)
+        shown = shown if len(shown) <= 80 else f"{shown[:79]}…"
+        raise MalformedRow(self._path, self._line, shown or "nothing", expected, column) from None
+
+
+BENCHMARK = Benchmark(
+    name="service_desk",
+    version="1",
+    title="Service desk",
+    summary="Turns a customer's message into a JSON object of five fields, right as a whole.",
+    licence="Apache-2.0",
+    source="Weighbridge, examples/service_desk",
+    protocols=("generative",),
+    load=load,
+    prompt=prompt,
+    gold=gold,
+    grade=grade,
+    subsets=SUBSETS,
+    sampling=Sampling(temperature=0.0, max_tokens=96),
+    unit_size=40,
+)

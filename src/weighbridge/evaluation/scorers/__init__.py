@@ -1,0 +1,1 @@
+"""Scorers: pure functions that read an answer out of a model's text and judge it."""

@@ -1,0 +1,317 @@
+"""All runs under one folder: found by identity, resumed, sealed, listed."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from weighbridge.errors import EvidenceError, InputError, StorageError, UnknownName
+from weighbridge.evidence.files import storage_errors, write_whole
+from weighbridge.evidence.journal import Journal, read_samples
+from weighbridge.evidence.seal import SCHEMA_VERSION, samples_digest, seal_of
+from weighbridge.records import (
+    Estimate,
+    EvalRun,
+    Json,
+    ModelRef,
+    Provenance,
+    canonical_digest,
+    canonical_json,
+)
+
+_RUN = TypeAdapter(EvalRun)
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What is known of a run before it starts.
+
+    Attributes:
+        model: The model.
+        benchmark: Benchmark's name.
+        benchmark_version: Its version.
+        subset: Part of it, or None.
+        protocol: How answers are obtained.
+        settings: As plain JSON.
+        aggregate: Name of the headline aggregate.
+        planned_samples: Answers to come.
+        planned_units: Units that they are cut into.
+        started: ISO 8601, UTC.
+    """
+
+    model: ModelRef
+    benchmark: str
+    benchmark_version: str
+    subset: str | None
+    protocol: str
+    settings: dict[str, Json]
+    aggregate: str
+    planned_samples: int
+    planned_units: int
+    started: str
+
+    @property
+    def title(self) -> str:
+        """Benchmark and subset as typed."""
+        return f"{self.benchmark}:{self.subset}" if self.subset else self.benchmark
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of `runs list`; `mean` is None while the run is unfinished."""
+
+    run_id: str
+    model: str
+    benchmark: str
+    started: str
+    done: int
+    planned: int
+    mean: float | None
+
+
+def run_identity(fields: dict[str, Json]) -> str:
+    """Return the digest that names a run: equal identities are never computed twice."""
+    return canonical_digest(fields)
+
+
+def run_id_for(title: str, model: str, identity: str) -> str:
+    """Return a name that a person can read, such as `mmlu-astronomy--smollm2--1a2b3c4d5e`."""
+    plain = [re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:40] for text in (title, model)]
+    return "--".join([*plain, identity.removeprefix("sha256:")[:10]])
+
+
+class OpenRun:
+    """A run in progress; see `RunStore.open`.
+
+    Attributes:
+        run_id: Its folder's name.
+        journal: Its samples.
+        finished: The sealed run, where there is nothing left to do.
+        wall_seconds: Time spent on it, earlier attempts included.
+        computed_tokens: Tokens computed for it, likewise.
+    """
+
+    def __init__(
+        self, folder: Path, fields: dict[str, Json], header: RunHeader, finished: EvalRun | None
+    ) -> None:
+        self.folder, self.run_id, self.finished = folder, folder.name, finished
+        self._fields, self._header = fields, header
+        self.journal = Journal(folder / "samples.jsonl") if finished is None else _NO_JOURNAL
+        state = _read_json(folder / "progress.json") if finished is None else {}
+        self.wall_seconds = float(state.get("wall_seconds", 0.0))
+        self.computed_tokens = int(state.get("computed_tokens", 0))
+        if finished is None:
+            self._write_progress()
+
+    def record(self, seconds: float, tokens: int) -> None:
+        """Add the time and tokens of a unit that is now in the journal."""
+        self.wall_seconds += seconds
+        self.computed_tokens += tokens
+        self._write_progress()
+
+    def seal(self, estimate: Estimate, provenance: Provenance) -> EvalRun:
+        """Write the figures down and make the run read-only."""
+        samples = list(self.journal.samples())
+        if len(samples) != self._header.planned_samples:
+            raise EvidenceError(
+                f"{self.run_id} has {len(samples)} samples", f"{self._header.planned_samples}"
+            )
+        digest = samples_digest(samples)
+        provenance = replace(
+            provenance,
+            input_tokens=sum(s.input_tokens for s in samples),
+            output_tokens=sum(s.output_tokens for s in samples),
+        )
+        header = self._header
+        run = EvalRun(
+            run_id=self.run_id,
+            model=header.model,
+            benchmark=header.benchmark,
+            benchmark_version=header.benchmark_version,
+            subset=header.subset,
+            protocol=header.protocol,
+            settings=header.settings,
+            identity=run_identity(self._fields),
+            samples_digest=digest,
+            estimate=estimate,
+            provenance=provenance,
+        )
+        document = asdict(run) | {
+            "schema_version": SCHEMA_VERSION,
+            "identity_fields": self._fields,
+            "planned_samples": header.planned_samples,
+        }
+        document.pop("samples")
+        data = canonical_json(document)
+        with storage_errors(self.folder):
+            os.chmod(self.folder / "samples.jsonl", 0o444)
+        write_whole(self.folder / "run.json", data, mode=0o444)
+        write_whole(self.folder / "seal.json", canonical_json(seal_of(data, digest)), mode=0o444)
+        (self.folder / "progress.json").unlink(missing_ok=True)
+        ordered = sorted(samples, key=lambda s: (s.sample_id, s.repeat))
+        return replace(run, samples=tuple(ordered))
+
+    def _write_progress(self) -> None:
+        state = asdict(self._header) | {
+            "identity_fields": self._fields,
+            "done": self.journal.finished_samples,
+            "wall_seconds": self.wall_seconds,
+            "computed_tokens": self.computed_tokens,
+        }
+        write_whole(self.folder / "progress.json", canonical_json(state))
+
+
+_NO_JOURNAL = Journal(Path(os.devnull) / "none")
+
+
+class RunStore:
+    """Runs under one folder, normally `.weighbridge/runs`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @contextmanager
+    def open(self, fields: dict[str, Json], header: RunHeader) -> Iterator[OpenRun]:
+        """Start a run, or go on with the one that has the same identity.
+
+        Raises:
+            StorageError: Another process works on it, or the folder can't be written.
+        """
+        run_id = run_id_for(header.title, header.model.name, run_identity(fields))
+        folder = self._folder_with(run_identity(fields)) or self.root / run_id
+        if (folder / "seal.json").is_file():
+            yield OpenRun(folder, fields, header, self.read(str(folder)))
+            return
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with _sole_owner(folder):
+            if (folder / "seal.json").is_file():  # sealed by the process that we waited for
+                yield OpenRun(folder, fields, header, self.read(str(folder)))
+            else:
+                if (folder / "samples.jsonl").exists():
+                    os.chmod(folder / "samples.jsonl", 0o644)  # died between chmod and seal
+                yield OpenRun(folder, fields, header, None)
+
+    def find(self, fields: dict[str, Json]) -> EvalRun | None:
+        """Return the sealed run with this identity, if there is one."""
+        folder = self._folder_with(run_identity(fields))
+        if folder is None or not (folder / "seal.json").is_file():
+            return None
+        return self.read(str(folder))
+
+    def read(self, name: str, *, samples: bool = True) -> EvalRun:
+        """Read a sealed run by id, by the beginning of its id, or by its folder.
+
+        Raises:
+            UnknownName: No such run.
+            InputError: It is unfinished, or the beginning fits several.
+            EvidenceError: Its files are damaged.
+        """
+        return read_run(self.folder_of(name), samples=samples)
+
+    def folder_of(self, name: str) -> Path:
+        """Find a run's folder by id, by the beginning of its id, or by the folder itself."""
+        if os.sep in name and Path(name).is_dir():
+            return Path(name)
+        if (self.root / name).is_dir() and name not in ("", ".", ".."):
+            return self.root / name
+        names = [path.name for path in self._folders()]
+        fitting = [n for n in names if n.startswith(name)]
+        if len(fitting) > 1:
+            raise InputError(f"{len(fitting)} runs begin with {name!r}", "one", "add characters")
+        if not fitting:
+            raise UnknownName("run", name, names, "list them with: weighbridge runs list")
+        return self.root / fitting[0]
+
+    def summaries(self) -> list[RunSummary]:
+        """Return all runs, newest first, unfinished ones included."""
+        found = [summary for folder in self._folders() if (summary := _summary(folder))]
+        return sorted(found, key=lambda run: (run.started, run.run_id), reverse=True)
+
+    def _folders(self) -> list[Path]:
+        if not self.root.is_dir():
+            return []
+        return sorted(p for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+    def _folder_with(self, identity: str) -> Path | None:
+        ending = identity.removeprefix("sha256:")[:10]
+        fitting = [p for p in self._folders() if p.name.endswith(f"--{ending}")]
+        return fitting[0] if fitting else None
+
+
+def read_run(folder: Path, *, samples: bool = True) -> EvalRun:
+    """Read a sealed run from its folder; see `RunStore.read`."""
+    if not (folder / "seal.json").is_file():
+        what = "is not finished" if (folder / "progress.json").is_file() else "is not a run"
+        raise InputError(f"{folder} {what}", "a sealed run", "run the same command to finish it")
+    document = _read_json(folder / "run.json")
+    for key in ("schema_version", "identity_fields", "planned_samples"):
+        document.pop(key, None)
+    try:
+        run = _RUN.validate_python(document)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise EvidenceError(f"{folder}/run.json: {where}", "a run as it was sealed") from error
+    if not samples:
+        return run
+    read = sorted(read_samples(folder / "samples.jsonl"), key=lambda s: (s.sample_id, s.repeat))
+    return replace(run, samples=tuple(read))
+
+
+def _summary(folder: Path) -> RunSummary | None:
+    try:
+        if (folder / "seal.json").is_file():
+            run = read_run(folder, samples=False)
+            planned = sum(run.estimate.ungraded.values()) or run.estimate.n
+            return RunSummary(
+                folder.name, run.model.name, run.title, run.provenance.started,
+                run.estimate.n, max(planned, run.estimate.n), run.estimate.mean,
+            )  # fmt: skip
+        state = _read_json(folder / "progress.json")
+        subset = f":{state['subset']}" if state.get("subset") else ""
+        return RunSummary(
+            folder.name, state["model"]["name"], state["benchmark"] + subset, state["started"],
+            int(state["done"]), int(state["planned_samples"]), None,
+        )  # fmt: skip
+    except (EvidenceError, KeyError, TypeError, InputError):
+        return None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (ValueError, OSError) as error:
+        raise EvidenceError(f"{path} can't be read ({error})", "JSON as it was written") from error
+    if not isinstance(found, dict):
+        raise EvidenceError(f"{path} holds a {type(found).__name__}", "an object")
+    return found
+
+
+@contextmanager
+def _sole_owner(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when the process ends, however it ends."""
+    path = folder / ".lock"
+    with storage_errors(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.read(handle, 32).decode(errors="replace").strip() or "another process"
+            raise StorageError(
+                f"process {owner} works on {folder.name}", "one at a time", "wait, or end that one"
+            ) from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,114 @@
+"""Checks a sealed run: digests, identity, and every figure recomputed from the samples."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge.evidence.seal import samples_digest, seal_of
+from weighbridge.evidence.store import read_run, run_identity
+from weighbridge.records import EvalRun, Json
+from weighbridge.statistics import estimate
+
+TOLERANCE = 1e-12  # floating-point sums in another order; nothing else
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked, and what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All checks of one run."""
+
+    run_id: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return all(check.ok for check in self.checks)
+
+
+def verify(folder: Path) -> Verification:
+    """Check a run; whatever is wrong with its files becomes a failed check."""
+    try:
+        data = (folder / "run.json").read_bytes()
+        document = json.loads(data)
+        seal = json.loads((folder / "seal.json").read_bytes())
+        run = read_run(folder)
+        checks = [*_digests(data, document, seal, run), _items(document, run), *_figures(run)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, WeighbridgeError) as error:
+        checks = [Check("readable", False, str(error) or type(error).__name__)]
+    return Verification(folder.name, tuple(checks))
+
+
+def _digests(
+    data: bytes, document: dict[str, Json], seal: dict[str, Json], run: EvalRun
+) -> list[Check]:
+    recomputed = samples_digest(run.samples)
+    checks = [
+        _equal("samples digest", run.samples_digest, recomputed),
+        _equal("identity", run.identity, run_identity(document["identity_fields"])),
+    ]
+    expected = seal_of(data, recomputed)
+    checks += [_equal(f"seal: {key}", seal.get(key), value) for key, value in expected.items()]
+    model = document["identity_fields"].get("model")
+    if isinstance(model, dict):
+        checks.append(_equal("model", dict(run.model.identity), model))
+    return checks
+
+
+def _items(document: dict[str, Json], run: EvalRun) -> Check:
+    pairs = {(s.sample_id, s.repeat) for s in run.samples}
+    planned = document["planned_samples"]
+    whole = len(pairs) == len(run.samples) == planned
+    return Check("items", whole, f"{len(pairs)} distinct of {len(run.samples)}, planned {planned}")
+
+
+def _figures(run: EvalRun) -> list[Check]:
+    again = asdict(estimate(run.samples, run.estimate.aggregate))
+    stated = asdict(run.estimate)
+    return [
+        Check(
+            f"figure {name}", _close(stated[name], again[name]), _shown(stated[name], again[name])
+        )
+        for name in again
+    ]
+
+
+def _close(a: Json, b: Json) -> bool:
+    if isinstance(a, float) and isinstance(b, (int, float)):
+        return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_close(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_close, a, b))
+    return bool(a == b)
+
+
+def _shown(stated: Json, again: Json) -> str:
+    if _close(stated, again):
+        text = str(stated)
+        return text if len(text) < 60 else f"{text[:57]}…"
+    return f"stated {stated}, recomputed {again}"
+
+
+def _equal(name: str, stated: Json, recomputed: Json) -> Check:
+    if stated == recomputed:
+        return Check(name, True, str(stated)[:60])
+    return Check(name, False, f"stated {stated}, recomputed {recomputed}")
+
+
+def file_is(path: Path, digest: str) -> Check:
+    """Check that a file's bytes have a digest."""
+    with path.open("rb") as file:
+        found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return _equal(path.name, digest, found)

@@ -1,0 +1,36 @@
+"""Charts and one self-contained HTML file, from records handed in.
+
+A report is computed from records alone: nothing here reads a run from disk, reaches the network, or
+knows a model. `render` gives the page as text; `write` puts it and its charts in a folder.
+"""
+
+from weighbridge.reports.content import (
+    BenchmarkSection,
+    Finding,
+    Forecast,
+    Outcome,
+    ProjectVerdict,
+    Report,
+    Role,
+    Skipped,
+    TrainingPoint,
+)
+from weighbridge.reports.limits import limits
+from weighbridge.reports.page import render
+from weighbridge.reports.writing import WrittenReport, write
+
+__all__ = [
+    "BenchmarkSection",
+    "Finding",
+    "Forecast",
+    "Outcome",
+    "ProjectVerdict",
+    "Report",
+    "Role",
+    "Skipped",
+    "TrainingPoint",
+    "WrittenReport",
+    "limits",
+    "render",
+    "write",
+]

@@ -1,0 +1,128 @@
+"""What a report is made of: frozen records, gathered by the caller."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from weighbridge.records import Comparison, EvalRun
+
+ProjectVerdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
+Outcome = Literal["yes", "no", "insufficient"]
+Role = Literal["target", "guard"]
+
+
+@dataclass(frozen=True)
+class TrainingPoint:
+    """One logged step of a tuning run.
+
+    Attributes:
+        step: Optimiser steps taken so far.
+        loss: Training loss of this step, nats per target token.
+        validation_loss: The same over the validation set, where it was measured at this step.
+        tokens: Target tokens trained on so far.
+        seconds: Wall time so far.
+        learning_rate: As used in this step.
+    """
+
+    step: int
+    loss: float
+    validation_loss: float | None
+    tokens: int
+    seconds: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A figure that was predicted before the work began, beside what it turned out to be.
+
+    Attributes:
+        name: What was predicted ("tuning peak memory").
+        unit: Of both figures.
+        predicted: The forecast.
+        measured: What happened; None where it was not measured.
+    """
+
+    name: str
+    unit: Literal["bytes", "seconds"]
+    predicted: float
+    measured: float | None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something that the project asked for and this machine could not do.
+
+    Attributes:
+        what: Its name.
+        why: One clause.
+        get_it: The command that gets it.
+    """
+
+    what: str
+    why: str
+    get_it: str
+
+
+@dataclass(frozen=True)
+class BenchmarkSection:
+    """One benchmark, answered by both models.
+
+    Attributes:
+        title: For people.
+        candidate: The run that is weighed; `comparison.run_a`.
+        reference: What it is weighed against; `comparison.run_b`.
+        comparison: Candidate minus reference, over the same items.
+        role: A target should improve; a guard must not get worse.
+        part_comparisons: The same for each named part (the fields of an extracted object).
+    """
+
+    title: str
+    candidate: EvalRun
+    reference: EvalRun
+    comparison: Comparison
+    role: Role
+    part_comparisons: tuple[Comparison, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One of the answers that the verdict rests on."""
+
+    title: str
+    outcome: Outcome
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a page says; the page adds no fact that is not here.
+
+    Attributes:
+        title: Of the project.
+        question: What was asked.
+        verdict: The answer.
+        headline: The answer's reason, in one sentence.
+        findings: What the verdict rests on.
+        sections: Benchmarks, targets first.
+        training: Logged steps; empty where nothing was tuned.
+        training_facts: Label to value: method, rank, rows, epochs.
+        forecasts: Predicted against measured.
+        skipped: What was left out, with the command that gets it.
+        provenance: Label to value: digests, versions, seeds.
+        generated: When, ISO 8601 in UTC.
+        reproduce: Commands that make and verify these figures.
+    """
+
+    title: str
+    question: str
+    verdict: ProjectVerdict
+    headline: str
+    findings: tuple[Finding, ...]
+    sections: tuple[BenchmarkSection, ...]
+    training: tuple[TrainingPoint, ...]
+    training_facts: dict[str, str]
+    forecasts: tuple[Forecast, ...]
+    skipped: tuple[Skipped, ...]
+    provenance: dict[str, str]
+    generated: str
+    reproduce: tuple[str, ...]
