@@ -18,14 +18,14 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evidence import RunStore, verify
-    from weighbridge.pipeline.project_evidence import is_report, verify_report
+    from weighbridge.pipeline.reporting import is_report, verify_report
 
     store = RunStore(runs)
     found, lines = [], []
     for name in run:
         folder = Path(name)
-        if is_report(folder):
-            results = verify_report(folder)
+        if is_report(folder) and not (folder / "seal.json").exists():
+            results = verify_report(folder, store)
         else:
             results = [verify(store.folder_of(name))]
         for result in results:

@@ -1,0 +1,75 @@
+"""Talk to a model, or to two side by side.
+
+`weighbridge chat smollm2-135m --against smollm2-135m+PATH_OF_ADAPTER`. An empty line ends it;
+/new starts over.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import options
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="Alias, folder, .gguf, Hub id, or BASE+ADAPTER.")],
+    against: Annotated[str, typer.Option(help="A second model that answers too.")] = "",
+    system: Annotated[str, typer.Option(help="The system turn, or @FILE that holds it.")] = "",
+    max_tokens: Annotated[int, typer.Option(min=1)] = 256,
+    temperature: Annotated[float, typer.Option(min=0)] = 0.0,
+    cache: options.Cache = None,
+    device: options.Device = "auto",
+    threads: options.Threads = 0,
+    seed: options.Seed = 0,
+    offline: options.Offline = False,
+) -> None:
+    """See the module's docstring, which is the help."""
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from weighbridge.errors import InputError
+    from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling
+    from weighbridge.pipeline.weighing import open_model
+    from weighbridge.records import Message
+
+    if system.startswith("@"):
+        path = Path(system[1:])
+        if not path.is_file():
+            raise InputError(f"--system {system}", f"a file at {path}")
+        system = path.read_text(encoding="utf-8").strip()
+    around = options.surroundings(cache=cache, device=device, threads=threads, offline=offline)
+    opening = [Message("system", system)] if system else []
+    with ExitStack() as stack:
+        models = [
+            stack.enter_context(
+                open_model(spec, around.cache, device, around.threads, around.offline)
+            )
+            for spec in (model, against)
+            if spec
+        ]
+        turns: list[list[Message]] = [list(opening) for _ in models]
+        while (said := _read()) is not None:
+            if said == "/new":
+                turns = [list(opening) for _ in models]
+                continue
+            for opened, history in zip(models, turns, strict=True):
+                history.append(Message("user", said))
+                request = GenerateRequest(
+                    "chat",
+                    Prompt(messages=tuple(history)),
+                    Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
+                )
+                (answer,) = opened.generate([request])
+                text = answer.generation.text.strip()
+                history.append(Message("assistant", text))
+                label = f"[{opened.ref.name}] " if len(models) > 1 else ""
+                typer.echo(f"{label}{text}")
+
+
+def _read() -> str | None:
+    """Read one line; None at an empty one or at the end of input."""
+    if sys.stdin.isatty():
+        typer.echo("> ", nl=False)
+    line = sys.stdin.readline()
+    return line.strip() or None

@@ -1,0 +1,23 @@
+"""Write a commented project file for your own data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.output import emit
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
+    json: options.Json = False,
+) -> None:
+    """See the module's docstring, which is the help."""
+    from weighbridge.pipeline.example import write_template
+
+    written = write_template(folder)
+    lines = [f"wrote {path}" for path in written]
+    lines.append("put train.jsonl, validation.jsonl and test.jsonl beside them, then:")
+    lines.append(f"  weighbridge run {folder}")
+    emit({"files": [str(path) for path in written]}, "\n".join(lines), json)

@@ -1,0 +1,95 @@
+"""Run a project: weigh the base, tune it, weigh it again, and write the report.
+
+Interrupted anywhere, the same command goes on from there. Exit 0 when every stage ended; with
+--require VERDICT, 1 for the opposite verdict and 3 for insufficient evidence.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import options
+
+
+def command(
+    project: Annotated[Path, typer.Argument(help="Project file or its folder.")] = Path(),
+    require: Annotated[str, typer.Option(help="Exit 0 only for this verdict (paid).")] = "",
+    dry_run: Annotated[bool, typer.Option(help="Check everything, say what would run.")] = False,
+    data: options.Data = None,
+    runs: options.Runs = options.DEFAULT_RUNS,
+    cache: options.Cache = None,
+    device: options.Device = "auto",
+    threads: options.Threads = 0,
+    offline: options.Offline = False,
+    json: options.Json = False,
+) -> None:
+    """See the module's docstring, which is the help."""
+    code = run_project(
+        project, str(project), require=require, dry_run=dry_run, data=data, runs=runs,
+        cache=cache, device=device, threads=threads, offline=offline, json=json,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
+def run_project(
+    path: Path,
+    argument: str,
+    *,
+    require: str,
+    dry_run: bool,
+    data: list[str] | None,
+    runs: Path,
+    cache: Path | None,
+    device: str,
+    threads: int,
+    offline: bool,
+    json: bool,
+) -> int:
+    """Run a project file's stages and print the outcome; return the exit code."""
+    from weighbridge.cli.drawing import Drawn
+    from weighbridge.cli.output import emit
+    from weighbridge.pipeline.project import read_project
+    from weighbridge.pipeline.reporting import as_json, report_folder, write_report
+    from weighbridge.pipeline.stages import Where, make_plan, run_stages
+    from weighbridge.pipeline.weighing import what_would_run
+
+    project = read_project(path)
+    around = options.surroundings(
+        runs=runs, cache=cache, data=data, named=project.named_data, device=device,
+        threads=threads, offline=offline,
+    )  # fmt: skip
+    state = runs.parent
+    where = Where(
+        around.store, state, around.cache, around.places, device, around.threads,
+        around.offline, around.started,
+    )  # fmt: skip
+    plan = make_plan(project, where)
+    if dry_run:
+        rows = what_would_run(project.model.base, [task for _, task in plan.tasks])
+        skipped = [{"benchmark": x.weigh.benchmark, "get_it": x.get_it} for x in plan.left]
+        lines = [f"{row['benchmark']}: {row['n']} items, twice" for row in rows]
+        lines += [f"{x.weigh.benchmark}: skipped, {x.why}" for x in plan.left]
+        emit({"would_run": rows, "skipped": skipped}, "\n".join(lines), json)
+        return 0
+    outcome = run_stages(plan, where, Drawn())
+    if outcome.tuned is None:
+        from weighbridge.cli.output import run_json, run_text
+
+        measured = [run for _, run in outcome.single]
+        emit({"runs": [run_json(r) for r in measured]}, "\n".join(map(run_text, measured)), json)
+        return 3 if require else 0
+    folder = report_folder(state, project.project.name)
+    written = write_report(outcome, folder, around.started, argument)
+    judged = written.judged
+    signs = {"yes": "yes", "no": "NO ", "insufficient": "?  "}
+    lines = ["", f"Verdict: {judged.verdict.upper()}", judged.headline, ""]
+    lines += [f"  {signs[finding.outcome]}  {finding.title}" for finding in judged.findings]
+    lines += ["", f"Report:  {written.page.resolve()}", f"Verify:  weighbridge verify {folder}"]
+    if outcome.tuned is not None:
+        base = project.model.base
+        lines.append(f"Try it:  weighbridge chat {base} --against {base}+{outcome.tuned.adapter}")
+    emit(as_json(written, outcome), "\n".join(lines), json)
+    if not require or judged.verdict == require:
+        return 0
+    return 3 if judged.verdict == "insufficient evidence" else 1

@@ -1,0 +1,29 @@
+"""Stages drawn on a terminal: progress bars on stderr, one line for each thing done."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from weighbridge.cli.output import Rate, progress
+from weighbridge.pipeline.stages import Bar
+
+
+class Drawn:
+    """Shows stages: lines on stderr, so that stdout holds the result alone."""
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        typer.echo(line, err=True)
+
+    @contextmanager
+    def bar(self, title: str) -> Iterator[Bar]:
+        """Open a progress bar; a figure that grows is turned into a rate."""
+        rate = Rate()
+        with progress(title) as draw:
+
+            def show(done: float, total: float, tokens: float | None = None) -> None:
+                given = "" if tokens is None else f"{tokens:,.0f} tok/s"
+                draw(done, total, given if title == "tune" else rate(int(tokens or 0)))
+
+            yield show

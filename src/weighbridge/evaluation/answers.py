@@ -1,0 +1,142 @@
+"""Answers made elsewhere, read from a file and judged as if a model had just given them."""
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from weighbridge.errors import InputError, MalformedRow
+from weighbridge.evaluation.benchmark import Benchmark, LoadRequest
+from weighbridge.models.protocol import (
+    Capability,
+    Generated,
+    GenerateRequest,
+    ScoreRequest,
+    ScoreResult,
+)
+from weighbridge.records import Generation, ModelRef, Sample
+from weighbridge.sources.digests import file_digest
+
+_FORMS = (("sample_id", "text"), ("task_id", "completion"))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A file's answers by sample id, in the order of the file."""
+
+    path: Path
+    by_sample: dict[str, list[str]]
+
+    @property
+    def repeats(self) -> int:
+        """Answers per sample.
+
+        Raises:
+            InputError: Some samples have more answers than others.
+        """
+        counts = {len(texts) for texts in self.by_sample.values()}
+        if len(counts) > 1:
+            raise InputError(
+                f"{self.path} has {min(counts)} to {max(counts)} answers a sample",
+                "the same number for each",
+            )
+        return counts.pop()
+
+
+def read_answers(path: Path) -> Answers:
+    """Read a JSONL file (or .jsonl.gz) of answers.
+
+    Raises:
+        InputError: The file is missing or empty; MalformedRow names a row that is wrong.
+    """
+    if not path.is_file():
+        raise InputError(f"no file at {path}", "a JSONL file of answers", "check the path")
+    found: dict[str, list[str]] = {}
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    sample_id, text = _row(path, number, line)
+                    found.setdefault(sample_id, []).append(text)
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        raise InputError(f"{path} can't be read ({error})", "JSONL in UTF-8") from error
+    if not found:
+        raise InputError(f"{path} holds no answers", "at least one")
+    return Answers(path, found)
+
+
+def _row(path: Path, number: int, line: str) -> tuple[str, str]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise MalformedRow(path, number, error.msg, "a JSON object", error.colno) from error
+    for id_key, text_key in _FORMS:
+        if isinstance(row, dict) and id_key in row:
+            if not isinstance(row.get(text_key), str):
+                raise MalformedRow(path, number, repr(row.get(text_key))[:60], "text", text_key)
+            return str(row[id_key]), row[text_key]
+    raise MalformedRow(
+        path, number, line.strip()[:60], '{"sample_id": …, "text": …} or HumanEval\'s own keys'
+    )
+
+
+class RecordedAnswers:
+    """A model that says what a file says."""
+
+    device = "none"
+    computed_tokens = 0
+    notes: tuple[str, ...] = ()
+    capabilities = frozenset({Capability.GENERATE, Capability.CHAT})
+
+    def __init__(self, answers: Answers, *, partial: bool = False) -> None:
+        self._answers, self._partial = answers, partial
+        digest = file_digest(answers.path)
+        self.ref = ModelRef(
+            name=answers.path.name.split(".")[0],
+            source=f"answers:{answers.path.name}",
+            weights_digest=digest,
+            dtype="none",
+        )
+
+    def only_answered(self, benchmark: Benchmark) -> Benchmark:
+        """Return the benchmark cut down to the items that the file answers."""
+
+        def load(request: LoadRequest) -> list[Sample]:
+            samples = benchmark.load(request)
+            return [sample for sample in samples if sample.id in self._answers.by_sample]
+
+        return replace(benchmark, load=load)
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Generated]:
+        """Yield the recorded answers.
+
+        Raises:
+            InputError: An item has no answer in the file.
+        """
+        for request in requests:
+            texts = self._answers.by_sample.get(request.sample_id)
+            if texts is None:
+                raise InputError(
+                    f"{self._answers.path} has no answer to {request.sample_id}",
+                    "one for each item",
+                    "add it, or judge only the items answered with --partial",
+                )
+            text = texts[request.repeat]
+            generation = Generation(request.sample_id, request.repeat, text, "end", 0, 0, 0)
+            yield Generated(generation, request.prompt.text or "")
+
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
+        """Recorded text has no likelihoods."""
+        raise InputError("recorded answers have no likelihoods", "protocol generative")
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def perfect_answers(benchmark: Benchmark, samples: Sequence[Sample]) -> Iterator[Generation]:
+    """Yield the benchmark's own gold answers; the contract tests demand full marks for them."""
+    for sample in samples:
+        text = cast(str, benchmark.gold(sample))
+        yield Generation(sample.id, 0, text, "end", 0, 0, 0)

@@ -1,0 +1,264 @@
+"""What `run` and `demo` do, in order; each stage finds its own finished work and goes on from it.
+
+plan -> weigh the base -> tune -> weigh the tuned model -> compare -> report
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
+from weighbridge.evaluation.benchmark import LoadRequest, Settings
+from weighbridge.evaluation.runner import Place
+from weighbridge.evidence import RunStore
+from weighbridge.pipeline.project import Project, Weigh
+from weighbridge.pipeline.tuning import (
+    TuningFiles,
+    read_tuning_files,
+    run_folder,
+    settings_from,
+    tune_model,
+)
+from weighbridge.pipeline.weighing import Task, find_task, open_model, sandbox_level, weigh
+from weighbridge.records import Comparison, EvalRun
+from weighbridge.sources.datasets import DataPlaces
+from weighbridge.sources.weights import WeightsLocation, find_weights
+from weighbridge.statistics import compare
+
+if TYPE_CHECKING:
+    from weighbridge.tuning import TuneResult
+
+
+class Bar(Protocol):
+    """Shows how far a stage has come."""
+
+    def __call__(self, done: float, total: float, tokens_per_second: float | None = None) -> None:
+        """Show it."""
+
+
+OpenBar = Callable[[str], "object"]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Everything that stages need and that is not in the project file."""
+
+    store: RunStore
+    state: Path
+    cache: Path
+    places: DataPlaces
+    device: str
+    threads: int
+    offline: bool
+    started: str
+
+
+@dataclass(frozen=True)
+class Left:
+    """A benchmark that was not run: which, why, and the command that makes it run."""
+
+    weigh: Weigh
+    why: str
+    get_it: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run, checked before anything is loaded."""
+
+    project: Project
+    base: WeightsLocation
+    tasks: tuple[tuple[Weigh, Task], ...]
+    left: tuple[Left, ...]
+    files: TuningFiles | None
+    sandbox_level: str | None
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """One benchmark before and after, and the comparison of the two."""
+
+    weigh: Weigh
+    before: EvalRun
+    after: EvalRun
+    comparison: Comparison
+    parts: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the stages brought."""
+
+    plan: Plan
+    weighed: tuple[Weighed, ...]
+    tuned: "TuneResult | None"
+    single: tuple[tuple[Weigh, EvalRun], ...] = ()
+
+
+class Show(Protocol):
+    """How stages tell what happens; the command line draws it, tests collect it."""
+
+    def say(self, line: str) -> None:
+        """Tell one line."""
+
+    def bar(self, title: str) -> "BarContext":
+        """Open a progress bar."""
+
+
+class BarContext(Protocol):
+    """A progress bar as a context manager."""
+
+    def __enter__(self) -> Bar: ...
+    def __exit__(self, *error: object) -> bool | None: ...
+
+
+def make_plan(project: Project, where: Where) -> Plan:
+    """Find everything that the project names; what is missing is left out by name, never silently.
+
+    Raises:
+        InputError: Something that the project itself brings is wrong.
+        MissingPiece: The base model, or a target's data, is not here.
+    """
+    if not project.evaluate:
+        raise InputError(f"{project.path} evaluates nothing", "at least one [[evaluate]]")
+    base = find_weights(_beside(project, project.model.base), offline=where.offline)
+    files = None
+    if project.tune is not None:
+        validation = project.tune.validation
+        files = read_tuning_files(
+            project.folder / project.tune.train,
+            project.folder / validation if validation else None,
+        )
+        settings_from(project.tune)
+    tasks: list[tuple[Weigh, Task]] = []
+    left: list[Left] = []
+    level = None
+    for wanted in project.evaluate:
+        try:
+            task = _task(project, wanted, where)
+            if task.benchmark.executes_code:
+                level = sandbox_level()
+        except (MissingPiece, SandboxUnavailable) as error:
+            if wanted.role == "target":
+                raise
+            left.append(Left(wanted, f"{error.saw}; needs {error.expected}", error.do))
+            continue
+        tasks.append((wanted, task))
+    return Plan(project, base, tuple(tasks), tuple(left), files, level)
+
+
+def _beside(project: Project, name: str) -> str:
+    """A path in a project file is relative to it; other names stand as they are."""
+    beside = project.folder / name
+    return str(beside) if beside.exists() and not Path(name).is_absolute() else name
+
+
+def _task(project: Project, wanted: Weigh, where: Where) -> Task:
+    settings = Settings(
+        shots=wanted.shots or 0,
+        limit=wanted.limit,
+        repeats=wanted.repeats,
+        seed=wanted.seed,
+        temperature=wanted.temperature,
+        max_tokens=wanted.max_tokens,
+        chat_template=wanted.chat_template,
+    )
+    task = find_task(_beside(project, wanted.benchmark), where.places, settings, wanted.shots)
+    # Reading the items now means that a malformed row costs seconds, not the tuning run.
+    items = task.benchmark.load(LoadRequest(task.data, task.subset, task.settings))
+    if not items:
+        raise InputError(f"{wanted.benchmark} has no items", "at least one")
+    return task
+
+
+def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
+    """Do the work. Stopped anywhere, the same call goes on from there with the same result."""
+    place = Place(
+        where.store, where.threads, where.started, max(1, where.threads), plan.sandbox_level
+    )
+    for left in plan.left:
+        show.say(f"skipped {left.weigh.benchmark}: {left.why}")
+        if left.get_it:
+            show.say(f"        {left.get_it}")
+    before, tuned = _weigh_and_tune(plan, where, place, show)
+    if tuned is None:
+        runs = tuple((w, run) for (w, _), run in zip(plan.tasks, before, strict=True))
+        return Outcome(plan, (), None, runs)
+    location = replace(plan.base, adapter=tuned.adapter)
+    with open_model(location, where.cache, where.device, where.threads, where.offline) as model:
+        after = [_weigh(model, task, place, show, "tuned") for _, task in plan.tasks]
+    weighed = tuple(
+        compare_runs(wanted, old, new)
+        for (wanted, _), old, new in zip(plan.tasks, before, after, strict=True)
+    )
+    return Outcome(plan, weighed, tuned)
+
+
+def _weigh_and_tune(
+    plan: Plan, where: Where, place: Place, show: Show
+) -> "tuple[list[EvalRun], TuneResult | None]":
+    with open_model(plan.base, where.cache, where.device, where.threads, where.offline) as model:
+        before = [_weigh(model, task, place, show, "base") for _, task in plan.tasks]
+        if plan.files is None or plan.project.tune is None:
+            return before, None
+        settings = settings_from(plan.project.tune)
+        folder = run_folder(where.state / "tuning", model.ref.weights_digest, settings, plan.files)
+        with tuning_bar(show, "tune") as on_event:
+            tuned = tune_model(
+                model, plan.project.model.base, settings, plan.files, folder, on_event
+            )
+        show.say(
+            f"tuned: loss {tuned.loss_first:.3f} to {tuned.loss_last:.3f} in {tuned.steps} steps, "
+            f"{tuned.tokens_per_second:,.0f} tok/s"
+        )
+        return before, tuned
+
+
+def _weigh(model: object, task: Task, place: Place, show: Show, who: str) -> EvalRun:
+    with show.bar(f"{task.title} {who}") as bar:
+        run = weigh(model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens))  # type: ignore[arg-type]
+    low, high = run.estimate.interval
+    show.say(
+        f"{task.title} {who}: {run.estimate.mean:.1%} [{low:.1%}, {high:.1%}] n={run.estimate.n}"
+    )
+    return run
+
+
+@contextmanager
+def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
+    """Draw tuning events as a progress bar."""
+    from weighbridge.tuning import Planned, StepDone
+
+    tokens = 0.0
+    with show.bar(title) as bar:
+
+        def on_event(event: object) -> None:
+            nonlocal tokens
+            if isinstance(event, Planned):
+                bar(event.resumed_step, event.total_steps, None)
+                if event.predicted_seconds:
+                    show.say(
+                        f"tuning: {event.lengths.rows} rows, {event.total_steps} steps, forecast "
+                        f"{event.predicted_seconds:,.0f} s and "
+                        f"{event.predicted_memory_bytes / 1e9:.1f} GB"
+                    )
+                elif event.resumed_step:
+                    show.say(f"tuning goes on from step {event.resumed_step}")
+            elif isinstance(event, StepDone):
+                tokens = event.tokens_per_second
+                bar(event.step, event.total_steps, tokens)
+
+        yield on_event
+
+
+def compare_runs(wanted: Weigh, before: EvalRun, after: EvalRun) -> Weighed:
+    """Compare the tuned model's run with the base's, in the headline and in each part."""
+    parts = tuple(
+        compare(after, before, margin=wanted.margin, metric=name)
+        for name in after.estimate.parts
+        if name in before.estimate.parts
+    )
+    comparison = compare(after, before, margin=wanted.margin)
+    return Weighed(wanted, before, after, comparison, parts)

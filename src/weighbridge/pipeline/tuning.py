@@ -1,0 +1,125 @@
+"""Tuning from files: where a run lives, and the settings that a project file or flags describe."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weighbridge.pipeline.project import Tune
+from weighbridge.records import canonical_digest
+from weighbridge.sources.digests import file_digest
+from weighbridge.tuning.data import Conversation, read_conversations
+
+if TYPE_CHECKING:
+    from weighbridge.models.open_weights import OpenWeights
+    from weighbridge.tuning import TuneEvent, TuneResult, TuneSettings
+    from weighbridge.tuning.adapters import Merged
+
+
+@dataclass(frozen=True)
+class TuningFiles:
+    """What a tuning run reads, checked before any weights are loaded."""
+
+    train: Path
+    validation: Path | None
+    conversations: tuple[Conversation, ...]
+    held_out: tuple[Conversation, ...]
+    duplicates: int
+
+
+def read_tuning_files(train: Path, validation: Path | None) -> TuningFiles:
+    """Read both sets.
+
+    Raises:
+        InputError: A file is missing or empty; MalformedRow names the row that is wrong.
+    """
+    learnt = read_conversations(train)
+    held_out = read_conversations(validation).conversations if validation else ()
+    return TuningFiles(train, validation, learnt.conversations, held_out, learnt.duplicates)
+
+
+def settings_from(tune: Tune) -> "TuneSettings":
+    """Return tuning settings from a project file's `[tune]`."""
+    from weighbridge.tuning import TuneSettings
+
+    names = {field.name for field in fields(TuneSettings)}
+    values: dict[str, Any] = {k: v for k, v in asdict(tune).items() if k in names}
+    if isinstance(values["target"], list):
+        values["target"] = tuple(values["target"])
+    return TuneSettings(**values)
+
+
+def run_folder(root: Path, base_digest: str, settings: "TuneSettings", files: TuningFiles) -> Path:
+    """Return the folder of a tuning run: equal settings, data and base share one."""
+    digest = canonical_digest([
+        base_digest,
+        settings.identity(),
+        file_digest(files.train),
+        file_digest(files.validation) if files.validation else None,
+    ])  # fmt: skip
+    return root / digest.removeprefix("sha256:")[:12]
+
+
+def tune_model(
+    model: "OpenWeights",
+    base: str,
+    settings: "TuneSettings",
+    files: TuningFiles,
+    folder: Path,
+    on_event: "Callable[[TuneEvent], None]",
+) -> "TuneResult":
+    """Tune a loaded model; goes on where an earlier call stopped."""
+    from weighbridge.tuning.loop import tune
+
+    with own_attention(model):
+        return tune(
+            model.module,
+            model.tokenizer,
+            files.conversations,
+            files.held_out,
+            settings,
+            folder,
+            on_event,
+            base=base,
+            base_digest=model.ref.weights_digest,
+        )
+
+
+@contextmanager
+def own_attention(model: "OpenWeights") -> Iterator[None]:
+    """Give the model its architecture's own attention back for a while."""
+    from weighbridge.models.engine.attention import IMPLEMENTATION
+
+    packs = model.network.packs
+    if packs:
+        model.network.stop_packing("tuning")
+    try:
+        yield
+    finally:
+        if packs:
+            model.network.packs, model.network.why_not = True, ""
+            model.network.causal.set_attn_implementation(IMPLEMENTATION)
+
+
+def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> list[str]:
+    """Return the first rows as text, with what is learnt between ⟦ and ⟧."""
+    from weighbridge.tuning import mask_conversation, show_mask
+
+    rows = files.conversations[:count]
+    return [show_mask(model.tokenizer, mask_conversation(model.tokenizer, row)) for row in rows]
+
+
+def merge_tuned(
+    model: "OpenWeights", result: "TuneResult", folder: Path, files: TuningFiles
+) -> "Merged":
+    """Merge the adapter into the model, which it changes, and write safetensors, proven equal."""
+    import torch
+
+    from weighbridge.tuning import mask_conversation
+    from weighbridge.tuning.adapters import merge_adapter
+
+    row = mask_conversation(model.tokenizer, files.conversations[0])
+    probe = torch.tensor([row.token_ids[:128]], device=model.network.device)
+    with own_attention(model):
+        return merge_adapter(model.module, model.tokenizer, result.adapter, folder, probe)

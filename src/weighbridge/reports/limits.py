@@ -1,0 +1,75 @@
+"""What a report can't tell: sentences drawn from the records, not boilerplate."""
+
+from weighbridge.reports import wording
+from weighbridge.reports.content import BenchmarkSection, Report
+
+_FEW_ITEMS = 100
+
+
+def limits(report: Report) -> tuple[str, ...]:
+    """Return what a careful reader must not conclude, the weightiest first."""
+    sentences = [sentence for section in report.sections for sentence in _of_section(section)]
+    sentences += [
+        f"{item.what} was skipped, so this report says nothing about it." for item in report.skipped
+    ]
+    if not any(section.role == "guard" for section in report.sections):
+        sentences.append(
+            "No guard benchmark was run on both models: whether anything else got worse is unknown."
+        )
+    if report.training:
+        sentences.append(
+            "One tuning run with one seed was measured. The intervals cover the choice of items, "
+            "not how much another seed or another order of the training rows would change."
+        )
+    if len(report.sections) > 1:
+        sentences.append(
+            f"Each interval is at 95 % by itself; with {len(report.sections)} benchmarks, the "
+            "chance that at least one misses is larger than 5 %. Parts are not adjusted either."
+        )
+    sentences.append(
+        "A benchmark stands for the work only as far as its items resemble what will be asked."
+    )
+    return tuple(dict.fromkeys(sentences))
+
+
+def _of_section(section: BenchmarkSection) -> list[str]:
+    comparison, title = section.comparison, section.title
+    reach = (comparison.interval[1] - comparison.interval[0]) / 2
+    told = f"{title}: {wording.count(comparison.n)} paired items resolve about ±"
+    told += f"{100 * reach:.1f} points; a smaller difference would not be seen"
+    sentences = []
+    if comparison.verdict == "inconclusive":
+        sentences.append(f"{told}, and this one can't be told at the margin asked for.")
+    elif comparison.n < _FEW_ITEMS or (section.role == "guard" and reach > comparison.margin):
+        sentences.append(f"{told}.")
+    if comparison.unpaired:
+        low, high = comparison.bounds
+        sentences.append(
+            f"{title}: {comparison.unpaired} items could not be paired (answered by one model only, "
+            f"or lost to the machine). Had they all gone against the candidate, or all for it, the "
+            f"difference would lie between {wording.points(low)} and {wording.points(high)}."
+        )
+    for run in (section.candidate, section.reference):
+        sentences += [f"{title}, {run.model.name}: {note}" for note in run.provenance.notes]
+    limit = section.candidate.settings.get("limit")
+    if limit is not None:
+        sentences.append(
+            f"{title}: only the first {limit} items of each subset were asked; the figure is not "
+            "the whole benchmark's."
+        )
+    if section.candidate.settings != section.reference.settings:
+        sentences.append(
+            f"{title}: the two runs differ in their settings, so part of the difference may be due "
+            "to that."
+        )
+    if section.candidate.protocol != section.reference.protocol:
+        sentences.append(
+            f"{title}: the candidate was asked by {section.candidate.protocol}, the reference by "
+            f"{section.reference.protocol}; the two protocols don't give the same figures."
+        )
+    if section.reference.model.quantization:
+        sentences.append(
+            f"{title}: the reference's weights were stored as {section.reference.model.quantization}, "
+            "which lost bits before the comparison began."
+        )
+    return sentences

@@ -1,0 +1,181 @@
+"""From a `Report` to one HTML file that needs nothing else.
+
+Model output is hostile input: every text goes through Jinja's autoescaping, control characters are
+made visible, each output is isolated from its neighbours' writing direction, and a content security
+policy admits no network and no script but the page's own, by its digest.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from weighbridge.records import EvalRun, Flip, Json
+from weighbridge.reports import charts, palette, wording
+from weighbridge.reports.content import BenchmarkSection, Report, TrainingPoint
+from weighbridge.reports.drawing import Drawing
+from weighbridge.reports.limits import limits
+
+_FLIPS_SHOWN = 500  # of each kind and benchmark; the rest stands in samples.jsonl
+_TEXT_SHOWN = 6000  # characters of one text; a model in a loop writes more than anyone reads
+_STEPS_SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart in the page: one drawing for wide columns and paper, one for phones if it differs."""
+
+    wide: Drawing
+    narrow: Drawing | None = None
+
+    @property
+    def markup(self) -> Markup:
+        """Return the element or elements to stand in the page."""
+        if self.narrow is None:
+            return Markup(self.wide.inline())
+        # One of the two is always `display: none`, which hides it from screen readers as well.
+        return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(
+            Markup(self.wide.inline()), Markup(self.narrow.inline("-narrow"))
+        )
+
+
+@dataclass(frozen=True)
+class FlipView:
+    """One item on which the models differ, in words."""
+
+    won: bool
+    sample_id: str
+    cluster: str | None
+    excerpt: str | None
+    question: str | None
+    target: str | None
+    candidate: str
+    candidate_score: str
+    reference: str
+    reference_score: str
+
+
+@dataclass(frozen=True)
+class SectionView:
+    """A benchmark with its charts and flips, as the template reads it."""
+
+    anchor: str
+    section: BenchmarkSection
+    means: Chart
+    difference: Chart
+    parts: Chart | None
+    won: int
+    lost: int
+    flips: tuple[FlipView, ...]
+    withheld: bool
+
+    @property
+    def left_out(self) -> int:
+        """Flips that the page doesn't show."""
+        return self.won + self.lost - len(self.flips)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A finished page and the charts in it."""
+
+    html: str
+    charts: tuple[Drawing, ...]
+
+
+def render(report: Report) -> str:
+    """Return the report as one self-contained HTML document.
+
+    Args:
+        report: What to say.
+    """
+    return compose(report).html
+
+
+def compose(report: Report) -> Page:
+    """Draw the charts and set the page; `render` and `write` are its two outlets."""
+    overview = _overview(report)
+    sections = tuple(_section_view(index, s) for index, s in enumerate(report.sections, start=1))
+    training = _both("training", lambda name, px: charts.training(report.training, name, px))
+    forecasts = _both("forecasts", lambda name, px: charts.forecasts(report.forecasts, name, px))
+    script = _asset("report.js")
+    html = _environment().get_template("report.html.jinja").render(
+        report=report,
+        overview=overview,
+        sections=sections,
+        training=training,
+        training_steps=_told_steps(report.training),
+        forecasts=forecasts,
+        limits=limits(report),
+        runs=_runs(report),
+        palette=palette.LIGHT,
+        dark=palette.DARK,
+        style=Markup(palette.stylesheet() + "\n" + _asset("report.css")),
+        script=Markup(script),
+        script_digest=_csp_digest(script),
+    )
+    drawn = [overview, training, forecasts]
+    for view in sections:
+        drawn += [view.means, view.difference, view.parts]
+    return Page(html, tuple(chart.wide for chart in drawn if chart is not None))
+
+
+def _overview(report: Report) -> Chart | None:
+    """All differences below one another, where there is more than one."""
+    if len(report.sections) < 2:
+        return None
+    rows = [(section.title, section.comparison) for section in report.sections]
+    return Chart(
+        charts.differences(rows, "overview", charts.WIDE_PX),
+        charts.differences(rows, "overview", charts.NARROW_PX),
+    )
+
+
+def _section_view(index: int, section: BenchmarkSection) -> SectionView:
+    anchor = f"benchmark-{index}"
+    flips = section.comparison.flips
+    won = [flip for flip in flips if flip.difference > 0]
+    lost = [flip for flip in flips if flip.difference < 0]
+    shown = (*lost[:_FLIPS_SHOWN], *won[:_FLIPS_SHOWN])
+    return SectionView(
+        anchor=anchor,
+        section=section,
+        means=Chart(charts.means(section, f"{anchor}-means")),
+        difference=Chart(
+            charts.differences([("Difference", section.comparison)], f"{anchor}-difference")
+        ),
+        parts=_both(f"{anchor}-parts", lambda name, px: charts.parts(section, name, px)),
+        won=len(won),
+        lost=len(lost),
+        flips=tuple(_flip_view(flip) for flip in shown),
+        withheld=any(flip.question is None for flip in shown),
+    )
+
+
+def _flip_view(flip: Flip) -> FlipView:
+    # Where the question must not be published, neither must texts that may quote it.
+    secret = flip.question is None
+    return FlipView(
+        won=flip.difference > 0,
+        sample_id=wording.plain(flip.sample_id),
+        cluster=flip.cluster,
+        excerpt=None if flip.question is None else wording.excerpt(flip.question, 140),
+        question=None if flip.question is None else _cut(flip.question),
+        target=None if flip.target is None or secret else _cut(flip.target),
+        candidate="" if secret else _cut(_readable(flip.output_a)),
+        candidate_score=wording.excerpt(wording.score(flip.score_a), 400),
+        reference="" if secret else _cut(_readable(flip.output_b)),
+        reference_score=wording.excerpt(wording.score(flip.score_b), 400),
+    )
+
+
+def _both(name: str, make: "Callable[[str, int], Drawing | None]") -> Chart | None:
+    wide = make(name, charts.WIDE_PX)
+    return None if wide is None else Chart(wide, make(name, charts.NARROW_PX))
