@@ -4,14 +4,14 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import EvidenceError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.files import write_whole
-from weighbridge.pipeline.project import Role, Weigh
+from weighbridge.pipeline.project import Role, Tune, Weigh
 from weighbridge.pipeline.stages import Left, Outcome, Weighed, compare_runs
 from weighbridge.pipeline.verdict import Judged, judge
 from weighbridge.records import EvalRun, Json, canonical_json
@@ -24,6 +24,9 @@ from weighbridge.reports import (
     render,
     write,
 )
+
+if TYPE_CHECKING:
+    from weighbridge.tuning import TuneResult
 
 SCHEMA_VERSION = 1
 
@@ -186,51 +189,56 @@ def _report(
 def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFacts:
     plan, tuned = outcome.plan, outcome.tuned
     project = plan.project
-    training: list[TrainingPoint] = []
-    forecasts: tuple[Forecast, ...] = ()
-    training_facts: dict[str, str] = {}
-    if tuned is not None and project.tune is not None:
-        tokens, seconds = 0, 0.0
-        for metric in tuned.metrics:
-            tokens, seconds = tokens + metric.trained_tokens, seconds + metric.seconds
-            loss = metric.loss if metric.loss is not None else metric.validation_loss
-            if loss is None:
-                continue
-            training.append(
-                TrainingPoint(
-                    metric.step, loss, metric.validation_loss, tokens, seconds, metric.learning_rate
-                )
-            )
-        forecasts = (
-            Forecast("Peak memory while tuning", "bytes", tuned.predicted_memory_bytes, tuned.peak_memory_bytes),
-            Forecast("Time in training steps", "seconds", tuned.predicted_seconds, tuned.seconds),
-        )  # fmt: skip
-        training_facts = {
-            "Method": f"LoRA, rank {project.tune.rank}, alpha {project.tune.alpha:g}, "
-            f"on {project.tune.target if isinstance(project.tune.target, str) else ', '.join(project.tune.target)}",
-            "Trainable parameters": f"{tuned.trainable_parameters:,}",
-            "Rows": f"{tuned.lengths.rows:,}, {tuned.lengths.total_tokens:,} tokens, "
-            f"{tuned.lengths.trained_share:.0%} of them learnt",
-            "Steps": f"{tuned.steps} of {project.tune.batch_size * project.tune.accumulation} rows, "
-            f"{project.tune.epochs} epochs, learning rate {project.tune.learning_rate:g}",
-            "Speed": f"{tuned.tokens_per_second:,.0f} tokens per second",
-            "Adapter": tuned.adapter_file_digest,
-        }
     return ReportFacts(
         title=project.project.name,
         question=project.project.question,
         generated=generated,
         measured=tuple(Measured(w.weigh, w.before.run_id, w.after.run_id) for w in outcome.weighed),
         left=plan.left,
-        training=tuple(training),
-        training_facts=training_facts,
-        forecasts=forecasts,
+        training=_curve(tuned) if tuned else (),
+        training_facts=_training_facts(project.tune, tuned) if tuned and project.tune else {},
+        forecasts=_forecasts(tuned) if tuned else (),
         provenance=_provenance(outcome),
         reproduce=(
             f"weighbridge run {project_argument}".strip(),
             "weighbridge verify .weighbridge/reports/" + _slug(project.project.name),
         ),
     )
+
+
+def _curve(tuned: "TuneResult") -> tuple[TrainingPoint, ...]:
+    points: list[TrainingPoint] = []
+    tokens, seconds = 0, 0.0
+    for m in tuned.metrics:
+        tokens, seconds = tokens + m.trained_tokens, seconds + m.seconds
+        loss = m.loss if m.loss is not None else m.validation_loss
+        if loss is not None:
+            rate = m.learning_rate
+            points.append(TrainingPoint(m.step, loss, m.validation_loss, tokens, seconds, rate))
+    return tuple(points)
+
+
+def _forecasts(tuned: "TuneResult") -> tuple[Forecast, ...]:
+    predicted, peak = tuned.predicted_memory_bytes, tuned.peak_memory_bytes
+    return (
+        Forecast("Peak memory while tuning", "bytes", predicted, peak),
+        Forecast("Time in training steps", "seconds", tuned.predicted_seconds, tuned.seconds),
+    )
+
+
+def _training_facts(tune: Tune, tuned: "TuneResult") -> dict[str, str]:
+    target = tune.target if isinstance(tune.target, str) else ", ".join(tune.target)
+    rows = tune.batch_size * tune.accumulation
+    return {
+        "Method": f"LoRA, rank {tune.rank}, alpha {tune.alpha:g}, on {target}",
+        "Trainable parameters": f"{tuned.trainable_parameters:,}",
+        "Rows": f"{tuned.lengths.rows:,} of {tuned.lengths.total_tokens:,} tokens, "
+        f"{tuned.lengths.trained_share:.0%} of them learnt",
+        "Steps": f"{tuned.steps} of {rows} rows, {tune.epochs} epochs, "
+        f"learning rate {tune.learning_rate:g}",
+        "Speed": f"{tuned.tokens_per_second:,.0f} tokens per second",
+        "Adapter": tuned.adapter_file_digest,
+    }
 
 
 def _provenance(outcome: Outcome) -> dict[str, str]:

@@ -4,7 +4,7 @@ plan -> weigh the base -> tune -> weigh the tuned model -> compare -> report
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -36,9 +36,6 @@ class Bar(Protocol):
 
     def __call__(self, done: float, total: float, tokens_per_second: float | None = None) -> None:
         """Show it."""
-
-
-OpenBar = Callable[[str], "object"]
 
 
 @dataclass(frozen=True)
@@ -103,15 +100,8 @@ class Show(Protocol):
     def say(self, line: str) -> None:
         """Tell one line."""
 
-    def bar(self, title: str) -> "BarContext":
+    def bar(self, title: str) -> AbstractContextManager[Bar]:
         """Open a progress bar."""
-
-
-class BarContext(Protocol):
-    """A progress bar as a context manager."""
-
-    def __enter__(self) -> Bar: ...
-    def __exit__(self, *error: object) -> bool | None: ...
 
 
 def make_plan(project: Project, where: Where) -> Plan:

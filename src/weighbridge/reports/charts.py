@@ -226,7 +226,9 @@ def forecasts(items: Sequence[Forecast], name: str, width: int) -> Drawing | Non
     for index, item in enumerate(measured):
         value = item.measured or 0.0
         top = index * _ROW_PX
-        figures = f"{wording.amount(value, item.unit)} of {wording.amount(item.predicted, item.unit)}"
+        figures = (
+            f"{wording.amount(value, item.unit)} of {wording.amount(item.predicted, item.unit)}"
+        )
         words.append(f"{item.name}: {figures} forecast")
         rows.append(
             {
@@ -247,10 +249,14 @@ def forecasts(items: Sequence[Forecast], name: str, width: int) -> Drawing | Non
     marks = _layer(rows)
     chart = alt.layer(
         marks.mark_rect(color=LIGHT.candidate).encode(x=x, x2="x2", y=y, y2="y2"),
-        marks.mark_rule(color=LIGHT.ink, strokeWidth=2.5).encode(x="full:Q", y="tick:Q", y2="tick2"),
+        marks.mark_rule(color=LIGHT.ink, strokeWidth=2.5).encode(
+            x="full:Q", y="tick:Q", y2="tick2"
+        ),
         marks.mark_text(align="left").encode(x=x, y="label_y:Q", text="text:N"),
     )
-    return draw(name, "Measured against forecast. " + "; ".join(words), _sized(chart, width, height))
+    return draw(
+        name, "Measured against forecast. " + "; ".join(words), _sized(chart, width, height)
+    )
 
 
 def _rows(rows: Sequence[_Row], domain: tuple[float, float], title: str, width: int) -> Any:
@@ -286,9 +292,9 @@ def _rows(rows: Sequence[_Row], domain: tuple[float, float], title: str, width: 
         ]
     layers += [
         marks.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high", y=y, color=colour),
-        marks.mark_point(filled=True, size=95, opacity=1, stroke=LIGHT.paper, strokeWidth=1.5).encode(
-            x=x, y=y, fill=colour
-        ),
+        marks.mark_point(
+            filled=True, size=95, opacity=1, stroke=LIGHT.paper, strokeWidth=1.5
+        ).encode(x=x, y=y, fill=colour),
         marks.mark_text(align="left").encode(x="start:Q", y="label_y:Q", text="text:N"),
     ]
     return _sized(alt.layer(*layers), width, height)

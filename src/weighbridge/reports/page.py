@@ -7,17 +7,15 @@ policy admits no network and no script but the page's own, by its digest.
 
 import base64
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from weighbridge.records import EvalRun, Flip, Json
+from weighbridge.records import EvalRun, Flip, Graded, Score
 from weighbridge.reports import charts, palette, wording
 from weighbridge.reports.content import BenchmarkSection, Report, TrainingPoint
 from weighbridge.reports.drawing import Drawing
@@ -106,20 +104,24 @@ def compose(report: Report) -> Page:
     training = _both("training", lambda name, px: charts.training(report.training, name, px))
     forecasts = _both("forecasts", lambda name, px: charts.forecasts(report.forecasts, name, px))
     script = _asset("report.js")
-    html = _environment().get_template("report.html.jinja").render(
-        report=report,
-        overview=overview,
-        sections=sections,
-        training=training,
-        training_steps=_told_steps(report.training),
-        forecasts=forecasts,
-        limits=limits(report),
-        runs=_runs(report),
-        palette=palette.LIGHT,
-        dark=palette.DARK,
-        style=Markup(palette.stylesheet() + "\n" + _asset("report.css")),
-        script=Markup(script),
-        script_digest=_csp_digest(script),
+    html = (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            report=report,
+            overview=overview,
+            sections=sections,
+            training=training,
+            training_steps=_told_steps(report.training),
+            forecasts=forecasts,
+            limits=limits(report),
+            runs=_runs(report),
+            palette=palette.LIGHT,
+            dark=palette.DARK,
+            style=Markup(palette.stylesheet() + "\n" + _asset("report.css")),
+            script=Markup(script),
+            script_digest=_csp_digest(script),
+        )
     )
     drawn = [overview, training, forecasts]
     for view in sections:
@@ -160,22 +162,85 @@ def _section_view(index: int, section: BenchmarkSection) -> SectionView:
 
 
 def _flip_view(flip: Flip) -> FlipView:
-    # Where the question must not be published, neither must texts that may quote it.
-    secret = flip.question is None
+    # Where the question must not be published, neither must any text that may quote it.
+    if flip.question is None:
+        return FlipView(
+            won=flip.difference > 0,
+            sample_id=wording.plain(flip.sample_id),
+            cluster=flip.cluster,
+            excerpt=None,
+            question=None,
+            target=None,
+            candidate="",
+            candidate_score=_bare(flip.score_a),
+            reference="",
+            reference_score=_bare(flip.score_b),
+        )
     return FlipView(
         won=flip.difference > 0,
         sample_id=wording.plain(flip.sample_id),
         cluster=flip.cluster,
-        excerpt=None if flip.question is None else wording.excerpt(flip.question, 140),
-        question=None if flip.question is None else _cut(flip.question),
-        target=None if flip.target is None or secret else _cut(flip.target),
-        candidate="" if secret else _cut(_readable(flip.output_a)),
+        excerpt=wording.excerpt(flip.question, 140),
+        question=_cut(flip.question),
+        target=None if flip.target is None else _cut(flip.target),
+        candidate=_cut(flip.output_a),
         candidate_score=wording.excerpt(wording.score(flip.score_a), 400),
-        reference="" if secret else _cut(_readable(flip.output_b)),
+        reference=_cut(flip.output_b),
         reference_score=wording.excerpt(wording.score(flip.score_b), 400),
     )
 
 
-def _both(name: str, make: "Callable[[str, int], Drawing | None]") -> Chart | None:
+def _bare(score: Score) -> str:
+    return f"{score.value:g}" if isinstance(score, Graded) else f"ungraded, {score.reason}"
+
+
+def _cut(text: str) -> str:
+    shown = wording.plain(text)
+    if len(shown) <= _TEXT_SHOWN:
+        return shown
+    left = wording.count(len(shown) - _TEXT_SHOWN)
+    return f"{shown[:_TEXT_SHOWN]}\n[… {left} more characters in samples.jsonl]"
+
+
+def _both(name: str, make: Callable[[str, int], Drawing | None]) -> Chart | None:
     wide = make(name, charts.WIDE_PX)
     return None if wide is None else Chart(wide, make(name, charts.NARROW_PX))
+
+
+def _told_steps(points: Sequence[TrainingPoint]) -> tuple[TrainingPoint, ...]:
+    """Steps for the table: those with a validation loss, else evenly spaced; first and last too."""
+    if len(points) <= _STEPS_SHOWN:
+        return tuple(points)
+    inner = [p for p in points[1:-1] if p.validation_loss is not None] or list(points[1:-1])
+    stride = -(-len(inner) // (_STEPS_SHOWN - 2))
+    return (points[0], *inner[::stride], points[-1])
+
+
+def _runs(report: Report) -> tuple[EvalRun, ...]:
+    """Every run that a figure came from, once."""
+    runs = [run for s in report.sections for run in (s.candidate, s.reference)]
+    return tuple({run.run_id: run for run in runs}.values())
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("weighbridge.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["wording"] = wording
+    environment.filters["plain"] = wording.plain
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("weighbridge.reports").joinpath("templates", name).read_text("utf-8")
+
+
+def _csp_digest(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
