@@ -22,8 +22,9 @@ _Item = TypeVar("_Item")
 WIDE_PX, NARROW_PX = 704, 328
 HALF_PX = 338
 
-_ROW_PX = 46
-_LABEL_PX, _MARK_PX = 14, 30  # from a row's top to its label's baseline and to its mark
+_ROW_PX = 48
+_LABEL_PX, _MARK_PX, _REACH_PX = 12, 30, 10  # label's baseline, mark, half the mark's height
+_PART_PX, _BAR_PX = 54, 9
 _CHARACTER_PX = 6.4  # mean width of the label font at 12 px, for cutting names to fit
 _MAX_POINTS = 600  # more can't be told apart at this width and only make the file large
 
@@ -33,6 +34,7 @@ class _Row:
     """An interval with its label; in per cent or points."""
 
     label: str
+    figures: str
     value: float
     low: float
     high: float
@@ -49,8 +51,7 @@ def means(section: BenchmarkSection, name: str, width: int = HALF_PX) -> Drawing
     ):
         mean, (low, high) = run.estimate.mean, run.estimate.interval
         figures = wording.estimate(mean, (low, high))
-        label = _fitted(run.model.name, figures, width)
-        rows.append(_Row(label, 100 * mean, 100 * low, 100 * high, colour))
+        rows.append(_Row(run.model.name, figures, 100 * mean, 100 * low, 100 * high, colour))
     title = "% of items, with 95 % interval"
     return draw(name, _described(section.title, rows), _rows(rows, (0, 100), title, width))
 
@@ -62,11 +63,10 @@ def differences(
     rows = []
     for label, comparison in labelled:
         low, high = comparison.interval
-        figures = f"{wording.signed(comparison.difference)} [{wording.signed(low)}, "
-        figures += f"{wording.signed(high)}]"
         rows.append(
             _Row(
-                _fitted(label, figures, width),
+                label,
+                wording.difference(comparison.difference, (low, high)),
                 100 * comparison.difference,
                 100 * low,
                 100 * high,
@@ -77,7 +77,7 @@ def differences(
     edges = [0.0]
     for row in rows:
         margin = row.margin or 0
-        edges += [row.low, row.high, -2 * margin, margin]
+        edges += [row.low, row.high, -1.5 * margin, margin]
     pad = 0.06 * (max(edges) - min(edges)) or 1.0
     domain = (min(edges) - pad, max(edges) + pad)
     title = "points, paired · shaded: worse than the margin"
@@ -89,45 +89,42 @@ def parts(section: BenchmarkSection, name: str, width: int) -> Drawing | None:
     figures = part_means(section)
     if not figures:
         return None
-    bar, gap, top = 9, 3, 20
-    height_row = top + 2 * (bar + gap) + 8
     bars, labels, words = [], [], []
     for index, (part, candidate, reference) in enumerate(figures):
-        y = index * height_row
-        labels.append({"x": 0, "y": y + 13, "text": part})
+        top = index * _PART_PX
+        labels.append(
+            {"x": 0, "label_y": top + _LABEL_PX, "label": _fitted(part, "", width), "figures": ""}
+        )
         words.append(f"{part}: {wording.percent(candidate)} against {wording.percent(reference)}")
-        for place, (value, colour) in enumerate(
-            ((candidate, LIGHT.candidate), (reference, LIGHT.reference))
+        for start, value, colour in (
+            (top + 19, candidate, LIGHT.candidate),
+            (top + 30, reference, LIGHT.reference),
         ):
-            start = y + top + place * (bar + gap)
-            text = wording.percent(value)
             bars.append(
                 {
                     "x": 0,
-                    "x2": 100 * value,
+                    "end": 100 * value,
                     "y": start,
-                    "y2": start + bar,
-                    "middle": start + bar / 2,
+                    "y2": start + _BAR_PX,
+                    "middle": start + _BAR_PX / 2,
                     "colour": colour,
-                    "text": text,
+                    "text": wording.percent(value),
                 }
             )
-    height = len(figures) * height_row
-    # Room to the right of a full bar for its figure.
-    x = _x((0, 100 + 5200 / width), "% of items", values=[0, 25, 50, 75, 100])
-    y_scale = _pixels(height)
-    marks = _layer(bars)
-    chart = alt.layer(
+    # The scale goes past 100 % by the room that a full bar's figure needs.
+    domain = (0, 100 * width / (width - 52))
+    frame = _Frame(domain, "% of items", width, len(figures) * _PART_PX, (0, 25, 50, 75, 100))
+    marks, x, y = _layer(bars), frame.x, frame.y
+    figure = marks.mark_text(align="left", dx=5, baseline="middle", fontSize=11)
+    chart = frame.chart(
+        *_row_labels(frame, labels, "x", "x"),
         marks.mark_rect().encode(
-            x=x, x2="x2", y=y_scale, y2="y2", color=alt.Color("colour:N", scale=None)
+            x=x("x"), x2="end", y=y("y"), y2="y2", color=alt.Color("colour:N", scale=None)
         ),
-        marks.mark_text(align="left", dx=5, baseline="middle", fontSize=11).encode(
-            x="x2:Q", y=alt.Y("middle:Q"), text="text:N"
-        ),
-        _layer(labels).mark_text(align="left").encode(x="x:Q", y="y:Q", text="text:N"),
+        figure.encode(x=x("end"), y=y("middle"), text="text:N"),
     )
     description = f"{section.title}, share of items right by part. " + "; ".join(words)
-    return draw(name, description, _sized(chart, width, height))
+    return draw(name, description, chart)
 
 
 def part_means(section: BenchmarkSection) -> list[tuple[str, float, float]]:
@@ -143,64 +140,57 @@ def training(points: Sequence[TrainingPoint], name: str, width: int) -> Drawing 
     finite = [point for point in points if math.isfinite(point.loss)]
     if len(finite) < 2:
         return None
-    steps = [point.step for point in finite]
-    raw = [{"x": p.step, "y": p.loss} for p in _thinned(finite)]
-    smooth = [
-        {"x": step, "y": loss}
-        for step, loss in _thinned(
-            list(zip(steps, smoothed([p.loss for p in finite]), strict=True))
-        )
-    ]
+    losses = [point.loss for point in finite]
+    raw = _thinned([{"x": p.step, "y": p.loss} for p in finite])
+    smooth = _thinned(
+        [{"x": p.step, "y": y} for p, y in zip(finite, smoothed(losses), strict=True)]
+    )
     checks = [
         {"x": p.step, "y": p.validation_loss}
         for p in points
         if p.validation_loss is not None and math.isfinite(p.validation_loss)
     ]
-    top = 1.04 * max(row["y"] for row in (*raw, *checks))
+    ceiling = 1.04 * max(row["y"] for row in (*raw, *checks))
     x = alt.X(
         "x:Q",
         title="optimiser step",
-        scale=alt.Scale(domain=[0, max(steps)], nice=False),
-        axis=alt.Axis(grid=False, tickCount=max(3, width // 90), format="~s"),
+        scale=alt.Scale(domain=[0, finite[-1].step], nice=False),
+        axis=alt.Axis(grid=False, tickCount=max(3, width // 90), format=",d"),
     )
     y = alt.Y(
         "y:Q",
         title="loss, nats per target token",
-        scale=alt.Scale(domain=[0, top], nice=True),
+        scale=alt.Scale(domain=[0, ceiling], nice=True),
         axis=alt.Axis(tickCount=5),
     )
-    layers = [
-        _layer(raw).mark_line(color=LIGHT.faint, strokeWidth=1).encode(x=x, y=y),
-        _layer(smooth).mark_line(color=LIGHT.candidate, strokeWidth=2).encode(x=x, y=y),
-    ]
-    # Each label goes to the side of its line where the other one is not.
+    # Each label goes to the side of its line where the other line is not.
     above = not checks or smooth[-1]["y"] > checks[-1]["y"]
-    ends = [(smooth[-1], f"training {finite[-1].loss:.3f}", LIGHT.candidate, above)]
-    words = f"Training loss from {finite[0].loss:.3f} to {finite[-1].loss:.3f}"
+    words = f"training {losses[-1]:.3f}"
+    description = f"Training loss from {losses[0]:.3f} to {losses[-1]:.3f}"
+    layers = [
+        _layer(raw).mark_line(color=LIGHT.faint, strokeWidth=1),
+        _layer(smooth).mark_line(color=LIGHT.candidate, strokeWidth=2),
+        _end_label(smooth[-1], words, LIGHT.candidate, above),
+    ]
     if checks:
-        layers.append(
-            _layer(checks)
-            .mark_point(
-                shape="diamond",
-                size=58,
-                filled=True,
-                color=LIGHT.ink,
-                opacity=1,
-                stroke=LIGHT.paper,
-                strokeWidth=1,
-            )
-            .encode(x=x, y=y)
-        )
-        ends.append((checks[-1], f"validation {checks[-1]['y']:.3f}", LIGHT.ink, not above))
-        words += f"; validation loss from {checks[0]['y']:.3f} to {checks[-1]['y']:.3f}"
-    for row, text, colour, over in ends:
-        layers.append(
-            _layer([{**row, "text": text}])
-            .mark_text(align="right", dy=-13 if over else 15, color=colour, fontWeight="bold")
-            .encode(x=x, y=y, text="text:N")
-        )
-    chart = _sized(alt.layer(*layers), width, 250)
-    return draw(name, f"{words}, over {wording.count(max(steps))} steps.", chart)
+        first, last = checks[0]["y"], checks[-1]["y"]
+        description += f"; validation loss from {first:.3f} to {last:.3f}"
+        diamond = {"shape": "diamond", "size": 58, "filled": True, "opacity": 1}
+        layers += [
+            _layer(checks).mark_point(**diamond, color=LIGHT.ink),
+            _end_label(checks[-1], f"validation {last:.3f}", LIGHT.ink, not above),
+        ]
+    chart = alt.layer(*(layer.encode(x=x, y=y) for layer in layers))
+    description += f", over {wording.count(finite[-1].step)} steps."
+    return draw(name, description, _sized(chart, width, 250))
+
+
+def _end_label(row: dict[str, Any], text: str, colour: str, above: bool) -> Any:
+    marks = _layer([{**row, "text": text}])
+    shift = -13 if above else 15
+    return marks.mark_text(align="right", dy=shift, color=colour, fontWeight="bold").encode(
+        text="text:N"
+    )
 
 
 def smoothed(values: Sequence[float]) -> list[float]:
@@ -219,44 +209,43 @@ def smoothed(values: Sequence[float]) -> list[float]:
 
 def forecasts(items: Sequence[Forecast], name: str, width: int) -> Drawing | None:
     """Bullet bars: the measurement as a share of its forecast, the forecast as a line at 100 %."""
-    measured = [item for item in items if item.measured is not None and item.predicted > 0]
-    if not measured:
-        return None
-    rows, words = [], []
-    for index, item in enumerate(measured):
-        value = item.measured or 0.0
-        top = index * _ROW_PX
-        figures = (
-            f"{wording.amount(value, item.unit)} of {wording.amount(item.predicted, item.unit)}"
+    rows: list[dict[str, Any]] = []
+    words = []
+    for item in items:
+        if item.measured is None or item.predicted <= 0:
+            continue
+        top = len(rows) * _ROW_PX
+        measured, predicted = (
+            wording.amount(v, item.unit) for v in (item.measured, item.predicted)
         )
-        words.append(f"{item.name}: {figures} forecast")
+        words.append(f"{item.name}: {measured} of {predicted} forecast")
         rows.append(
             {
                 "x": 0,
-                "x2": 100 * value / item.predicted,
-                "full": 100,
+                "share": 100 * item.measured / item.predicted,
+                "forecast": 100,
                 "label_y": top + _LABEL_PX,
-                "y": top + _MARK_PX - 6,
-                "y2": top + _MARK_PX + 6,
-                "tick": top + _MARK_PX - 10,
-                "tick2": top + _MARK_PX + 10,
-                "text": _fitted(item.name, figures, width),
+                "y": top + _MARK_PX - 5,
+                "y2": top + _MARK_PX + 5,
+                "line": top + _MARK_PX - _REACH_PX,
+                "line2": top + _MARK_PX + _REACH_PX,
+                "label": _fitted(item.name, f"{measured} of {predicted}", width),
+                "figures": f"{measured} of {predicted}",
             }
         )
-    height = len(rows) * _ROW_PX
-    x = _x((0, max(125.0, *(row["x2"] * 1.05 for row in rows))), "measured, % of the forecast")
-    y = _pixels(height)
-    marks = _layer(rows)
-    chart = alt.layer(
-        marks.mark_rect(color=LIGHT.candidate).encode(x=x, x2="x2", y=y, y2="y2"),
-        marks.mark_rule(color=LIGHT.ink, strokeWidth=2.5).encode(
-            x="full:Q", y="tick:Q", y2="tick2"
-        ),
-        marks.mark_text(align="left").encode(x=x, y="label_y:Q", text="text:N"),
+    if not rows:
+        return None
+    domain = (0.0, 1.05 * max(120.0, *(row["share"] for row in rows)))
+    rows = [{**row, "end": domain[1]} for row in rows]
+    frame = _Frame(domain, "measured, % of the forecast", width, len(rows) * _ROW_PX)
+    marks, x, y = _layer(rows), frame.x, frame.y
+    line = marks.mark_rule(color=LIGHT.ink, strokeWidth=2.5)
+    chart = frame.chart(
+        *_row_labels(frame, rows, "x", "end"),
+        marks.mark_rect(color=LIGHT.candidate).encode(x=x("x"), x2="share", y=y("y"), y2="y2"),
+        line.encode(x=x("forecast"), y=y("line"), y2="line2"),
     )
-    return draw(
-        name, "Measured against forecast. " + "; ".join(words), _sized(chart, width, height)
-    )
+    return draw(name, "Measured against forecast. " + "; ".join(words), chart)
 
 
 def _rows(rows: Sequence[_Row], domain: tuple[float, float], title: str, width: int) -> Any:
@@ -268,50 +257,77 @@ def _rows(rows: Sequence[_Row], domain: tuple[float, float], title: str, width: 
             "low": row.low,
             "high": row.high,
             "colour": row.colour,
-            "text": row.label,
+            "end": domain[1],
+            "label": _fitted(row.label, row.figures, width),
+            "figures": row.figures,
             "label_y": index * _ROW_PX + _LABEL_PX,
             "y": index * _ROW_PX + _MARK_PX,
-            "top": index * _ROW_PX + _MARK_PX - 10,
-            "bottom": index * _ROW_PX + _MARK_PX + 10,
+            "top": index * _ROW_PX + _MARK_PX - _REACH_PX,
+            "bottom": index * _ROW_PX + _MARK_PX + _REACH_PX,
             "margin": -row.margin if row.margin is not None else None,
             "zero": 0,
         }
         for index, row in enumerate(rows)
     ]
-    height = len(rows) * _ROW_PX
-    x, y = _x(domain, title, field="value"), _pixels(height)
-    marks = _layer(data)
+    frame = _Frame(domain, title, width, len(rows) * _ROW_PX)
+    marks, x, y = _layer(data), frame.x, frame.y
     colour = alt.Color("colour:N", scale=None)
-    layers = []
+    layers = _row_labels(frame, data, "start", "end")
     if any(row.margin is not None for row in rows):
-        span = {"y": alt.Y("top:Q"), "y2": "bottom"}
+        span = {"y": y("top"), "y2": "bottom"}
         layers += [
-            marks.mark_rect(color=LIGHT.zone).encode(x="start:Q", x2="margin", **span),
-            marks.mark_rule(color=LIGHT.bad, strokeDash=[3, 2]).encode(x="margin:Q", **span),
-            marks.mark_rule(color=LIGHT.muted).encode(x="zero:Q", **span),
+            marks.mark_rect(color=LIGHT.zone).encode(x=x("start"), x2="margin", **span),
+            marks.mark_rule(color=LIGHT.bad, strokeDash=[3, 2]).encode(x=x("margin"), **span),
+            marks.mark_rule(color=LIGHT.muted).encode(x=x("zero"), **span),
         ]
+    dot = marks.mark_circle(size=95, opacity=1, stroke=LIGHT.paper, strokeWidth=1.5)
     layers += [
-        marks.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high", y=y, color=colour),
-        marks.mark_point(
-            filled=True, size=95, opacity=1, stroke=LIGHT.paper, strokeWidth=1.5
-        ).encode(x=x, y=y, fill=colour),
-        marks.mark_text(align="left").encode(x="start:Q", y="label_y:Q", text="text:N"),
+        marks.mark_rule(strokeWidth=3).encode(x=x("low"), x2="high", y=y("y"), color=colour),
+        dot.encode(x=x("value"), y=y("y"), color=colour),
     ]
-    return _sized(alt.layer(*layers), width, height)
+    return frame.chart(*layers)
 
 
-def _x(
-    domain: tuple[float, float], title: str, field: str = "x", values: list[int] | None = None
-) -> Any:
-    axis = alt.Axis(tickCount=5, values=values) if values else alt.Axis(tickCount=5)
-    scale = alt.Scale(domain=list(domain), nice=False, zero=False)
-    return alt.X(f"{field}:Q", title=title, scale=scale, axis=axis)
+def _row_labels(frame: "_Frame", rows: list[dict[str, Any]], start: str, end: str) -> list[Any]:
+    """Each row's label at the left and its figures at the right, clear of the grid.
+
+    Halos cover what is under them: these come before the marks.
+    """
+    layers = []
+    for field, at, style in (
+        ("label", start, {"align": "left"}),
+        ("figures", end, {"align": "right", "fontWeight": "bold"}),
+    ):
+        place = {"x": frame.x(at), "y": frame.y("label_y"), "text": f"{field}:N"}
+        halo = {"color": LIGHT.paper, "stroke": LIGHT.paper, "strokeWidth": 5}
+        layers += [
+            _layer(rows).mark_text(**style, **halo).encode(**place),
+            _layer(rows).mark_text(**style, color=LIGHT.ink).encode(**place),
+        ]
+    return layers
 
 
-def _pixels(height: int) -> Any:
-    """A y channel in pixels from the top: rows are laid out by hand."""
-    scale = alt.Scale(domain=[0, height], reverse=True, nice=False, zero=False)
-    return alt.Y("y:Q", scale=scale, axis=None)
+@dataclass(frozen=True)
+class _Frame:
+    """A plot whose x is in data units and whose y is in pixels from the top, rows laid by hand."""
+
+    domain: tuple[float, float]
+    title: str
+    width: int
+    height: int
+    ticks: tuple[int, ...] = ()
+
+    def x(self, field: str) -> Any:
+        ticks = {"values": list(self.ticks)} if self.ticks else {"tickCount": 5}
+        scale = alt.Scale(domain=list(self.domain), nice=False, zero=False)
+        return alt.X(f"{field}:Q", title=self.title, scale=scale, axis=alt.Axis(**ticks))
+
+    def y(self, field: str) -> Any:
+        scale = alt.Scale(domain=[0, self.height], reverse=True, nice=False, zero=False)
+        return alt.Y(f"{field}:Q", title=None, scale=scale, axis=None)
+
+    def chart(self, *layers: Any) -> Any:
+        return _sized(alt.layer(*layers), self.width, self.height)
 
 
 def _layer(rows: Iterable[dict[str, Any]]) -> Any:
@@ -324,13 +340,13 @@ def _sized(chart: Any, width: int, height: int) -> Any:
 
 
 def _fitted(label: str, figures: str, width: int) -> str:
-    """A row's label with its figures, the label cut so that both fit on one line."""
-    room = int((width - 8) / _CHARACTER_PX) - len(figures) - 2
-    return f"{wording.excerpt(label, max(8, room))}  {figures}"
+    """A row's label, cut so that its figures fit beside it."""
+    room = int(width / _CHARACTER_PX) - len(figures) - 2
+    return wording.excerpt(label, max(8, room))
 
 
 def _described(title: str, rows: Sequence[_Row]) -> str:
-    return f"{title}. " + "; ".join(row.label.replace("  ", ": ") for row in rows)
+    return f"{title}. " + "; ".join(f"{row.label}: {row.figures}" for row in rows)
 
 
 def _thinned(items: Sequence[_Item]) -> list[_Item]:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import vl_convert
 
+from weighbridge.reports import wording
 from weighbridge.reports.palette import LIGHT
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -66,9 +67,10 @@ class Drawing:
             suffix: Keeps ids apart where a chart stands in a page twice.
         """
         root = ElementTree.fromstring(self.svg)
-        background = root.find(f"{{{_SVG}}}rect")
-        if background is not None:
-            root.remove(background)  # the page is the paper, dark or light
+        for tag in ("title", "rect"):  # `aria-label` takes the title's place, the page the paper's
+            first = root.find(f"{{{_SVG}}}{tag}")
+            if first is not None:
+                root.remove(first)
         prefix = f"{self.name}{suffix}-"
         for element in root.iter():
             element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
@@ -95,7 +97,9 @@ def draw(name: str, description: str, chart: Any) -> Drawing:
         description: What it shows, in words and figures.
         chart: Any Altair chart.
     """
-    specification = chart.to_dict()
+    description = wording.plain(description)
+    # Checking against the schema takes longer than drawing; Vega-Lite refuses a bad chart anyway.
+    specification = chart.to_dict(validate=False)
     specification["config"] = THEME
     svg = vl_convert.vegalite_to_svg(specification, allowed_base_urls=[])
     titled = svg.replace(">", f"><title>{html.escape(description)}</title>", 1)

@@ -45,8 +45,8 @@ def _of_section(section: BenchmarkSection) -> list[str]:
     if comparison.unpaired:
         low, high = comparison.bounds
         sentences.append(
-            f"{title}: {comparison.unpaired} items could not be paired (answered by one model only, "
-            f"or lost to the machine). Had they all gone against the candidate, or all for it, the "
+            f"{title}: {comparison.unpaired} items could not be paired (answered by one model, or "
+            f"lost to the machine). Had they all gone against the candidate, or all for it, the "
             f"difference would lie between {wording.points(low)} and {wording.points(high)}."
         )
     for run in (section.candidate, section.reference):
@@ -67,9 +67,10 @@ def _of_section(section: BenchmarkSection) -> list[str]:
             f"{title}: the candidate was asked by {section.candidate.protocol}, the reference by "
             f"{section.reference.protocol}; the two protocols don't give the same figures."
         )
-    if section.reference.model.quantization:
+    stored = section.reference.model.quantization
+    if stored:
         sentences.append(
-            f"{title}: the reference's weights were stored as {section.reference.model.quantization}, "
-            "which lost bits before the comparison began."
+            f"The reference's weights were stored as {stored}, which lost bits before anything was "
+            "measured; the weights as first released may score otherwise."
         )
     return sentences

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one theme, as ``#rrggbb``; no two may be equal, charts are recoloured by value.
+    """The colours of one theme as ``#rrggbb``, no two equal: charts are recoloured by value.
 
     Attributes:
         paper: Background of the page.

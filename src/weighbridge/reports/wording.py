@@ -9,6 +9,10 @@ MINUS = "\N{MINUS SIGN}"
 _CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
 _CONTROLS |= {0x7F: "\N{SYMBOL FOR DELETE}"}
 _CONTROLS |= dict.fromkeys(range(0x80, 0xA0), "\N{REPLACEMENT CHARACTER}")
+# Explicit bidirectional controls reorder the text of whoever stands beside them.
+_CONTROLS |= dict.fromkeys(
+    (*range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\N{REPLACEMENT CHARACTER}"
+)
 _CONTROLS |= dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")  # lone surrogates
 
 VERDICTS = {

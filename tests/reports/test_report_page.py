@@ -1,0 +1,290 @@
+"""What a reader finds in the page, and what a hostile model can't put there."""
+
+import dataclasses
+import itertools
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from sample_report import (
+    HOSTILE,
+    choices,
+    hostile_report,
+    service_desk,
+    service_desk_report,
+)
+
+from weighbridge.errors import StorageError
+from weighbridge.reports import Report, limits, palette, render, wording, write
+from weighbridge.reports.charts import smoothed
+
+VOID = {"meta", "link", "img", "input", "br", "hr"}
+OUTSIDE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, texts by enclosing tag, and a check that tags balance."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag or "script" in tag
+
+    def handle_data(self, data):
+        for tag in set(self.open):
+            self.texts.setdefault(tag, []).append(data)
+
+    def text(self, tag: str = "body") -> str:
+        return " ".join("".join(self.texts.get(tag, [])).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return service_desk_report()
+
+
+@pytest.fixture(scope="module")
+def html(report) -> str:
+    return render(report)
+
+
+@pytest.fixture(scope="module")
+def page(html) -> Page:
+    return Page(html)
+
+
+def test_verdict_and_figures_stand_as_promised(report, page):
+    section = report.sections[0]
+    mean, (low, high) = section.candidate.estimate.mean, section.candidate.estimate.interval
+    text = page.text()
+    assert page.text("strong").startswith("paid")
+    assert f"{100 * mean:.1f} % [{100 * low:.1f}, {100 * high:.1f}]" in text
+    difference = section.comparison
+    assert f"+{100 * difference.difference:.1f} points [+{100 * difference.interval[0]:.1f}" in text
+    assert text.index("paid") < text.index("MMLU, four subjects")
+    assert "42 unparsed, 10 truncated" in text
+    assert "2 infrastructure" in text
+    assert "GPQA diamond" in text and "--data gpqa=PATH.csv" in text
+    assert report.provenance["Adapter"] in text
+
+
+def test_nothing_is_loaded_from_anywhere(report, page):
+    for tag, attributes in page.elements:
+        for name in ("src", "srcset", "href", "xlink:href", "action", "data", "poster"):
+            value = attributes.get(name)
+            assert not (value and OUTSIDE.match(value)), f"<{tag} {name}={value!r}>"
+    assert "link" not in {tag for tag, _ in page.elements}
+    assert not re.search(r"@import|url\((?!#)", page.text("style"))
+    policy = next(m for m in page.all("meta") if "Content-Security-Policy" in m.values())
+    assert policy["content"].startswith("default-src 'none'")
+    assert re.search(r"script-src 'sha256-[\w+/=]+';", policy["content"])
+
+
+def test_structure_is_accessible(page):
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert len(page.all("caption")) == len(page.all("table"))
+    charts = [svg for svg in page.all("svg") if svg.get("role") == "img"]
+    assert len(charts) == len(page.all("svg")) > 8
+    assert all(len(svg["aria-label"]) > 30 for svg in charts)
+    ids = [a["id"] for _, a in page.elements if a.get("id")]
+    assert len(ids) == len(set(ids))
+    anchors = {a["href"][1:] for a in page.all("a")}
+    assert anchors <= set(ids)
+
+
+def test_same_report_gives_same_page(report, html):
+    assert render(report) == html
+
+
+def test_hostile_text_is_inert():
+    html = render(hostile_report())
+    html.encode()  # no lone surrogate survives
+    page = Page(html)
+    assert len(page.all("script")) == 1
+    assert not page.all("img")
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+    assert not set("\x00\u202e") & set(html)  # nor what would reorder its neighbours
+    assert "<script>document.title" in page.text("pre")  # still readable as text
+
+
+def test_withheld_questions_show_ids_only():
+    section = choices("gpqa", "GPQA", 80, (0.3, 0.4), 0.2, published=False, output="SECRET TEXT")
+    html = render(dataclasses.replace(service_desk_report(), sections=(section,)))
+    assert section.comparison.flips[0].sample_id in html
+    assert "must not be published" in html
+    assert "SECRET TEXT" not in html
+    assert "chose B" not in html
+
+
+def test_comparison_without_training_flips_or_parts():
+    section = choices("mmlu", "MMLU", 40, (0.5, 0.5), 0.0)
+    assert not section.comparison.flips
+    bare = dataclasses.replace(
+        service_desk_report(),
+        verdict="insufficient evidence",
+        findings=(),
+        sections=(section,),
+        training=(),
+        training_facts={},
+        forecasts=(),
+        skipped=(),
+        provenance={},
+        reproduce=(),
+    )
+    text = Page(render(bare)).text()
+    assert "No item's score differs" in text
+    assert "Optimiser" not in text and "Forecast" not in text
+    assert "insufficient evidence" in text
+
+
+def test_report_without_any_benchmark(bare):
+    assert "No guard benchmark was run" in Page(render(bare)).text()
+
+
+def test_diverged_training_is_drawn_as_far_as_it_is_finite(report):
+    points = (
+        *report.training,
+        dataclasses.replace(report.training[-1], step=241, loss=float("nan")),
+    )
+    alone = dataclasses.replace(report, sections=(), training=points)
+    text = Page(render(alone)).text()
+    assert "nan" in text  # in the table
+
+
+def test_limits_follow_the_data():
+    report = service_desk_report()
+    told = " ".join(limits(report))
+    assert "GPQA diamond was skipped" in told
+    assert "first 100 items of each subset" in told
+    assert "2 items could not be paired" in told
+    assert "Q4_1" in told
+    assert "one seed" in told
+    alone = dataclasses.replace(report, sections=(service_desk(20),), skipped=(), training=())
+    told = " ".join(limits(alone))
+    assert "20 paired items resolve about ±" in told
+    assert "No guard benchmark" in told
+    assert "skipped" not in told and "seed" not in told
+
+
+def test_limits_name_differing_protocols():
+    section = choices("mmlu", "MMLU", 120, (0.5, 0.5))
+    section = dataclasses.replace(
+        section, reference=dataclasses.replace(section.reference, protocol="letter")
+    )
+    told = limits(dataclasses.replace(service_desk_report(), sections=(section,)))
+    assert any("loglikelihood, the reference by letter" in sentence for sentence in told)
+
+
+def test_long_output_is_cut_and_says_so():
+    section = choices("humaneval", "HumanEval", 60, (0.4, 0.6), 0.2, output="x" * 50_000)
+    html = render(dataclasses.replace(service_desk_report(), sections=(section,)))
+    assert "more characters in samples.jsonl" in html
+    assert "x" * 6001 not in html
+
+
+def test_write_saves_page_and_charts(report, html, tmp_path):
+    written = write(report, tmp_path / "new" / "folder")
+    assert written.html.read_text() == html
+    assert {path.suffix for path in written.charts} == {".svg", ".png"}
+    for path in written.charts:
+        if path.suffix == ".svg":
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
+        else:
+            assert path.read_bytes().startswith(b"\x89PNG")
+    everything = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    assert len(everything) == 1 + len(written.charts)  # no temporary file is left
+
+
+@pytest.fixture(scope="module")
+def bare() -> Report:
+    """The least that a report can be."""
+    return dataclasses.replace(
+        service_desk_report(), sections=(), training=(), training_facts={}, forecasts=()
+    )
+
+
+def test_folder_that_is_a_file_is_one_clear_error(bare, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StorageError, match=r"can't be written to .*taken"):
+        write(bare, tmp_path / "taken")
+
+
+def test_failed_write_leaves_the_old_report_whole(bare, tmp_path, monkeypatch):
+    written = write(bare, tmp_path)
+    before = written.html.read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        write(dataclasses.replace(bare, title="another"), tmp_path)
+    assert written.html.read_bytes() == before
+    assert not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize("colours", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
+def test_text_contrast_meets_wcag_aa(colours):
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for name in ("ink", "muted", "candidate", "reference", "good", "bad", "unsure"):
+        for ground in (colours.paper, colours.panel):
+            pair = sorted((luminance(getattr(colours, name)), luminance(ground)))
+            assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, name
+    assert len(set(dataclasses.asdict(colours).values())) == len(dataclasses.fields(colours))
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        (wording.percent(0.61), "61.0 %"),
+        (wording.estimate(0.61, (0.541, 0.675)), "61.0 % [54.1, 67.5]"),
+        (wording.points(0.04), "+4.0 points"),
+        (wording.points(-0.0004), "0.0 points"),
+        (wording.difference(-0.013, (-0.05, 0.02)), "−1.3 points [−5.0, +2.0]"),
+        (wording.amount(2.5 * 2**30, "bytes"), "2.50 GiB"),
+        (wording.amount(59.96, "seconds"), "60.0 s"),
+        (wording.amount(3599.7, "seconds"), "1 h 00 min"),
+        (wording.amount(314.4, "seconds"), "5 min 14 s"),
+        (wording.p_value(0.0002), "< 0.001"),
+        (wording.excerpt("a\n b  c", 4), "a b…"),
+        (wording.plain("a\x00\x1b[31m\udc80\u202e"), "a␀␛[31m\ufffd\ufffd"),
+    ],
+)
+def test_wording(said, wanted):
+    assert said == wanted
+
+
+def test_smoothing_keeps_a_constant_and_the_ends():
+    assert smoothed([2.0] * 50) == [2.0] * 50
+    values = [float(i) for i in range(100)]
+    assert smoothed(values) == pytest.approx(values)
+    assert smoothed([3.0]) == [3.0]
+
+
+def test_hostile_text_has_teeth():
+    """The attack would work if it were not escaped: else the tests above prove nothing."""
+    assert Page(f"<pre>{HOSTILE}").all("script")
