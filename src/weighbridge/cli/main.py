@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,8 @@ def weighbridge(
 def main() -> None:
     """Run the command line; the process's exit code follows the design."""
     wants_json = "--json" in sys.argv[1:]
+    if not sys.warnoptions:  # libraries' warnings are for us, not for who runs a command
+        warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False) or 0
     except _Exit as error:
@@ -118,7 +121,7 @@ def main() -> None:
 def _usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     where = f"; see `{context.command_path} --help`" if context is not None else ""
-    return error.format_message().rstrip(".") + where
+    return str(error.format_message()).rstrip(".") + where
 
 
 def _storage(error: OSError) -> WeighbridgeError:

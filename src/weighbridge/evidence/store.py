@@ -155,8 +155,8 @@ class OpenRun:
         write_whole(self.folder / "run.json", data, mode=0o444)
         write_whole(self.folder / "seal.json", canonical_json(seal_of(data, digest)), mode=0o444)
         (self.folder / "progress.json").unlink(missing_ok=True)
-        ordered = sorted(samples, key=lambda s: (s.sample_id, s.repeat))
-        return replace(run, samples=tuple(ordered))
+        # Read back, so that what is reported now and what is verified later are the same thing.
+        return read_run(self.folder)
 
     def _write_progress(self) -> None:
         state = asdict(self._header) | {

@@ -1,6 +1,7 @@
 """A GGUF file becomes a folder of safetensors once, in the cache; digests bind the two."""
 
 import contextlib
+import functools
 import json
 import shutil
 import tempfile
@@ -108,13 +109,14 @@ def _cannot_write(folder: Path, error: OSError) -> StorageError:
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[Any]:
     import transformers
-
     from transformers import modeling_gguf_pytorch_utils as reader
 
     level = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    bar, reader.tqdm = reader.tqdm, functools.partial(reader.tqdm, disable=True)
     try:
         yield transformers
     finally:
+        reader.tqdm = bar
         transformers.utils.logging.set_verbosity(level)

@@ -66,9 +66,9 @@ class ReportFacts:
     measured: tuple[Measured, ...]
     left: tuple[Left, ...]
     training: tuple[TrainingPoint, ...]
-    training_facts: dict[str, str]
+    training_facts: tuple[tuple[str, str], ...]
     forecasts: tuple[Forecast, ...]
-    provenance: dict[str, str]
+    provenance: tuple[tuple[str, str], ...]
     reproduce: tuple[str, ...]
     verdict: str = ""
     page_digest: str = ""
@@ -177,10 +177,10 @@ def _report(
             for w in sorted(weighed, key=lambda w: order[w.weigh.role])
         ),
         training=facts.training,
-        training_facts=facts.training_facts,
+        training_facts=dict(facts.training_facts),
         forecasts=facts.forecasts,
         skipped=tuple(Skipped(x.weigh.benchmark, x.why, x.get_it) for x in facts.left),
-        provenance=facts.provenance,
+        provenance=dict(facts.provenance),
         generated=facts.generated,
         reproduce=facts.reproduce,
     )
@@ -196,9 +196,11 @@ def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFac
         measured=tuple(Measured(w.weigh, w.before.run_id, w.after.run_id) for w in outcome.weighed),
         left=plan.left,
         training=_curve(tuned) if tuned else (),
-        training_facts=_training_facts(project.tune, tuned) if tuned and project.tune else {},
+        training_facts=tuple(_training_facts(project.tune, tuned).items())
+        if tuned and project.tune
+        else (),
         forecasts=_forecasts(tuned) if tuned else (),
-        provenance=_provenance(outcome),
+        provenance=tuple(_provenance(outcome).items()),
         reproduce=(
             f"weighbridge run {project_argument}".strip(),
             "weighbridge verify .weighbridge/reports/" + _slug(project.project.name),

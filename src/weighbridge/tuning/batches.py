@@ -1,14 +1,20 @@
 """Which rows are learnt from together: rows of like length, in an order that the seed decides.
 
 Position in the data is arithmetic on the step number, so resuming needs no sampler state.
+
+Where the attention allows it, the rows of a forward pass are laid out as a prefix tree: an
+instruction that they share is computed once, forward and backward, and nothing is padded.
 """
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
+from weighbridge.models.engine.attention import Layout, layout_of
+from weighbridge.models.engine.tree import build_tree, cut_into_packs
 from weighbridge.tuning.masks import MaskedRow
 
 # Sorting within so many steps' rows leaves 1-3 % padding while batches stay well mixed.
@@ -20,16 +26,20 @@ class Batch:
     """One forward pass. Padding is on the right only.
 
     Attributes:
-        token_ids: Rows padded to the longest. (B, S)
-        positions: Flat indices into (B, S) whose *next* token is learnt. (N,)
+        token_ids: Rows padded to the longest (B, S); or all rows in one, as a prefix tree (1, T).
+        positions: Flat indices into these whose *next* token is learnt. (N,)
         targets: Those next tokens. (N,)
-        tokens: Real positions, padding left out.
+        tokens: Length of the rows: padding left out, shared prefixes counted for each.
+        position_ids: Place of each token in its row (1, T); None where rows are padded.
+        layout: How the tree's tokens attend; None where rows are padded.
     """
 
     token_ids: torch.Tensor
     positions: torch.Tensor
     targets: torch.Tensor
     tokens: int
+    position_ids: torch.Tensor | None = None
+    layout: Layout | None = None
 
 
 def steps_per_epoch(rows: int, rows_per_step: int) -> int:
@@ -64,12 +74,42 @@ def split(rows: Sequence[int], batch_size: int) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(rows[at : at + batch_size]) for at in range(0, len(rows), batch_size))
 
 
-def padded_tokens(lengths: Sequence[int]) -> int:
-    """Return the positions that a batch of such rows computes, padding included."""
-    return len(lengths) * max(lengths)
+def computed_tokens(rows: Sequence[MaskedRow], share: bool) -> int:
+    """Return the positions that a batch of such rows computes: distinct ones, or padded ones."""
+    if share:
+        return build_tree([np.array(row.token_ids, dtype=np.int64) for row in rows]).tokens
+    return len(rows) * max(len(row) for row in rows)
 
 
-def collate(rows: Sequence[MaskedRow], device: torch.device | str = "cpu") -> Batch:
+def collate(
+    rows: Sequence[MaskedRow], device: torch.device | str = "cpu", share: bool = False
+) -> Batch:
+    """Lay rows out for one forward pass; see `Batch`."""
+    return _as_tree(rows, device) if share else _padded(rows, device)
+
+
+def _as_tree(rows: Sequence[MaskedRow], device: torch.device | str) -> Batch:
+    tree = build_tree([np.array(row.token_ids, dtype=np.int64) for row in rows])
+    (pack,) = cut_into_packs(tree, tree.tokens)
+    positions: list[int] = []
+    targets: list[int] = []
+    for index, row in enumerate(rows):
+        for at in range(1, len(row)):
+            if row.trained[at]:
+                segment, offset = tree.locate(index, at - 1)
+                positions.append(pack.offsets[segment] + offset)
+                targets.append(row.token_ids[at])
+    return Batch(
+        token_ids=torch.from_numpy(pack.tokens)[None].to(device),
+        positions=torch.tensor(positions, dtype=torch.long, device=device),
+        targets=torch.tensor(targets, dtype=torch.long, device=device),
+        tokens=sum(len(row) for row in rows),
+        position_ids=torch.from_numpy(pack.positions)[None].to(device),
+        layout=layout_of(pack, {}),
+    )
+
+
+def _padded(rows: Sequence[MaskedRow], device: torch.device | str) -> Batch:
     """Pad rows on the right and list the positions that predict a learnt token.
 
     Padding carries token 0 and no mask: under causal attention no real position sees what stands

@@ -23,7 +23,7 @@ from weighbridge.records import Json, canonical_digest
 from weighbridge.tuning import adapters, batches, checkpoint, memory, plan
 from weighbridge.tuning.data import Conversation
 from weighbridge.tuning.fused import fused_lora
-from weighbridge.tuning.loss import loss_sum, require_known_architecture
+from weighbridge.tuning.loss import can_share_prefixes, loss_sum, require_known_architecture
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.settings import (
     Checkpointed,
@@ -53,6 +53,7 @@ class _Job:
     folder: Path
     total_steps: int
     on_event: OnEvent
+    share: bool
 
     @property
     def epoch_steps(self) -> int:
@@ -208,7 +209,6 @@ def _prepare(
     adapted.eval()
     require_known_architecture(adapted, probe)
     adapters.require_neutral(adapted, probe)
-    adapted.train()
     parameters = adapters.adapter_parameters(adapted)
     optimizer = torch.optim.AdamW(
         parameters.values(),
@@ -218,7 +218,13 @@ def _prepare(
     )
     steps = settings.epochs * batches.steps_per_epoch(len(rows), settings.rows_per_step)
     total = min(steps, settings.max_steps or steps)
-    return _Job(adapted, parameters, optimizer, rows, validation, settings, folder, total, on_event)
+    longest = sorted(rows, key=len)[-2:]
+    # Measured before training mode, in which an architecture may draw dropout of its own.
+    share = can_share_prefixes(adapted, longest, settings.dropout)
+    adapted.train()
+    return _Job(
+        adapted, parameters, optimizer, rows, validation, settings, folder, total, on_event, share
+    )
 
 
 def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> checkpoint.RunState:
@@ -270,7 +276,7 @@ def _start(job: _Job) -> checkpoint.RunState:
     """Forecast memory, then time one forward and backward pass on the longest rows there are."""
     settings = job.settings
     longest = sorted(job.rows, key=len, reverse=True)[: settings.batch_size]
-    probe = batches.collate(longest, job.adapted.device)
+    probe = batches.collate(longest, job.adapted.device, job.share)
     forecast = memory.forecast_memory(
         job.adapted.get_base_model().config,
         batch_tokens=probe.token_ids.numel(),
@@ -285,7 +291,7 @@ def _start(job: _Job) -> checkpoint.RunState:
     seconds = time.perf_counter() - started
     job.optimizer.zero_grad()
     to_come = [
-        batches.padded_tokens([len(job.rows[row]) for row in rows])
+        batches.computed_tokens([job.rows[row] for row in rows], job.share)
         for step in range(1, job.total_steps + 1)
         for rows in batches.split(_rows_of(job, step), settings.batch_size)
     ]
@@ -311,7 +317,7 @@ def _step(job: _Job, state: checkpoint.RunState, stopping: threading.Event) -> c
     step, settings = state.step + 1, job.settings
     torch.manual_seed(_step_seed(settings.seed, step))
     passes = [
-        batches.collate([job.rows[row] for row in rows], job.adapted.device)
+        batches.collate([job.rows[row] for row in rows], job.adapted.device, job.share)
         for rows in batches.split(_rows_of(job, step), settings.batch_size)
     ]
     trained_tokens = sum(len(batch.targets) for batch in passes)
@@ -368,7 +374,8 @@ def _validate(job: _Job, step: int) -> float | None:
     total, count = 0.0, 0
     rows = sorted(job.validation, key=len)
     for start in range(0, len(rows), job.settings.batch_size):
-        batch = batches.collate(rows[start : start + job.settings.batch_size], job.adapted.device)
+        some = rows[start : start + job.settings.batch_size]
+        batch = batches.collate(some, job.adapted.device, job.share)
         total += loss_sum(job.adapted, batch).item()
         count += len(batch.targets)
     job.adapted.train()

@@ -184,6 +184,6 @@ BENCHMARK = Benchmark(
     gold=gold,
     grade=grade,
     subsets=SUBSETS,
-    sampling=Sampling(temperature=0.0, max_tokens=96),
+    sampling=Sampling(temperature=0.0, max_tokens=64),
     unit_size=40,
 )
