@@ -142,7 +142,7 @@ def _by_sequence(
         key = sequences[want.index].tobytes()
         by_sequence.setdefault(key, {}).setdefault(want.position, []).append(want)
     for key, positions in by_sequence.items():
-        tokens = np.frombuffer(key, dtype=np.int64)
+        tokens = np.frombuffer(key, dtype=np.int64).copy()
         hidden = network.hidden(tokens[None], np.arange(len(tokens))[None])[0]
         chosen = torch.tensor(sorted(positions), device=hidden.device)
         yield [positions[p] for p in sorted(positions)], network.logits(hidden[chosen])

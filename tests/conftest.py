@@ -1,0 +1,47 @@
+"""What many tests need: real data, real weights, and a tiny model built on the spot."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tiny import build_tiny_model
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    folder = Path(os.environ.get("WEIGHBRIDGE_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "SOURCES.md").is_file():
+        pytest.skip(f"no test data at {folder}; set WEIGHBRIDGE_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of converted weights for the whole session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random two-layer Llama and a tokenizer with a chat template."""
+    return build_tiny_model(tmp_path_factory.mktemp("tiny") / "tiny-llama")
+
+
+@pytest.fixture(scope="session")
+def smollm2(cache: Path):  # noqa: ANN201
+    """SmolLM2-135M-Instruct, converted once."""
+    from weighbridge.models.open_weights import load
+    from weighbridge.sources.packages import package_file
+    from weighbridge.sources.weights import ALIASES, find_weights
+
+    alias = ALIASES["smollm2-135m"]
+    if package_file(alias.package, alias.file) is None:
+        pytest.skip(f"weights are not installed: {alias.get_it}")
+    return load(find_weights("smollm2-135m"), cache=cache, threads=2)

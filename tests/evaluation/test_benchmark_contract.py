@@ -1,0 +1,78 @@
+"""One matrix over the folder: a new file is tested the moment it exists."""
+
+import json
+
+import pytest
+
+from weighbridge.errors import MissingPiece, UnknownName
+from weighbridge.evaluation.benchmark import LoadRequest, Settings
+from weighbridge.evaluation.registry import benchmark_names, find_benchmark
+from weighbridge.evaluation.runner import grade
+from weighbridge.records import Generation, Graded, Ungraded
+from weighbridge.sandbox import Level, probe
+from weighbridge.sources.datasets import DataPlaces, find_data
+
+
+@pytest.fixture(params=benchmark_names())
+def loaded(request, test_data):
+    benchmark = find_benchmark(request.param)
+    data = None
+    if benchmark.data is not None:
+        need = benchmark.data
+        places = DataPlaces({}, root=test_data, offline=True)
+        try:
+            data = find_data(
+                need.name, places, package=need.package, package_file_name=need.package_file
+            )
+        except MissingPiece as error:
+            pytest.skip(str(error))
+    if benchmark.executes_code and probe().level is Level.NONE:
+        pytest.skip(f"no sandbox: {probe().fix}")
+    return benchmark, list(benchmark.load(LoadRequest(data, None, Settings(limit=3))))
+
+
+def answer(sample, text, stop="end"):
+    return Generation(sample.id, 0, text, stop, 0, 0, 0)
+
+
+def test_name_is_the_file_s_stem(loaded):
+    assert loaded[0].name in benchmark_names()
+
+
+def test_ids_are_unique_and_samples_serialise(loaded):
+    benchmark, samples = loaded
+    assert len({sample.id for sample in samples}) == len(samples) > 0
+    for sample in samples:
+        assert sample.digest.startswith("sha256:")
+        json.dumps(sample.target)
+
+
+def test_limit_is_per_subset(loaded):
+    benchmark, samples = loaded
+    assert len(samples) == 3 * max(1, len({sample.cluster for sample in samples}))
+
+
+def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
+    benchmark, samples = loaded
+    for sample in samples[:3]:
+        if benchmark.grade is None:
+            assert benchmark.gold(sample) in [
+                option.strip() for option in benchmark.continuations(sample, Settings())
+            ]
+            continue
+        perfect = grade(benchmark, sample, answer(sample, benchmark.gold(sample)))
+        assert isinstance(perfect, Graded) and perfect.value == 1, perfect
+        silent = grade(benchmark, sample, answer(sample, ""))
+        assert not (isinstance(silent, Graded) and silent.value > 0)
+
+
+def test_a_lost_answer_is_ungraded_not_wrong(loaded):
+    benchmark, samples = loaded
+    if benchmark.grade is not None:
+        score = grade(benchmark, samples[0], answer(samples[0], "", stop="error"))
+        assert isinstance(score, Ungraded) and score.reason == "infrastructure"
+
+
+def test_a_misspelt_benchmark_gets_the_near_miss():
+    with pytest.raises(UnknownName, match="did you mean humaneval"):
+        find_benchmark("human_eval")

@@ -1,0 +1,148 @@
+"""The engine gives the numbers of a plain forward pass, on several architectures."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weighbridge.models.engine.attention import layout_of, packed
+from weighbridge.models.engine.generation import Job, write_sequences
+from weighbridge.models.engine.network import Network
+from weighbridge.models.engine.scoring import Likelihood, score_tokens
+from weighbridge.models.engine.tree import build_tree, cut_into_packs
+
+SMALL = {
+    "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "vocab_size": 61, "max_position_embeddings": 256,
+    "initializer_range": 0.3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+ARCHITECTURES = {
+    "llama": lambda: transformers.LlamaConfig(**SMALL),
+    "qwen2": lambda: transformers.Qwen2Config(**SMALL),
+    "qwen3": lambda: transformers.Qwen3Config(**SMALL, head_dim=16),
+    "gemma2-softcap": lambda: transformers.Gemma2Config(**SMALL, head_dim=16),
+    "mistral-window": lambda: transformers.MistralConfig(**SMALL, sliding_window=9),
+    "mixtral": lambda: transformers.MixtralConfig(**SMALL, num_local_experts=4),
+    "olmo2": lambda: transformers.Olmo2Config(**SMALL),
+    "gpt-neox": lambda: transformers.GPTNeoXConfig(
+        **{k: v for k, v in SMALL.items() if k != "num_key_value_heads"}
+    ),
+}
+
+
+def build(name):
+    torch.manual_seed(3)
+    return transformers.AutoModelForCausalLM.from_config(ARCHITECTURES[name]()).eval()
+
+
+def questions(rng, count=12):
+    """Few-shot prefix, question, choice: the shape of a benchmark, three levels deep."""
+    prefix = rng.integers(3, 61, 20)
+    rows = []
+    for _ in range(count):
+        question = np.concatenate([prefix, rng.integers(3, 61, int(rng.integers(2, 15)))])
+        rows += [
+            Likelihood(question, rng.integers(3, 61, int(rng.integers(1, 4)))) for _ in range(4)
+        ]
+    return rows
+
+
+def plainly(model, likelihoods):
+    scores = []
+    for x in likelihoods:
+        whole = torch.from_numpy(np.concatenate([x.context, x.continuation]))[None]
+        with torch.no_grad():
+            logprobs = model(input_ids=whole).logits[0].float().log_softmax(-1)
+        at = len(x.context) - 1
+        picked = [logprobs[at + k, int(t)].item() for k, t in enumerate(x.continuation)]
+        scores.append(sum(picked))
+    return scores
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("pack_tokens", [24, 4096])
+def test_scores_equal_the_plain_forward_pass(name, pack_tokens):
+    model = build(name)
+    likelihoods = questions(np.random.default_rng(5))
+    expected = plainly(copy.deepcopy(model), likelihoods)
+    network = Network(model)
+    got = score_tokens(network, likelihoods, pack_tokens, lambda count: None)
+    assert np.allclose([x.logprob for x in got], expected, atol=2e-4)
+
+
+def test_shared_tokens_are_computed_once():
+    computed = []
+    likelihoods = questions(np.random.default_rng(5))
+    score_tokens(Network(build("llama")), likelihoods, 64, computed.append)
+    sequences = [np.concatenate([x.context, x.continuation[:-1]]) for x in likelihoods]
+    distinct = {tuple(s[: n + 1].tolist()) for s in sequences for n in range(len(s))}
+    assert sum(computed) == len(distinct) < sum(map(len, sequences)) / 3
+
+
+def test_a_window_shorter_than_the_prompt_falls_back_and_says_so():
+    network = Network(build("mistral-window"))
+    score_tokens(network, questions(np.random.default_rng(0)), 64, lambda count: None)
+    assert "sliding window of 9" in network.why_not
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3", "mixtral", "gemma2-softcap"])
+def test_greedy_text_does_not_depend_on_the_batch(name):
+    model = build(name)
+    rng = np.random.default_rng(1)
+    jobs = [Job(rng.integers(3, 61, int(rng.integers(1, 40))), int(rng.integers(1, 25)))
+            for _ in range(11)]  # fmt: skip
+    network = Network(model)
+    together = dict(write_sequences(network, jobs, 4, 64, lambda count: None))
+    alone = [next(write_sequences(network, [job], 1, 64, lambda count: None))[1] for job in jobs]
+    assert [together[i] for i in range(len(jobs))] == alone
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0.3, 1.5), st.floats(0.5, 1.0))
+def test_sampled_text_depends_on_its_own_seed_alone(seed, temperature, top_p):
+    network = _SHARED
+    rng = np.random.default_rng(seed)
+    jobs = [
+        Job(rng.integers(3, 61, 6), 8, temperature=temperature, top_p=top_p, seed=seed + i)
+        for i in range(5)
+    ]
+    forwards = dict(write_sequences(network, jobs, 2, 64, lambda count: None))
+    backwards = dict(write_sequences(network, jobs[::-1], 3, 64, lambda count: None))
+    assert [forwards[i] for i in range(5)] == [backwards[4 - i] for i in range(5)]
+
+
+_SHARED = Network(build("llama"))
+
+
+def test_gradients_through_shared_prefixes_equal_those_of_separate_rows():
+    model = build("llama")
+    rng = np.random.default_rng(2)
+    prefix = rng.integers(3, 61, 15)
+    rows = [np.concatenate([prefix, rng.integers(3, 61, n)]) for n in (4, 9, 9, 1)]
+    direction = torch.randn(64, generator=torch.Generator().manual_seed(0))
+
+    for row in rows:
+        (model.model(input_ids=torch.from_numpy(row)[None]).last_hidden_state[0, -1] @ direction
+         ).backward()  # fmt: skip
+    separate = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+
+    network = Network(model)
+    tree = build_tree(rows)
+    (pack,) = cut_into_packs(tree, 10_000)
+    with packed(layout_of(pack, {})):
+        hidden = network.causal.model(
+            input_ids=torch.from_numpy(pack.tokens)[None],
+            position_ids=torch.from_numpy(pack.positions)[None],
+            use_cache=False,
+        ).last_hidden_state[0]
+    ends = [pack.rows_of(leaf)[1] - 1 for leaf in tree.leaf_of]
+    (hidden[ends] @ direction).sum().backward()
+    for name, parameter in model.named_parameters():
+        if name in separate:
+            scale = separate[name].abs().max()
+            assert torch.allclose(parameter.grad, separate[name], atol=1e-4 * float(scale))
