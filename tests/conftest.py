@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tiny import build_tiny_model
 
 REPOSITORY = Path(__file__).parent.parent
@@ -35,7 +36,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def smollm2(cache: Path):  # noqa: ANN201
+def smollm2(cache: Path):
     """SmolLM2-135M-Instruct, converted once."""
     from weighbridge.models.open_weights import load
     from weighbridge.sources.packages import package_file

@@ -29,7 +29,9 @@ def build_tokenizer(chat_template: str | None = CHAT_TEMPLATE) -> Any:
     return fast
 
 
-def build_tiny_model(folder: Path, chat_template: str | None = CHAT_TEMPLATE, **config: Any) -> Path:
+def build_tiny_model(
+    folder: Path, chat_template: str | None = CHAT_TEMPLATE, **config: Any
+) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 

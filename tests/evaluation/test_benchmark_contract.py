@@ -40,7 +40,7 @@ def test_name_is_the_file_s_stem(loaded):
 
 
 def test_ids_are_unique_and_samples_serialise(loaded):
-    benchmark, samples = loaded
+    _, samples = loaded
     assert len({sample.id for sample in samples}) == len(samples) > 0
     for sample in samples:
         assert sample.digest.startswith("sha256:")
@@ -48,7 +48,7 @@ def test_ids_are_unique_and_samples_serialise(loaded):
 
 
 def test_limit_is_per_subset(loaded):
-    benchmark, samples = loaded
+    _, samples = loaded
     assert len(samples) == 3 * max(1, len({sample.cluster for sample in samples}))
 
 

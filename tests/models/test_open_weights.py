@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
-from tiny import build_tiny_model
 
+from tiny import build_tiny_model
 from weighbridge.errors import InputError, MissingPiece, StorageError, UnknownName
 from weighbridge.models.open_weights import load
 from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling, ScoreRequest
@@ -67,7 +67,7 @@ def test_stop_strings_cut_the_text(smollm2):
 
 
 def test_a_misspelt_alias_is_answered_with_the_near_miss():
-    with pytest.raises(UnknownName, match="did you mean smollm2-135m"):
+    with pytest.raises(UnknownName, match=r"did you mean smollm2-135m"):
         find_weights("smollm2-135")
 
 
@@ -91,7 +91,7 @@ def test_a_truncated_gguf_is_recognised(cache, tmp_path):
     cut = tmp_path / "cut.gguf"
     with whole.open("rb") as source, cut.open("wb") as target:
         target.write(source.read(40_000_000))
-    with pytest.raises(InputError, match="whole GGUF file|bytes of tensors"):
+    with pytest.raises(InputError, match=r"whole GGUF file|bytes of tensors"):
         load(find_weights(str(cut)), cache=cache)
     assert not list((cache / "converted").glob(".converting-*")) if cache.exists() else True
 

@@ -22,8 +22,8 @@ class Drawn:
         rate = Rate()
         with progress(title) as draw:
 
-            def show(done: float, total: float, tokens: float | None = None) -> None:
-                given = "" if tokens is None else f"{tokens:,.0f} tok/s"
-                draw(done, total, given if title == "tune" else rate(int(tokens or 0)))
+            def show(done: float, total: float, tokens_per_second: float | None = None) -> None:
+                given = "" if tokens_per_second is None else f"{tokens_per_second:,.0f} tok/s"
+                draw(done, total, given if title == "tune" else rate(int(tokens_per_second or 0)))
 
             yield show

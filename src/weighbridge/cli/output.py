@@ -3,10 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -70,6 +70,10 @@ def run_text(run: EvalRun) -> str:
     return "\n".join(lines)
 
 
+if TYPE_CHECKING:
+    from weighbridge.evaluation.runner import Progressed
+
+
 class Bar(Protocol):
     """A progress bar's handle."""
 
@@ -120,6 +124,12 @@ class Rate:
             return ""
         seconds = now - self._start[0]
         return f"{(tokens - self._start[1]) / seconds:,.0f} tok/s" if seconds > 0.5 else ""
+
+
+def drawn_on(bar: Bar) -> "Callable[[Progressed], None]":
+    """Return a listener that draws a run's progress, with its rate, on a bar."""
+    rate = Rate()
+    return lambda p: bar(p.done, p.total, rate(p.computed_tokens))
 
 
 def as_plain(record: Any) -> dict[str, Json]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from weighbridge.errors import StorageError
 
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
+
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
@@ -20,7 +22,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"no room left to write {where}", "", "free space and run again: it goes on"
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno in _UNWRITABLE:
             raise StorageError(
                 f"{where} can't be written ({error.strerror})",
                 "a folder you may write to",

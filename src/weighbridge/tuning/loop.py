@@ -285,9 +285,9 @@ def _start(job: _Job) -> checkpoint.RunState:
         dropout=settings.dropout,
         resident_bytes=memory.resident_memory_bytes(),
     )
-    loss_sum(job.adapted, probe).backward()  # type: ignore[no-untyped-call]  # warms up
+    loss_sum(job.adapted, probe).backward()  # warms up
     started = time.perf_counter()
-    loss_sum(job.adapted, probe).backward()  # type: ignore[no-untyped-call]
+    loss_sum(job.adapted, probe).backward()
     seconds = time.perf_counter() - started
     job.optimizer.zero_grad()
     to_come = [
@@ -327,7 +327,7 @@ def _step(job: _Job, state: checkpoint.RunState, stopping: threading.Event) -> c
             job.optimizer.zero_grad()
             raise _Stopped
         part = loss_sum(job.adapted, batch) / trained_tokens
-        part.backward()  # type: ignore[no-untyped-call]
+        part.backward()
         loss += part.item()
     if stopping.is_set():
         job.optimizer.zero_grad()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import Rate, emit, progress, run_json, run_text
+from weighbridge.cli.output import drawn_on, emit, progress, run_json, run_text
 
 NAME = "NAME[:SUBSET]"
 
@@ -71,13 +71,7 @@ def command(
         finished = []
         for task in chosen:
             with progress(task.title) as bar:
-                rate = Rate()
-                finished.append(
-                    weigh(
-                        opened, task, place,
-                        lambda p, bar=bar, rate=rate: bar(p.done, p.total, rate(p.computed_tokens)),
-                    )
-                )  # fmt: skip
+                finished.append(weigh(opened, task, place, drawn_on(bar)))
             if not json:
                 typer.echo(run_text(finished[-1]))
     if json:

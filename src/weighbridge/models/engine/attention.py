@@ -112,7 +112,7 @@ def tree_attention(
         pair = (key[:, :, start:stop].clone(), value[:, :, start:stop].clone())
         layout.store.setdefault(segment, []).append(pair)
     if torch.is_grad_enabled() and query.requires_grad:
-        out: Tensor = _TreeAttention.apply(query, key, value, layout, scale)  # type: ignore[no-untyped-call]
+        out: Tensor = _TreeAttention.apply(query, key, value, layout, scale)
     else:
         out, _ = _forward(query, key, value, layout, scale, stored)
     return out, None
