@@ -1,4 +1,4 @@
-"""A tiny random model with everything that a real one has: safetensors, tokenizer, chat template."""
+"""A tiny random model with all that a real one has: safetensors, tokenizer, chat template."""
 
 from pathlib import Path
 from typing import Any

@@ -38,7 +38,7 @@ def test_no_chat_template_is_said_before_anything_runs(cache, tmp_path):
     folder = build_tiny_model(tmp_path / "plain", chat_template=None)
     model = load(find_weights(str(folder)), cache=cache)
     request = GenerateRequest("a", Prompt(messages=(Message("user", "hello"),)))
-    with pytest.raises(InputError, match="no chat template"):
+    with pytest.raises(InputError, match=r"no chat template"):
         list(model.generate([request]))
 
 
@@ -119,7 +119,7 @@ def test_an_adapter_folder_leads_to_its_base(tiny_model, tmp_path):
     adapter.mkdir()
     config = {"base_model_name_or_path": str(tiny_model)}
     (adapter / "adapter_config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="adapter_model.safetensors"):
+    with pytest.raises(InputError, match=r"adapter_model.safetensors"):
         find_weights(str(adapter))
     (adapter / "adapter_model.safetensors").write_bytes(b"")
     found = find_weights(str(adapter))

@@ -96,8 +96,9 @@ def cross_entropy_sum(hidden: Tensor, head: nn.Module, targets: Tensor) -> Tenso
         head: The vocabulary projection.
         targets: The tokens that should have come next. (N,)
     """
-    plain = type(head) is nn.Linear and head.bias is None and not head.weight.requires_grad
-    if plain and hidden.dtype == torch.float32 and torch.is_grad_enabled():
+    plain = type(head) is nn.Linear and getattr(head, "bias", None) is None
+    frozen = not any(p.requires_grad for p in head.parameters())
+    if plain and frozen and hidden.dtype == torch.float32 and torch.is_grad_enabled():
         weight = head.weight
         assert isinstance(weight, Tensor)
         total: Tensor = _FrozenHeadLoss.apply(hidden, weight, targets)
