@@ -108,7 +108,9 @@ class _SlotDecoder:
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, list[int]]]:
         # Longest prompts first: short ones then fill the places that fall free towards the end.
         waiting = sorted(range(len(jobs)), key=lambda i: (-len(jobs[i].tokens), i))
-        count = min(self.slot_count, len(jobs))
+        # As many slots as make the last wave as full as the first.
+        waves = -(-len(jobs) // self.slot_count)
+        count = -(-len(jobs) // max(1, waves))
         capacity = max((len(j.tokens) + j.max_tokens for j in jobs), default=0)
         slots = Slots(count, capacity)
         running: list[_Running | None] = [None] * count

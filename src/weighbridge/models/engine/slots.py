@@ -54,7 +54,7 @@ class Slots:
             value: Likewise.
 
         Returns:
-            Keys and values (active, kv_heads, longest + 1, head_dim).
+            Keys and values of all slots (slots, kv_heads, longest + 1, head_dim), not copied.
         """
         keys, values = self._keys[layer], self._values[layer]
         slots = torch.tensor(active, device=keys.device)
@@ -62,9 +62,7 @@ class Slots:
         keys[slots, :, at] = key[:, :, 0]
         values[slots, :, at] = value[:, :, 0]
         until = max(self.lengths[s] for s in active) + 1
-        if len(active) == self.count:
-            return keys[:, :, :until], values[:, :, :until]
-        return keys[slots, :, :until], values[slots, :, :until]
+        return keys[:, :, :until], values[:, :, :until]
 
     def advance(self, active: list[int]) -> None:
         """Count the position that every layer has just added."""
@@ -73,8 +71,12 @@ class Slots:
         self._grow(max(self.lengths[s] for s in active) + 1)
 
     def mask(self, active: list[int]) -> Tensor:
-        """Additive mask (active, 1, 1, longest + 1): 0 where a position is filled, else -inf."""
-        lengths = torch.tensor([self.lengths[s] for s in active])
+        """Additive mask (slots, 1, 1, longest + 1): 0 where a position is filled, else -inf.
+
+        Slots that are not active look at their first position, so that nothing becomes NaN.
+        """
+        lengths = torch.zeros(self.count, dtype=torch.long)
+        lengths[active] = torch.tensor([self.lengths[s] for s in active])
         positions = torch.arange(int(lengths.max()) + 1)
         hidden = positions[None, :] > lengths[:, None]
         mask = torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
@@ -125,8 +127,14 @@ def decode_attention(
         return None
     slots, active, mask = state
     keys, values = slots.append(layer, active, key, value)
+    _, heads, _, width = query.shape
+    # Empty slots take part with a zero query: cheaper than copying the others' keys together.
+    if len(active) < slots.count:
+        everyone = query.new_zeros(slots.count, heads, 1, width)
+        everyone[active] = query
+        query = everyone
     # Query heads that share a key head become rows of one product: keys are read once.
-    rows, heads, _, width = query.shape
-    grouped = query.view(rows, keys.shape[1], -1, width)
-    weights = torch.softmax(torch.matmul(grouped, keys.transpose(-1, -2)) * scale + mask, -1)
-    return torch.matmul(weights, values).view(rows, 1, heads, width)
+    grouped = query.reshape(slots.count, keys.shape[1], -1, width)
+    weights = torch.softmax(torch.matmul(grouped * scale, keys.transpose(-1, -2)) + mask, -1)
+    out = torch.matmul(weights, values).view(slots.count, 1, heads, width)
+    return out if len(active) == slots.count else out[active]
