@@ -60,7 +60,7 @@ def test_a_project_runs_to_a_verdict_and_its_report_is_verified(project):
     outcome = json.loads(done.stdout)
     assert outcome["verdict"] == "paid", outcome
     (skipped,) = outcome["skipped"]
-    assert skipped["benchmark"] == "mmlu" and skipped["get_it"].startswith("get it with")
+    assert skipped["benchmark"] == "mmlu" and skipped["get_it"].startswith("hf download")
     assert "skipped mmlu" in done.stderr
 
     page = (project / outcome["report"]).read_text()

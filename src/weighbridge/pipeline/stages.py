@@ -133,7 +133,8 @@ def make_plan(project: Project, where: Where) -> Plan:
         except (MissingPiece, SandboxUnavailable) as error:
             if wanted.role == "target":
                 raise
-            left.append(Left(wanted, f"{error.saw}; needs {error.expected}", error.do))
+            command = error.do.removeprefix("get it with: ")
+            left.append(Left(wanted, f"{error.saw}; needs {error.expected}", command))
             continue
         tasks.append((wanted, task))
     return Plan(project, base, tuple(tasks), tuple(left), files, level)
@@ -247,8 +248,7 @@ def compare_runs(wanted: Weigh, before: EvalRun, after: EvalRun) -> Weighed:
     """Compare the tuned model's run with the base's, in the headline and in each part."""
     parts = tuple(
         compare(after, before, margin=wanted.margin, metric=name)
-        for name in after.estimate.parts
-        if name in before.estimate.parts
+        for name in dict.fromkeys([*after.estimate.parts, *before.estimate.parts])
     )
     comparison = compare(after, before, margin=wanted.margin)
     return Weighed(wanted, before, after, comparison, parts)

@@ -125,15 +125,13 @@ def _converse(
             if left <= 0:
                 return bytes(proof), bytes(output), "timed_out"
             for key, _ in ready.select(left):
-                stream = key.fileobj
-                if stream is jail.stdin:
+                if key.fileobj is jail.stdin:
                     sent = _send(jail.stdin, message, sent, ready)
                     continue
-                assert not isinstance(stream, int)
-                chunk = os.read(stream.fileno(), 1 << 16)
+                chunk = os.read(key.fd, 1 << 16)
                 if not chunk:
-                    ready.unregister(stream)
-                (proof if stream is jail.stdout else output).extend(chunk)
+                    ready.unregister(key.fileobj)
+                (proof if key.fileobj is jail.stdout else output).extend(chunk)
                 if len(output) > limits.output_bytes or len(proof) > 256:
                     del output[limits.output_bytes :]
                     return bytes(proof), bytes(output), "output_limit"
