@@ -18,7 +18,7 @@ SUBJECTS = (
     "abstract_algebra", "astronomy", "formal_logic", "logical_fallacies", "machine_learning",
     "marketing",
 )  # fmt: skip
-BATCH_SIZES = (1, 4, 8, 16, 32)
+BATCH_SIZES = (1, 8, 32)
 LETTERS = "ABCD"
 
 
@@ -112,7 +112,7 @@ def best_batch_size(folder: Path, mmlu: Path, keep: Path) -> int:
     """Search the peer's best batch size on a few questions, once per machine."""
     if keep.is_file():
         return int(json.loads(keep.read_text())["batch_size"])
-    seconds = {batch: peer(folder, mmlu, 4, batch)[0] for batch in BATCH_SIZES}
+    seconds = {batch: peer(folder, mmlu, 3, batch)[0] for batch in BATCH_SIZES}
     best = min(seconds, key=lambda batch: seconds[batch])
     keep.write_text(json.dumps({"batch_size": best, "seconds": seconds}))
     return best

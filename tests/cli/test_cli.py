@@ -157,7 +157,6 @@ def test_killed_three_times_an_evaluation_ends_with_the_same_digest(tiny_model, 
 
 
 def test_ctrl_c_says_how_to_go_on(tiny_model, tmp_path):
-    (tmp_path / "test.jsonl").write_text('{"q": "x", "a": "A"}\n' * 1)
     rows = "".join(f'{{"q": "question {i}", "a": "A"}}\n' for i in range(3000))
     (tmp_path / "test.jsonl").write_text(rows)
     (tmp_path / "own.toml").write_text(

@@ -97,6 +97,8 @@ def main() -> None:
         warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False) or 0
+        if code == Interrupted.exit_code:  # typer's answer to Ctrl-C
+            raise KeyboardInterrupt
     except _Exit as error:
         code = error.exit_code
     except _UsageError as error:

@@ -29,9 +29,14 @@ def render(tokenizer: Any, prompt: Prompt) -> str:
 
 
 def encode(tokenizer: Any, texts: Sequence[str], *, rendered: bool) -> list[list[int]]:
-    """Encode texts; a rendered chat template brings its own special tokens, so none are added."""
+    """Encode texts; where special tokens stand in the text already, none are added.
+
+    A rendered chat template brings its own, and so does a text that begins with the BOS token.
+    """
     if not texts:
         return []
+    bos = tokenizer.bos_token
+    rendered = rendered or bool(bos and all(text.startswith(bos) for text in texts))
     return list(tokenizer(list(texts), add_special_tokens=not rendered)["input_ids"])
 
 

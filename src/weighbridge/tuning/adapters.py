@@ -18,7 +18,7 @@ from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.tuning.settings import TuneSettings
 from weighbridge.tuning.storage import whole_folder, write_tensors
 
-MERGE_TOLERANCE = 1e-4
+MERGE_TOLERANCE = 1e-4  # for logits of up to 10; in proportion beyond
 
 
 @contextmanager
@@ -37,7 +37,6 @@ def attached_adapter(module: Any, settings: TuneSettings, base: str) -> Iterator
         lora_dropout=settings.dropout,
         target_modules=target,
         task_type="CAUSAL_LM",
-        base_model_name_or_path=base,
     )
     try:
         with _quiet_peft():
@@ -211,10 +210,11 @@ def _reload_difference(merged: Any, folder: Path, probe: Tensor, expected: Tenso
         )
     logits = again(input_ids=probe, use_cache=False).logits
     difference = float((logits - expected).abs().max().item())
-    if not difference < MERGE_TOLERANCE:
+    allowed = MERGE_TOLERANCE * max(1.0, float(expected.abs().max()) / 10)
+    if not difference < allowed:
         raise WeighbridgeError(
             f"merging changes the logits by up to {difference:.3g}",
-            f"less than {MERGE_TOLERANCE}",
+            f"less than {allowed:.3g}",
             "keep the adapter apart from its base",
         )
     return difference
