@@ -192,7 +192,7 @@ def _finished(folder: Path) -> TuneResult | None:
         stored["adapter"] = str(folder / "adapter")  # the folder may have been moved
         result = TypeAdapter(TuneResult).validate_python(stored)
         whole = checkpoint.file_digest(adapter) == result.adapter_file_digest
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError, TypeError, ValidationError):
         return None
     return result if whole else None
 
@@ -258,7 +258,8 @@ def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> 
                     _checkpoint(job, state)
                     saved = state.step
         except (_Stopped, KeyboardInterrupt) as error:
-            if isinstance(error, _Stopped) and state.metrics:
+            # A step that is saved already is left alone: rewriting it could lose it.
+            if isinstance(error, _Stopped) and state.metrics and state.step > saved:
                 _checkpoint(job, state)
                 saved = state.step
             raise Interrupted(
