@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
 import numpy as np
 
-from weighbridge.errors import UnknownName
+from weighbridge.errors import EvidenceError, InputError, UnknownName
 from weighbridge.records import Estimate, Graded, ScoredSample, Ungraded, UngradedReason
 from weighbridge.statistics.intervals import clustered_standard_error, mean_interval
 from weighbridge.statistics.pass_at_k import pass_at_k
@@ -23,13 +24,25 @@ def _pass(values: Sequence[float], k: int) -> float:
     return pass_at_k(len(values), sum(value == 1 for value in values), k)
 
 
-AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
-    "mean": _mean,
-    "pass_at_1": partial(_pass, k=1),
-    "pass_at_10": partial(_pass, k=10),
-    "pass_at_100": partial(_pass, k=100),
+@dataclass(frozen=True)
+class Aggregate:
+    """From an item's values, over its repeats, to its figure; a run's is the mean over items.
+
+    Attributes:
+        combine: The item's figure.
+        answers: How many of an item's answers it takes; with fewer the item counts as lost.
+    """
+
+    combine: Callable[[Sequence[float]], float]
+    answers: int = 1
+
+
+AGGREGATES: dict[str, Aggregate] = {
+    "mean": Aggregate(_mean),
+    "pass_at_1": Aggregate(partial(_pass, k=1), answers=1),
+    "pass_at_10": Aggregate(partial(_pass, k=10), answers=10),
+    "pass_at_100": Aggregate(partial(_pass, k=100), answers=100),
 }
-"""From an item's values, over its repeats, to its figure; a run's is the mean over items."""
 
 
 def worth(sample: ScoredSample, floor: float = 0.0) -> float | None:
@@ -37,6 +50,35 @@ def worth(sample: ScoredSample, floor: float = 0.0) -> float | None:
     if isinstance(sample.score, Graded):
         return sample.score.value
     return None if sample.score.reason == "infrastructure" else floor
+
+
+def worth_at_end(sample: ScoredSample, floor: float, end: float) -> float:
+    """Return what a sample counts if everything lost to infrastructure had scored `end`."""
+    value = worth(sample, floor)
+    return end if value is None else value
+
+
+def items_of(
+    samples: Iterable[ScoredSample], scale: tuple[float, float] = (0.0, 1.0)
+) -> dict[str, list[ScoredSample]]:
+    """Gather samples into items, in order of appearance, each with its repeats in order.
+
+    Raises:
+        InputError: A value off the scale.
+        EvidenceError: The same repeat of an item twice, which would count double.
+    """
+    items: dict[str, dict[int, ScoredSample]] = defaultdict(dict)
+    for sample in samples:
+        name = f"sample {sample.sample_id}, repeat {sample.repeat}"
+        if isinstance(sample.score, Graded) and not scale[0] <= sample.score.value <= scale[1]:
+            raise InputError(
+                f"{name} has the value {sample.score.value:g}",
+                f"a value from {scale[0]:g} to {scale[1]:g}",
+            )
+        if sample.repeat in items[sample.sample_id]:
+            raise EvidenceError(f"{name} is there twice", "each repeat of a sample once")
+        items[sample.sample_id][sample.repeat] = sample
+    return {name: [item[repeat] for repeat in sorted(item)] for name, item in items.items()}
 
 
 def estimate(
@@ -48,7 +90,8 @@ def estimate(
 
     Refused, unparsed and truncated answers count as the scale's lowest value, because not
     answering must not pay. Infrastructure failures are left out, counted, and bounded. Items are
-    the unit: repeats are aggregated within an item first.
+    the unit: repeats are aggregated within an item first, for `mean_graded` too. With no item left
+    nothing is known: n is 0, the mean the scale's lowest value, interval and bounds the scale.
 
     Args:
         samples: All of a run's samples.
@@ -57,29 +100,37 @@ def estimate(
 
     Raises:
         UnknownName: No such aggregate.
+        InputError: A value off the scale, or fewer repeats than the aggregate takes.
+        EvidenceError: The same repeat of an item twice.
     """
     if aggregate not in AGGREGATES:
         raise UnknownName("aggregate", aggregate, AGGREGATES)
-    combine = AGGREGATES[aggregate]
-    items: dict[str, list[ScoredSample]] = defaultdict(list)
-    for sample in samples:
-        items[sample.sample_id].append(sample)
+    chosen = AGGREGATES[aggregate]
+    items = items_of(samples, scale)
     values: list[float] = []
     clusters: list[str | None] = []
     graded: list[float] = []
     bounds: list[tuple[float, float]] = []
-    for answers in items.values():
-        kept = _kept(worth(answer, scale[0]) for answer in answers)
-        graded += [a.score.value for a in answers if isinstance(a.score, Graded)]
+    for item, answers in items.items():
+        if len(answers) < chosen.answers:
+            raise InputError(
+                f"item {item} has {len(answers)} answers",
+                f"at least {chosen.answers} for {aggregate}",
+                f"run with --repeats {chosen.answers}",
+            )
         bounds.append(
-            tuple(  # type: ignore[arg-type]
-                combine([end if (v := worth(a, scale[0])) is None else v for a in answers])
-                for end in scale
+            (
+                chosen.combine([worth_at_end(a, scale[0], scale[0]) for a in answers]),
+                chosen.combine([worth_at_end(a, scale[0], scale[1]) for a in answers]),
             )
         )
-        if kept:
-            values.append(combine(kept))
+        kept = _kept(worth(answer, scale[0]) for answer in answers)
+        if len(kept) >= chosen.answers:
+            values.append(chosen.combine(kept))
             clusters.append(answers[0].cluster)
+        seen = [a.score.value for a in answers if isinstance(a.score, Graded)]
+        if len(seen) >= chosen.answers:
+            graded.append(chosen.combine(seen))
     by_cluster = _by_cluster(values, clusters)
     return Estimate(
         aggregate=aggregate,

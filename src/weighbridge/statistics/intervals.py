@@ -1,6 +1,14 @@
-"""Standard errors and 95 % intervals of means, clustered where items share a source."""
+"""Standard errors and 95 % intervals of means, clustered where items share a source.
 
+Two things make a plain interval claim too much, and both are met in the same way: by what the data
+could hide. Items of one cluster agree, so that they count for fewer (the *design effect*); and
+where few items differ from the rest, neither their spread nor the design effect is known. So each
+starts at its worst case and gives way as differing items are seen: `Spread`.
+"""
+
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +16,8 @@ from scipy import stats
 
 Values = Sequence[float] | npt.NDArray[np.float64]
 Clusters = Sequence[str | None] | None
+
+CONFIDENCE = 0.95
 
 
 def wilson(successes: float, n: float, z: float | None = None) -> tuple[float, float]:
@@ -21,21 +31,29 @@ def wilson(successes: float, n: float, z: float | None = None) -> tuple[float, f
     >>> [round(x, 4) for x in wilson(9, 10)]
     [0.5958, 0.9821]
     """
-    z = float(stats.norm.ppf(0.975)) if z is None else z
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) if z is None else z
     share = successes / n
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    low = 0.0 if share == 0 else max(0.0, float(middle - half))
-    high = 1.0 if share == 1 else min(1.0, float(middle + half))
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    low = 0.0 if share == 0 else max(0.0, middle - half)
+    high = 1.0 if share == 1 else min(1.0, middle + half)
     return low, high
 
 
 def groups_of(clusters: Clusters, n: int) -> npt.NDArray[np.int64] | None:
-    """Number the clusters 0…C-1; None where there are fewer than two, or every item is its own."""
-    if clusters is None or any(cluster is None for cluster in clusters):
+    """Number the clusters 0…C-1; an item without one is a cluster of its own.
+
+    Returns:
+        None where clusters say nothing: there are fewer than two, or every item is its own.
+    """
+    if clusters is None:
         return None
-    names, numbers = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    return numbers.astype(np.int64) if 1 < len(names) < n else None
+    numbers: dict[object, int] = {}
+    groups = [
+        numbers.setdefault((i,) if cluster is None else cluster, len(numbers))
+        for i, cluster in enumerate(clusters)
+    ]
+    return np.asarray(groups, dtype=np.int64) if 1 < len(numbers) < n else None
 
 
 def clustered_standard_error(values: Values, clusters: Clusters = None) -> float:
@@ -49,7 +67,7 @@ def clustered_standard_error(values: Values, clusters: Clusters = None) -> float
     """
     data = np.asarray(values, dtype=np.float64)
     n = len(data)
-    if n < 2:
+    if n < 2 or bool((data == data[0]).all()):
         return 0.0
     groups = groups_of(clusters, n)
     if groups is None:
@@ -59,10 +77,73 @@ def clustered_standard_error(values: Values, clusters: Clusters = None) -> float
     return float(np.sqrt(count / (count - 1) * np.sum(sums**2)) / n)
 
 
-def degrees_of_freedom(n: int, clusters: Clusters) -> int:
-    """Return n - 1, or the number of clusters - 1."""
+@dataclass(frozen=True)
+class Spread:
+    """What a sample of values says about the precision of its mean.
+
+    Attributes:
+        mean: Of the values.
+        stderr: `clustered_standard_error`.
+        n: Values.
+        effective_n: n over the design effect; n without clusters.
+        differing: Values other than the commonest one: those that show a spread.
+        freedom: Degrees of freedom: clusters - 1, or n - 1.
+        clustered: Whether clusters were taken into account.
+    """
+
+    mean: float
+    stderr: float
+    n: int
+    effective_n: float
+    differing: int
+    freedom: int
+    clustered: bool
+
+    @property
+    def quantile(self) -> float:
+        """Student's 97.5 % quantile."""
+        return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom))
+
+    @property
+    def score_quantile(self) -> float:
+        """Quantile for the score intervals of 0/1 values: the normal's unless clustered."""
+        return self.quantile if self.clustered else float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+
+    def guarded_stderr(self, width: float) -> float:
+        """Standard error with what the values seen could hide, on a scale so wide.
+
+        Where all values are equal, a share of up to z²/(n+z²) of items may still lie elsewhere
+        (Wilson's bound at zero events), so the interval gets that half-width; each value that
+        differs dilutes the term, which is negligible once a few dozen do.
+        """
+        z = self.quantile
+        hidden = z / (self.effective_n + z * z) * width
+        return math.sqrt(self.stderr**2 + hidden**2 / (1 + self.differing))
+
+
+def spread_of(values: Values, clusters: Clusters = None) -> Spread:
+    """Measure mean, standard error and effective sample size.
+
+    The effective sample size divides n by the design effect (Rao & Scott 1992, Biometrics 48:577):
+    the squared ratio of clustered to plain standard error. That ratio is estimated from the values
+    that differ; with few of them it says little (one alone always gives about 1). So it is averaged
+    with its worst case Σm_c²/n, that clusters agree throughout, as if one more value had shown
+    that. It is never below 1.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    n = len(data)
+    stderr = clustered_standard_error(data, clusters)
+    differing = n - int(np.unique(data, return_counts=True)[1].max())
     groups = groups_of(clusters, n)
-    return max(1, (n if groups is None else int(groups.max()) + 1) - 1)
+    mean = math.fsum(data) / n
+    if groups is None:
+        return Spread(mean, stderr, n, float(n), differing, max(1, n - 1), False)
+    sizes = np.bincount(groups)
+    plain = clustered_standard_error(data)
+    seen = (stderr / plain) ** 2 if plain > 0 else 0.0
+    worst = float(np.sum(sizes**2)) / n
+    effect = (differing * seen + worst) / (differing + 1)
+    return Spread(mean, stderr, n, n / max(1.0, effect), differing, len(sizes) - 1, True)
 
 
 def mean_interval(
@@ -70,26 +151,21 @@ def mean_interval(
 ) -> tuple[float, float]:
     """95 % interval of a mean, inside the scale.
 
-    Values that are all 0 or 1 get Wilson's interval, which holds near the ends; in clusters, with
-    the effective sample size p(1-p)/SE² and the t quantile of C-1 degrees of freedom. Other values
-    get the t interval; where they are all equal, which says little of the next one, the interval
-    is widened to what a proportion with as many observations would have.
+    Values that are all at one end of the scale or the other get Wilson's interval, which holds near
+    the ends; in clusters, with the effective sample size and the t quantile of C-1 degrees of
+    freedom. Other values get the t interval with `Spread.guarded_stderr`. No values, or a single
+    one between the ends, say nothing: the whole scale.
     """
     data = np.asarray(values, dtype=np.float64)
-    n = len(data)
     low, high = scale
-    if n == 0:
+    if len(data) == 0:
         return scale
-    quantile = float(stats.t.ppf(0.975, degrees_of_freedom(n, clusters)))
-    clustered = groups_of(clusters, n) is not None
-    spread = clustered_standard_error(data, clusters)
-    share = (float(data.mean()) - low) / (high - low)
-    if bool(np.isin(data, (low, high)).all()) or spread == 0:
-        z = quantile if clustered else None
-        effective = float(n)
-        if clustered and spread > 0:
-            effective = min(float(n), share * (1 - share) / (spread / (high - low)) ** 2)
-        bounds = wilson(share * effective, max(effective, 1.0), z)
+    spread = spread_of(data, clusters)
+    if bool(np.isin(data, scale).all()):
+        share = (spread.mean - low) / (high - low)
+        bounds = wilson(share * spread.effective_n, spread.effective_n, spread.score_quantile)
         return low + bounds[0] * (high - low), low + bounds[1] * (high - low)
-    mean = float(data.mean())
-    return max(low, mean - quantile * spread), min(high, mean + quantile * spread)
+    if len(data) == 1:
+        return scale
+    half = spread.quantile * spread.guarded_stderr(high - low)
+    return max(low, spread.mean - half), min(high, spread.mean + half)

@@ -1,80 +1,97 @@
 """Two runs over the same items: the difference, what it supports, and where it lies."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
-from weighbridge.errors import InputError
-from weighbridge.records import Comparison, EvalRun, Flip, ScoredSample, Verdict
-from weighbridge.statistics.aggregates import part, worth
-from weighbridge.statistics.intervals import (
-    Values,
-    clustered_standard_error,
-    degrees_of_freedom,
-    groups_of,
-)
+from weighbridge.errors import InputError, UnknownName
+from weighbridge.records import Comparison, EvalRun, Flip, Graded, ScoredSample, Verdict
+from weighbridge.statistics.aggregates import items_of, part, worth
+from weighbridge.statistics.intervals import clustered_standard_error, spread_of
+from weighbridge.statistics.matched_pairs import mcnemar, tango_interval, tango_statistic
+
+Items = dict[str, list[ScoredSample]]
+UNIT = (0.0, 1.0)
+ROUNDING = 1e-12
+"""Means over repeats that are closer than this are equal."""
 
 
 def compare(
-    run_a: EvalRun, run_b: EvalRun, *, margin: float = 0.02, metric: str = "value"
+    run_a: EvalRun,
+    run_b: EvalRun,
+    *,
+    margin: float = 0.02,
+    metric: str = "value",
+    scale: tuple[float, float] = UNIT,
 ) -> Comparison:
-    """Compare a candidate A with a reference B, item by item.
+    """Compare a candidate A with a reference B, item by item; repeats are averaged first.
 
-    The difference's standard error is clustered as the items are (Miller 2024, arXiv:2411.00640).
-    Values of 0 and 1 without clusters get Tango's score interval for paired proportions (Tango
-    1998, Stat. Med. 17:891), which stays honest where few items or none differ; everything else
-    gets the t interval.
+    Items of which one is right and the other wrong get Tango's score interval for paired
+    proportions (Tango 1998), which stays honest where few items or none differ; in clusters, with
+    the effective sample size and the t quantile (see `intervals.spread_of`). Other values get the
+    t interval with a clustered standard error (Miller 2024, arXiv:2411.00640), guarded likewise.
 
-    The verdict, in order of precedence: *superior*, the interval lies above 0; *inferior*, it lies
-    below -margin; *equivalent*, inside ±margin; *non-inferior*, above -margin; else *inconclusive*.
+    The verdict, in order of precedence: *superior*, the 95 % interval lies above 0; *equivalent*,
+    inside ±margin (two one-sided tests at 2.5 % each, stricter than the usual 5 %);
+    *non-inferior*, above -margin; *inferior*, below -margin; else *inconclusive*, which includes an
+    interval below 0 that the margin cuts. The p-value is below 2.5 % exactly if the interval lies
+    above -margin. With no paired item left nothing is known: n is 0, the verdict inconclusive.
+
+    Items that only one run asked are left out; they show in `unpaired`, not in `bounds`.
 
     Args:
         run_a: The candidate's run, with samples.
         run_b: The reference's run, with samples.
         margin: How much worse A may be and still count as no worse, in the metric's units.
         metric: "value", or the name of a part.
+        scale: Lowest and highest value; parts are always in [0, 1].
 
     Raises:
-        InputError: The runs did not ask the same items, or the margin is negative.
+        InputError: The runs did not ask the same items, or the margin is no part of the scale.
+        UnknownName: No answer in either run has that part.
     """
-    _check_comparable(run_a, run_b, margin)
-    samples_a, samples_b = _by_item(run_a), _by_item(run_b)
-    values_a, values_b = _values(samples_a, metric), _values(samples_b, metric)
-    shared = [item for item in samples_a if item in samples_b]
-    paired = [i for i in shared if values_a[i] is not None and values_b[i] is not None]
-    lost = len(samples_a.keys() | samples_b.keys()) - len(paired)
-    if not paired:
+    scale = scale if metric == "value" else UNIT
+    width = scale[1] - scale[0]
+    _check_comparable(run_a, run_b, margin, width)
+    _check_metric(run_a, run_b, metric)
+    items_a, items_b = _items(run_a, metric, scale), _items(run_b, metric, scale)
+    shared = [item for item in items_a if item in items_b]
+    if not shared:
         raise InputError(
-            f"{run_a.run_id} and {run_b.run_id} have no graded item in common", "at least one"
+            f"{run_a.run_id} and {run_b.run_id} have no item in common", "at least one"
         )
-    a = np.array([values_a[i] for i in paired], dtype=np.float64)
-    b = np.array([values_b[i] for i in paired], dtype=np.float64)
-    clusters = [samples_a[i][0].cluster for i in paired]
-    difference = a - b
-    interval, p_value = _infer(a, b, clusters, margin)
+    values_a, values_b = (
+        {i: _worths(items[i], metric, scale, None) for i in shared} for items in (items_a, items_b)
+    )
+    paired = [i for i in shared if values_a[i] and values_b[i]]
+    a = np.array([np.mean(values_a[i]) for i in paired], dtype=np.float64)
+    b = np.array([np.mean(values_b[i]) for i in paired], dtype=np.float64)
+    clusters = [items_a[i][0].cluster for i in paired]
+    difference = np.where(np.abs(a - b) < ROUNDING, 0.0, a - b)
+    interval, p_value = _infer(difference, clusters, margin, width)
     return Comparison(
         run_a=run_a.run_id,
         run_b=run_b.run_id,
         benchmark=run_a.title,
         metric=metric,
-        mean_a=float(a.mean()),
-        mean_b=float(b.mean()),
-        difference=float(difference.mean()),
+        mean_a=float(a.mean()) if paired else scale[0],
+        mean_b=float(b.mean()) if paired else scale[0],
+        difference=float(difference.mean()) if paired else 0.0,
         stderr=clustered_standard_error(difference, clusters),
         interval=interval,
         margin=margin,
         p_value=p_value,
-        mcnemar_p_value=mcnemar(a, b),
+        mcnemar_p_value=mcnemar((a - scale[0]) / width, (b - scale[0]) / width),
         verdict=verdict(interval, margin),
         n=len(paired),
-        unpaired=lost,
-        bounds=_bounds(difference, lost),
+        unpaired=len(items_a.keys() | items_b.keys()) - len(paired),
+        bounds=_bounds(shared, items_a, items_b, metric, scale),
         by_cluster=_by_cluster(difference, clusters),
-        flips=_flips(paired, samples_a, samples_b, difference),
+        flips=_flips(paired, items_a, items_b, difference, metric, scale),
     )
 
 
@@ -83,88 +100,43 @@ def verdict(interval: tuple[float, float], margin: float) -> Verdict:
     low, high = interval
     if low > 0:
         return "superior"
-    if high < -margin:
-        return "inferior"
     if low > -margin:
         return "equivalent" if high < margin else "non_inferior"
-    return "inconclusive"
-
-
-def mcnemar(a: Values, b: Values) -> float | None:
-    """Exact two-sided McNemar test of no difference; None where values aren't all 0 or 1."""
-    first, second = np.asarray(a), np.asarray(b)
-    if not (_binary(first) and _binary(second)):
-        return None
-    won, lost = int(np.sum(first > second)), int(np.sum(first < second))
-    if won + lost == 0:
-        return 1.0
-    return float(stats.binomtest(won, won + lost, 0.5).pvalue)
-
-
-def tango_interval(won: int, lost: int, n: int) -> tuple[float, float]:
-    """95 % score interval of the difference of paired proportions (Tango 1998, section 3).
-
-    Args:
-        won: Items that only A has right.
-        lost: Items that only B has right.
-        n: All paired items.
-    """
-    z = float(stats.norm.ppf(0.975))
-    estimate = (won - lost) / n
-    low = high = estimate
-    if estimate > -1:
-        low = float(optimize.brentq(lambda d: _tango(won, lost, n, d) - z, -1 + 1e-12, estimate))
-    else:
-        low = -1.0
-    if estimate < 1:
-        high = float(optimize.brentq(lambda d: _tango(won, lost, n, d) + z, estimate, 1 - 1e-12))
-    else:
-        high = 1.0
-    return low, high
-
-
-def _tango(won: int, lost: int, n: int, difference: float) -> float:
-    """Tango's score statistic for the hypothesis that A - B is `difference`."""
-    linear = -won - lost + (2 * n - won + lost) * difference
-    constant = -lost * difference * (1 - difference)
-    root = (np.sqrt(max(0.0, linear**2 - 8 * n * constant)) - linear) / (4 * n)
-    variance = n * (2 * root + difference * (1 - difference))
-    distance = won - lost - n * difference
-    if variance <= 0:
-        return float(np.sign(distance) * np.inf) if distance else 0.0
-    return float(distance / np.sqrt(variance))
+    return "inferior" if high < -margin else "inconclusive"
 
 
 def _infer(
-    a: np.ndarray, b: np.ndarray, clusters: Sequence[str | None], margin: float
+    difference: np.ndarray, clusters: Sequence[str | None], margin: float, width: float
 ) -> tuple[tuple[float, float], float]:
     """Interval of the mean difference, and the one-sided p-value of non-inferiority."""
-    n = len(a)
-    difference = a - b
-    if _binary(a) and _binary(b) and groups_of(clusters, n) is None:
-        won, lost = int(np.sum(a > b)), int(np.sum(a < b))
-        p_value = float(stats.norm.sf(_tango(won, lost, n, -margin)))
-        return tango_interval(won, lost, n), p_value
-    spread = clustered_standard_error(difference, clusters)
-    if n < 2 or spread == 0:
-        # No spread was seen, which is not the same as none: at most 3/n of the items could still
-        # differ by the whole scale with 95 % confidence ("rule of three", Hanley 1983).
-        half = min(1.0, 3 / n)
-        centre = float(difference.mean())
-        p_value = 0.5 ** min(n, 50) if centre > -margin else 1.0
-        return (max(-1.0, centre - half), min(1.0, centre + half)), p_value
-    freedom = degrees_of_freedom(n, clusters)
-    centre, half = float(difference.mean()), float(stats.t.ppf(0.975, freedom)) * spread
-    return (centre - half, centre + half), float(stats.t.sf((centre + margin) / spread, freedom))
+    n = len(difference)
+    all_or_nothing = bool(np.isin(difference, (-width, 0.0, width)).all())
+    if n == 0 or (n == 1 and not all_or_nothing):
+        return (-width, width), 1.0
+    spread = spread_of(difference, clusters)
+    law = stats.t(spread.freedom) if spread.clustered or not all_or_nothing else stats.norm()
+    if all_or_nothing:
+        share = spread.effective_n / n
+        won, lost = float(np.sum(difference > 0)) * share, float(np.sum(difference < 0)) * share
+        low, high = tango_interval(won, lost, spread.effective_n, spread.score_quantile)
+        statistic = tango_statistic(won, lost, spread.effective_n, -margin / width)
+        return (low * width, high * width), float(law.sf(statistic))
+    stderr = spread.guarded_stderr(width + abs(spread.mean))
+    half = spread.quantile * stderr
+    low, high = max(-width, spread.mean - half), min(width, spread.mean + half)
+    return (low, high), float(law.sf((spread.mean + margin) / stderr))
 
 
-def _binary(values: np.ndarray) -> bool:
-    return bool(np.isin(values, (0.0, 1.0)).all())
-
-
-def _check_comparable(run_a: EvalRun, run_b: EvalRun, margin: float) -> None:
-    if margin < 0:
-        raise InputError(f"margin {margin:g}", "0 or above")
+def _check_comparable(run_a: EvalRun, run_b: EvalRun, margin: float, width: float) -> None:
+    if not 0 <= margin < width:
+        raise InputError(
+            f"margin {margin:g}",
+            f"a share of the scale, from 0 to below {width:g}",
+            f"2 points are {0.02 * width:g}",
+        )
+    for run in (run_a, run_b):
+        if not run.samples:
+            raise InputError(f"{run.run_id} has no samples", "a run with its scored samples")
     for what in ("benchmark", "benchmark_version"):
         first, second = getattr(run_a, what), getattr(run_b, what)
         if first != second:
@@ -181,64 +153,99 @@ def _check_comparable(run_a: EvalRun, run_b: EvalRun, margin: float) -> None:
             )
 
 
-def _by_item(run: EvalRun) -> dict[str, list[ScoredSample]]:
-    items: dict[str, list[ScoredSample]] = defaultdict(list)
-    for sample in run.samples:
-        items[sample.sample_id].append(sample)
-    return items
+def _check_metric(run_a: EvalRun, run_b: EvalRun, metric: str) -> None:
+    """A misspelt part would be 0 in both runs, and so make any two models look alike."""
+    graded = [s.score for s in (*run_a.samples, *run_b.samples) if isinstance(s.score, Graded)]
+    known = dict.fromkeys(name for score in graded for name in score.parts)
+    if metric != "value" and metric not in known:
+        raise UnknownName("metric", metric, ["value", *known])
 
 
-def _values(items: dict[str, list[ScoredSample]], metric: str) -> dict[str, float | None]:
-    """Mean over an item's repeats; None where every one was lost to infrastructure."""
-    means: dict[str, float | None] = {}
-    for item, answers in items.items():
-        read = [worth(a) if metric == "value" else part(a, metric) for a in answers]
-        kept = [value for value in read if value is not None]
-        means[item] = float(np.mean(kept)) if kept else None
-    return means
+def _items(run: EvalRun, metric: str, scale: tuple[float, float]) -> Items:
+    # A part has its own scale; its run's values then stay unchecked.
+    return items_of(run.samples, scale if metric == "value" else (-math.inf, math.inf))
 
 
-def _bounds(difference: np.ndarray, lost: int) -> tuple[float, float]:
-    total = float(difference.sum())
-    n = len(difference) + lost
-    return (total - lost) / n, (total + lost) / n
+def _worths(
+    answers: Sequence[ScoredSample],
+    metric: str,
+    scale: tuple[float, float],
+    lost_as: float | None,
+) -> list[float]:
+    """What an item's answers count; those lost to infrastructure as stated, or left out."""
+    read = [worth(a, scale[0]) if metric == "value" else part(a, metric) for a in answers]
+    return [value for value in (lost_as if v is None else v for v in read) if value is not None]
+
+
+def _bounds(
+    shared: Sequence[str], items_a: Items, items_b: Items, metric: str, scale: tuple[float, float]
+) -> tuple[float, float]:
+    """Difference over all shared items, every lost answer having gone against A, and for A."""
+
+    def mean_with(items: Items, lost_as: float) -> float:
+        return math.fsum(
+            float(np.mean(_worths(items[i], metric, scale, lost_as))) for i in shared
+        ) / len(shared)
+
+    low, high = scale
+    return (
+        mean_with(items_a, low) - mean_with(items_b, high),
+        mean_with(items_a, high) - mean_with(items_b, low),
+    )
 
 
 def _by_cluster(difference: np.ndarray, clusters: Sequence[str | None]) -> dict[str, float]:
-    if any(cluster is None for cluster in clusters):
-        return {}
-    names = np.asarray(clusters, dtype=str)
-    order = np.argsort(names, kind="stable")
-    edges = [0, *(np.flatnonzero(names[order][1:] != names[order][:-1]) + 1), len(names)]
-    return {
-        str(names[order[start]]): float(difference[order[start:stop]].mean())
-        for start, stop in pairwise(edges)
-    }
+    grouped: dict[str, list[float]] = defaultdict(list)
+    for gap, cluster in zip(difference.tolist(), clusters, strict=True):
+        if cluster is not None:
+            grouped[cluster].append(gap)
+    return {name: float(np.mean(grouped[name])) for name in sorted(grouped)}
 
 
 def _flips(
     items: Sequence[str],
-    samples_a: dict[str, list[ScoredSample]],
-    samples_b: dict[str, list[ScoredSample]],
+    items_a: Items,
+    items_b: Items,
     difference: np.ndarray,
+    metric: str,
+    scale: tuple[float, float],
 ) -> tuple[Flip, ...]:
     found = []
-    for item, gap in zip(items, difference, strict=True):
+    for item, gap in zip(items, difference.tolist(), strict=True):
         if gap == 0:
             continue
-        a, b = samples_a[item][0], samples_b[item][0]
+        a, b = _telling(items_a[item], items_b[item], gap, metric, scale)
         target = a.target if isinstance(a.target, str) or a.target is None else json.dumps(a.target)
         found.append(
             Flip(
-                item,
-                a.cluster,
-                a.question,
-                target,
-                a.output,
-                b.output,
-                a.score,
-                b.score,
-                float(gap),
+                sample_id=item,
+                cluster=a.cluster,
+                question=a.question,
+                target=target,
+                output_a=a.output,
+                output_b=b.output,
+                score_a=a.score,
+                score_b=b.score,
+                difference=gap,
             )
         )
     return tuple(sorted(found, key=lambda flip: (flip.difference, flip.sample_id)))
+
+
+def _telling(
+    first: Sequence[ScoredSample],
+    second: Sequence[ScoredSample],
+    gap: float,
+    metric: str,
+    scale: tuple[float, float],
+) -> tuple[ScoredSample, ScoredSample]:
+    """An answer of each that shows the difference: the first pair that leans the same way."""
+
+    def read(sample: ScoredSample) -> float | None:
+        return worth(sample, scale[0]) if metric == "value" else part(sample, metric)
+
+    pairs = ((a, b, read(a), read(b)) for a in first for b in second)
+    leaning = (
+        (a, b) for a, b, x, y in pairs if x is not None and y is not None and (x - y) * gap > 0
+    )
+    return next(leaning, (first[0], second[0]))

@@ -24,4 +24,5 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
         raise InputError(f"{passed} of {samples} samples passed", f"0 to {samples}")
     if samples - passed < k:
         return 1.0
-    return float(1 - math.comb(samples - passed, k) / math.comb(samples, k))
+    draws = math.comb(samples, k)  # whole numbers until the one division: no rounding, any n
+    return (draws - math.comb(samples - passed, k)) / draws
