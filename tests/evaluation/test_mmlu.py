@@ -50,6 +50,16 @@ def test_astronomy_five_shots_gives_the_published_27_of_152(smollm2, test_data, 
     assert verify(store.folder_of(run.run_id)).ok
 
 
+def test_repeats_are_refused_before_anything_runs(smollm2, test_data, tmp_path):
+    place = Place(RunStore(tmp_path), threads=2, started="2026-01-01T00:00:00+00:00")
+    with pytest.raises(InputError, match="each repeat would be the same"):
+        evaluate(
+            smollm2, BENCHMARK, place, subset="astronomy", settings=Settings(repeats=2),
+            data=test_data / "mmlu",
+        )  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_misspelt_subject_gets_the_near_miss(test_data):
     with pytest.raises(UnknownName, match="did you mean astronomy"):
         load(test_data / "mmlu", "astronmy")

@@ -98,6 +98,7 @@ def test_dry_run_starts_nothing(project):
         (('"guard"', '"gard"'), UnknownName, "did you mean guard"),
         (("epochs = 6", 'epochs = "six"'), InputError, "tune.epochs"),
         (("[model]", "[model"), InputError, "line"),
+        (('role = "guard"', 'role = "guard"\nmargin = 5'), InputError, "2 points are 0.02"),
     ],
 )
 def test_a_wrong_project_file_is_one_clear_error(project, change, error, said):

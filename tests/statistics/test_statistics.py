@@ -186,6 +186,13 @@ def test_macro_mean_and_unknown_aggregate():
         estimate([], "pass_at_2")
 
 
+def test_runs_of_different_protocols_are_not_compared():
+    first, second = run("a", [1, 0]), run("b", [1, 0])
+    second = EvalRun(**{**vars(second), "protocol": "loglikelihood"})
+    with pytest.raises(InputError, match="has protocol generative, b has loglikelihood"):
+        compare(first, second)
+
+
 def test_runs_over_other_items_are_not_compared():
     first, second = run("a", [1, 0]), run("b", [1, 0])
     changed = second.samples[0].__class__(**{**vars(second.samples[0]), "sample_digest": "other"})

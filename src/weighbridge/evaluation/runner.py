@@ -134,6 +134,12 @@ def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Setting
         raise InputError(f"--limit {settings.limit}", "at least 1")
     if settings.repeats < 1:
         raise InputError(f"--repeats {settings.repeats}", "at least 1")
+    if protocol == "loglikelihood" and settings.repeats > 1:
+        raise InputError(
+            f"--repeats {settings.repeats} with protocol loglikelihood",
+            "1: likelihoods are not drawn, so each repeat would be the same",
+            "leave --repeats out",
+        )
     return replace(settings, protocol=protocol)
 
 

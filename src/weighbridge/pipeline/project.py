@@ -146,6 +146,12 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
                 names = [f.name for f in fields(_TABLES[key])]
                 if name not in names:
                     raise UnknownName(f"key in [{key}] of {path}", name, names)
+    for row in document.get("evaluate", []):
+        margin = row.get("margin", 0.0)
+        if isinstance(margin, (int, float)) and not 0 <= margin < 1:
+            raise InputError(
+                f"{path}: margin = {margin:g}", "a share from 0 to below 1", "2 points are 0.02"
+            )
     roles = get_args(Role)
     for row in document.get("evaluate", []):
         if row.get("role", "target") not in roles:

@@ -137,7 +137,7 @@ def _check_comparable(run_a: EvalRun, run_b: EvalRun, margin: float, width: floa
     for run in (run_a, run_b):
         if not run.samples:
             raise InputError(f"{run.run_id} has no samples", "a run with its scored samples")
-    for what in ("benchmark", "benchmark_version"):
+    for what in ("benchmark", "benchmark_version", "protocol"):
         first, second = getattr(run_a, what), getattr(run_b, what)
         if first != second:
             raise InputError(
