@@ -16,7 +16,7 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def test_data() -> Path:
+def real_data() -> Path:
     folder = Path(os.environ.get("WEIGHBRIDGE_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
     if not (folder / "SOURCES.md").is_file():
         pytest.skip(f"no test data at {folder}; set WEIGHBRIDGE_TEST_DATA")

@@ -4,7 +4,7 @@ import re
 import subprocess
 import tomllib
 
-PLACES = re.compile(r"/(?:work|farm|root|home)/[a-z]|\.library\b")
+PLACES = re.compile(r"/(?:home|root|Users|srv|mnt)/[a-z]")
 
 
 def tracked(repository):

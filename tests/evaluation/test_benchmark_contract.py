@@ -14,12 +14,12 @@ from weighbridge.sources.datasets import DataPlaces, find_data
 
 
 @pytest.fixture(params=benchmark_names())
-def loaded(request, test_data):
+def loaded(request, real_data):
     benchmark = find_benchmark(request.param)
     data = None
     if benchmark.data is not None:
         need = benchmark.data
-        places = DataPlaces({}, root=test_data, offline=True)
+        places = DataPlaces({}, root=real_data, offline=True)
         try:
             data = find_data(
                 need.name, places, package=need.package, package_file_name=need.package_file

@@ -15,8 +15,8 @@ def load(data, subset=None, **settings):
     return BENCHMARK.load(LoadRequest(data, subset, Settings(**settings)))
 
 
-def test_all_57_subjects_and_14042_questions(test_data):
-    samples = load(test_data / "mmlu")
+def test_all_57_subjects_and_14042_questions(real_data):
+    samples = load(real_data / "mmlu")
     assert len(SUBJECTS) == 57 and len(samples) == 14_042
     assert len({s.id for s in samples}) == 14_042
     assert {len(GROUPS[g]) for g in GROUPS} == {19, 13, 12}
@@ -36,13 +36,13 @@ def test_the_prompt_is_the_harness_prompt_byte_for_byte(tmp_path):
     assert BENCHMARK.continuations(sample, Settings()) == (" A", " B", " C", " D")
 
 
-def test_astronomy_five_shots_gives_the_published_27_of_152(smollm2, test_data, tmp_path):
+def test_astronomy_five_shots_gives_the_published_27_of_152(smollm2, real_data, tmp_path):
     """The reference: lm-evaluation-harness 0.4.13, backend hf, fp32, batch size 8."""
     store = RunStore(tmp_path)
     place = Place(store, threads=2, started="2026-01-01T00:00:00+00:00")
     run = evaluate(
         smollm2, BENCHMARK, place, subset="astronomy", settings=Settings(shots=5),
-        data=test_data / "mmlu",
+        data=real_data / "mmlu",
     )  # fmt: skip
     assert (run.estimate.n, run.estimate.mean) == (152, 27 / 152)
     assert run.samples[0].logprobs == pytest.approx(FIRST_ASTRONOMY_LOGPROBS, abs=1e-3)
@@ -50,19 +50,19 @@ def test_astronomy_five_shots_gives_the_published_27_of_152(smollm2, test_data, 
     assert verify(store.folder_of(run.run_id)).ok
 
 
-def test_repeats_are_refused_before_anything_runs(smollm2, test_data, tmp_path):
+def test_repeats_are_refused_before_anything_runs(smollm2, real_data, tmp_path):
     place = Place(RunStore(tmp_path), threads=2, started="2026-01-01T00:00:00+00:00")
     with pytest.raises(InputError, match="each repeat would be the same"):
         evaluate(
             smollm2, BENCHMARK, place, subset="astronomy", settings=Settings(repeats=2),
-            data=test_data / "mmlu",
+            data=real_data / "mmlu",
         )  # fmt: skip
     assert not list(tmp_path.iterdir())
 
 
-def test_a_misspelt_subject_gets_the_near_miss(test_data):
+def test_a_misspelt_subject_gets_the_near_miss(real_data):
     with pytest.raises(UnknownName, match="did you mean astronomy"):
-        load(test_data / "mmlu", "astronmy")
+        load(real_data / "mmlu", "astronmy")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,6 @@ def test_a_malformed_row_is_named(tmp_path, row, message):
         load(tmp_path, "astronomy")
 
 
-def test_more_shots_than_there_are_is_refused(test_data):
+def test_more_shots_than_there_are_is_refused(real_data):
     with pytest.raises(InputError, match="0 to 5"):
-        load(test_data / "mmlu", "astronomy", shots=6)
+        load(real_data / "mmlu", "astronomy", shots=6)

@@ -1,12 +1,12 @@
-"""Writing so that a file is either whole or not there, and errors that say what to do."""
+"""Errors about the disk that evidence is written to, in words that say what to do."""
 
 import errno
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from weighbridge.errors import StorageError
+from weighbridge.storage import replace_file
 
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
 
@@ -32,27 +32,6 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file in one step: a reader, or a crash, sees the old one or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a file in one step, with errors that say what to do."""
     with storage_errors(path):
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.chmod(mode)
-            part.replace(path)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut, where the system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        replace_file(path, data, mode)

@@ -1,6 +1,5 @@
 """Checks a sealed run: digests, identity, and every figure recomputed from the samples."""
 
-import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -105,10 +104,3 @@ def _equal(name: str, stated: Json, recomputed: Json) -> Check:
     if stated == recomputed:
         return Check(name, True, str(stated)[:60])
     return Check(name, False, f"stated {stated}, recomputed {recomputed}")
-
-
-def file_is(path: Path, digest: str) -> Check:
-    """Check that a file's bytes have a digest."""
-    with path.open("rb") as file:
-        found = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-    return _equal(path.name, digest, found)

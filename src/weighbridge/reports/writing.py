@@ -1,13 +1,12 @@
 """A report and its charts in a folder; each file is whole or not there."""
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from weighbridge.errors import StorageError
 from weighbridge.reports.content import Report
 from weighbridge.reports.page import compose
+from weighbridge.storage import replace_file
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,10 @@ def write(report: Report, folder: Path) -> WrittenReport:
         for chart in page.charts:
             for extension, content in (("svg", chart.svg.encode()), ("png", chart.png())):
                 path = chart_folder / f"{chart.name}.{extension}"
-                _replace(path, content)
+                replace_file(path, content)
                 written.append(path)
         html = folder / "report.html"
-        _replace(html, page.html.encode())
+        replace_file(html, page.html.encode())
     except OSError as error:
         raise StorageError(
             f"the report can't be written to {folder}: {error.strerror or error}",
@@ -52,17 +51,3 @@ def write(report: Report, folder: Path) -> WrittenReport:
             "free some space or choose another folder, and run the command again",
         ) from error
     return WrittenReport(html, tuple(written))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)  # mkstemp's 0600 would keep a web server out
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

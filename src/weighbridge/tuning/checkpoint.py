@@ -4,7 +4,6 @@ Order of rows, learning rate and dropout are functions of the step number and th
 AdamW's moments and the step are all there is to save.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from weighbridge.errors import WeighbridgeError
+from weighbridge.sources.digests import file_digest
 from weighbridge.tuning.settings import Metric
 from weighbridge.tuning.storage import read_tensors, whole_folder, write_tensors
 
@@ -90,12 +90,6 @@ def load_checkpoint(
         _restore_moments(parameters, optimizer, read_tensors(path / _OPTIMIZER))
         return stored.state
     return None
-
-
-def file_digest(path: Path) -> str:
-    """Return ``sha256:<hex>`` of a file's bytes."""
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import InputError, Interrupted
 from weighbridge.records import Json, canonical_digest
+from weighbridge.sources.digests import file_digest
 from weighbridge.tuning import adapters, batches, checkpoint, memory, plan
 from weighbridge.tuning.data import Conversation
 from weighbridge.tuning.fused import fused_lora
@@ -191,7 +192,7 @@ def _finished(folder: Path) -> TuneResult | None:
         stored = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         stored["adapter"] = str(folder / "adapter")  # the folder may have been moved
         result = TypeAdapter(TuneResult).validate_python(stored)
-        whole = checkpoint.file_digest(adapter) == result.adapter_file_digest
+        whole = file_digest(adapter) == result.adapter_file_digest
     except (OSError, ValueError, TypeError, ValidationError):
         return None
     return result if whole else None
@@ -427,7 +428,7 @@ def _result(
     adapter = job.folder / "adapter"
     return TuneResult(
         adapter=adapter,
-        adapter_file_digest=checkpoint.file_digest(adapter / "adapter_model.safetensors"),
+        adapter_file_digest=file_digest(adapter / "adapter_model.safetensors"),
         identity=identity,
         steps=state.step,
         trainable_parameters=sum(p.numel() for p in job.parameters.values()),

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from weighbridge.errors import StorageError
+from weighbridge.storage import PART, replace_file
 
 _PARTIAL = ".partial-"
 
@@ -46,19 +47,7 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=_PARTIAL, dir=path.parent)
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.chmod(0o644)
-            partial.replace(path)
-            _sync(path.parent)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        replace_file(path, text.encode("utf-8"))
 
 
 def append_line(path: Path, line: str) -> None:
@@ -82,7 +71,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def sweep(folder: Path) -> None:
     """Remove what a killed process left half-written in `folder`. Only under `sole_owner`."""
-    for leftover in folder.glob(f"{_PARTIAL}*"):
+    for leftover in (*folder.glob(f"{_PARTIAL}*"), *folder.glob(f".*{PART}")):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
