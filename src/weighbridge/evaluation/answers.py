@@ -12,6 +12,7 @@ from weighbridge.models.protocol import (
     Capability,
     Generated,
     GenerateRequest,
+    OnShare,
     ScoreRequest,
     ScoreResult,
 )
@@ -91,6 +92,7 @@ class RecordedAnswers:
 
     def __init__(self, answers: Answers, *, partial: bool = False) -> None:
         self._answers, self._partial = answers, partial
+        self.on_share: OnShare = lambda share: None
         digest = file_digest(answers.path)
         self.ref = ModelRef(
             name=answers.path.name.split(".")[0],

@@ -16,8 +16,8 @@ from pathlib import Path
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.provenance import package_versions, peak_memory_bytes, platform_name
-from weighbridge.evidence import RunHeader, RunStore
-from weighbridge.models.protocol import Capability, GenerateRequest, Model, ScoreRequest
+from weighbridge.evidence import OpenRun, RunHeader, RunStore
+from weighbridge.models.protocol import Capability, GenerateRequest, Model, OnShare, ScoreRequest
 from weighbridge.records import (
     EvalRun,
     Generation,
@@ -38,9 +38,9 @@ NEEDS = {"loglikelihood": Capability.SCORE, "generative": Capability.GENERATE}
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far a run has come."""
+    """How far a run has come; `done` samples, the parts of a unit in work included."""
 
-    done: int
+    done: float
     total: int
     computed_tokens: int
 
@@ -78,7 +78,7 @@ def evaluate(
         subset: Part of the benchmark; None for all of it.
         settings: What a person chose; part of the run's identity.
         data: Where the items are, if the benchmark does not carry them.
-        on_progress: Told after each answer.
+        on_progress: Told while answers are computed.
 
     Raises:
         InputError: The settings contradict the benchmark or the model.
@@ -104,20 +104,25 @@ def evaluate(
     with place.store.open(fields, header) as run:
         if run.finished is not None:
             return run.finished
-        done = sum(len(unit) for i, unit in enumerate(units) if i in run.journal.finished_units())
         for number, unit in enumerate(units):
             if number in run.journal.finished_units():
                 continue
             started, tokens = time.perf_counter(), model.computed_tokens
-            scored = []
-            for sample in _answers(model, benchmark, settings, unit, place):
-                scored.append(sample)
-                done += 1
-                on_progress(Progressed(done, header.planned_samples, model.computed_tokens))
-            run.journal.append_unit(number, scored)
+            model.on_share = _listener(run, len(unit), model, on_progress)
+            model.on_share(0.0)
+            run.journal.append_unit(number, list(_answers(model, benchmark, settings, unit, place)))
+            model.on_share(1.0)  # shares are estimates; now the unit is in the journal
             run.record(time.perf_counter() - started, model.computed_tokens - tokens)
         result = estimate(run.journal.samples(), benchmark.aggregate)
         return run.seal(result, _provenance(model, place, run.wall_seconds, run.computed_tokens))
+
+
+def _listener(run: OpenRun, unit: int, model: Model, on_progress: OnProgress) -> OnShare:
+    """Turn a share of a unit into samples of the run."""
+    before, planned = run.journal.finished_samples, run.planned_samples
+    return lambda share: on_progress(
+        Progressed(before + share * unit, planned, model.computed_tokens)
+    )
 
 
 def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Settings:

@@ -110,6 +110,11 @@ class OpenRun:
         if finished is None:
             self._write_progress()
 
+    @property
+    def planned_samples(self) -> int:
+        """Answers that make the run whole."""
+        return self._header.planned_samples
+
     def record(self, seconds: float, tokens: int) -> None:
         """Add the time and tokens of a unit that is now in the journal."""
         self.wall_seconds += seconds

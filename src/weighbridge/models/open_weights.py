@@ -3,7 +3,8 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from weighbridge.models.protocol import (
     Capability,
     Generated,
     GenerateRequest,
+    OnShare,
     ScoreRequest,
     ScoreResult,
 )
@@ -33,6 +35,26 @@ NEAR_TIE = {torch.float32: 1e-4}  # nats; wider types round more coarsely
 NEAR_TIE_COARSE = 5e-2
 
 
+@dataclass
+class _Call:
+    """How far one call has come: tokens computed by `score`, tokens written by `generate`."""
+
+    tokens: int = 0
+    sequences: int = 0
+    done: int = 0
+    ended: int = 0
+
+    def expect(self, tokens: int) -> None:
+        """Set the tokens to compute."""
+        self.tokens, self.done = tokens, 0
+
+    @property
+    def share(self) -> float:
+        by_tokens = self.done / self.tokens if self.tokens else 0.0
+        by_sequences = self.ended / self.sequences if self.sequences else 0.0
+        return min(1.0, max(by_tokens, by_sequences))
+
+
 class OpenWeights:
     """A model whose weights are here. See `load`.
 
@@ -42,6 +64,7 @@ class OpenWeights:
         tokenizer: Its tokenizer.
         notes: Sentences that a reader of a run must know.
         computed_tokens: Tokens put through the model so far.
+        on_share: See `Model`.
     """
 
     def __init__(self, module: Any, tokenizer: Any, ref: ModelRef) -> None:
@@ -50,7 +73,8 @@ class OpenWeights:
         self.module = self.network.module
         self.computed_tokens = 0
         self.truncated_contexts = 0
-        self.on_tokens: Callable[[int], None] = lambda count: None
+        self.on_share: OnShare = lambda share: None
+        self._call = _Call()
         self._stops = _end_tokens(self.network.causal, tokenizer)
         limit = getattr(self.network.causal.config, "max_position_embeddings", None)
         self.context_tokens = int(limit) if limit else 1 << 20
@@ -84,7 +108,8 @@ class OpenWeights:
         texts = [render(self.tokenizer, request.prompt) for request in requests]
         pairs = encode_continuations(self.tokenizer, requests, texts)
         flat = [self._fit(context, rest) for row in pairs for context, rest in row]
-        scored = iter(score_tokens(self.network, flat, PACK_TOKENS, self._count))
+        self._call = _Call()
+        scored = iter(score_tokens(self.network, flat, PACK_TOKENS, self._count, self._call.expect))
         for request, text, row in zip(requests, texts, pairs, strict=True):
             results = [next(scored) for _ in row]
             logprobs = tuple(result.logprob for result in results)
@@ -108,9 +133,12 @@ class OpenWeights:
             for request, text in zip(requests, texts, strict=True)
         ]
         jobs = [self._job(r, ids) for r, ids in zip(requests, prompts, strict=True)]
+        # How long answers become isn't known: until they end, the longest possible is expected.
+        self._call = _Call(tokens=sum(job.max_tokens for job in jobs), sequences=len(jobs))
         done: dict[int, Generated] = {}
         following = 0
         for index, written in write_sequences(self.network, jobs, SLOTS, PACK_TOKENS, self._count):
+            self._call.ended += 1
             request = requests[index]
             text, stop = self._read(written, request)
             done[index] = Generated(
@@ -137,7 +165,9 @@ class OpenWeights:
 
     def _count(self, tokens: int) -> None:
         self.computed_tokens += tokens
-        self.on_tokens(tokens)
+        if not self._call.sequences:  # text is counted as it is written, prompts aside
+            self._call.done += tokens
+        self.on_share(self._call.share)
 
     def _fit(self, context: np.ndarray[Any, Any], rest: np.ndarray[Any, Any]) -> Likelihood:
         """Cut the beginning of a context that is too long, as lm-evaluation-harness does."""
@@ -186,6 +216,7 @@ class OpenWeights:
         )
 
     def _is_finished(self, written: list[int], stop: tuple[str, ...]) -> bool:
+        self._call.done += 1
         if written[-1] in self._stops:
             return True
         if not stop:

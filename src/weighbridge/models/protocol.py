@@ -92,19 +92,17 @@ class Generated:
     prompt_text: str
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a call has come, in tokens that went through the model."""
-
-    done_tokens: int
-    total_tokens: int
-
-
-OnProgress = Callable[[Progress], None]
+OnShare = Callable[[float], None]
 
 
 class Model(Protocol):
-    """What a benchmark needs of a model. Results come in the order of the requests."""
+    """What a benchmark needs of a model. Results come in the order of the requests.
+
+    Attributes:
+        on_share: Told, while `score` or `generate` works, how much of that call is done, in [0, 1].
+    """
+
+    on_share: OnShare
 
     @property
     def ref(self) -> ModelRef:

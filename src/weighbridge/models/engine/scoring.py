@@ -44,6 +44,7 @@ def score_tokens(
     likelihoods: Sequence[Likelihood],
     pack_tokens: int,
     on_tokens: Callable[[int], None],
+    on_total: Callable[[int], None] = lambda tokens: None,
 ) -> list[Scored]:
     """Score every likelihood.
 
@@ -52,6 +53,7 @@ def score_tokens(
         likelihoods: What to score.
         pack_tokens: Tokens per forward pass: the memory's bound.
         on_tokens: Told how many tokens each pass computed.
+        on_total: Told beforehand how many there are to compute.
 
     Returns:
         Scores in the order of the likelihoods.
@@ -63,7 +65,9 @@ def score_tokens(
         for k, token in enumerate(x.continuation)
     ]
     scores = [Scored() for _ in likelihoods]
-    for group, logits in _rows_of_logits(network, sequences, wanted, pack_tokens, on_tokens):
+    for group, logits in _rows_of_logits(
+        network, sequences, wanted, pack_tokens, on_tokens, on_total
+    ):
         _add_up(scores, group, logits)
     return scores
 
@@ -90,15 +94,18 @@ def _rows_of_logits(
     wanted: list[_Wanted],
     pack_tokens: int,
     on_tokens: Callable[[int], None],
+    on_total: Callable[[int], None],
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
     """Yield what is wanted, grouped by the position that predicts it, with its logits."""
     if network.packs:
         tree = build_tree(sequences, longest_segment_tokens=pack_tokens)
+        on_total(tree.tokens)
         try:
             yield from _by_tree(network, tree, wanted, pack_tokens, on_tokens)
             return
         except UnsupportedAttention as reason:
             network.stop_packing(str(reason))
+    on_total(sum(len(tokens) for tokens in {s.tobytes(): s for s in sequences}.values()))
     yield from _by_sequence(network, sequences, wanted, on_tokens)
 
 
