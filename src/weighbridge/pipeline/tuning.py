@@ -1,7 +1,6 @@
 """Tuning from files: where a run lives, and the settings that a project file or flags describe."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,9 +71,9 @@ def tune_model(
     """Tune a loaded model; goes on where an earlier call stopped."""
     from weighbridge.tuning.loop import tune
 
-    with own_attention(model):
+    with model.network.as_built() as module:
         return tune(
-            model.module,
+            module,
             model.tokenizer,
             files.conversations,
             files.held_out,
@@ -84,22 +83,6 @@ def tune_model(
             base=base,
             base_digest=model.ref.weights_digest,
         )
-
-
-@contextmanager
-def own_attention(model: "OpenWeights") -> Iterator[None]:
-    """Give the model its architecture's own attention back for a while."""
-    from weighbridge.models.engine.attention import IMPLEMENTATION
-
-    packs = model.network.packs
-    if packs:
-        model.network.stop_packing("tuning")
-    try:
-        yield
-    finally:
-        if packs:
-            model.network.packs, model.network.why_not = True, ""
-            model.network.causal.set_attn_implementation(IMPLEMENTATION)
 
 
 def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> list[str]:
@@ -121,5 +104,5 @@ def merge_tuned(
 
     row = mask_conversation(model.tokenizer, files.conversations[0])
     probe = torch.tensor([row.token_ids[:128]], device=model.network.device)
-    with own_attention(model):
-        return merge_adapter(model.module, model.tokenizer, result.adapter, folder, probe)
+    with model.network.as_built() as module:
+        return merge_adapter(module, model.tokenizer, result.adapter, folder, probe)

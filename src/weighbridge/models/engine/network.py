@@ -1,5 +1,7 @@
 """A causal language model as the engine sees it: tokens in, hidden states out, logits on demand."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import torch
 from torch import Tensor
 
 from weighbridge.models.engine.attention import IMPLEMENTATION, KeyValue
+from weighbridge.models.engine.frozen import freeze_linears, thaw_linears
 from weighbridge.models.engine.tree import TokenIds
 
 
@@ -28,6 +31,7 @@ class Network:
         self.device: torch.device = next(module.parameters()).device
         self._plain = str(self.causal.config._attn_implementation)
         self.why_not = ""
+        self._frozen = False
         self.packs = bool(getattr(self.causal, "_supports_attention_backend", False))
         if self.packs:
             self.causal.set_attn_implementation(IMPLEMENTATION)
@@ -39,6 +43,27 @@ class Network:
         self.packs, self.why_not = False, reason
         self.causal.set_attn_implementation(self._plain)
 
+    @contextmanager
+    def as_built(self) -> Iterator[Any]:
+        """Lend the module as transformers built it, to train or merge: own attention and weights.
+
+        Nothing may be computed with this network meanwhile.
+        """
+        self._freeze(False)
+        if self.packs:
+            self.causal.set_attn_implementation(self._plain)
+        try:
+            yield self.module
+        finally:
+            self.module.eval()
+            if self.packs:
+                self.causal.set_attn_implementation(IMPLEMENTATION)
+
+    def _freeze(self, frozen: bool) -> None:
+        if frozen != self._frozen:
+            (freeze_linears if frozen else thaw_linears)(self.module)
+            self._frozen = frozen
+
     def new_store(self) -> dict[int, list[KeyValue]]:
         """Return an empty store of keys and values by segment."""
         return {}
@@ -46,6 +71,7 @@ class Network:
     @torch.inference_mode()
     def hidden(self, tokens: TokenIds, positions: TokenIds) -> Tensor:
         """Last hidden states (rows, T, width) of tokens (rows, T) at given positions (rows, T)."""
+        self._freeze(True)
         out = self.causal.base_model(
             input_ids=torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device),
             position_ids=torch.from_numpy(np.ascontiguousarray(positions)).to(self.device),
@@ -57,6 +83,7 @@ class Network:
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """Project hidden states (rows, width) to float32 logits (rows, vocabulary)."""
+        self._freeze(True)
         logits: Tensor = self.causal.get_output_embeddings()(hidden).float()
         config = self.causal.config
         if getattr(config, "logit_scale", None) is not None:  # Cohere

@@ -1,0 +1,141 @@
+"""Linear layers whose weights lie as the CPU's matrix kernel reads them.
+
+A product with a plain row-major weight copies it into the kernel's blocked order every time. For
+the few rows of a decoding step that copy costs more than the product. A weight that doesn't change
+is put into that order once, by oneDNN through torch; the plain one is dropped, and comes back to
+the bit when the model is to be trained or merged.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_KEPT = (torch.float32, torch.bfloat16)
+
+
+class FrozenLinear(nn.Module):
+    """``y = x Wᵀ + b`` with W in oneDNN's order; no gradient, CPU only.
+
+    Attributes:
+        plain: The layer that this one stands for, without its weight unless others share it.
+    """
+
+    def __init__(self, plain: nn.Linear, shared: bool) -> None:
+        super().__init__()
+        self._weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(plain.weight.detach())
+        self._shared = plain.weight if shared else None
+        self._trained = plain.weight.requires_grad
+        self.plain = [plain]  # in a list, so that it isn't a submodule
+        self.bias = plain.bias
+        if not shared:
+            del plain.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self.bias, "none", [], "")
+        return y
+
+    def thaw(self) -> nn.Linear:
+        """Give the plain layer back with its weight, equal to the bit."""
+        (plain,) = self.plain
+        if self._shared is None:
+            plain.weight = nn.Parameter(self._weight.to_dense(), requires_grad=self._trained)
+        return plain
+
+
+class FrozenLora(nn.Module):
+    """A frozen linear layer and its active LoRA adapters: ``y = W x + b + Σ s B A x``.
+
+    The sum of peft's layer, added in place.
+    """
+
+    def __init__(self, plain: Any, shared: bool) -> None:
+        super().__init__()
+        self.plain = [plain]
+        self.base = FrozenLinear(plain.base_layer, shared)
+        self._updates = [
+            (plain.lora_A[name].weight.T, plain.lora_B[name].weight.T, plain.scaling[name])
+            for name in plain.active_adapters
+            if name in plain.lora_A
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., in) to (..., out)."""
+        y: Tensor = self.base(x)
+        rows, flat = x.reshape(-1, x.shape[-1]), y.view(-1, y.shape[-1])
+        for a, b, scale in self._updates:
+            flat.addmm_(rows @ a, b, alpha=scale)
+        return y
+
+    def thaw(self) -> nn.Module:
+        """Give peft's layer back, its base with the plain weight."""
+        plain: nn.Module = self.plain[0]
+        plain.base_layer = self.base.thaw()
+        return plain
+
+
+def freeze_linears(module: nn.Module) -> None:
+    """Replace every linear layer of a model on a CPU by a frozen one; others stay as they are.
+
+    Args:
+        module: Changed in place. It can't be trained until `thaw_linears`.
+    """
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return
+    owners: dict[int, int] = {}
+    for child in module.modules():
+        for parameter in child.parameters(recurse=False):
+            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    with torch.inference_mode(False), torch.no_grad():
+        for parent, name, child in _places(module):
+            plain: Any = child.base_layer if _is_plain_lora(child) else child
+            if type(plain) is nn.Linear and _can_freeze(plain.weight):
+                shared = owners[id(plain.weight)] > 1
+                frozen = FrozenLinear if plain is child else FrozenLora
+                setattr(parent, name, frozen(child, shared))  # type: ignore[arg-type]
+
+
+def thaw_linears(module: nn.Module) -> None:
+    """Undo `freeze_linears`: the layers that were there, weights equal to the bit."""
+    with torch.inference_mode(False), torch.no_grad():
+        for parent, name, child in _places(module):
+            if isinstance(child, FrozenLinear | FrozenLora):
+                setattr(parent, name, child.thaw())
+
+
+def _places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
+    """List where layers stand, outermost first; what lies inside a LoRA layer goes with it."""
+    found = []
+    for parent in module.modules():
+        for name, child in parent.named_children():
+            found.append((parent, name, child))
+    inside = {id(part) for _, _, child in found if _is_lora(child) for part in child.modules()}
+    return [
+        (parent, name, child)
+        for parent, name, child in found
+        if id(parent) not in inside and not (id(child) in inside and not _is_lora(child))
+    ]
+
+
+def _is_lora(layer: nn.Module) -> bool:
+    return hasattr(layer, "lora_A") and hasattr(layer, "base_layer")
+
+
+def _is_plain_lora(layer: Any) -> bool:
+    """LoRA as in the paper, switched on and not merged: the sum that `FrozenLora` computes."""
+    return (
+        _is_lora(layer)
+        and not layer.merged
+        and not layer.disable_adapters
+        and not getattr(layer, "lora_variant", None)
+        and not any(getattr(layer, "lora_bias", {}).values())
+        and all(
+            type(part) is nn.Linear and part.weight.dtype == layer.base_layer.weight.dtype
+            for part in (*layer.lora_A.values(), *layer.lora_B.values())
+        )
+    )
+
+
+def _can_freeze(weight: Tensor) -> bool:
+    return weight.device.type == "cpu" and weight.dtype in _KEPT and weight.ndim == 2

@@ -1,0 +1,92 @@
+"""Frozen layers compute the same and give the weights back to the bit."""
+
+import peft
+import pytest
+import torch
+import transformers
+
+from weighbridge.models.engine.frozen import FrozenLinear, FrozenLora, freeze_linears, thaw_linears
+from weighbridge.models.engine.network import Network
+
+# peft asks transformers for names that transformers is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.lora_bias=True")
+
+
+def small_llama(tied=True):
+    torch.manual_seed(1)
+    return transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, vocab_size=61, tie_word_embeddings=tied, attention_bias=True,
+        )
+    ).eval()  # fmt: skip
+
+
+def with_lora(model, **settings):
+    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", **settings)
+    wrapped = peft.get_peft_model(model, config)
+    torch.manual_seed(2)
+    for name, parameter in wrapped.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return wrapped.eval()
+
+
+def logits(model, rows):
+    with torch.inference_mode():
+        return model(input_ids=rows).logits
+
+
+ROWS = torch.arange(3, 43).reshape(2, 20)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("wrap", [lambda model: model, with_lora])
+def test_frozen_layers_compute_the_same(tied, wrap):
+    model = wrap(small_llama(tied))
+    expected = logits(model, ROWS)
+    freeze_linears(model)
+    kinds = {type(layer) for layer in model.modules()}
+    assert FrozenLinear in kinds
+    assert (FrozenLora in kinds) == (wrap is with_lora)
+    assert not any(type(layer) is torch.nn.Linear for layer in model.modules())
+    assert torch.allclose(logits(model, ROWS), expected, atol=2e-5)
+
+
+def test_weights_come_back_to_the_bit_and_can_be_trained():
+    model = with_lora(small_llama())
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trained = {name: p.requires_grad for name, p in model.named_parameters()}
+    freeze_linears(model)
+    logits(model, ROWS)
+    thaw_linears(model)
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert {name: p.requires_grad for name, p in model.named_parameters()} == trained
+    base = model.get_base_model()
+    assert base.lm_head.weight is base.model.embed_tokens.weight
+    model(input_ids=ROWS, labels=ROWS).loss.backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("change", [{"use_dora": True}, {"lora_bias": True}])
+def test_adapters_that_are_more_than_a_plain_lora_keep_pefts_own_layer(change):
+    model = with_lora(small_llama(), **change)
+    expected = logits(model, ROWS)
+    freeze_linears(model)
+    assert not any(isinstance(layer, FrozenLora) for layer in model.modules())
+    assert torch.allclose(logits(model, ROWS), expected, atol=2e-5)
+
+
+def test_a_network_lends_the_module_as_it_was_built():
+    model = small_llama()
+    network = Network(model)
+    network.logits(torch.zeros(1, 64))
+    with network.as_built() as module:
+        assert module is model
+        assert type(module.lm_head) is torch.nn.Linear
+        assert module.config._attn_implementation == "sdpa"
+        expected = logits(module, ROWS[:1])
+    assert model.config._attn_implementation != "sdpa"
+    assert torch.isfinite(expected).all()
