@@ -9,8 +9,9 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weighbridge.models.engine import generation
 from weighbridge.models.engine.attention import layout_of, packed
-from weighbridge.models.engine.generation import Job, write_sequences
+from weighbridge.models.engine.generation import CAPACITY_STEP, Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import build_tree, cut_into_packs
@@ -70,23 +71,34 @@ def test_scores_equal_the_plain_forward_pass(name, pack_tokens):
     likelihoods = questions(np.random.default_rng(5))
     expected = plainly(copy.deepcopy(model), likelihoods)
     network = Network(model)
-    got = score_tokens(network, likelihoods, pack_tokens, lambda count: None)
+    got = score_tokens(network, likelihoods, pack_tokens, lambda done, to_come: None)
     assert np.allclose([x.logprob for x in got], expected, atol=2e-4)
 
 
 def test_shared_tokens_are_computed_once():
-    computed = []
+    computed, to_come = [], []
+
+    def count(tokens, left):
+        computed.append(tokens)
+        to_come.append(left)
+
     likelihoods = questions(np.random.default_rng(5))
-    score_tokens(Network(build("llama")), likelihoods, 64, computed.append)
+    score_tokens(Network(build("llama")), likelihoods, 64, count)
     sequences = [np.concatenate([x.context, x.continuation[:-1]]) for x in likelihoods]
     distinct = {tuple(s[: n + 1].tolist()) for s in sequences for n in range(len(s))}
     assert sum(computed) == len(distinct) < sum(map(len, sequences)) / 3
+    assert [sum(computed[i + 1 :]) for i in range(len(computed))] == to_come
 
 
 def test_a_window_shorter_than_the_prompt_falls_back_and_says_so():
     network = Network(build("mistral-window"))
-    score_tokens(network, questions(np.random.default_rng(0)), 64, lambda count: None)
+    score_tokens(network, questions(np.random.default_rng(0)), 64, lambda done, to_come: None)
     assert "sliding window of 9" in network.why_not
+
+
+def write(network, jobs, slots):
+    memory = slots * CAPACITY_STEP * network.key_value_bytes
+    return dict(write_sequences(network, jobs, 64, memory, lambda count: None))
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3", "mixtral", "gemma2-softcap"])
@@ -96,9 +108,36 @@ def test_greedy_text_does_not_depend_on_the_batch(name):
     jobs = [Job(rng.integers(3, 61, int(rng.integers(1, 40))), int(rng.integers(1, 25)))
             for _ in range(11)]  # fmt: skip
     network = Network(model)
-    together = dict(write_sequences(network, jobs, 4, 64, lambda count: None))
-    alone = [next(write_sequences(network, [job], 1, 64, lambda count: None))[1] for job in jobs]
+    together = write(network, jobs, 4)
+    alone = [write(network, [job], 1)[0] for job in jobs]
     assert [together[i] for i in range(len(jobs))] == alone
+
+
+def test_jobs_are_taken_from_a_stream_a_window_at_a_time(monkeypatch):
+    monkeypatch.setattr(generation, "WINDOW", 6)
+    network = Network(build("llama"))
+    rng = np.random.default_rng(4)
+    taken = 0
+
+    def stream():
+        nonlocal taken
+        for i in range(40):
+            taken += 1
+            # One needs more positions than all before it, so that slots are laid out anew.
+            yield Job(rng.integers(3, 61, 1 + i % 7), 300 if i == 20 else 1 + i % 5)
+
+    memory = 3 * CAPACITY_STEP * network.key_value_bytes
+    rng_state = rng.bit_generator.state
+    together = {}
+    for index, written in write_sequences(network, stream(), 64, memory, lambda count: None):
+        together[index] = written
+        assert taken - len(together) < 2 * 6
+    rng.bit_generator.state = rng_state
+    assert [together[i] for i in range(40)] == [write(network, [job], 1)[0] for job in stream()]
+
+
+def test_no_jobs_is_no_work():
+    assert write(_SHARED, [], 4) == {}
 
 
 @settings(max_examples=10, deadline=None)
@@ -110,8 +149,8 @@ def test_sampled_text_depends_on_its_own_seed_alone(seed, temperature, top_p):
         Job(rng.integers(3, 61, 6), 8, temperature=temperature, top_p=top_p, seed=seed + i)
         for i in range(5)
     ]
-    forwards = dict(write_sequences(network, jobs, 2, 64, lambda count: None))
-    backwards = dict(write_sequences(network, jobs[::-1], 3, 64, lambda count: None))
+    forwards = write(network, jobs, 2)
+    backwards = write(network, jobs[::-1], 3)
     assert [forwards[i] for i in range(5)] == [backwards[4 - i] for i in range(5)]
 
 

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from weighbridge.models.protocol import (
     Capability,
     Generated,
     GenerateRequest,
-    OnShare,
+    OnDone,
     ScoreRequest,
     ScoreResult,
 )
@@ -92,7 +92,7 @@ class RecordedAnswers:
 
     def __init__(self, answers: Answers, *, partial: bool = False) -> None:
         self._answers, self._partial = answers, partial
-        self.on_share: OnShare = lambda share: None
+        self.on_done: OnDone = lambda requests: None
         digest = file_digest(answers.path)
         self.ref = ModelRef(
             name=answers.path.name.split(".")[0],
@@ -110,7 +110,7 @@ class RecordedAnswers:
 
         return replace(benchmark, load=load)
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Generated]:
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
         """Yield the recorded answers.
 
         Raises:

@@ -17,7 +17,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.provenance import package_versions, peak_memory_bytes, platform_name
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
-from weighbridge.models.protocol import Capability, GenerateRequest, Model, OnShare, ScoreRequest
+from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model, ScoreRequest
 from weighbridge.records import (
     EvalRun,
     Generation,
@@ -57,6 +57,7 @@ class Place:
 
 
 OnProgress = Callable[[Progressed], None]
+Unit = list[tuple[Sample, int]]  # each sample with the number of its repeat
 
 
 def evaluate(
@@ -104,25 +105,37 @@ def evaluate(
     with place.store.open(fields, header) as run:
         if run.finished is not None:
             return run.finished
-        for number, unit in enumerate(units):
-            if number in run.journal.finished_units():
-                continue
+        finished = run.journal.finished_units()
+        to_do = [(number, unit) for number, unit in enumerate(units) if number not in finished]
+        told = _Told(run, model, on_progress)
+        answers = _answers(model, benchmark, settings, [unit for _, unit in to_do], place, told)
+        for number, _ in to_do:
             started, tokens = time.perf_counter(), model.computed_tokens
-            model.on_share = _listener(run, len(unit), model, on_progress)
-            model.on_share(0.0)
-            run.journal.append_unit(number, list(_answers(model, benchmark, settings, unit, place)))
-            model.on_share(1.0)  # shares are estimates; now the unit is in the journal
+            run.journal.append_unit(number, next(answers))
             run.record(time.perf_counter() - started, model.computed_tokens - tokens)
+        told.within_call(0.0)
         result = estimate(run.journal.samples(), benchmark.aggregate)
         return run.seal(result, _provenance(model, place, run.wall_seconds, run.computed_tokens))
 
 
-def _listener(run: OpenRun, unit: int, model: Model, on_progress: OnProgress) -> OnShare:
-    """Turn a share of a unit into samples of the run."""
-    before, planned = run.journal.finished_samples, run.planned_samples
-    return lambda share: on_progress(
-        Progressed(before + share * unit, planned, model.computed_tokens)
-    )
+class _Told:
+    """Turns what a model says of one call into samples of the run."""
+
+    def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
+        self._run, self._model, self._on_progress = run, model, on_progress
+        self.start_call()
+
+    def start_call(self) -> None:
+        """Count from what is in the journal now."""
+        self._before = self._run.journal.finished_samples
+        self._model.on_done = self.within_call
+        self.within_call(0.0)
+
+    def within_call(self, requests: float) -> None:
+        """Say how far the run is; what the journal holds is certain, the rest an estimate."""
+        done = max(self._before + requests, self._run.journal.finished_samples)
+        planned = self._run.planned_samples
+        self._on_progress(Progressed(done, planned, self._model.computed_tokens))
 
 
 def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Settings:
@@ -148,11 +161,9 @@ def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Setting
     return replace(settings, protocol=protocol)
 
 
-def _units(
-    samples: Sequence[Sample], settings: Settings, size: int
-) -> list[list[tuple[Sample, int]]]:
+def _units(samples: Sequence[Sample], settings: Settings, size: int) -> list[Unit]:
     """Cut `(sample, repeat)` pairs into units; a unit never spans two clusters' shared prompts."""
-    units: list[list[tuple[Sample, int]]] = []
+    units: list[Unit] = []
     for sample in samples:
         for repeat in range(settings.repeats):
             new = not units or len(units[-1]) >= size
@@ -189,12 +200,19 @@ def _answers(
     model: Model,
     benchmark: Benchmark,
     settings: Settings,
-    unit: Sequence[tuple[Sample, int]],
+    units: Sequence[Unit],
     place: Place,
-) -> Iterator[ScoredSample]:
+    told: "_Told",
+) -> Iterator[list[ScoredSample]]:
+    """Yield the answers of one unit after the other."""
     if settings.protocol == "loglikelihood":
-        return _by_likelihood(model, benchmark, settings, [sample for sample, _ in unit])
-    return _by_generation(model, benchmark, settings, unit, place)
+        for unit in units:
+            told.start_call()
+            yield list(_by_likelihood(model, benchmark, settings, [sample for sample, _ in unit]))
+    else:
+        # One call for all: places of finished answers are taken across the units' borders.
+        told.start_call()
+        yield from _by_generation(model, benchmark, settings, units, place)
 
 
 def _by_likelihood(
@@ -230,44 +248,56 @@ def _by_generation(
     model: Model,
     benchmark: Benchmark,
     settings: Settings,
-    unit: Sequence[tuple[Sample, int]],
+    units: Sequence[Unit],
     place: Place,
-) -> Iterator[ScoredSample]:
+) -> Iterator[list[ScoredSample]]:
     sampling = benchmark.sampling
     if settings.temperature is not None:
         sampling = replace(sampling, temperature=settings.temperature)
     if settings.max_tokens is not None:
         sampling = replace(sampling, max_tokens=settings.max_tokens)
-    requests = [
+    requests = (
         GenerateRequest(
             sample.id,
             benchmark.prompt(sample, settings),
             replace(sampling, seed=sample_seed(settings.seed, sample.id, repeat)),
             repeat,
         )
+        for unit in units
         for sample, repeat in unit
-    ]
+    )
+    answers = iter(model.generate(requests))
     workers = place.graders if benchmark.executes_code else 1
     with ThreadPoolExecutor(max_workers=workers) as graders:
-        waiting = []
-        for (sample, _), generated in zip(unit, model.generate(requests), strict=True):
-            job = graders.submit(grade, benchmark, sample, generated.generation)
-            waiting.append((sample, generated, job))
-        for sample, generated, job in waiting:
-            written = generated.generation
-            yield _line(
-                benchmark,
-                sample,
-                repeat=written.repeat,
-                prompt_text=generated.prompt_text,
-                output=written.text,
-                stop=written.stop,
-                input_tokens=written.input_tokens,
-                output_tokens=written.output_tokens,
-                seed=written.seed,
-                score=job.result(),
-                latency_seconds=written.latency_seconds,
-            )
+        for unit in units:
+            waiting = []
+            for sample, _ in unit:
+                generated = next(answers)
+                job = graders.submit(grade, benchmark, sample, generated.generation)
+                waiting.append((sample, generated, job))
+            yield [
+                _written(benchmark, sample, generated, job.result())
+                for sample, generated, job in waiting
+            ]
+
+
+def _written(
+    benchmark: Benchmark, sample: Sample, generated: Generated, score: Score
+) -> ScoredSample:
+    written = generated.generation
+    return _line(
+        benchmark,
+        sample,
+        repeat=written.repeat,
+        prompt_text=generated.prompt_text,
+        output=written.text,
+        stop=written.stop,
+        input_tokens=written.input_tokens,
+        output_tokens=written.output_tokens,
+        seed=written.seed,
+        score=score,
+        latency_seconds=written.latency_seconds,
+    )
 
 
 def grade(benchmark: Benchmark, sample: Sample, generation: Generation) -> Score:

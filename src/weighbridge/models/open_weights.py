@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from weighbridge.models.protocol import (
     Capability,
     Generated,
     GenerateRequest,
-    OnShare,
+    OnDone,
+    Sampling,
     ScoreRequest,
     ScoreResult,
 )
@@ -30,29 +31,19 @@ from weighbridge.sources.digests import text_digest, weights_digest
 from weighbridge.sources.weights import WeightsLocation
 
 PACK_TOKENS = 1024
-SLOTS = 32
+KEY_VALUE_BYTES = 1 << 30  # of sequences that are being written
 NEAR_TIE = {torch.float32: 1e-4}  # nats; wider types round more coarsely
 NEAR_TIE_COARSE = 5e-2
 
 
-@dataclass
-class _Call:
-    """How far one call has come: tokens computed by `score`, tokens written by `generate`."""
+@dataclass(frozen=True)
+class _Asked:
+    """A request whose answer is being written."""
 
-    tokens: int = 0
-    sequences: int = 0
-    done: int = 0
-    ended: int = 0
-
-    def expect(self, tokens: int) -> None:
-        """Set the tokens to compute."""
-        self.tokens, self.done = tokens, 0
-
-    @property
-    def share(self) -> float:
-        by_tokens = self.done / self.tokens if self.tokens else 0.0
-        by_sequences = self.ended / self.sequences if self.sequences else 0.0
-        return min(1.0, max(by_tokens, by_sequences))
+    request: GenerateRequest
+    prompt_text: str
+    input_tokens: int
+    since: float
 
 
 class OpenWeights:
@@ -64,7 +55,7 @@ class OpenWeights:
         tokenizer: Its tokenizer.
         notes: Sentences that a reader of a run must know.
         computed_tokens: Tokens put through the model so far.
-        on_share: See `Model`.
+        on_done: See `Model`.
     """
 
     def __init__(self, module: Any, tokenizer: Any, ref: ModelRef) -> None:
@@ -73,8 +64,8 @@ class OpenWeights:
         self.module = self.network.module
         self.computed_tokens = 0
         self.truncated_contexts = 0
-        self.on_share: OnShare = lambda share: None
-        self._call = _Call()
+        self.on_done: OnDone = lambda requests: None
+        self._ended, self._written = 0, dict[int, float]()
         self._stops = _end_tokens(self.network.causal, tokenizer)
         limit = getattr(self.network.causal.config, "max_position_embeddings", None)
         self.context_tokens = int(limit) if limit else 1 << 20
@@ -108,8 +99,7 @@ class OpenWeights:
         texts = [render(self.tokenizer, request.prompt) for request in requests]
         pairs = encode_continuations(self.tokenizer, requests, texts)
         flat = [self._fit(context, rest) for row in pairs for context, rest in row]
-        self._call = _Call()
-        scored = iter(score_tokens(self.network, flat, PACK_TOKENS, self._count, self._call.expect))
+        scored = iter(score_tokens(self.network, flat, PACK_TOKENS, self._counter(len(requests))))
         for request, text, row in zip(requests, texts, pairs, strict=True):
             results = [next(scored) for _ in row]
             logprobs = tuple(result.logprob for result in results)
@@ -124,50 +114,70 @@ class OpenWeights:
                 near_tie=len(top) == 2 and top[0] - top[1] < noise,
             )
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Generated]:
-        """Yield answers in the order of the requests; each depends on its own seed alone."""
-        started = time.perf_counter()
-        texts = [render(self.tokenizer, request.prompt) for request in requests]
-        prompts = [
-            encode(self.tokenizer, [text], rendered=request.prompt.text is None)[0]
-            for request, text in zip(requests, texts, strict=True)
-        ]
-        jobs = [self._job(r, ids) for r, ids in zip(requests, prompts, strict=True)]
-        # How long answers become isn't known: until they end, the longest possible is expected.
-        self._call = _Call(tokens=sum(job.max_tokens for job in jobs), sequences=len(jobs))
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
+        """Yield answers in the order of the requests; each depends on its own seed alone.
+
+        Requests are taken from their stream a window at a time.
+        """
+        asked: dict[int, _Asked] = {}
         done: dict[int, Generated] = {}
         following = 0
-        for index, written in write_sequences(self.network, jobs, SLOTS, PACK_TOKENS, self._count):
-            self._call.ended += 1
-            request = requests[index]
-            text, stop = self._read(written, request)
-            done[index] = Generated(
-                Generation(
-                    sample_id=request.sample_id,
-                    repeat=request.repeat,
-                    text=text,
-                    stop=stop,
-                    input_tokens=len(jobs[index].tokens),
-                    output_tokens=len(written),
-                    seed=request.sampling.seed,
-                    latency_seconds=time.perf_counter() - started,
-                ),
-                texts[index],
-            )
+        self._written, self._ended = {}, 0
+        jobs = self._jobs(requests, asked)
+        for index, written in write_sequences(
+            self.network, jobs, PACK_TOKENS, KEY_VALUE_BYTES, self._count_written
+        ):
+            self._written.pop(index)
+            self._ended += 1
+            done[index] = self._answer(asked.pop(index), written)
             while following in done:
                 yield done.pop(following)
                 following += 1
+
+    def _jobs(self, requests: Iterable[GenerateRequest], asked: dict[int, _Asked]) -> Iterator[Job]:
+        for index, request in enumerate(requests):
+            text = render(self.tokenizer, request.prompt)
+            rendered = request.prompt.text is None
+            (ids,) = encode(self.tokenizer, [text], rendered=rendered)
+            job = self._job(index, request, ids)
+            asked[index] = _Asked(request, text, len(job.tokens), time.perf_counter())
+            yield job
+
+    def _answer(self, asked: _Asked, written: list[int]) -> Generated:
+        text, stop = self._read(written, asked.request)
+        generation = Generation(
+            sample_id=asked.request.sample_id,
+            repeat=asked.request.repeat,
+            text=text,
+            stop=stop,
+            input_tokens=asked.input_tokens,
+            output_tokens=len(written),
+            seed=asked.request.sampling.seed,
+            latency_seconds=time.perf_counter() - asked.since,
+        )
+        return Generated(generation, asked.prompt_text)
 
     def close(self) -> None:
         """Release the weights."""
         with contextlib.suppress(AttributeError):
             del self.module, self.network
 
-    def _count(self, tokens: int) -> None:
+    def _counter(self, requests: int) -> Callable[[int, int], None]:
+        """Return a listener to `score_tokens` that tells requests done from tokens computed."""
+        total = 0
+
+        def count(tokens: int, to_come: int) -> None:
+            nonlocal total
+            total += tokens
+            self.computed_tokens += tokens
+            self.on_done(requests * total / (total + to_come))
+
+        return count
+
+    def _count_written(self, tokens: int) -> None:
         self.computed_tokens += tokens
-        if not self._call.sequences:  # text is counted as it is written, prompts aside
-            self._call.done += tokens
-        self.on_share(self._call.share)
+        # How long answers become isn't known: until they end, the longest possible is expected.
+        self.on_done(self._ended + sum(self._written.values()))
 
     def _fit(self, context: np.ndarray[Any, Any], rest: np.ndarray[Any, Any]) -> Likelihood:
         """Cut the beginning of a context that is too long, as lm-evaluation-harness does."""
@@ -193,7 +203,7 @@ class OpenWeights:
                 return int(token)
         return 0
 
-    def _job(self, request: GenerateRequest, ids: list[int]) -> Job:
+    def _job(self, index: int, request: GenerateRequest, ids: list[int]) -> Job:
         sampling = request.sampling
         tokens = np.array(ids or [self._prefix_token()], dtype=np.int64)
         room = self.context_tokens - sampling.max_tokens
@@ -212,11 +222,12 @@ class OpenWeights:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             seed=sampling.seed,
-            finished=lambda written: self._is_finished(written, sampling.stop),
+            finished=lambda written: self._is_finished(index, written, sampling),
         )
 
-    def _is_finished(self, written: list[int], stop: tuple[str, ...]) -> bool:
-        self._call.done += 1
+    def _is_finished(self, index: int, written: list[int], sampling: Sampling) -> bool:
+        self._written[index] = len(written) / sampling.max_tokens
+        stop = sampling.stop
         if written[-1] in self._stops:
             return True
         if not stop:

@@ -1,6 +1,6 @@
 """One protocol for every model, importable without torch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -92,17 +92,18 @@ class Generated:
     prompt_text: str
 
 
-OnShare = Callable[[float], None]
+OnDone = Callable[[float], None]
 
 
 class Model(Protocol):
     """What a benchmark needs of a model. Results come in the order of the requests.
 
     Attributes:
-        on_share: Told, while `score` or `generate` works, how much of that call is done, in [0, 1].
+        on_done: Told, while `score` or `generate` works, how many of that call's requests are done;
+            parts of requests count.
     """
 
-    on_share: OnShare
+    on_done: OnDone
 
     @property
     def ref(self) -> ModelRef:
@@ -127,8 +128,8 @@ class Model(Protocol):
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
         """Yield log-probabilities, in the order of the requests."""
 
-    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Generated]:
-        """Yield answers, in the order of the requests."""
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
+        """Yield answers, in the order of the requests, which may be a long stream."""
 
     def close(self) -> None:
         """Release memory and connections."""

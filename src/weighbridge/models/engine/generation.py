@@ -1,12 +1,15 @@
-"""Text, token by token: a fixed number of slots, each taken over as soon as its sequence ends.
+"""Text, token by token: a number of slots, each taken over as soon as its sequence ends.
 
-Prompts are computed as a prefix tree (shared instructions once), in waves; a prompt's keys and
-values then move into a free slot. Every sequence has its own sampler, so its text depends on its
-seed and not on which others happened to be decoded beside it.
+Jobs are taken from their stream a window at a time. Prompts are computed as a prefix tree (shared
+instructions once), in waves; a prompt's keys and values then move into a free slot. Every sequence
+has its own sampler, so its text depends on its seed and not on which others happened to be decoded
+beside it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -22,6 +25,12 @@ from weighbridge.models.engine.attention import (
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.slots import Slots, decoding
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
+
+WINDOW = 256  # jobs looked at together: sorted by length, they share what their prompts share
+SLOTS = 64  # more rows a step use a CPU's matrix units better; beyond this little is gained
+CAPACITY_STEP = 256  # positions; slots are laid out anew only when a window needs more of them
+
+Window = list[tuple[int, "Job"]]
 
 
 @dataclass(frozen=True)
@@ -66,97 +75,123 @@ class _Running:
 
 def write_sequences(
     network: Network,
-    jobs: Sequence[Job],
-    slots: int,
+    jobs: Iterable[Job],
     pack_tokens: int,
+    memory_bytes: int,
     on_tokens: Callable[[int], None],
 ) -> Iterator[tuple[int, list[int]]]:
     """Yield `(index of the job, tokens written)` as sequences end.
 
     Args:
         network: The model.
-        jobs: What to write.
-        slots: Sequences decoded side by side.
+        jobs: What to write; taken a window at a time.
         pack_tokens: Tokens per pass over prompts.
+        memory_bytes: What keys and values of running sequences may take; one always runs.
         on_tokens: Told how many tokens each pass computed.
     """
+    windows = _windows(jobs)
+    first = next(windows, None)
+    if first is None:
+        return
     if network.packs:
-        decoder = _SlotDecoder(network, slots, pack_tokens, on_tokens)
-        started = False
+        decoder = _SlotDecoder(network, pack_tokens, memory_bytes, on_tokens)
         try:
-            for result in decoder.run(jobs):
-                started = True
-                yield result
+            yield from decoder.run(chain([first], windows))
             return
         except UnsupportedAttention as reason:
-            if started:
+            if decoder.ended:
                 raise
             network.stop_packing(str(reason))
-    for index, job in enumerate(jobs):
+    for index, job in chain(first, chain.from_iterable(windows)):
         yield index, _write_alone(network, job, on_tokens)
 
 
+def _windows(jobs: Iterable[Job]) -> Iterator[Window]:
+    numbered = enumerate(jobs)
+    while window := list(islice(numbered, WINDOW)):
+        yield window
+
+
 class _SlotDecoder:
-    """Continuous batching over a fixed number of slots."""
+    """Continuous batching over slots.
+
+    Attributes:
+        ended: Sequences written so far.
+    """
 
     def __init__(
-        self, network: Network, slots: int, pack_tokens: int, on_tokens: Callable[[int], None]
+        self,
+        network: Network,
+        pack_tokens: int,
+        memory_bytes: int,
+        on_tokens: Callable[[int], None],
     ) -> None:
         self.network, self.pack_tokens, self.on_tokens = network, pack_tokens, on_tokens
-        self.slot_count = slots
+        self.memory_bytes = memory_bytes
+        self.ended = 0
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[int, list[int]]]:
-        # Longest prompts first: short ones then fill the places that fall free towards the end.
-        waiting = sorted(range(len(jobs)), key=lambda i: (-len(jobs[i].tokens), i))
-        # As many slots as make the last wave as full as the first.
-        waves = -(-len(jobs) // self.slot_count)
-        count = -(-len(jobs) // max(1, waves))
-        capacity = max((len(j.tokens) + j.max_tokens for j in jobs), default=0)
-        slots = Slots(count, capacity)
-        running: list[_Running | None] = [None] * count
-        while waiting or any(running):
-            free = [slot for slot, who in enumerate(running) if who is None]
-            if waiting and free and len(free) >= min(len(waiting), max(1, count // 4)):
-                wave, waiting = waiting[: len(free)], waiting[len(free) :]
-                yield from self._start(jobs, wave, free, slots, running)
-            elif any(running):
-                yield from self._step(slots, running)
+    def run(self, windows: Iterator[Window]) -> Iterator[tuple[int, list[int]]]:
+        """Yield sequences as they end; slots are laid out anew when a window needs longer ones."""
+        held = next(windows, None)
+        while held is not None:
+            capacity = _capacity(held)
+            slots = Slots(self._count(capacity, len(held)))
+            running: list[_Running | None] = [None] * slots.count
+            waiting: deque[tuple[int, Job]] = deque(_longest_first(held))
+            held = None
+            while True:
+                if not waiting and held is None:
+                    held = next(windows, None)
+                    if held is not None and _capacity(held) <= capacity:
+                        waiting.extend(_longest_first(held))
+                        held = None
+                if not waiting and not any(running):
+                    break
+                free = [slot for slot, who in enumerate(running) if who is None]
+                if waiting and len(free) >= min(len(waiting), max(1, slots.count // 4)):
+                    wave = [waiting.popleft() for _ in range(min(len(free), len(waiting)))]
+                    yield from self._start(wave, free, slots, running)
+                else:
+                    yield from self._step(slots, running)
+
+    def _count(self, capacity: int, jobs: int) -> int:
+        fit = self.memory_bytes // (capacity * self.network.key_value_bytes)
+        return max(1, min(SLOTS, fit, jobs))
 
     def _start(
         self,
-        jobs: Sequence[Job],
-        wave: list[int],
+        wave: Window,
         free: list[int],
         slots: Slots,
         running: list[_Running | None],
     ) -> Iterator[tuple[int, list[int]]]:
         """Compute a wave of prompts as a tree, write each one's first token, and seat it."""
-        tree = build_tree([jobs[i].tokens for i in wave], longest_segment_tokens=self.pack_tokens)
+        tree = build_tree([job.tokens for _, job in wave], longest_segment_tokens=self.pack_tokens)
+        ending_in: dict[int, Window] = {}
+        for (index, job), leaf in zip(wave, tree.leaf_of, strict=True):
+            ending_in.setdefault(leaf, []).append((index, job))
         store: dict[int, list[KeyValue]] = {}
-        last_hidden: dict[int, Tensor] = {}
-        ends = {tree.leaf_of[k] for k in range(len(wave))}
         for pack in cut_into_packs(tree, self.pack_tokens, keep_all=True):
             with packed(layout_of(pack, store)):
                 hidden = self.network.hidden(pack.tokens[None], pack.positions[None])[0]
-            for segment in range(pack.first, pack.last):
-                if segment in ends:
-                    last_hidden[segment] = hidden[pack.rows_of(segment)[1] - 1]
             self.on_tokens(len(pack.tokens))
-        logits = self.network.logits(torch.stack([last_hidden[leaf] for leaf in tree.leaf_of]))
-        greedy = logits.argmax(-1).tolist()
-        for k, index in enumerate(wave):
-            job = jobs[index]
-            sampler = None
-            if job.temperature > 0:
-                sampler = torch.Generator().manual_seed(job.seed)
-            who = _Running(index, job, [], sampler)
-            who.written.append(who.choose(logits[k], greedy[k]))
-            if _ended(who):
-                yield index, who.written
-                continue
-            slot = free.pop(0)
-            slots.seat(slot, [store[s] for s in tree.path(tree.leaf_of[k])])
-            running[slot] = who
+            ends = [leaf for leaf in range(pack.first, pack.last) if leaf in ending_in]
+            rows = [pack.rows_of(leaf)[1] - 1 for leaf in ends]
+            first = self.network.logits(hidden[rows]) if rows else hidden[:0]
+            for leaf, logits in zip(ends, first, strict=True):
+                path = [store[segment] for segment in tree.path(leaf)]
+                for index, job in ending_in[leaf]:
+                    who = _Running(index, job, [], _sampler(job))
+                    who.written.append(who.choose(logits, int(logits.argmax())))
+                    if _ended(who):
+                        self.ended += 1
+                        yield index, who.written
+                        continue
+                    slot = free.pop(0)
+                    slots.seat(slot, path)
+                    running[slot] = who
+            for segment in [s for s in store if tree.segments[s].last_descendant < pack.last]:
+                del store[segment]
 
     def _step(
         self, slots: Slots, running: list[_Running | None]
@@ -175,7 +210,23 @@ class _SlotDecoder:
             who.written.append(who.choose(logits[row], greedy[row]))
             if _ended(who):
                 running[slot] = None
+                self.ended += 1
                 yield who.index, who.written
+
+
+def _capacity(window: Window) -> int:
+    """Positions that the window's longest sequence can take, in whole steps."""
+    longest = max(len(job.tokens) + job.max_tokens for _, job in window)
+    return -(-longest // CAPACITY_STEP) * CAPACITY_STEP
+
+
+def _longest_first(window: Window) -> Window:
+    """Short ones then fill the places that fall free towards the end."""
+    return sorted(window, key=lambda numbered: -len(numbered[1].tokens))
+
+
+def _sampler(job: Job) -> torch.Generator | None:
+    return torch.Generator().manual_seed(job.seed) if job.temperature > 0 else None
 
 
 def _ended(who: _Running) -> bool:
@@ -184,8 +235,7 @@ def _ended(who: _Running) -> bool:
 
 def _write_alone(network: Network, job: Job, on_tokens: Callable[[int], None]) -> list[int]:
     """The fallback: one sequence with the architecture's own attention and cache."""
-    sampler = torch.Generator().manual_seed(job.seed) if job.temperature > 0 else None
-    who = _Running(0, job, [], sampler)
+    who = _Running(0, job, [], _sampler(job))
     cache = None
     tokens = torch.from_numpy(job.tokens)[None].to(network.device)
     while True:

@@ -68,6 +68,16 @@ class Network:
         """Return an empty store of keys and values by segment."""
         return {}
 
+    @property
+    def key_value_bytes(self) -> int:
+        """Bytes that one position's keys and values take in all layers."""
+        config = self.causal.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None)
+        width = width or config.hidden_size // config.num_attention_heads
+        item = next(self.module.parameters()).element_size()
+        return int(2 * config.num_hidden_layers * heads * width * item)
+
     @torch.inference_mode()
     def hidden(self, tokens: TokenIds, positions: TokenIds) -> Tensor:
         """Last hidden states (rows, T, width) of tokens (rows, T) at given positions (rows, T)."""

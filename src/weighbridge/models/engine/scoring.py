@@ -11,6 +11,8 @@ from weighbridge.models.engine.attention import UnsupportedAttention, layout_of,
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.tree import TokenIds, Tree, build_tree, cut_into_packs
 
+OnTokens = Callable[[int, int], None]
+
 ROWS_OF_LOGITS = 256  # rows projected at once: 256 x 49,152 x 4 bytes is 50 MB
 
 
@@ -43,8 +45,7 @@ def score_tokens(
     network: Network,
     likelihoods: Sequence[Likelihood],
     pack_tokens: int,
-    on_tokens: Callable[[int], None],
-    on_total: Callable[[int], None] = lambda tokens: None,
+    on_tokens: OnTokens,
 ) -> list[Scored]:
     """Score every likelihood.
 
@@ -52,8 +53,7 @@ def score_tokens(
         network: The model.
         likelihoods: What to score.
         pack_tokens: Tokens per forward pass: the memory's bound.
-        on_tokens: Told how many tokens each pass computed.
-        on_total: Told beforehand how many there are to compute.
+        on_tokens: Told how many tokens each pass computed, and how many are still to come.
 
     Returns:
         Scores in the order of the likelihoods.
@@ -65,9 +65,7 @@ def score_tokens(
         for k, token in enumerate(x.continuation)
     ]
     scores = [Scored() for _ in likelihoods]
-    for group, logits in _rows_of_logits(
-        network, sequences, wanted, pack_tokens, on_tokens, on_total
-    ):
+    for group, logits in _rows_of_logits(network, sequences, wanted, pack_tokens, on_tokens):
         _add_up(scores, group, logits)
     return scores
 
@@ -93,19 +91,16 @@ def _rows_of_logits(
     sequences: list[TokenIds],
     wanted: list[_Wanted],
     pack_tokens: int,
-    on_tokens: Callable[[int], None],
-    on_total: Callable[[int], None],
+    on_tokens: OnTokens,
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
     """Yield what is wanted, grouped by the position that predicts it, with its logits."""
     if network.packs:
         tree = build_tree(sequences, longest_segment_tokens=pack_tokens)
-        on_total(tree.tokens)
         try:
             yield from _by_tree(network, tree, wanted, pack_tokens, on_tokens)
             return
         except UnsupportedAttention as reason:
             network.stop_packing(str(reason))
-    on_total(sum(len(tokens) for tokens in {s.tobytes(): s for s in sequences}.values()))
     yield from _by_sequence(network, sequences, wanted, on_tokens)
 
 
@@ -114,13 +109,14 @@ def _by_tree(
     tree: Tree,
     wanted: list[_Wanted],
     pack_tokens: int,
-    on_tokens: Callable[[int], None],
+    on_tokens: OnTokens,
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
     by_place: dict[int, dict[int, list[_Wanted]]] = {}
     for want in wanted:
         segment, offset = tree.locate(want.index, want.position)
         by_place.setdefault(segment, {}).setdefault(offset, []).append(want)
     store = network.new_store()
+    to_come = tree.tokens
     for pack in cut_into_packs(tree, pack_tokens):
         with packed(layout_of(pack, store)):
             hidden = network.hidden(pack.tokens[None], pack.positions[None])[0]
@@ -134,23 +130,26 @@ def _by_tree(
         for start in range(0, len(rows), ROWS_OF_LOGITS):
             chosen = torch.tensor(rows[start : start + ROWS_OF_LOGITS], device=hidden.device)
             yield groups[start : start + ROWS_OF_LOGITS], network.logits(hidden[chosen])
-        on_tokens(len(pack.tokens))
+        to_come -= len(pack.tokens)
+        on_tokens(len(pack.tokens), to_come)
 
 
 def _by_sequence(
     network: Network,
     sequences: list[TokenIds],
     wanted: list[_Wanted],
-    on_tokens: Callable[[int], None],
+    on_tokens: OnTokens,
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
     """The fallback: each distinct sequence by itself, with the architecture's own attention."""
     by_sequence: dict[bytes, dict[int, list[_Wanted]]] = {}
     for want in wanted:
         key = sequences[want.index].tobytes()
         by_sequence.setdefault(key, {}).setdefault(want.position, []).append(want)
+    to_come = sum(len(key) for key in by_sequence) // sequences[0].itemsize
     for key, positions in by_sequence.items():
         tokens = np.frombuffer(key, dtype=np.int64).copy()
         hidden = network.hidden(tokens[None], np.arange(len(tokens))[None])[0]
         chosen = torch.tensor(sorted(positions), device=hidden.device)
         yield [positions[p] for p in sorted(positions)], network.logits(hidden[chosen])
-        on_tokens(len(tokens))
+        to_come -= len(tokens)
+        on_tokens(len(tokens), to_come)

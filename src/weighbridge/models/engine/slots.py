@@ -13,14 +13,14 @@ BLOCK_TOKENS = 64  # buffers grow in steps, so that short answers don't pay for 
 
 
 class Slots:
-    """Buffers (slots, kv_heads, capacity, head_dim), filled from position 0.
+    """Buffers (slots, kv_heads, positions, head_dim), filled from position 0.
 
     Attributes:
         lengths: Positions filled, by slot.
     """
 
-    def __init__(self, count: int, capacity: int) -> None:
-        self.count, self.capacity = count, capacity
+    def __init__(self, count: int) -> None:
+        self.count = count
         self.lengths = [0] * count
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
@@ -89,9 +89,7 @@ class Slots:
         have = self._keys[0].shape[2]
         if tokens <= have:
             return
-        want = min(
-            max(-(-tokens // BLOCK_TOKENS) * BLOCK_TOKENS, tokens), max(self.capacity, tokens)
-        )
+        want = -(-tokens // BLOCK_TOKENS) * BLOCK_TOKENS
         for buffers in (self._keys, self._values):
             for layer, old in enumerate(buffers):
                 new = self._new(old, want)
