@@ -27,6 +27,36 @@ ARCHITECTURES = {
     "qwen3": lambda: transformers.Qwen3Config(**SMALL, head_dim=16),
     "gemma2-softcap": lambda: transformers.Gemma2Config(**SMALL, head_dim=16),
     "mistral-window": lambda: transformers.MistralConfig(**SMALL, sliding_window=9),
+    "gemma3-window": lambda: transformers.Gemma3TextConfig(
+        **SMALL, head_dim=16, sliding_window=9, layer_types=["sliding_attention", "full_attention"]
+    ),
+    "qwen2-window": lambda: transformers.Qwen2Config(
+        **SMALL, use_sliding_window=True, sliding_window=7, max_window_layers=1
+    ),
+    "gpt-oss": lambda: transformers.GptOssConfig(
+        **SMALL,
+        head_dim=16,
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        sliding_window=9,
+    ),
+    "deepseek-v2": lambda: transformers.DeepseekV2Config(
+        **(SMALL | {"num_key_value_heads": 4}),
+        q_lora_rank=24,
+        kv_lora_rank=16,
+        qk_nope_head_dim=16,
+        qk_rope_head_dim=8,
+        v_head_dim=20,
+        n_routed_experts=4,
+        num_experts_per_tok=2,
+        n_shared_experts=1,
+        moe_intermediate_size=32,
+        first_k_dense_replace=1,
+        n_group=1,
+        topk_group=1,
+    ),
+    "phi3": lambda: transformers.Phi3Config(**SMALL),
+    "olmo": lambda: transformers.OlmoConfig(**SMALL),
     "mixtral": lambda: transformers.MixtralConfig(**SMALL, num_local_experts=4),
     "olmo2": lambda: transformers.Olmo2Config(**SMALL),
     "gpt-neox": lambda: transformers.GPTNeoXConfig(
@@ -72,6 +102,7 @@ def test_scores_equal_the_plain_forward_pass(name, pack_tokens):
     expected = plainly(copy.deepcopy(model), likelihoods)
     network = Network(model)
     got = score_tokens(network, likelihoods, pack_tokens, lambda done, to_come: None)
+    assert not network.why_not
     assert np.allclose([x.logprob for x in got], expected, atol=2e-4)
 
 
@@ -90,10 +121,37 @@ def test_shared_tokens_are_computed_once():
     assert [sum(computed[i + 1 :]) for i in range(len(computed))] == to_come
 
 
-def test_a_window_shorter_than_the_prompt_falls_back_and_says_so():
-    network = Network(build("mistral-window"))
-    score_tokens(network, questions(np.random.default_rng(0)), 64, lambda done, to_come: None)
-    assert "sliding window of 9" in network.why_not
+MIXING = {
+    "granite-mamba": lambda: transformers.GraniteMoeHybridConfig(
+        **SMALL, layer_types=["mamba", "attention"], num_local_experts=0, mamba_n_heads=8,
+        mamba_d_head=16, mamba_n_groups=1, mamba_d_state=16, shared_intermediate_size=96,
+    ),
+    "lfm2-convolution": lambda: transformers.Lfm2Config(
+        **SMALL, layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_what_mixes_tokens_outside_attention_falls_back_and_says_so(name, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, name, MIXING[name])
+    model = build(name)
+    likelihoods = questions(np.random.default_rng(0))
+    expected = plainly(copy.deepcopy(model), likelihoods)
+    network = Network(model)
+    got = score_tokens(network, likelihoods, 64, lambda done, to_come: None)
+    assert "elsewhere than in attention" in network.why_not
+    assert np.allclose([x.logprob for x in got], expected, atol=2e-4)
+
+
+def greedily(model, job):
+    """The plainest path there is: the whole sequence again for each token, no cache."""
+    tokens = job.tokens
+    for _ in range(job.max_tokens):
+        with torch.no_grad():
+            logits = model(input_ids=torch.from_numpy(tokens)[None], use_cache=False).logits[0, -1]
+        tokens = np.append(tokens, int(logits.argmax()))
+    return tokens[len(job.tokens) :].tolist()
 
 
 def write(network, jobs, slots):
@@ -101,16 +159,17 @@ def write(network, jobs, slots):
     return dict(write_sequences(network, jobs, 64, memory, lambda count: None))
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen3", "mixtral", "gemma2-softcap"])
-def test_greedy_text_does_not_depend_on_the_batch(name):
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_greedy_text_equals_that_of_one_sequence_at_a_time(name):
     model = build(name)
+    plain = copy.deepcopy(model)
     rng = np.random.default_rng(1)
     jobs = [Job(rng.integers(3, 61, int(rng.integers(1, 40))), int(rng.integers(1, 25)))
             for _ in range(11)]  # fmt: skip
     network = Network(model)
     together = write(network, jobs, 4)
-    alone = [write(network, [job], 1)[0] for job in jobs]
-    assert [together[i] for i in range(len(jobs))] == alone
+    assert not network.why_not
+    assert [together[i] for i in range(len(jobs))] == [greedily(plain, job) for job in jobs]
 
 
 def test_jobs_are_taken_from_a_stream_a_window_at_a_time(monkeypatch):

@@ -74,7 +74,7 @@ def read_own_benchmark(path: Path) -> Benchmark:
         grade=lambda sample, generation: scorer(generation, sample.target),
         gold=lambda sample: _as_text(sample.target),
         sampling=Sampling(max_tokens=spec.max_tokens, stop=spec.stop),
-        unit_size=40,
+        unit_size=20,
     )
 
 

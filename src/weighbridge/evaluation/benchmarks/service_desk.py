@@ -185,5 +185,5 @@ BENCHMARK = Benchmark(
     grade=grade,
     subsets=SUBSETS,
     sampling=Sampling(temperature=0.0, max_tokens=64),
-    unit_size=100,
+    unit_size=20,
 )

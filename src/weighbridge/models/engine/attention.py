@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
+from weighbridge.models.engine.rule import Rule
 from weighbridge.models.engine.slots import decode_attention
 from weighbridge.models.engine.tree import Pack
 
@@ -37,28 +38,43 @@ class Layout:
     """How the tokens of one packed row attend to each other.
 
     Attributes:
+        positions: Of the row's tokens in their sequences, shape (T,).
         own: Segments of the row, `(start, stop)`, causal within themselves.
         inner: `(query start, query stop, key start, key stop)`: dense attention inside the row.
         outer: `(query start, query stop, segment)`: dense attention to stored keys and values.
         keep: `(segment, start, stop)`: what to store for later rows.
-        longest: Longest distance between a query and a key, in positions; 0 where unknown.
         store: Keys and values by segment, one entry a layer.
+        depths: Position of the first token of segments in the store.
     """
 
+    positions: Tensor
     own: list[tuple[int, int]]
     inner: list[tuple[int, int, int, int]] = field(default_factory=list)
     outer: list[tuple[int, int, int]] = field(default_factory=list)
     keep: list[tuple[int, int, int]] = field(default_factory=list)
-    longest: int = 0
     store: dict[int, list[KeyValue]] = field(default_factory=dict)
+    depths: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Queries of a slice of the row against one run of keys at consecutive positions."""
+
+    rows: slice
+    key: Tensor  # (1, kv_heads, K, key_dim)
+    value: Tensor
+    positions: Tensor  # of the queries
+    first: int  # position of the first key
+    causal: bool
 
 
 def layout_of(pack: Pack, store: dict[int, list[KeyValue]]) -> Layout:
     """Translate a pack into the slices that attention works on."""
     layout = Layout(
+        positions=torch.from_numpy(pack.positions),
         own=[pack.rows_of(i) for i in range(pack.first, pack.last)],
-        longest=int(pack.positions.max()) + 1,
         store=store,
+        depths=pack.depths,
     )
     for span in pack.spans:
         if span.segment >= pack.first:
@@ -100,21 +116,23 @@ def tree_attention(
     layout = _current.get()
     if layout is None:
         raise UnsupportedAttention("attention was called outside a packed layout")
-    _refuse_what_trees_lack(layout, query, value, kwargs)
-    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
-    one_token_each = decode_attention(_layer(module), query, key, value, scale)
+    rule = _rule_of(module, query, scaling, kwargs)
+    one_token_each = decode_attention(_layer(module), query, key, value, rule)
     if one_token_each is not None:
         return one_token_each, None
-    stored: list[tuple[int, int, Tensor, Tensor]] = []
-    for start, stop, segment in layout.outer:
-        stored.append((start, stop, *layout.store[segment][_layer(module)]))
+    stored = [
+        (start, stop, layout.depths[segment], *layout.store[segment][_layer(module)])
+        for start, stop, segment in layout.outer
+    ]
     for segment, start, stop in layout.keep:
         pair = (key[:, :, start:stop].clone(), value[:, :, start:stop].clone())
         layout.store.setdefault(segment, []).append(pair)
     if torch.is_grad_enabled() and query.requires_grad:
-        out: Tensor = _TreeAttention.apply(query, key, value, layout, scale)
+        if not rule.plain or layout.outer or query.shape[-1] != value.shape[-1]:
+            raise UnsupportedAttention("gradients flow through plain attention inside a row only")
+        out: Tensor = _TreeAttention.apply(query, key, value, layout, rule)
     else:
-        out, _ = _forward(query, key, value, layout, scale, stored)
+        out, _ = _forward(query, key, value, layout, rule, stored)
     return out, None
 
 
@@ -125,17 +143,26 @@ def _layer(module: nn.Module) -> int:
     return int(index)
 
 
-def _refuse_what_trees_lack(
-    layout: Layout, query: Tensor, value: Tensor, kwargs: dict[str, Any]
-) -> None:
-    window = kwargs.get("sliding_window")
-    if window is not None and layout.longest > window:
-        raise UnsupportedAttention(f"a sliding window of {window} is shorter than the prompt")
-    for feature in ("softcap", "s_aux", "position_bias"):
-        if kwargs.get(feature) is not None:
-            raise UnsupportedAttention(f"attention with {feature}")
-    if query.shape[-1] != value.shape[-1]:
-        raise UnsupportedAttention("keys and values of different width")
+_HARMLESS = {"position_ids", "position_embeddings", "cache_position", "softcap", "s_aux"}
+
+
+def _rule_of(
+    module: nn.Module, query: Tensor, scaling: float | None, kwargs: dict[str, Any]
+) -> Rule:
+    """Read what the architecture asks for; whatever is not understood is refused."""
+    for name, value in kwargs.items():
+        if isinstance(value, Tensor) and name not in _HARMLESS:
+            raise UnsupportedAttention(f"attention with {name}")
+    if kwargs.get("is_causal") is False or not getattr(module, "is_causal", True):
+        raise UnsupportedAttention("attention to later tokens")
+    if getattr(getattr(module, "config", None), "attention_chunk_size", None):
+        raise UnsupportedAttention("attention in chunks")
+    return Rule(
+        scale=scaling if scaling is not None else query.shape[-1] ** -0.5,
+        window=kwargs.get("sliding_window"),
+        softcap=kwargs.get("softcap"),
+        sinks=kwargs.get("s_aux"),
+    )
 
 
 def _forward(
@@ -143,50 +170,88 @@ def _forward(
     key: Tensor,
     value: Tensor,
     layout: Layout,
-    scale: float,
-    stored: list[tuple[int, int, Tensor, Tensor]],
+    rule: Rule,
+    stored: list[tuple[int, int, int, Tensor, Tensor]],
 ) -> tuple[Tensor, Tensor]:
-    """Return output (1, T, heads, head_dim) and log-sum-exp (1, heads, T)."""
-    _, heads, tokens, width = query.shape
-    out = query.new_empty(1, tokens, heads, width)
+    """Return output (1, T, heads, value_dim) and log-sum-exp (1, heads, T)."""
+    _, heads, tokens, _ = query.shape
+    out = query.new_empty(1, tokens, heads, value.shape[-1])
     by_head = out.transpose(1, 2)
     lse = torch.empty(1, heads, tokens, dtype=torch.float32, device=query.device)
-    for start, stop in layout.own:
-        rows = slice(start, stop)
-        part, part_lse = _attend(query[:, :, rows], key[:, :, rows], value[:, :, rows], True, scale)
-        by_head[:, :, rows], lse[:, :, rows] = part, part_lse
-    dense = [
-        (qs, qe, key[:, :, ks:ke], value[:, :, ks:ke]) for qs, qe, ks, ke in layout.inner
-    ] + stored
-    for start, stop, keys, values in dense:
-        rows = slice(start, stop)
-        part, part_lse = _attend(query[:, :, rows], keys, values, False, scale)
-        mine = lse[:, :, rows]
+    for part in _parts(key, value, layout, stored):
+        part_out, part_lse = _attend(query[:, :, part.rows], part, rule)
+        if part.causal:  # a segment's own part comes first and sees at least the token itself
+            by_head[:, :, part.rows], lse[:, :, part.rows] = part_out, part_lse
+            continue
+        mine = lse[:, :, part.rows]
         merged = torch.logaddexp(mine, part_lse)
-        here = by_head[:, :, rows]
+        here = by_head[:, :, part.rows]
         here.mul_((mine - merged).exp_().unsqueeze(-1).to(here.dtype))
-        here.addcmul_(part, (part_lse - merged).exp_().unsqueeze(-1).to(here.dtype))
-        lse[:, :, rows] = merged
+        here.addcmul_(part_out, (part_lse - merged).exp_().unsqueeze(-1).to(here.dtype))
+        lse[:, :, part.rows] = merged
+    if rule.sinks is not None:
+        merged = torch.logaddexp(lse, rule.sinks.float().view(1, -1, 1))
+        by_head.mul_((lse - merged).exp_().unsqueeze(-1).to(out.dtype))
+        lse = merged
     return out, lse
 
 
-def _attend(
-    query: Tensor, key: Tensor, value: Tensor, causal: bool, scale: float
-) -> tuple[Tensor, Tensor]:
-    """One dense or causal part: (output, log-sum-exp), both by head."""
-    if query.device.type == "cpu":
+def _parts(
+    key: Tensor,
+    value: Tensor,
+    layout: Layout,
+    stored: list[tuple[int, int, int, Tensor, Tensor]],
+) -> Iterator[_Part]:
+    """List what attends to what, each segment's own part before its ancestors."""
+    positions = layout.positions
+    for start, stop in layout.own:
+        rows, first = slice(start, stop), int(positions[start])
+        yield _Part(rows, key[:, :, rows], value[:, :, rows], positions[rows], first, True)
+    for start, stop, key_start, key_stop in layout.inner:
+        rows, keys = slice(start, stop), slice(key_start, key_stop)
+        first = int(positions[key_start])
+        yield _Part(rows, key[:, :, keys], value[:, :, keys], positions[rows], first, False)
+    for start, stop, first, keys_before, values_before in stored:
+        rows = slice(start, stop)
+        yield _Part(rows, keys_before, values_before, positions[rows], first, False)
+
+
+def _attend(query: Tensor, part: _Part, rule: Rule) -> tuple[Tensor, Tensor]:
+    """Attention of one part by head: (output, log-sum-exp); where nothing is seen, (0, -inf)."""
+    last = part.first + part.key.shape[2] - 1
+    unseen = None
+    if rule.window is not None and int(part.positions.max()) - part.first >= rule.window:
+        keys = torch.arange(part.first, last + 1)
+        unseen = part.positions[:, None] - keys[None, :] >= rule.window
+        if part.causal:
+            unseen |= keys[None, :] > part.positions[:, None]
+        unseen = unseen.to(query.device)
+    fast = query.device.type == "cpu" and unseen is None and rule.softcap is None
+    if fast and query.shape[-1] == part.value.shape[-1]:
         out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query, key, value, 0.0, causal, scale=scale
+            query, part.key, part.value, 0.0, part.causal, scale=rule.scale
         )
         return out, lse
-    groups = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    scores = (query @ key.transpose(-1, -2)).float() * scale
-    if causal:
-        ahead = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-        scores = scores.masked_fill(ahead, float("-inf"))
+    return _attend_by_scores(query, part, rule, unseen)
+
+
+def _attend_by_scores(
+    query: Tensor, part: _Part, rule: Rule, unseen: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The definition, with all scores of the part in memory: (heads, queries, keys) in float32."""
+    groups = query.shape[1] // part.key.shape[1]
+    key = part.key.repeat_interleave(groups, 1) if groups > 1 else part.key
+    value = part.value.repeat_interleave(groups, 1) if groups > 1 else part.value
+    scores = (query @ key.transpose(-1, -2)).float().mul_(rule.scale)
+    if rule.softcap is not None:
+        scores = torch.tanh(scores / rule.softcap) * rule.softcap
+    if unseen is None and part.causal:
+        unseen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    if unseen is not None:
+        scores.masked_fill_(unseen, float("-inf"))
     lse = scores.logsumexp(-1)
-    return (scores - lse.unsqueeze(-1)).exp().to(value.dtype) @ value, lse
+    weights = scores.sub_(lse.clamp_min(torch.finfo(torch.float32).min).unsqueeze(-1)).exp_()
+    return weights.to(value.dtype) @ value, lse
 
 
 class _TreeAttention(torch.autograd.Function):
@@ -194,13 +259,11 @@ class _TreeAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, layout: Layout, scale: float
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, layout: Layout, rule: Rule
     ) -> Tensor:
-        if layout.outer:
-            raise UnsupportedAttention("gradients don't flow into stored keys and values")
-        out, lse = _forward(query, key, value, layout, scale, [])
+        out, lse = _forward(query, key, value, layout, rule, [])
         ctx.save_for_backward(query, key, value, out, lse)
-        ctx.layout, ctx.scale = layout, scale
+        ctx.layout, ctx.scale = layout, rule.scale
         return out
 
     @staticmethod

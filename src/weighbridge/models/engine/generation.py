@@ -93,6 +93,7 @@ def write_sequences(
     first = next(windows, None)
     if first is None:
         return
+    network.check()
     if network.packs:
         decoder = _SlotDecoder(network, pack_tokens, memory_bytes, on_tokens)
         try:
@@ -201,7 +202,7 @@ class _SlotDecoder:
         active = [slot for slot, _ in seated]
         tokens = np.array([[who.written[-1]] for _, who in seated], dtype=np.int64)
         positions = np.array([[slots.lengths[slot]] for slot in active], dtype=np.int64)
-        with packed(Layout(own=[])), decoding(slots, active):
+        with packed(Layout(torch.from_numpy(positions[:, 0]), own=[])), decoding(slots, active):
             hidden = self.network.hidden(tokens, positions)[:, 0]
         logits = self.network.logits(hidden)
         greedy = logits.argmax(-1).tolist()

@@ -8,9 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weighbridge.models.engine.attention import IMPLEMENTATION, KeyValue
+from weighbridge.models.engine.attention import (
+    IMPLEMENTATION,
+    KeyValue,
+    UnsupportedAttention,
+    layout_of,
+    packed,
+)
 from weighbridge.models.engine.frozen import freeze_linears, thaw_linears
-from weighbridge.models.engine.tree import TokenIds
+from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
+
+_SAME = {torch.float32: 1e-3}  # of the largest value; other types round more coarsely
 
 
 class Network:
@@ -31,7 +39,7 @@ class Network:
         self.device: torch.device = next(module.parameters()).device
         self._plain = str(self.causal.config._attn_implementation)
         self.why_not = ""
-        self._frozen = False
+        self._frozen = self._checked = False
         self.packs = bool(getattr(self.causal, "_supports_attention_backend", False))
         if self.packs:
             self.causal.set_attn_implementation(IMPLEMENTATION)
@@ -42,6 +50,36 @@ class Network:
         """Fall back to the architecture's own attention from now on."""
         self.packs, self.why_not = False, reason
         self.causal.set_attn_implementation(self._plain)
+
+    def check(self) -> None:
+        """Compare a small tree with separate sequences, once; stop packing where they differ.
+
+        Some architectures mix tokens elsewhere than in attention (convolutions, recurrences), and
+        nothing in their configuration says so in one agreed way.
+        """
+        if not self.packs or self._checked:
+            return
+        self._checked = True
+        vocabulary = self.causal.get_input_embeddings().num_embeddings
+        tokens = np.arange(1, 1 + 9, dtype=np.int64) * (vocabulary // 10)
+        sequences = [tokens[:7], np.concatenate([tokens[:4], tokens[7:]])]
+        tree = build_tree(sequences)
+        (pack,) = cut_into_packs(tree, 1 << 20)
+        try:
+            with packed(layout_of(pack, {})):
+                together = self.hidden(pack.tokens[None], pack.positions[None])[0]
+        except UnsupportedAttention as reason:
+            self.stop_packing(str(reason))
+            return
+        ends = [pack.rows_of(leaf)[1] - 1 for leaf in tree.leaf_of]
+        self.causal.set_attn_implementation(self._plain)
+        alone = [self.hidden(s[None], np.arange(len(s))[None])[0, -1] for s in sequences]
+        self.causal.set_attn_implementation(IMPLEMENTATION)
+        gap = (together[ends] - torch.stack(alone)).abs().max() / torch.stack(alone).abs().max()
+        if not gap < _SAME.get(together.dtype, 0.1):
+            self.stop_packing(
+                f"{type(self.causal).__name__} mixes tokens elsewhere than in attention"
+            )
 
     @contextmanager
     def as_built(self) -> Iterator[Any]:
@@ -73,10 +111,13 @@ class Network:
         """Bytes that one position's keys and values take in all layers."""
         config = self.causal.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        width = getattr(config, "head_dim", None)
-        width = width or config.hidden_size // config.num_attention_heads
+        if (nope := getattr(config, "qk_nope_head_dim", None)) is not None:  # DeepSeek's MLA
+            widths = nope + config.qk_rope_head_dim + config.v_head_dim
+        else:
+            width = getattr(config, "head_dim", None)
+            widths = 2 * (width or config.hidden_size // config.num_attention_heads)
         item = next(self.module.parameters()).element_size()
-        return int(2 * config.num_hidden_layers * heads * width * item)
+        return int(config.num_hidden_layers * heads * widths * item)
 
     @torch.inference_mode()
     def hidden(self, tokens: TokenIds, positions: TokenIds) -> Tensor:

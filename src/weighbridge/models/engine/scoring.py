@@ -94,6 +94,7 @@ def _rows_of_logits(
     on_tokens: OnTokens,
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
     """Yield what is wanted, grouped by the position that predicts it, with its logits."""
+    network.check()
     if network.packs:
         tree = build_tree(sequences, longest_segment_tokens=pack_tokens)
         try:

@@ -7,6 +7,8 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
+from weighbridge.models.engine.rule import Rule
+
 KeyValue = tuple[Tensor, Tensor]
 
 BLOCK_TOKENS = 64  # buffers grow in steps, so that short answers don't pay for the longest
@@ -70,16 +72,18 @@ class Slots:
             self.lengths[slot] += 1
         self._grow(max(self.lengths[s] for s in active) + 1)
 
-    def mask(self, active: list[int]) -> Tensor:
-        """Additive mask (slots, 1, 1, longest + 1): 0 where a position is filled, else -inf.
+    def mask(self, active: list[int], window: int | None) -> Tensor:
+        """Additive mask (slots, 1, 1, longest + 1): 0 where a position is seen, else -inf.
 
         Slots that are not active look at their first position, so that nothing becomes NaN.
         """
         lengths = torch.zeros(self.count, dtype=torch.long)
         lengths[active] = torch.tensor([self.lengths[s] for s in active])
         positions = torch.arange(int(lengths.max()) + 1)
-        hidden = positions[None, :] > lengths[:, None]
-        mask = torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
+        unseen = positions[None, :] > lengths[:, None]
+        if window is not None:
+            unseen |= lengths[:, None] - positions[None, :] >= window
+        mask = torch.zeros(unseen.shape).masked_fill_(unseen, float("-inf"))
         return mask[:, None, None, :].to(self._keys[0])
 
     def _new(self, like: Tensor, tokens: int) -> Tensor:
@@ -97,15 +101,26 @@ class Slots:
                 buffers[layer] = new
 
 
-_decoding: ContextVar[tuple[Slots, list[int], Tensor] | None] = ContextVar(
-    "weighbridge_decoding", default=None
-)
+class _Step:
+    """One token for each active slot; layers with the same window share a mask."""
+
+    def __init__(self, slots: Slots, active: list[int]) -> None:
+        self.slots, self.active = slots, active
+        self._masks: dict[int | None, Tensor] = {}
+
+    def mask(self, window: int | None) -> Tensor:
+        if window not in self._masks:
+            self._masks[window] = self.slots.mask(self.active, window)
+        return self._masks[window]
+
+
+_decoding: ContextVar[_Step | None] = ContextVar("weighbridge_decoding", default=None)
 
 
 @contextmanager
 def decoding(slots: Slots, active: list[int]) -> Iterator[None]:
     """Make attention read and extend these slots for one forward pass."""
-    token = _decoding.set((slots, active, slots.mask(active)))
+    token = _decoding.set(_Step(slots, active))
     try:
         yield
         slots.advance(active)
@@ -114,16 +129,16 @@ def decoding(slots: Slots, active: list[int]) -> Iterator[None]:
 
 
 def decode_attention(
-    layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float
+    layer: int, query: Tensor, key: Tensor, value: Tensor, rule: Rule
 ) -> Tensor | None:
     """Attention of one new token a slot; None where nothing is being decoded.
 
-    Shapes: query (active, heads, 1, head_dim); result (active, 1, heads, head_dim).
+    Shapes: query (active, heads, 1, key_dim); result (active, 1, heads, value_dim).
     """
-    state = _decoding.get()
-    if state is None:
+    step = _decoding.get()
+    if step is None:
         return None
-    slots, active, mask = state
+    slots, active = step.slots, step.active
     keys, values = slots.append(layer, active, key, value)
     _, heads, _, width = query.shape
     # Empty slots take part with a zero query: cheaper than copying the others' keys together.
@@ -133,6 +148,14 @@ def decode_attention(
         query = everyone
     # Query heads that share a key head become rows of one product: keys are read once.
     grouped = query.reshape(slots.count, keys.shape[1], -1, width)
-    weights = torch.softmax(torch.matmul(grouped * scale, keys.transpose(-1, -2)) + mask, -1)
-    out = torch.matmul(weights, values).view(slots.count, 1, heads, width)
+    scores = torch.matmul(grouped * rule.scale, keys.transpose(-1, -2))
+    if rule.softcap is not None:
+        scores = torch.tanh(scores / rule.softcap) * rule.softcap
+    scores = scores + step.mask(rule.window)
+    if rule.sinks is None:
+        weights = torch.softmax(scores, -1)
+    else:
+        sinks = rule.sinks.to(scores).view(1, keys.shape[1], -1, 1).expand(slots.count, -1, -1, 1)
+        weights = torch.softmax(torch.cat([scores, sinks], -1), -1)[..., :-1]
+    out = torch.matmul(weights, values).reshape(slots.count, 1, heads, values.shape[-1])
     return out if len(active) == slots.count else out[active]

@@ -167,6 +167,7 @@ class Pack:
         spans: Attention to ancestors, whether they are in the pack or were computed before.
         keep: Segments whose keys and values later packs will need.
         release: Segments that nobody needs after this pack.
+        depths: Position of the first token of every segment that the spans attend to.
     """
 
     first: int
@@ -176,7 +177,8 @@ class Pack:
     offsets: dict[int, int]
     spans: tuple[Span, ...]
     keep: tuple[int, ...]
-    release: tuple[int, ...] = field(default=())
+    release: tuple[int, ...] = ()
+    depths: dict[int, int] = field(default_factory=dict)
 
     def rows_of(self, segment: int) -> tuple[int, int]:
         """Slice of the pack that holds a segment."""
@@ -239,4 +241,5 @@ def _pack(tree: Tree, first: int, last: int, keep_all: bool) -> Pack:
             for above in ancestors
             if above < first and tree.segments[above].last_descendant < last
         ),
+        depths={above: tree.segments[above].depth for above in ancestors},
     )
