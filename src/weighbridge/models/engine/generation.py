@@ -1,9 +1,9 @@
 """Text, token by token: a number of slots, each taken over as soon as its sequence ends.
 
-Jobs are taken from their stream a window at a time. Prompts are computed as a prefix tree (shared
-instructions once), in waves; a prompt's keys and values then move into a free slot. Every sequence
-has its own sampler, so its text depends on its seed and not on which others happened to be decoded
-beside it.
+Jobs are taken from their stream in order, so that the first answers are whole first. Prompts are
+computed as a prefix tree (shared instructions once), in waves; a prompt's keys and values then move
+into a free slot. Every sequence has its own sampler, so its text depends on its seed and not on
+which others happened to be decoded beside it.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.slots import Slots, decoding
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
 
-WINDOW = 256  # jobs looked at together: sorted by length, they share what their prompts share
+WINDOW = 256  # jobs looked at together, to see how many positions their slots need
 SLOTS = 64  # more rows a step use a CPU's matrix units better; beyond this little is gained
 CAPACITY_STEP = 256  # positions; slots are laid out anew only when a window needs more of them
 
@@ -138,13 +138,13 @@ class _SlotDecoder:
             capacity = _capacity(held)
             slots = Slots(self._count(capacity, len(held)))
             running: list[_Running | None] = [None] * slots.count
-            waiting: deque[tuple[int, Job]] = deque(_longest_first(held))
+            waiting: deque[tuple[int, Job]] = deque(held)
             held = None
             while True:
                 if not waiting and held is None:
                     held = next(windows, None)
                     if held is not None and _capacity(held) <= capacity:
-                        waiting.extend(_longest_first(held))
+                        waiting.extend(held)
                         held = None
                 if not waiting and not any(running):
                     break
@@ -219,11 +219,6 @@ def _capacity(window: Window) -> int:
     """Positions that the window's longest sequence can take, in whole steps."""
     longest = max(len(job.tokens) + job.max_tokens for _, job in window)
     return -(-longest // CAPACITY_STEP) * CAPACITY_STEP
-
-
-def _longest_first(window: Window) -> Window:
-    """Short ones then fill the places that fall free towards the end."""
-    return sorted(window, key=lambda numbered: -len(numbered[1].tokens))
 
 
 def _sampler(job: Job) -> torch.Generator | None:
