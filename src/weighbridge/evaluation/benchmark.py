@@ -50,6 +50,7 @@ class DataNeed:
         package: Importable package that carries the data, if any.
         package_file: Path of the data inside the package.
         hub: Hub data set id, if any.
+        hub_files: Patterns of the files there that are needed; empty for all.
         get_it: The command that gets the data.
     """
 
@@ -57,6 +58,7 @@ class DataNeed:
     package: str | None = None
     package_file: str | None = None
     hub: str | None = None
+    hub_files: tuple[str, ...] = ()
     get_it: str = ""
 
 

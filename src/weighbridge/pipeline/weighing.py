@@ -54,6 +54,7 @@ def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | No
             package=need.package,
             package_file_name=need.package_file,
             hub=need.hub,
+            hub_files=need.hub_files,
             get_it=need.get_it,
         )
     if shots is None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from weighbridge.errors import InputError, MissingPiece, StorageError
+from weighbridge.errors import InputError, MissingPiece
+from weighbridge.sources.hub import hub_snapshot
 from weighbridge.sources.packages import package_file
 
 
@@ -30,9 +31,19 @@ def find_data(
     package: str | None = None,
     package_file_name: str | None = None,
     hub: str | None = None,
+    hub_files: tuple[str, ...] = (),
     get_it: str = "",
 ) -> Path:
-    """Find a data set: named path, data root, installed package, Hub cache, Hub.
+    """Find a data set: named path, data root, installed package, the Hub or its local cache.
+
+    Args:
+        name: The data set's own name.
+        places: Where to look.
+        package: Package that carries it.
+        package_file_name: Where in the package.
+        hub: Its repository on the Hub.
+        hub_files: Patterns of the files there that are needed; empty for all.
+        get_it: The command that gets it.
 
     Raises:
         InputError: A path was named and nothing is there.
@@ -49,33 +60,14 @@ def find_data(
         path_or_none = package_file(package, package_file_name)
         if path_or_none is not None:
             return path_or_none
+    why = ""
     if hub:
-        found = _from_hub(hub, places.offline)
-        if found is not None:
-            return found
+        try:
+            return hub_snapshot(hub, "dataset", hub_files, offline=places.offline)
+        except MissingPiece as missing:
+            why = f" ({missing.saw})"
     raise MissingPiece(
-        f"the data of {name} is not on this machine",
+        f"the data of {name} is not on this machine{why}",
         f"--data {name}=PATH" + (f", or the Hub data set {hub}" if hub else ""),
         f"get it with: {get_it}" if get_it else "",
     )
-
-
-def _from_hub(repo: str, offline: bool) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repo, repo_type="dataset", local_files_only=True))
-    except LocalEntryNotFoundError:
-        if offline:
-            return None
-    try:
-        return Path(snapshot_download(repo, repo_type="dataset"))
-    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError):
-        return None
-    except OSError as error:
-        if error.errno in (28, 30, 13):  # no space, read-only, no permission
-            raise StorageError(
-                f"{repo} could not be stored ({error})", "a writable cache"
-            ) from error
-        return None

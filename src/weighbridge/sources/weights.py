@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from weighbridge.errors import InputError, MissingPiece, StorageError, UnknownName
+from weighbridge.errors import InputError, MissingPiece, UnknownName
+from weighbridge.sources.hub import hub_snapshot
 from weighbridge.sources.packages import package_file
+
+_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "tokenizer*")
 
 
 @dataclass(frozen=True)
@@ -144,34 +147,14 @@ def _base_of(folder: Path) -> str:
 
 
 def _from_hub(spec: str, adapter: Path | None, offline: bool) -> WeightsLocation:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
     repo, _, revision = spec.partition("@")
-    wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "tokenizer*"]
-    try:
-        folder = snapshot_download(
-            repo, revision=revision or None, allow_patterns=wanted, local_files_only=offline
+    path = hub_snapshot(repo, "model", _WANTED, revision=revision or None, offline=offline)
+    if not list(path.glob("*.safetensors")):
+        raise InputError(
+            f"{repo} holds no safetensors",
+            "*.safetensors at the top of the repository",
+            "pickled weights are never loaded: ask its owner, or convert it with safetensors",
         )
-    except LocalEntryNotFoundError as error:
-        how = "run once without --offline" if offline else "check the connection"
-        raise MissingPiece(
-            f"{repo} is not in the Hub cache and can't be fetched",
-            "the model in the cache, or a way to huggingface.co",
-            f"{how}, or: hf download {repo}",
-        ) from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no answer"
-        raise MissingPiece(
-            f"the Hub answered {status} for {repo}",
-            "a model you may read",
-            "check the name; for a gated model log in with: hf auth login",
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"{repo} could not be stored ({error})", "room and a writable cache"
-        ) from error
-    path = Path(folder)
     return WeightsLocation(repo, "safetensors", path, f"hub:{repo}", path.name, adapter=adapter)
 
 

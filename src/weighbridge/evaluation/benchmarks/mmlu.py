@@ -130,16 +130,28 @@ def _read_csv(path: Path) -> Iterator[dict[str, Json]]:
 
 
 def _read_parquet(path: Path) -> Iterator[dict[str, Json]]:
+    import pyarrow
     import pyarrow.parquet as parquet
 
-    for line, row in enumerate(parquet.read_table(path).to_pylist(), start=1):
-        if not {"question", "choices", "answer"} <= row.keys() or len(row["choices"]) != 4:
-            raise MalformedRow(path, line, str(sorted(row)), "question, four choices, answer")
-        yield {
-            "question": row["question"],
-            "choices": row["choices"],
-            "answer": LETTERS[int(row["answer"])],
-        }
+    try:
+        rows = parquet.read_table(path).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path} can't be read ({str(error).splitlines()[0]})",
+            "a whole Parquet file",
+            "remove it and run again: it is fetched anew",
+        ) from error
+    for line, row in enumerate(rows, start=1):
+        if not {"question", "choices", "answer"} <= row.keys():
+            raise MalformedRow(path, line, f"columns {sorted(row)}", "question, choices and answer")
+        question, choices, answer = row["question"], row["choices"], row["answer"]
+        if not isinstance(question, str):
+            raise MalformedRow(path, line, repr(question)[:60], "text", "question")
+        if not isinstance(choices, list) or len(choices) != 4:
+            raise MalformedRow(path, line, repr(choices)[:60], "a list of four", "choices")
+        if not isinstance(answer, int) or not 0 <= answer <= 3:
+            raise MalformedRow(path, line, repr(answer)[:60], "0 to 3", "answer")
+        yield {"question": question, "choices": choices, "answer": LETTERS[answer]}
 
 
 def _prompt(sample: Sample, settings: Settings) -> Prompt:
@@ -170,6 +182,7 @@ BENCHMARK = Benchmark(
     data=DataNeed(
         name="mmlu",
         hub="cais/mmlu",
+        hub_files=("*/dev-*.parquet", "*/test-*.parquet"),
         get_it="hf download --repo-type dataset cais/mmlu",
     ),
     unit_size=256,

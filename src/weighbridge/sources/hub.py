@@ -1,0 +1,78 @@
+"""Files of a repository on the Hugging Face Hub: fetched, or taken from its client's own cache."""
+
+from pathlib import Path
+from typing import Literal
+
+from weighbridge.errors import MissingPiece, StorageError
+
+
+def hub_snapshot(
+    repo: str,
+    kind: Literal["model", "dataset"],
+    files: tuple[str, ...] = (),
+    *,
+    revision: str | None = None,
+    offline: bool = False,
+) -> Path:
+    """Return a folder with a repository's files at one commit; its name is the commit.
+
+    The Hub is asked which commit is meant, so that a download that was cut off is completed. Where
+    it can't be reached, the cache is used as it is.
+
+    Args:
+        repo: `org/name`.
+        kind: What the repository holds.
+        files: Patterns of the files that are needed; empty for all.
+        revision: A branch, tag or commit; None for the default branch.
+        offline: Never reach for the Hub.
+
+    Raises:
+        MissingPiece: Neither cached nor to be had; says what the Hub answered.
+        StorageError: The cache can't be written.
+    """
+    from huggingface_hub import snapshot_download
+
+    # HTTPError is that of the HTTP library which this version of the client is built on.
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]
+        HfHubHTTPError,
+        HTTPError,
+        LocalEntryNotFoundError,
+    )
+
+    what = "data set" if kind == "dataset" else "model"
+    get_it = f"hf download {'--repo-type dataset ' if kind == 'dataset' else ''}{repo}"
+    try:
+        folder = snapshot_download(
+            repo,
+            repo_type=kind,
+            revision=revision,
+            allow_patterns=list(files) or None,
+            local_files_only=offline,
+        )
+    except LocalEntryNotFoundError as error:
+        how = "run once without --offline" if offline else "check the connection"
+        raise MissingPiece(
+            f"{repo} is not in the Hub cache and can't be fetched",
+            f"the {what} in the cache, or a way to the Hub",
+            f"{how}, or: {get_it}",
+        ) from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else "no answer"
+        raise MissingPiece(
+            f"the Hub answered {status} for {repo}" + (f"@{revision}" if revision else ""),
+            f"a {what} that you may read",
+            f"check the name; if it is gated, log in with: hf auth login; then: {get_it}",
+        ) from error
+    except HTTPError as error:
+        raise MissingPiece(
+            f"the download of {repo} was cut off ({error})",
+            "a steady connection",
+            "run the same command again: it goes on with what is missing",
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{repo} could not be stored ({error.strerror or error})",
+            "room and a writable cache",
+            "free some space, or set HF_HUB_CACHE to another folder",
+        ) from error
+    return Path(folder)
