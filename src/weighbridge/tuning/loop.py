@@ -6,26 +6,25 @@ number of threads, a run killed and resumed ends with the same bits as one left 
 
 import json
 import math
-import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import InputError, Interrupted
-from weighbridge.records import Json, canonical_digest
 from weighbridge.sources.digests import file_digest
 from weighbridge.tuning import adapters, batches, checkpoint, memory, plan
 from weighbridge.tuning.data import Conversation
 from weighbridge.tuning.fused import fused_lora
 from weighbridge.tuning.loss import can_share_prefixes, loss_sum, require_known_architecture
 from weighbridge.tuning.masks import MaskedRow
+from weighbridge.tuning.run_folder import claim, finished, run_identity, write_result
+from weighbridge.tuning.schedule import Schedule
+from weighbridge.tuning.session import interruptible, reproducible
 from weighbridge.tuning.settings import (
     Checkpointed,
     Metric,
@@ -36,7 +35,7 @@ from weighbridge.tuning.settings import (
     TuneSettings,
     Validated,
 )
-from weighbridge.tuning.storage import append_line, sole_owner, sweep, write_whole
+from weighbridge.tuning.storage import append_line, sole_owner, write_whole
 
 _PROBE_TOKENS = 64
 
@@ -52,17 +51,9 @@ class _Job:
     validation: tuple[MaskedRow, ...]
     settings: TuneSettings
     folder: Path
-    total_steps: int
+    schedule: Schedule
     on_event: OnEvent
     share: bool
-
-    @property
-    def epoch_steps(self) -> int:
-        return batches.steps_per_epoch(len(self.rows), self.settings.rows_per_step)
-
-    @property
-    def lengths(self) -> list[int]:
-        return [len(row) for row in self.rows]
 
 
 def tune(
@@ -106,12 +97,12 @@ def tune(
         held_out, _ = plan.plan_rows(tokenizer, validation, limit, settings.overflow)
     identity = run_identity(rows, held_out, settings, base_digest)
     with sole_owner(folder):
-        threads = _claim(folder, identity, settings, base, base_digest)
-        if (finished := _finished(folder)) is not None:
-            return finished
+        threads = claim(folder, identity, settings, base, base_digest)
+        if (done := finished(folder)) is not None:
+            return done
         with (
-            _interruptible() as stopping,
-            _reproducible(settings.seed, threads),
+            interruptible() as stopping,
+            reproducible(settings.seed, threads),
             adapters.attached_adapter(module, settings, base) as adapted,
         ):
             job = _prepare(adapted, rows, held_out, settings, folder, on_event)
@@ -121,81 +112,8 @@ def tune(
                 i for i, t in zip(rows[0].token_ids[::-1], rows[0].trained[::-1], strict=True) if t
             )
             result = _result(job, state, identity, lengths, tokenizer.decode([stop_id]))
-        write_whole(folder / "result.json", json.dumps(_plain(result), indent=2) + "\n")
+        write_result(folder, result)
         return result
-
-
-def run_identity(
-    rows: Sequence[MaskedRow],
-    validation: Sequence[MaskedRow],
-    settings: TuneSettings,
-    base_digest: str,
-) -> str:
-    """Return the digest of all that decides the adapter's values, the data as token ids."""
-    return canonical_digest(
-        {
-            "settings": settings.identity(),
-            "base_digest": base_digest,
-            "train_digest": canonical_digest([[r.token_ids, r.trained] for r in rows]),
-            "validation_digest": canonical_digest([[r.token_ids, r.trained] for r in validation]),
-        }
-    )
-
-
-def learning_rate(settings: TuneSettings, step: int, total_steps: int) -> float:
-    """Return the rate of a 1-based step: linear warm-up, then the schedule down to 0."""
-    warmup = max(1, round(settings.warmup_share * total_steps))
-    if step <= warmup:
-        return settings.learning_rate * step / warmup
-    left = (total_steps - step + 1) / (total_steps - warmup + 1)  # 1 at the peak, 0 past the end
-    share = {
-        "cosine": 0.5 * (1 - math.cos(math.pi * left)),
-        "linear": left,
-        "constant": 1.0,
-    }[settings.schedule]
-    return settings.learning_rate * share
-
-
-def _claim(folder: Path, identity: str, settings: TuneSettings, base: str, base_digest: str) -> int:
-    """Make `folder` this run's own; return the number of threads that it is computed with."""
-    sweep(folder)
-    sweep(folder / "checkpoints")
-    path = folder / "run.json"
-    if path.exists():
-        try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise InputError(f"{path} can't be read", "a tuning run's own record") from error
-        if run.get("identity") != identity:
-            raise InputError(
-                f"{folder} holds another tuning run (its settings, data or base differ)",
-                "a folder of its own for each run",
-                "choose another folder, or remove this one",
-            )
-        return int(run["threads"])
-    threads = torch.get_num_threads()
-    run = {
-        "identity": identity,
-        "settings": settings.identity(),
-        "base": base,
-        "base_digest": base_digest,
-        "threads": threads,
-        "torch": torch.__version__,
-    }
-    write_whole(path, json.dumps(run, indent=2) + "\n")
-    return threads
-
-
-def _finished(folder: Path) -> TuneResult | None:
-    adapter = folder / "adapter" / "adapter_model.safetensors"
-    try:
-        stored = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        stored["adapter"] = str(folder / "adapter")  # the folder may have been moved
-        result = TypeAdapter(TuneResult).validate_python(stored)
-        whole = file_digest(adapter) == result.adapter_file_digest
-    except (OSError, ValueError, TypeError, ValidationError):
-        return None
-    return result if whole else None
 
 
 def _prepare(
@@ -217,15 +135,15 @@ def _prepare(
         betas=settings.betas,
         weight_decay=settings.weight_decay,
     )
-    steps = settings.epochs * batches.steps_per_epoch(len(rows), settings.rows_per_step)
-    total = min(steps, settings.max_steps or steps)
+    schedule = Schedule([len(row) for row in rows], settings)
     longest = sorted(rows, key=len)[-2:]
     # Measured before training mode, in which an architecture may draw dropout of its own.
     share = can_share_prefixes(adapted, longest, settings.dropout)
     adapted.train()
     return _Job(
-        adapted, parameters, optimizer, rows, validation, settings, folder, total, on_event, share
-    )
+        adapted, parameters, optimizer, rows, validation, settings, folder, schedule, on_event,
+        share,
+    )  # fmt: skip
 
 
 def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> checkpoint.RunState:
@@ -240,7 +158,7 @@ def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> 
             predicted_seconds = state.predicted_seconds
         job.on_event(
             Planned(
-                total_steps=job.total_steps,
+                total_steps=job.schedule.total_steps,
                 lengths=lengths,
                 trainable_parameters=sum(p.numel() for p in job.parameters.values()),
                 predicted_memory_bytes=state.predicted_memory_bytes,
@@ -253,9 +171,12 @@ def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> 
         try:
             if not state.metrics:
                 state = _record(job, state, Metric(step=0, validation_loss=_validate(job, 0)))
-            while state.step < job.total_steps:
+            while state.step < job.schedule.total_steps:
                 state = _step(job, state, stopping)
-                if state.step % job.settings.checkpoint_steps == 0 or state.step == job.total_steps:
+                if (
+                    state.step % job.settings.checkpoint_steps == 0
+                    or state.step == job.schedule.total_steps
+                ):
                     _checkpoint(job, state)
                     saved = state.step
         except (_Stopped, KeyboardInterrupt) as error:
@@ -264,7 +185,7 @@ def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> 
                 _checkpoint(job, state)
                 saved = state.step
             raise Interrupted(
-                f"tuning stopped after step {state.step} of {job.total_steps}",
+                f"tuning stopped after step {state.step} of {job.schedule.total_steps}",
                 do=f"the same command goes on from step {saved}",
             ) from None
         return replace(state, peak_memory_bytes=_peak(state))
@@ -294,8 +215,8 @@ def _start(job: _Job) -> checkpoint.RunState:
     job.optimizer.zero_grad()
     to_come = [
         batches.computed_tokens([job.rows[row] for row in rows], job.share)
-        for step in range(1, job.total_steps + 1)
-        for rows in batches.split(_rows_of(job, step), settings.batch_size)
+        for step in range(1, job.schedule.total_steps + 1)
+        for rows in job.schedule.passes(step)
     ]
     return checkpoint.RunState(
         step=0,
@@ -306,21 +227,14 @@ def _start(job: _Job) -> checkpoint.RunState:
     )
 
 
-def _rows_of(job: _Job, step: int) -> tuple[int, ...]:
-    epoch, index = divmod(step - 1, job.epoch_steps)
-    return batches.epoch_order(job.lengths, job.settings.rows_per_step, job.settings.seed, epoch)[
-        index
-    ]
-
-
 def _step(job: _Job, state: checkpoint.RunState, stopping: threading.Event) -> checkpoint.RunState:
     """Make one optimizer step."""
     started = time.perf_counter()
-    step, settings = state.step + 1, job.settings
-    torch.manual_seed(_step_seed(settings.seed, step))
+    step = state.step + 1
+    torch.manual_seed(job.schedule.seed(step))
     passes = [
         batches.collate([job.rows[row] for row in rows], job.adapted.device, job.share)
-        for rows in batches.split(_rows_of(job, step), settings.batch_size)
+        for rows in job.schedule.passes(step)
     ]
     trained_tokens = sum(len(batch.targets) for batch in passes)
     loss = 0.0
@@ -334,7 +248,7 @@ def _step(job: _Job, state: checkpoint.RunState, stopping: threading.Event) -> c
     if stopping.is_set():
         job.optimizer.zero_grad()
         raise _Stopped
-    rate = learning_rate(settings, step, job.total_steps)
+    rate = job.schedule.learning_rate(step)
     norm = _update(job, rate)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise InputError(
@@ -351,7 +265,7 @@ def _step(job: _Job, state: checkpoint.RunState, stopping: threading.Event) -> c
         trained_tokens=trained_tokens,
         seconds=time.perf_counter() - started,
     )
-    if step % job.epoch_steps == 0 or step == job.total_steps:
+    if job.schedule.ends_epoch(step):
         metric = replace(metric, validation_loss=_validate(job, step))
     return _record(job, state, metric)
 
@@ -393,10 +307,10 @@ def _record(job: _Job, state: checkpoint.RunState, metric: Metric) -> checkpoint
         job.on_event(
             StepDone(
                 step=metric.step,
-                total_steps=job.total_steps,
+                total_steps=job.schedule.total_steps,
                 loss=metric.loss,
                 tokens_per_second=metric.tokens / metric.seconds,
-                seconds_left=seconds / metric.step * (job.total_steps - metric.step),
+                seconds_left=seconds / metric.step * (job.schedule.total_steps - metric.step),
             )
         )
     return state
@@ -447,44 +361,3 @@ def _result(
         lengths=lengths,
         metrics=state.metrics,
     )
-
-
-def _plain(result: TuneResult) -> dict[str, Json]:
-    return {**asdict(result), "adapter": str(result.adapter)}
-
-
-def _step_seed(seed: int, step: int) -> int:
-    return int(canonical_digest([seed, step])[7:22], 16)
-
-
-@contextmanager
-def _reproducible(seed: int, threads: int) -> Iterator[None]:
-    """Fix torch's generator and its number of threads, and give both back afterwards."""
-    before = torch.get_num_threads()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets; the second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    before: Any = signal.getsignal(signal.SIGINT)
-
-    def note(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGINT, before)
-        event.set()
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,93 @@
+"""A run's folder: whose it is, what it was started with, and whether it is finished."""
+
+import hashlib
+import json
+from array import array
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from weighbridge.errors import InputError
+from weighbridge.records import Json, canonical_digest
+from weighbridge.sources.digests import file_digest
+from weighbridge.tuning.masks import MaskedRow
+from weighbridge.tuning.settings import TuneResult, TuneSettings
+from weighbridge.tuning.storage import sweep, write_whole
+
+
+def run_identity(
+    rows: Sequence[MaskedRow],
+    validation: Sequence[MaskedRow],
+    settings: TuneSettings,
+    base_digest: str,
+) -> str:
+    """Return the digest of all that decides the adapter's values, the data as token ids."""
+    return canonical_digest(
+        {
+            "settings": settings.identity(),
+            "base_digest": base_digest,
+            "train_digest": _rows_digest(rows),
+            "validation_digest": _rows_digest(validation),
+        }
+    )
+
+
+def _rows_digest(rows: Sequence[MaskedRow]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(b"%d:" % len(row))
+        digest.update(array("q", row.token_ids).tobytes())
+        digest.update(bytes(row.trained))
+    return "sha256:" + digest.hexdigest()
+
+
+def claim(folder: Path, identity: str, settings: TuneSettings, base: str, base_digest: str) -> int:
+    """Make `folder` this run's own; return the number of threads that it is computed with."""
+    sweep(folder)
+    sweep(folder / "checkpoints")
+    path = folder / "run.json"
+    if path.exists():
+        try:
+            run = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise InputError(f"{path} can't be read", "a tuning run's own record") from error
+        if run.get("identity") != identity:
+            raise InputError(
+                f"{folder} holds another tuning run (its settings, data or base differ)",
+                "a folder of its own for each run",
+                "choose another folder, or remove this one",
+            )
+        return int(run["threads"])
+    threads = torch.get_num_threads()
+    run = {
+        "identity": identity,
+        "settings": settings.identity(),
+        "base": base,
+        "base_digest": base_digest,
+        "threads": threads,
+        "torch": torch.__version__,
+    }
+    write_whole(path, json.dumps(run, indent=2) + "\n")
+    return threads
+
+
+def finished(folder: Path) -> TuneResult | None:
+    """Return the result of a run that is done and whose adapter is whole; None otherwise."""
+    adapter = folder / "adapter" / "adapter_model.safetensors"
+    try:
+        stored = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        stored["adapter"] = str(folder / "adapter")  # the folder may have been moved
+        result = TypeAdapter(TuneResult).validate_python(stored)
+        whole = file_digest(adapter) == result.adapter_file_digest
+    except (OSError, ValueError, TypeError, ValidationError):
+        return None
+    return result if whole else None
+
+
+def write_result(folder: Path, result: TuneResult) -> None:
+    """Write the last thing that a run writes: with it, the run is done."""
+    plain: dict[str, Json] = {**asdict(result), "adapter": str(result.adapter)}
+    write_whole(folder / "result.json", json.dumps(plain, indent=2) + "\n")
