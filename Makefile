@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fix bench clean
+.PHONY: help demo test test-all check fix bench bench-engine clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ fix: $(VENV)/.dev  ## Let the linter mend what it can
 
 bench: $(VENV)/.bench  ## Race the peers (needs MMLU: MMLU=PATH)
 	$(BIN)/python bench/mmlu_vs_lm_eval.py --mmlu "$(MMLU)"
+
+bench-engine: $(VENV)/.bench  ## Race lm-evaluation-harness on choices and text (MMLU=PATH)
+	$(BIN)/python bench/engine_vs_lm_eval.py --mmlu "$(MMLU)"
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -66,7 +66,7 @@ class OpenWeights:
         self.truncated_contexts = 0
         self.on_done: OnDone = lambda requests: None
         self._ended, self._written = 0, dict[int, float]()
-        self._stops = _end_tokens(self.network.causal, tokenizer)
+        self._stops = end_tokens(self.network.causal, tokenizer)
         limit = getattr(self.network.causal.config, "max_position_embeddings", None)
         self.context_tokens = int(limit) if limit else 1 << 20
 
@@ -365,7 +365,7 @@ def _digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
     return weights_digest(rows())
 
 
-def _end_tokens(causal: Any, tokenizer: Any) -> frozenset[int]:
+def end_tokens(causal: Any, tokenizer: Any) -> frozenset[int]:
     """All tokens that end a turn: of the tokenizer, the config and the generation config."""
     found: set[int] = set()
     for ids in (

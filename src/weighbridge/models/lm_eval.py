@@ -1,0 +1,155 @@
+"""The engine behind lm-evaluation-harness's own interface: its tasks and metrics, our speed.
+
+Everything that decides a number besides arithmetic (tokenising, truncation, prompts, stop strings)
+is left to the harness's `hf` model; only what it puts through the network is replaced.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lm_eval.api.registry import register_model
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import (
+    handle_stop_sequences,
+    normalize_gen_kwargs,
+    postprocess_generated_text,
+)
+
+from weighbridge.errors import InputError
+from weighbridge.models.convert import as_safetensors
+from weighbridge.models.engine.generation import Job, write_sequences
+from weighbridge.models.engine.network import Network
+from weighbridge.models.engine.scoring import Likelihood, score_tokens
+from weighbridge.models.open_weights import KEY_VALUE_BYTES, PACK_TOKENS, end_tokens
+from weighbridge.sources.weights import ALIASES, default_cache, find_weights
+
+_WINDOW = 8192  # requests arranged as one tree: enough to share, few enough to hold
+
+_Tokenised = tuple[tuple[str, str] | None, list[int], list[int]]  # texts, context, continuation
+
+
+@register_model("weighbridge")
+class WeighbridgeLM(HFLM):  # type: ignore[misc]
+    """`--model weighbridge --model_args pretrained=…`, with the arguments of `--model hf`.
+
+    `pretrained` may also be an alias (`smollm2-135m`) or a GGUF file.
+    """
+
+    def __init__(self, pretrained: Any, **settings: Any) -> None:
+        super().__init__(pretrained=_as_folder(pretrained), **settings)
+        if self.backend != "causal":
+            raise InputError(f"a {self.backend} model", "a causal language model")
+        self.network = Network(self.model)
+
+    def _loglikelihood_tokens(
+        self,
+        requests: Sequence[_Tokenised],
+        disable_tqdm: bool = False,
+        override_bs: int | None = None,
+    ) -> list[tuple[float, bool]]:
+        results: list[tuple[float, bool]] = []
+        for start in range(0, len(requests), _WINDOW):
+            window = requests[start : start + _WINDOW]
+            likelihoods = [self._likelihood(context, rest) for _, context, rest in window]
+            scored = score_tokens(self.network, likelihoods, PACK_TOKENS, lambda done, left: None)
+            for (texts, _, _), score in zip(window, scored, strict=True):
+                results.append((score.logprob, score.greedy))
+                if texts is not None:
+                    self.cache_hook.add_partial("loglikelihood", texts, results[-1])
+        return results
+
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+        """Sum the log-likelihoods of each text's windows."""
+        self.batch_size_per_gpu = _WINDOW
+        summed: list[float] = super().loglikelihood_rolling(requests, disable_tqdm)
+        return summed
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+        """Continue each context until one of its stop strings."""
+        eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
+        stops = end_tokens(self.network.causal, self.tokenizer)
+        texts = [""] * len(requests)
+        jobs = (self._job(i, r.args[0], r.args[1], eos, stops) for i, r in enumerate(requests))
+        for index, written in write_sequences(
+            self.network, jobs, PACK_TOKENS, KEY_VALUE_BYTES, lambda tokens: None
+        ):
+            context, asked = requests[index].args
+            until = handle_stop_sequences(normalize_gen_kwargs(asked)["until"], eos=eos)
+            texts[index] = self._read(written, until, stops)
+            self.cache_hook.add_partial("generate_until", (context, asked), texts[index])
+        return texts
+
+    def _likelihood(self, context: list[int], continuation: list[int]) -> Likelihood:
+        """Cut on the left what is longer than the model's context, as the harness does."""
+        if not continuation:
+            raise InputError("a continuation has no tokens", "at least one", "check the task")
+        if len(continuation) > self.max_length:
+            raise InputError(
+                f"a continuation has {len(continuation)} tokens",
+                f"at most the model's context of {self.max_length}",
+            )
+        whole = np.array([*context, *continuation][-(self.max_length + 1) :], dtype=np.int64)
+        at = len(whole) - len(continuation)
+        return Likelihood(whole[:at], whole[at:])
+
+    def _job(
+        self, index: int, context: str, asked: dict[str, Any], eos: str, stops: frozenset[int]
+    ) -> Job:
+        settings = normalize_gen_kwargs(asked, self.max_gen_toks)
+        until = handle_stop_sequences(settings["until"], eos=eos)
+        max_tokens = int(settings["max_gen_toks"])
+        room = self.max_length - max_tokens
+        if room < 1:
+            raise InputError(
+                f"max_gen_toks is {max_tokens}", f"less than the context of {self.max_length}"
+            )
+        ids, _ = self.tok_batch_encode([context], truncation=self.truncation)
+        longest = max((len(s.encode()) for s in until), default=0) + 4
+
+        def finished(written: list[int]) -> bool:
+            if written[-1] in stops:
+                return True
+            tail = self.tok_decode(written[-longest:])
+            return any(stop in tail for stop in until if stop)
+
+        return Job(
+            tokens=ids[0].numpy()[-room:],
+            max_tokens=max_tokens,
+            temperature=float(settings.get("temperature") or 0.0),
+            top_p=float(settings.get("top_p") or 1.0),
+            seed=index,
+            finished=finished,
+        )
+
+    def _read(self, written: list[int], until: list[str], stops: frozenset[int]) -> str:
+        if isinstance(self.think_end_token, int) and self.think_end_token in written:
+            last = len(written) - written[::-1].index(self.think_end_token)
+            return str(self.tok_decode(written[last:])).lstrip()
+        text = self.tok_decode([token for token in written if token not in stops])
+        think = self.think_end_token if isinstance(self.think_end_token, str) else None
+        return str(postprocess_generated_text(generation=text, stop=until, think_end_token=think))
+
+
+def _as_folder(pretrained: Any) -> Any:
+    """Convert what the harness can't read itself; leave everything else to it."""
+    if isinstance(pretrained, str) and (pretrained in ALIASES or pretrained.endswith(".gguf")):
+        cache = Path(os.environ.get("WEIGHBRIDGE_CACHE") or default_cache())
+        folder, _ = as_safetensors(find_weights(pretrained), cache)
+        return str(folder)
+    return pretrained
+
+
+def run_harness(arguments: Sequence[str]) -> None:
+    """Hand the arguments to the harness's own command line, with the model registered."""
+    from lm_eval.__main__ import cli_evaluate
+
+    before = sys.argv
+    sys.argv = ["weighbridge lm-eval", *arguments]
+    try:
+        cli_evaluate()
+    finally:
+        sys.argv = before
