@@ -3,8 +3,8 @@
     python bench/engine_vs_lm_eval.py --mmlu PATH [--rows choices,generation] [--json]
 
 Both models answer the same tasks of the same harness: same weights, float32, items and threads;
-only the arithmetic differs. Loading is left out. The peer's batch size is the best of 1, 4, 8, 16 and 32
-on a part of the items.
+only the arithmetic differs. Loading is left out. The peer's batch size is the best of 1, 4, 8, 16
+and 32 on a part of the items.
 
 choices     professional_law: the four answers' texts after the question, several tokens each
 generation  64 HumanEval prompts, up to 256 new tokens, greedy

@@ -97,7 +97,9 @@ def progress(title: str) -> Iterator[Bar]:
         TextColumn("{task.fields[rate]:>14}"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=False) as bars:
+    # Time left from the last ten minutes' speed: checkpoints and validation come in bursts.
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, speed_estimate_period=600) as bars:
         task = bars.add_task(title[:28], total=None, rate="")
 
         def show(done: float, total: float, rate: str = "") -> None:
