@@ -1,6 +1,7 @@
 """Options that mean the same everywhere. Only here is the environment read."""
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,9 @@ Data = Annotated[
 Runs = Annotated[Path, typer.Option(help="Where runs are kept.", envvar="WEIGHBRIDGE_RUNS")]
 Cache = Annotated[
     Path | None, typer.Option(help="Where converted weights are kept.", envvar="WEIGHBRIDGE_CACHE")
+]
+Memory = Annotated[
+    str, typer.Option(metavar="SIZE", help="What the process may take, such as 4GB; none if empty.")
 ]
 DEFAULT_RUNS = Path(".weighbridge/runs")
 
@@ -82,6 +86,17 @@ def surroundings(
         offline=places.offline,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def parse_memory(text: str) -> int | None:
+    """Return a size such as `4GB`, `512MiB` or `1.5 GB` in bytes; None for an empty one."""
+    if not text.strip():
+        return None
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", text.lower())
+    if not found or float(found[1]) <= 0:
+        raise InputError(f"--memory {text}", "a size such as 4GB, 512MB or 2GiB")
+    step = 1024 if found[3] else 1000
+    return int(float(found[1]) * step ** " kmgt".index(found[2] or " "))
 
 
 def _cores() -> int:

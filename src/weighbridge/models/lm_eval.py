@@ -20,14 +20,16 @@ from lm_eval.models.utils import (
 )
 
 from weighbridge.errors import InputError
+from weighbridge.models.budget import Budget
 from weighbridge.models.convert import as_safetensors
 from weighbridge.models.engine.generation import Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
-from weighbridge.models.open_weights import KEY_VALUE_BYTES, PACK_TOKENS, end_tokens
+from weighbridge.models.open_weights import end_tokens
 from weighbridge.sources.weights import ALIASES, default_cache, find_weights
 
 _WINDOW = 8192  # requests arranged as one tree: enough to share, few enough to hold
+_BUDGET = Budget()
 
 _Tokenised = tuple[tuple[str, str] | None, list[int], list[int]]  # texts, context, continuation
 
@@ -55,7 +57,9 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         for start in range(0, len(requests), _WINDOW):
             window = requests[start : start + _WINDOW]
             likelihoods = [self._likelihood(context, rest) for _, context, rest in window]
-            scored = score_tokens(self.network, likelihoods, PACK_TOKENS, lambda done, left: None)
+            scored = score_tokens(
+                self.network, likelihoods, _BUDGET.pack_tokens, lambda done, left: None
+            )
             for (texts, _, _), score in zip(window, scored, strict=True):
                 results.append((score.logprob, score.greedy))
                 if texts is not None:
@@ -75,7 +79,7 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         texts = [""] * len(requests)
         jobs = (self._job(i, r.args[0], r.args[1], eos, stops) for i, r in enumerate(requests))
         for index, written in write_sequences(
-            self.network, jobs, PACK_TOKENS, KEY_VALUE_BYTES, lambda tokens: None
+            self.network, jobs, _BUDGET.pack_tokens, _BUDGET.key_value_bytes, lambda tokens: None
         ):
             context, asked = requests[index].args
             until = handle_stop_sequences(normalize_gen_kwargs(asked)["until"], eos=eos)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from weighbridge.errors import InputError, MissingPiece
+from weighbridge.models.budget import require_room, share_out
 from weighbridge.models.convert import as_safetensors
 from weighbridge.models.engine.generation import Job, write_sequences
 from weighbridge.models.engine.network import Network
@@ -30,8 +31,6 @@ from weighbridge.records import Generation, ModelRef
 from weighbridge.sources.digests import text_digest, weights_digest
 from weighbridge.sources.weights import WeightsLocation
 
-PACK_TOKENS = 1024
-KEY_VALUE_BYTES = 1 << 30  # of sequences that are being written
 NEAR_TIE = {torch.float32: 1e-4}  # nats; wider types round more coarsely
 NEAR_TIE_COARSE = 5e-2
 
@@ -54,14 +53,18 @@ class OpenWeights:
         module: The transformers (or peft) model.
         tokenizer: Its tokenizer.
         notes: Sentences that a reader of a run must know.
+        budget: What the engine may take beside the weights.
         computed_tokens: Tokens put through the model so far.
         on_done: See `Model`.
     """
 
-    def __init__(self, module: Any, tokenizer: Any, ref: ModelRef) -> None:
+    def __init__(
+        self, module: Any, tokenizer: Any, ref: ModelRef, memory_bytes: int | None = None
+    ) -> None:
         self.ref, self.tokenizer = ref, tokenizer
         self.network = Network(module)
         self.module = self.network.module
+        self.budget = share_out(self.network, memory_bytes)
         self.computed_tokens = 0
         self.truncated_contexts = 0
         self.on_done: OnDone = lambda requests: None
@@ -99,7 +102,8 @@ class OpenWeights:
         texts = [render(self.tokenizer, request.prompt) for request in requests]
         pairs = encode_continuations(self.tokenizer, requests, texts)
         flat = [self._fit(context, rest) for row in pairs for context, rest in row]
-        scored = iter(score_tokens(self.network, flat, PACK_TOKENS, self._counter(len(requests))))
+        count = self._counter(len(requests))
+        scored = iter(score_tokens(self.network, flat, self.budget.pack_tokens, count))
         for request, text, row in zip(requests, texts, pairs, strict=True):
             results = [next(scored) for _ in row]
             logprobs = tuple(result.logprob for result in results)
@@ -125,7 +129,11 @@ class OpenWeights:
         self._written, self._ended = {}, 0
         jobs = self._jobs(requests, asked)
         for index, written in write_sequences(
-            self.network, jobs, PACK_TOKENS, KEY_VALUE_BYTES, self._count_written
+            self.network,
+            jobs,
+            self.budget.pack_tokens,
+            self.budget.key_value_bytes,
+            self._count_written,
         ):
             self._written.pop(index)
             self._ended += 1
@@ -248,7 +256,12 @@ class OpenWeights:
 
 
 def load(
-    location: WeightsLocation, *, cache: Path, device: str = "auto", threads: int | None = None
+    location: WeightsLocation,
+    *,
+    cache: Path,
+    device: str = "auto",
+    threads: int | None = None,
+    memory_bytes: int | None = None,
 ) -> OpenWeights:
     """Load a model for measuring.
 
@@ -257,9 +270,11 @@ def load(
         cache: Where conversions are kept.
         device: `auto` (CUDA if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
         threads: Threads for arithmetic on a CPU; None leaves it to torch.
+        memory_bytes: What the process may take; None is no limit.
 
     Raises:
-        InputError: The files are broken, or the adapter does not fit the base.
+        InputError: The files are broken, the adapter does not fit the base, or the model does not
+            fit the memory.
         MissingPiece: The device is not there.
     """
     if threads:
@@ -267,6 +282,7 @@ def load(
     chosen = choose_device(device)
     dtype = torch.bfloat16 if chosen.startswith("cuda") else torch.float32
     folder, facts = as_safetensors(location, cache)
+    require_room(folder, dtype.itemsize, memory_bytes)
     module, tokenizer = read_model(folder, dtype, chosen)
     digest = _digest_of(module)
     adapter_digest = None
@@ -286,7 +302,7 @@ def load(
         dtype=str(dtype).removeprefix("torch."),
         quantization=facts.get("quantization"),
     )
-    return OpenWeights(module, tokenizer, ref)
+    return OpenWeights(module, tokenizer, ref, memory_bytes)
 
 
 def choose_device(device: str) -> str:

@@ -85,7 +85,12 @@ def what_would_run(model: str, tasks: Sequence[Task]) -> list[dict[str, Json]]:
 
 @contextmanager
 def open_model(
-    spec: str | WeightsLocation, cache: Path, device: str, threads: int, offline: bool
+    spec: str | WeightsLocation,
+    cache: Path,
+    device: str,
+    threads: int,
+    offline: bool,
+    memory_bytes: int | None = None,
 ) -> "Iterator[OpenWeights]":
     """Load a model and let go of it afterwards."""
     if isinstance(spec, str):
@@ -93,7 +98,7 @@ def open_model(
     _need_torch()
     from weighbridge.models.open_weights import load
 
-    model = load(spec, cache=cache, device=device, threads=threads)
+    model = load(spec, cache=cache, device=device, threads=threads, memory_bytes=memory_bytes)
     try:
         yield model
     finally:

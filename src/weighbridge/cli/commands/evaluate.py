@@ -33,6 +33,7 @@ def command(
     cache: options.Cache = None,
     device: options.Device = "auto",
     threads: options.Threads = 0,
+    memory: options.Memory = "",
     seed: options.Seed = 0,
     offline: options.Offline = False,
     json: options.Json = False,
@@ -62,7 +63,10 @@ def command(
             {"would_run": plan}, "\n".join(f"{p['benchmark']}: {p['n']} items" for p in plan), json
         )
         return
-    with open_model(model, around.cache, around.device, around.threads, around.offline) as opened:
+    limit_bytes = options.parse_memory(memory)
+    with open_model(
+        model, around.cache, around.device, around.threads, around.offline, limit_bytes
+    ) as opened:
         if show_prompt:
             text = first_prompt(opened, chosen[0])
             emit({"prompt": text}, text, json)

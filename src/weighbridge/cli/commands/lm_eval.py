@@ -1,7 +1,7 @@
 """Run lm-evaluation-harness's own command line on this engine: --model weighbridge.
 
-Takes every argument of `lm-eval run`, and `--model weighbridge --model_args pretrained=…` gives the
-numbers of `--model hf`.
+Every argument goes to `lm-eval` (see `weighbridge lm-eval run --help`). There,
+`run --model weighbridge --model_args pretrained=…` gives the numbers of `--model hf`.
 """
 
 import typer
@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
     context_settings={
         "allow_extra_args": True,
         "ignore_unknown_options": True,
-        "help_option_names": [],
+        "allow_interspersed_args": False,
     },
 )
 def command(context: typer.Context) -> None:
