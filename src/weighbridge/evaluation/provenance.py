@@ -24,6 +24,11 @@ def package_versions() -> dict[str, str]:
 
 def peak_memory_bytes() -> int:
     """Return the process's peak resident memory."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            return next(int(x.split()[1]) * 1024 for x in file if x.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        pass  # not Linux, where getrusage would also count the process that started this one
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -38,7 +38,7 @@ def share_out(network: Network, memory_bytes: int | None) -> Budget:
     if memory_bytes is None:
         return Budget()
     config = network.causal.config.get_text_config()
-    weights = COPIES * sum(p.numel() * p.element_size() for p in network.module.parameters())
+    weights = COPIES * network.weight_bytes
     item = next(network.module.parameters()).element_size()
     middle = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     a_token = item * (12 * config.hidden_size + 3 * middle)  # live tensors of one layer

@@ -28,6 +28,7 @@ class Network:
         module: The model, in evaluation mode.
         packs: Whether packed trees work on this architecture.
         why_not: Why they don't, where they don't.
+        weight_bytes: Bytes of all weights.
     """
 
     def __init__(self, module: Any) -> None:
@@ -40,6 +41,7 @@ class Network:
         self._plain = str(self.causal.config._attn_implementation)
         self.why_not = ""
         self._frozen = self._checked = False
+        self.weight_bytes = sum(p.numel() * p.element_size() for p in module.parameters())
         self.packs = bool(getattr(self.causal, "_supports_attention_backend", False))
         if self.packs:
             self.causal.set_attn_implementation(IMPLEMENTATION)
