@@ -27,7 +27,7 @@ def events(tiny_model, cache, tmp_path):
     return run
 
 
-def check(seen, total):
+def assert_told_from_within(seen, total):
     within = {event.done for event in seen if 0 < event.done < total}
     assert len(within) >= 5, "one unit, and nothing was told from inside it"
     assert seen[-1].done == seen[-1].total == total
@@ -41,11 +41,13 @@ def test_generation_tells_how_far_it_is(events, tmp_path):
     (tmp_path / "own.toml").write_text(
         'data = "test.jsonl"\nprompt = "{q}"\ntarget = "a"\nmax_tokens = 12\n'
     )
-    check(events(read_own_benchmark(tmp_path / "own.toml")), 40)
+    assert_told_from_within(events(read_own_benchmark(tmp_path / "own.toml")), 40)
 
 
 def test_likelihoods_tell_how_far_they_are(events, tmp_path):
     (tmp_path / "test").mkdir()
     rows = "".join(f'"question {i} {"word " * 40}",a,b,c,d,A\n' for i in range(150))
     (tmp_path / "test" / "astronomy_test.csv").write_text(rows)
-    check(events(MMLU, subset="astronomy", settings=Settings(), data=tmp_path), 150)
+    assert_told_from_within(
+        events(MMLU, subset="astronomy", settings=Settings(), data=tmp_path), 150
+    )

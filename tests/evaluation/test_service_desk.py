@@ -20,10 +20,12 @@ DESK = Path(__file__).parents[2] / "examples" / "service_desk"
 
 @pytest.fixture(scope="module")
 def desk():
+    sys.path.insert(0, str(DESK))  # as for a script: phrases.py lies beside it
     spec = importlib.util.spec_from_file_location("service_desk_generate", DESK / "generate.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
+    sys.path.remove(str(DESK))
     return module
 
 

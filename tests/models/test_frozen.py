@@ -70,6 +70,18 @@ def test_weights_come_back_to_the_bit_and_can_be_trained():
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_code_that_reads_a_frozen_weight_gets_it(tied):
+    model = small_llama(tied)
+    expected = {name: layer.weight.clone() for name, layer in model.named_modules()
+                if type(layer) is torch.nn.Linear}  # fmt: skip
+    freeze_linears(model)
+    frozen = {name: layer.weight for name, layer in model.named_modules()
+              if isinstance(layer, FrozenLinear)}  # fmt: skip
+    assert frozen.keys() == expected.keys()
+    assert all(torch.equal(frozen[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize("change", [{"use_dora": True}, {"lora_bias": True}])
 def test_adapters_that_are_more_than_a_plain_lora_keep_pefts_own_layer(change):
     model = with_lora(small_llama(), **change)

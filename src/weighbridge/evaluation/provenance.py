@@ -1,9 +1,7 @@
-"""Where a run was made: versions, processor, memory. None of it is part of the run's identity."""
+"""Where a run was made: versions and processor. None of it is part of the run's identity."""
 
 import importlib.metadata
 import platform
-import resource
-import sys
 
 _PACKAGES = (
     "weighbridge", "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy",
@@ -20,17 +18,6 @@ def package_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def peak_memory_bytes() -> int:
-    """Return the process's peak resident memory."""
-    try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-            return next(int(x.split()[1]) * 1024 for x in file if x.startswith("VmHWM:"))
-    except (OSError, StopIteration):
-        pass  # not Linux, where getrusage would also count the process that started this one
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def platform_name() -> str:

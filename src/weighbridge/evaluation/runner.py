@@ -15,9 +15,10 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
-from weighbridge.evaluation.provenance import package_versions, peak_memory_bytes, platform_name
+from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model, ScoreRequest
+from weighbridge.process_memory import peak_memory_bytes
 from weighbridge.records import (
     EvalRun,
     Generation,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from weighbridge.errors import MissingPiece, StorageError
+from weighbridge.errors import MissingPiece, StorageError, WeighbridgeError
 
 
 def hub_snapshot(
@@ -32,15 +32,6 @@ def hub_snapshot(
     """
     from huggingface_hub import snapshot_download
 
-    # HTTPError is that of the HTTP library which this version of the client is built on.
-    from huggingface_hub.errors import (  # type: ignore[attr-defined]
-        HfHubHTTPError,
-        HTTPError,
-        LocalEntryNotFoundError,
-    )
-
-    what = "data set" if kind == "dataset" else "model"
-    get_it = f"hf download {'--repo-type dataset ' if kind == 'dataset' else ''}{repo}"
     try:
         folder = snapshot_download(
             repo,
@@ -49,30 +40,49 @@ def hub_snapshot(
             allow_patterns=list(files) or None,
             local_files_only=offline,
         )
-    except LocalEntryNotFoundError as error:
-        how = "run once without --offline" if offline else "check the connection"
-        raise MissingPiece(
-            f"{repo} is not in the Hub cache and can't be fetched",
-            f"the {what} in the cache, or a way to the Hub",
-            f"{how}, or: {get_it}",
-        ) from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no answer"
-        raise MissingPiece(
-            f"the Hub answered {status} for {repo}" + (f"@{revision}" if revision else ""),
-            f"a {what} that you may read",
-            f"check the name; if it is gated, log in with: hf auth login; then: {get_it}",
-        ) from error
-    except HTTPError as error:
+    except OSError as error:  # of which all of the client's own are
+        raise _explained(error, repo, kind, revision, offline) from error
+    except _http_errors() as error:
         raise MissingPiece(
             f"the download of {repo} was cut off ({error})",
             "a steady connection",
             "run the same command again: it goes on with what is missing",
         ) from error
-    except OSError as error:
-        raise StorageError(
-            f"{repo} could not be stored ({error.strerror or error})",
-            "room and a writable cache",
-            "free some space, or set HF_HUB_CACHE to another folder",
-        ) from error
     return Path(folder)
+
+
+def _http_errors() -> type[Exception]:
+    """What the HTTP library raises that this version of the client is built on."""
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+
+    errors: type[Exception] = HTTPError
+    return errors
+
+
+def _explained(
+    error: OSError, repo: str, kind: str, revision: str | None, offline: bool
+) -> WeighbridgeError:
+    """Say what the Hub answered, or what the disk did."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    what = "data set" if kind == "dataset" else "model"
+    get_it = f"hf download {'--repo-type dataset ' if kind == 'dataset' else ''}{repo}"
+    if isinstance(error, LocalEntryNotFoundError):
+        how = "run once without --offline" if offline else "check the connection"
+        return MissingPiece(
+            f"{repo} is not in the Hub cache and can't be fetched",
+            f"the {what} in the cache, or a way to the Hub",
+            f"{how}, or: {get_it}",
+        )
+    if isinstance(error, HfHubHTTPError):
+        status = error.response.status_code if error.response is not None else "no answer"
+        return MissingPiece(
+            f"the Hub answered {status} for {repo}" + (f"@{revision}" if revision else ""),
+            f"a {what} that you may read",
+            f"check the name; if it is gated, log in with: hf auth login; then: {get_it}",
+        )
+    return StorageError(
+        f"{repo} could not be stored ({error.strerror or error})",
+        "room and a writable cache",
+        "free some space, or set HF_HUB_CACHE to another folder",
+    )

@@ -16,6 +16,11 @@ from typing import Any
 import torch
 
 from weighbridge.errors import InputError, Interrupted
+from weighbridge.process_memory import (
+    peak_memory_bytes,
+    resident_memory_bytes,
+    restart_peak,
+)
 from weighbridge.sources.digests import file_digest
 from weighbridge.tuning import adapters, batches, checkpoint, memory, plan
 from weighbridge.tuning.data import Conversation
@@ -152,7 +157,7 @@ def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> 
             job.folder / "checkpoints", job.parameters, job.optimizer
         )
         predicted_seconds = None
-        memory.restart_peak()
+        restart_peak()
         if state is None:
             state = _start(job)
             predicted_seconds = state.predicted_seconds
@@ -206,7 +211,7 @@ def _start(job: _Job) -> checkpoint.RunState:
         trainable_parameters=sum(p.numel() for p in job.parameters.values()),
         rank=settings.rank,
         dropout=settings.dropout,
-        resident_bytes=memory.resident_memory_bytes(),
+        resident_bytes=resident_memory_bytes(),
     )
     loss_sum(job.adapted, probe).backward()  # warms up
     started = time.perf_counter()
@@ -325,7 +330,7 @@ def _checkpoint(job: _Job, state: checkpoint.RunState) -> None:
 
 
 def _peak(state: checkpoint.RunState) -> int:
-    return max(state.peak_memory_bytes, memory.peak_memory_bytes())
+    return max(state.peak_memory_bytes, peak_memory_bytes())
 
 
 def _result(

@@ -1,14 +1,11 @@
-"""Memory: forecast by arithmetic before a run, measured by the system during it.
+"""Memory of a run, forecast by arithmetic before it; `process_memory` measures it.
 
 Formulas for LoRA on a frozen base without gradient checkpointing, one forward pass of T positions
 (h hidden, f MLP, k = key-value heads x head size, L layers, V vocabulary, r rank). Adapters cost
 16 bytes a parameter in fp32: value, gradient and AdamW's two moments (Kingma & Ba 2014).
 """
 
-import resource
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from weighbridge.tuning.fused import CHUNK_ROWS
@@ -85,42 +82,3 @@ def forecast_memory(
         transient_bytes=transient,
         logit_bytes=logits,
     )
-
-
-def resident_memory_bytes() -> int:
-    """Return the memory that this process holds now; its peak so far where the system won't say."""
-    return _status_bytes("VmRSS") or _lifetime_peak_bytes()
-
-
-def restart_peak() -> bool:
-    """Let the peak be counted from now on; False where the system can only count from the start.
-
-    Without this, loading the base (which may dequantise, at twice its size) would stand as the
-    peak of tuning.
-    """
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return True
-
-
-def peak_memory_bytes() -> int:
-    """Return the peak resident memory of this process since `restart_peak`, or since its start."""
-    return _status_bytes("VmHWM") or _lifetime_peak_bytes()
-
-
-def _status_bytes(key: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    for line in lines.splitlines():
-        if line.startswith(key + ":"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def _lifetime_peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -5,11 +5,15 @@ Interrupted anywhere, the same command goes on from there. Exit 0 when every sta
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
+from weighbridge.records import Json
+
+if TYPE_CHECKING:
+    from weighbridge.pipeline.stages import Plan
 
 
 def command(
@@ -52,7 +56,6 @@ def run_project(
     from weighbridge.pipeline.project import read_project
     from weighbridge.pipeline.reporting import as_json, report_folder, write_report
     from weighbridge.pipeline.stages import Where, make_plan, run_stages
-    from weighbridge.pipeline.weighing import what_would_run
 
     project = read_project(path)
     around = options.surroundings(
@@ -66,11 +69,7 @@ def run_project(
     )  # fmt: skip
     plan = make_plan(project, where)
     if dry_run:
-        rows = what_would_run(project.model.base, [task for _, task in plan.tasks])
-        skipped = [{"benchmark": x.weigh.benchmark, "get_it": x.get_it} for x in plan.left]
-        lines = [f"{row['benchmark']}: {row['n']} items, twice" for row in rows]
-        lines += [f"{x.weigh.benchmark}: skipped, {x.why}" for x in plan.left]
-        emit({"would_run": rows, "skipped": skipped}, "\n".join(lines), json)
+        emit(*_intended(project.model.base, plan), json)
         return 0
     outcome = run_stages(plan, where, Drawn())
     if outcome.tuned is None:
@@ -93,3 +92,14 @@ def run_project(
     if not require or judged.verdict == require:
         return 0
     return 3 if judged.verdict == "insufficient evidence" else 1
+
+
+def _intended(base: str, plan: "Plan") -> tuple[dict[str, Json], str]:
+    """Return what would run and what would be skipped, as JSON and as text."""
+    from weighbridge.pipeline.weighing import what_would_run
+
+    rows = what_would_run(base, [task for _, task in plan.tasks])
+    skipped = [{"benchmark": x.weigh.benchmark, "get_it": x.get_it} for x in plan.left]
+    lines = [f"{row['benchmark']}: {row['n']} items, twice" for row in rows]
+    lines += [f"{x.weigh.benchmark}: skipped, {x.why}" for x in plan.left]
+    return {"would_run": rows, "skipped": skipped}, "\n".join(lines)

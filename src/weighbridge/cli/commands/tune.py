@@ -4,12 +4,17 @@ Killed at any moment, the same command goes on and ends with the same adapter, b
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
+from weighbridge.records import Json
+
+if TYPE_CHECKING:
+    from weighbridge.tuning import TuneResult
+    from weighbridge.tuning.adapters import Merged
 
 
 def command(
@@ -74,7 +79,12 @@ def command(
         with tuning_bar(Drawn(), "tune") as on_event:
             result = tune_model(opened, model, settings, files, folder, on_event)
         merged = merge_tuned(opened, result, merge, files) if merge else None
-    document = {
+    emit(*_outcome(result, merged), json)
+
+
+def _outcome(result: "TuneResult", merged: "Merged | None") -> tuple[dict[str, Json], str]:
+    """Return what a run came to, as JSON and as text."""
+    document: dict[str, Json] = {
         "adapter": str(result.adapter),
         "adapter_digest": result.adapter_file_digest,
         "trained_tokens": result.trained_tokens,
@@ -103,4 +113,4 @@ def command(
         lines.append(
             f"merged {merged.path} (logits differ by at most {merged.max_logit_difference:.1e})"
         )
-    emit(document, "\n".join(lines), json)
+    return document, "\n".join(lines)

@@ -139,7 +139,7 @@ def _read_parquet(path: Path) -> Iterator[dict[str, Json]]:
         raise InputError(
             f"{path} can't be read ({str(error).splitlines()[0]})",
             "a whole Parquet file",
-            "remove it and run again: it is fetched anew",
+            "fetch it again",
         ) from error
     for line, row in enumerate(rows, start=1):
         if not {"question", "choices", "answer"} <= row.keys():

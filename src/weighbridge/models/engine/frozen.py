@@ -36,11 +36,16 @@ class FrozenLinear(nn.Module):
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._weight, self.bias, "none", [], "")
         return y
 
+    @property
+    def weight(self) -> Tensor:
+        """The plain weight (out, in), for code that reads it; unpacked at each call."""
+        return self._weight.to_dense() if self._shared is None else self._shared
+
     def thaw(self) -> nn.Linear:
         """Give the plain layer back with its weight, equal to the bit."""
         (plain,) = self.plain
         if self._shared is None:
-            plain.weight = nn.Parameter(self._weight.to_dense(), requires_grad=self._trained)
+            plain.weight = nn.Parameter(self.weight, requires_grad=self._trained)
         return plain
 
 

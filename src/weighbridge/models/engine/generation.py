@@ -9,7 +9,7 @@ which others happened to be decoded beside it.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from torch import Tensor
 from weighbridge.models.engine.attention import (
     KeyValue,
     Layout,
-    UnsupportedAttention,
     layout_of,
     packed,
 )
@@ -89,21 +88,11 @@ def write_sequences(
         memory_bytes: What keys and values of running sequences may take; one always runs.
         on_tokens: Told how many tokens each pass computed.
     """
-    windows = _windows(jobs)
-    first = next(windows, None)
-    if first is None:
-        return
     network.check()
     if network.packs:
-        decoder = _SlotDecoder(network, pack_tokens, memory_bytes, on_tokens)
-        try:
-            yield from decoder.run(chain([first], windows))
-            return
-        except UnsupportedAttention as reason:
-            if decoder.ended:
-                raise
-            network.stop_packing(str(reason))
-    for index, job in chain(first, chain.from_iterable(windows)):
+        yield from _SlotDecoder(network, pack_tokens, memory_bytes, on_tokens).run(_windows(jobs))
+        return
+    for index, job in enumerate(jobs):
         yield index, _write_alone(network, job, on_tokens)
 
 
@@ -114,11 +103,7 @@ def _windows(jobs: Iterable[Job]) -> Iterator[Window]:
 
 
 class _SlotDecoder:
-    """Continuous batching over slots.
-
-    Attributes:
-        ended: Sequences written so far.
-    """
+    """Continuous batching over slots."""
 
     def __init__(
         self,
@@ -129,7 +114,6 @@ class _SlotDecoder:
     ) -> None:
         self.network, self.pack_tokens, self.on_tokens = network, pack_tokens, on_tokens
         self.memory_bytes = memory_bytes
-        self.ended = 0
 
     def run(self, windows: Iterator[Window]) -> Iterator[tuple[int, list[int]]]:
         """Yield sequences as they end; slots are laid out anew when a window needs longer ones."""
@@ -185,7 +169,6 @@ class _SlotDecoder:
                     who = _Running(index, job, [], _sampler(job))
                     who.written.append(who.choose(logits, int(logits.argmax())))
                     if _ended(who):
-                        self.ended += 1
                         yield index, who.written
                         continue
                     slot = free.pop(0)
@@ -211,7 +194,6 @@ class _SlotDecoder:
             who.written.append(who.choose(logits[row], greedy[row]))
             if _ended(who):
                 running[slot] = None
-                self.ended += 1
                 yield who.index, who.written
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from weighbridge.models.engine.attention import (
     IMPLEMENTATION,
-    KeyValue,
     UnsupportedAttention,
     layout_of,
     packed,
@@ -56,8 +55,9 @@ class Network:
     def check(self) -> None:
         """Compare a small tree with separate sequences, once; stop packing where they differ.
 
-        Some architectures mix tokens elsewhere than in attention (convolutions, recurrences), and
-        nothing in their configuration says so in one agreed way.
+        What an architecture asks of attention does not depend on the tokens, so what is refused is
+        refused here. Some mix tokens elsewhere (convolutions, recurrences), and nothing in their
+        configuration says so in one agreed way.
         """
         if not self.packs or self._checked:
             return
@@ -103,10 +103,6 @@ class Network:
         if frozen != self._frozen:
             (freeze_linears if frozen else thaw_linears)(self.module)
             self._frozen = frozen
-
-    def new_store(self) -> dict[int, list[KeyValue]]:
-        """Return an empty store of keys and values by segment."""
-        return {}
 
     @property
     def key_value_bytes(self) -> int:

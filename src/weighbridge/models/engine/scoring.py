@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weighbridge.models.engine.attention import UnsupportedAttention, layout_of, packed
+from weighbridge.models.engine.attention import KeyValue, layout_of, packed
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.tree import TokenIds, Tree, build_tree, cut_into_packs
 
@@ -97,12 +97,9 @@ def _rows_of_logits(
     network.check()
     if network.packs:
         tree = build_tree(sequences, longest_segment_tokens=pack_tokens)
-        try:
-            yield from _by_tree(network, tree, wanted, pack_tokens, on_tokens)
-            return
-        except UnsupportedAttention as reason:
-            network.stop_packing(str(reason))
-    yield from _by_sequence(network, sequences, wanted, on_tokens)
+        yield from _by_tree(network, tree, wanted, pack_tokens, on_tokens)
+    else:
+        yield from _by_sequence(network, sequences, wanted, on_tokens)
 
 
 def _by_tree(
@@ -116,7 +113,7 @@ def _by_tree(
     for want in wanted:
         segment, offset = tree.locate(want.index, want.position)
         by_place.setdefault(segment, {}).setdefault(offset, []).append(want)
-    store = network.new_store()
+    store: dict[int, list[KeyValue]] = {}
     to_come = tree.tokens
     for pack in cut_into_packs(tree, pack_tokens):
         with packed(layout_of(pack, store)):
