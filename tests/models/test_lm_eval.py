@@ -95,3 +95,17 @@ def test_every_kind_of_task_gives_the_numbers_of_the_hf_model(tiny_model, tasks,
             for (a, greedy_a), (b, greedy_b) in zip(our_samples[key], theirs_one, strict=True):
                 assert float(a) == pytest.approx(float(b), abs=1e-3)
                 assert str(greedy_a) == str(greedy_b)
+
+
+def test_what_the_harness_refuses_is_one_line(tiny_model, tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "weighbridge", "lm-eval", "run", "--model", "weighbridge",
+            "--model_args", f"pretrained={tiny_model}", "--tasks", "nosuch",
+            "--include_path", tmp_path,
+        ],
+        capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "weighbridge: lm-evaluation-harness stopped: Tasks not found: nosuch" in done.stderr

@@ -148,12 +148,23 @@ def _as_folder(pretrained: Any) -> Any:
 
 
 def run_harness(arguments: Sequence[str]) -> None:
-    """Hand the arguments to the harness's own command line, with the model registered."""
+    """Hand the arguments to the harness's own command line, with the model registered.
+
+    Raises:
+        InputError: The harness refused them.
+    """
     from lm_eval.__main__ import cli_evaluate
 
     before = sys.argv
     sys.argv = ["weighbridge lm-eval", *arguments]
     try:
         cli_evaluate()
+    except (ValueError, KeyError, OSError) as error:  # how the harness says that a name is wrong
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"lm-evaluation-harness stopped: {said[0]}",
+            "arguments that it understands",
+            "see: weighbridge lm-eval run --help",
+        ) from error
     finally:
         sys.argv = before
