@@ -9,9 +9,9 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weighbridge.models.engine import generation
-from weighbridge.models.engine.attention import layout_of, packed
+from weighbridge.models.engine import generation, tree
 from weighbridge.models.engine.generation import CAPACITY_STEP, Job, write_sequences
+from weighbridge.models.engine.layout import layout_of, packed
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import build_tree, cut_into_packs
@@ -95,8 +95,9 @@ def plainly(model, likelihoods):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("pack_tokens", [24, 4096])
-def test_scores_equal_the_plain_forward_pass(name, pack_tokens):
+@pytest.mark.parametrize(("pack_tokens", "cluster_tokens"), [(24, 384), (4096, 384), (4096, 10)])
+def test_scores_equal_the_plain_forward_pass(name, pack_tokens, cluster_tokens, monkeypatch):
+    monkeypatch.setattr(tree, "CLUSTER_TOKENS", cluster_tokens)
     model = build(name)
     likelihoods = questions(np.random.default_rng(5))
     expected = plainly(copy.deepcopy(model), likelihoods)

@@ -13,7 +13,6 @@ MOST_PACK_TOKENS = 1024  # larger packs are no faster on a CPU
 LEAST_PACK_TOKENS = 64
 MOST_KEY_VALUE_BYTES = 1 << 30
 PROCESS_BYTES = 450 << 20  # interpreter and libraries, as measured
-COPIES = 2  # of the weights: the file, mapped into memory, and what is computed with
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,12 @@ def share_out(network: Network, memory_bytes: int | None) -> Budget:
     if memory_bytes is None:
         return Budget()
     config = network.causal.config.get_text_config()
-    weights = COPIES * network.weight_bytes
     item = next(network.module.parameters()).element_size()
     middle = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     a_token = item * (12 * config.hidden_size + 3 * middle)  # live tensors of one layer
     logits = 2 * ROWS_OF_LOGITS * config.vocab_size * 4
+    shared = config.vocab_size * config.hidden_size * item  # a head that is the embedding, too
+    weights = network.weight_bytes + shared * bool(config.tie_word_embeddings)
     left = memory_bytes - PROCESS_BYTES - weights - logits
     least = LEAST_PACK_TOKENS * (a_token + network.key_value_bytes)
     if left < least:
@@ -72,9 +72,7 @@ def require_room(folder: Path, element_bytes: int, memory_bytes: int | None) -> 
     """
     if memory_bytes is None:
         return
-    weights = (
-        COPIES * element_bytes * sum(_parameters(path) for path in folder.glob("*.safetensors"))
-    )
+    weights = element_bytes * sum(_parameters(path) for path in folder.glob("*.safetensors"))
     if weights + PROCESS_BYTES > memory_bytes:
         raise InputError(
             f"loading the weights takes {(weights + PROCESS_BYTES) / 1e9:.1f} GB and --memory is "

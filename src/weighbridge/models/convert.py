@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -57,6 +58,9 @@ def _convert(path: Path, folder: Path, facts: dict[str, str]) -> None:
     try:
         _write(path, unfinished)
         (unfinished / "conversion.json").write_text(json.dumps(facts, indent=1) + "\n")
+        for path in unfinished.iterdir():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
         unfinished.chmod(0o755)
         if not folder.exists():
             unfinished.rename(folder)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from weighbridge.models.engine.attention import Layout, layout_of
+from weighbridge.models.engine.layout import Layout, layout_of
 from weighbridge.models.engine.tree import build_tree, cut_into_packs
 from weighbridge.tuning.masks import MaskedRow
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from weighbridge.errors import InputError
-from weighbridge.models.engine.attention import IMPLEMENTATION, UnsupportedAttention, packed
+from weighbridge.models.engine.attention import IMPLEMENTATION, UnsupportedAttention
+from weighbridge.models.engine.layout import packed
 from weighbridge.tuning.batches import Batch, collate
 from weighbridge.tuning.fused import cross_entropy_sum
 from weighbridge.tuning.masks import MaskedRow

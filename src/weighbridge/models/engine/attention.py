@@ -1,4 +1,4 @@
-"""Attention over packed trees: a causal part per segment, one dense part per ancestor.
+"""Attention over packed trees: squares of small subtrees, one dense part per larger ancestor.
 
 Softmax attention over a union of key sets is the average of the attentions over each set, weighted
 by the exponentials of their log-sum-exps. So a question attends to its own tokens and, separately,
@@ -10,92 +10,33 @@ probabilities are exp(score - merged log-sum-exp). So shared prefixes are comput
 too, and their gradients are sums over all that attended to them.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
+from weighbridge.models.engine.layout import Layout, Square, current_layout
 from weighbridge.models.engine.rule import Rule
 from weighbridge.models.engine.slots import decode_attention
-from weighbridge.models.engine.tree import Pack
 
 IMPLEMENTATION = "weighbridge_tree"
-
-KeyValue = tuple[Tensor, Tensor]  # each (1, kv_heads, tokens, head_dim), positions already encoded
 
 
 class UnsupportedAttention(Exception):
     """The architecture asks for attention that packed trees don't have; callers fall back."""
 
 
-@dataclass
-class Layout:
-    """How the tokens of one packed row attend to each other.
-
-    Attributes:
-        positions: Of the row's tokens in their sequences, shape (T,).
-        own: Segments of the row, `(start, stop)`, causal within themselves.
-        inner: `(query start, query stop, key start, key stop)`: dense attention inside the row.
-        outer: `(query start, query stop, segment)`: dense attention to stored keys and values.
-        keep: `(segment, start, stop)`: what to store for later rows.
-        store: Keys and values by segment, one entry a layer.
-        depths: Position of the first token of segments in the store.
-    """
-
-    positions: Tensor
-    own: list[tuple[int, int]]
-    inner: list[tuple[int, int, int, int]] = field(default_factory=list)
-    outer: list[tuple[int, int, int]] = field(default_factory=list)
-    keep: list[tuple[int, int, int]] = field(default_factory=list)
-    store: dict[int, list[KeyValue]] = field(default_factory=dict)
-    depths: dict[int, int] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
-class _Part:
-    """Queries of a slice of the row against one run of keys at consecutive positions."""
+class _Dense:
+    """Queries of a slice of the row against all keys of one ancestor, which lie before them."""
 
     rows: slice
     key: Tensor  # (1, kv_heads, K, key_dim)
     value: Tensor
     positions: Tensor  # of the queries
     first: int  # position of the first key
-    causal: bool
-
-
-def layout_of(pack: Pack, store: dict[int, list[KeyValue]]) -> Layout:
-    """Translate a pack into the slices that attention works on."""
-    layout = Layout(
-        positions=torch.from_numpy(pack.positions),
-        own=[pack.rows_of(i) for i in range(pack.first, pack.last)],
-        store=store,
-        depths=pack.depths,
-    )
-    for span in pack.spans:
-        if span.segment >= pack.first:
-            layout.inner.append((span.start, span.stop, *pack.rows_of(span.segment)))
-        else:
-            layout.outer.append((span.start, span.stop, span.segment))
-    layout.keep = [(segment, *pack.rows_of(segment)) for segment in pack.keep]
-    return layout
-
-
-_current: ContextVar[Layout | None] = ContextVar("weighbridge_layout", default=None)
-
-
-@contextmanager
-def packed(layout: Layout) -> Iterator[None]:
-    """Make attention follow this layout for the calls inside the block."""
-    token = _current.set(layout)
-    try:
-        yield
-    finally:
-        _current.reset(token)
 
 
 def tree_attention(
@@ -113,7 +54,7 @@ def tree_attention(
     Shapes: query (1, heads, T, head_dim); key, value (1, kv_heads, T, head_dim); result
     (1, T, heads, head_dim).
     """
-    layout = _current.get()
+    layout = current_layout()
     if layout is None:
         raise UnsupportedAttention("attention was called outside a packed layout")
     rule = _rule_of(module, query, scaling, kwargs)
@@ -178,11 +119,11 @@ def _forward(
     out = query.new_empty(1, tokens, heads, value.shape[-1])
     by_head = out.transpose(1, 2)
     lse = torch.empty(1, heads, tokens, dtype=torch.float32, device=query.device)
-    for part in _parts(key, value, layout, stored):
-        part_out, part_lse = _attend(query[:, :, part.rows], part, rule)
-        if part.causal:  # a segment's own part comes first and sees at least the token itself
-            by_head[:, :, part.rows], lse[:, :, part.rows] = part_out, part_lse
-            continue
+    for own in layout.own:  # first, for they hold every row
+        part_out, part_lse = _attend_square(query, key, value, own, rule)
+        by_head[:, :, own.rows], lse[:, :, own.rows] = part_out, part_lse
+    for part in _dense_parts(key, value, layout, stored):
+        part_out, part_lse = _attend_dense(query[:, :, part.rows], part, rule)
         mine = lse[:, :, part.rows]
         merged = torch.logaddexp(mine, part_lse)
         here = by_head[:, :, part.rows]
@@ -196,59 +137,77 @@ def _forward(
     return out, lse
 
 
-def _parts(
+def _dense_parts(
     key: Tensor,
     value: Tensor,
     layout: Layout,
     stored: list[tuple[int, int, int, Tensor, Tensor]],
-) -> Iterator[_Part]:
-    """List what attends to what, each segment's own part before its ancestors."""
+) -> list[_Dense]:
     positions = layout.positions
-    for start, stop in layout.own:
-        rows, first = slice(start, stop), int(positions[start])
-        yield _Part(rows, key[:, :, rows], value[:, :, rows], positions[rows], first, True)
+    parts = []
     for start, stop, key_start, key_stop in layout.inner:
         rows, keys = slice(start, stop), slice(key_start, key_stop)
         first = int(positions[key_start])
-        yield _Part(rows, key[:, :, keys], value[:, :, keys], positions[rows], first, False)
+        parts.append(_Dense(rows, key[:, :, keys], value[:, :, keys], positions[rows], first))
     for start, stop, first, keys_before, values_before in stored:
         rows = slice(start, stop)
-        yield _Part(rows, keys_before, values_before, positions[rows], first, False)
+        parts.append(_Dense(rows, keys_before, values_before, positions[rows], first))
+    return parts
 
 
-def _attend(query: Tensor, part: _Part, rule: Rule) -> tuple[Tensor, Tensor]:
-    """Attention of one part by head: (output, log-sum-exp); where nothing is seen, (0, -inf)."""
-    last = part.first + part.key.shape[2] - 1
+def _attend_square(
+    query: Tensor, key: Tensor, value: Tensor, own: Square, rule: Rule
+) -> tuple[Tensor, Tensor]:
+    """Attention of a cluster to itself: output (1, heads, rows, value_dim) and log-sum-exp."""
+    q, k, v = (x[:, :, own.rows] for x in (query, key, value))
+    if _has_kernel(q, v, rule):
+        mask = own.mask(rule.window, q)
+        return _kernel(q, k, v, mask is None, mask, rule)
+    unseen = own.unseen(rule.window)
+    if unseen is None:
+        unseen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).triu(1)
+    return _attend_by_scores(q, k, v, rule, unseen)
+
+
+def _attend_dense(query: Tensor, part: _Dense, rule: Rule) -> tuple[Tensor, Tensor]:
+    """Attention to an ancestor by head: (output, log-sum-exp); where nothing is seen, (0, -inf)."""
     unseen = None
     if rule.window is not None and int(part.positions.max()) - part.first >= rule.window:
-        keys = torch.arange(part.first, last + 1)
+        keys = torch.arange(part.first, part.first + part.key.shape[2])
         unseen = part.positions[:, None] - keys[None, :] >= rule.window
-        if part.causal:
-            unseen |= keys[None, :] > part.positions[:, None]
-        unseen = unseen.to(query.device)
-    fast = query.device.type == "cpu" and unseen is None and rule.softcap is None
-    if fast and query.shape[-1] == part.value.shape[-1]:
-        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query, part.key, part.value, 0.0, part.causal, scale=rule.scale
-        )
-        return out, lse
-    return _attend_by_scores(query, part, rule, unseen)
+    if unseen is None and _has_kernel(query, part.value, rule):
+        return _kernel(query, part.key, part.value, False, None, rule)
+    return _attend_by_scores(query, part.key, part.value, rule, unseen)
+
+
+def _has_kernel(query: Tensor, value: Tensor, rule: Rule) -> bool:
+    """Whether torch has a kernel that returns the log-sum-exp for this."""
+    return (
+        query.device.type == "cpu" and rule.softcap is None and query.shape[-1] == value.shape[-1]
+    )
+
+
+def _kernel(
+    query: Tensor, key: Tensor, value: Tensor, causal: bool, mask: Tensor | None, rule: Rule
+) -> tuple[Tensor, Tensor]:
+    out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, causal, attn_mask=mask, scale=rule.scale
+    )
+    return out, lse
 
 
 def _attend_by_scores(
-    query: Tensor, part: _Part, rule: Rule, unseen: Tensor | None
+    query: Tensor, key: Tensor, value: Tensor, rule: Rule, unseen: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """The definition, with all scores of the part in memory: (heads, queries, keys) in float32."""
-    groups = query.shape[1] // part.key.shape[1]
-    key = part.key.repeat_interleave(groups, 1) if groups > 1 else part.key
-    value = part.value.repeat_interleave(groups, 1) if groups > 1 else part.value
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
     scores = (query @ key.transpose(-1, -2)).float().mul_(rule.scale)
     if rule.softcap is not None:
         scores = torch.tanh(scores / rule.softcap) * rule.softcap
-    if unseen is None and part.causal:
-        unseen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
     if unseen is not None:
-        scores.masked_fill_(unseen, float("-inf"))
+        scores.masked_fill_(unseen.to(scores.device), float("-inf"))
     lse = scores.logsumexp(-1)
     weights = scores.sub_(lse.clamp_min(torch.finfo(torch.float32).min).unsqueeze(-1)).exp_()
     return weights.to(value.dtype) @ value, lse
@@ -270,20 +229,18 @@ class _TreeAttention(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, out, lse = ctx.saved_tensors
         grad, out = grad.transpose(1, 2), out.transpose(1, 2)
-        grad_query, grad_key, grad_value = (torch.zeros_like(t) for t in (query, key, value))
+        grads = tuple(torch.zeros_like(t) for t in (query, key, value))
         layout: Layout = ctx.layout
-        parts = [(start, stop, start, stop, True) for start, stop in layout.own]
-        parts += [(*span, False) for span in layout.inner]
-        for qs, qe, ks, ke, causal in parts:
-            q, k = slice(qs, qe), slice(ks, ke)
-            dq, dk, dv = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-                grad[:, :, q], query[:, :, q], key[:, :, k], value[:, :, k],
-                out[:, :, q], lse[:, :, q], 0.0, causal, scale=ctx.scale,
+        parts = [(own.rows, own.rows, own.mask(None, query), True) for own in layout.own]
+        parts += [(slice(qs, qe), slice(ks, ke), None, False) for qs, qe, ks, ke in layout.inner]
+        for q, k, mask, inside in parts:
+            found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+                grad[:, :, q], query[:, :, q], key[:, :, k], value[:, :, k], out[:, :, q],
+                lse[:, :, q], 0.0, inside and mask is None, attn_mask=mask, scale=ctx.scale,
             )  # fmt: skip
-            grad_query[:, :, q] += dq
-            grad_key[:, :, k] += dk
-            grad_value[:, :, k] += dv
-        return grad_query, grad_key, grad_value, None, None
+            for whole, part, rows in zip(grads, found, (q, k, k), strict=True):
+                whole[:, :, rows] += part
+        return *grads, None, None
 
 
 AttentionInterface.register(IMPLEMENTATION, tree_attention)

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from weighbridge.process_memory import page_out
+
 _KEPT = (torch.float32, torch.bfloat16)
 
 
@@ -28,6 +30,9 @@ class FrozenLinear(nn.Module):
         self._trained = plain.weight.requires_grad
         self.plain = [plain]  # in a list, so that it isn't a submodule
         self.bias = plain.bias
+        # A weight is often a view of a mapped file: without this, the file would stay in memory
+        # beside the copy. A shared one is read on, a page at a time.
+        page_out(plain.weight.data_ptr(), plain.weight.nbytes)
         if not shared:
             del plain.weight
 

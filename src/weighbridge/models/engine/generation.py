@@ -15,12 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weighbridge.models.engine.attention import (
-    KeyValue,
-    Layout,
-    layout_of,
-    packed,
-)
+from weighbridge.models.engine.layout import KeyValue, Layout, layout_of, packed
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.slots import Slots, decoding
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
@@ -130,8 +125,10 @@ class _SlotDecoder:
                     if held is not None and _capacity(held) <= capacity:
                         waiting.extend(held)
                         held = None
-                if not waiting and not any(running):
-                    break
+                if not waiting:
+                    running = _close_ranks(slots, running)
+                    if not running:
+                        break
                 free = [slot for slot, who in enumerate(running) if who is None]
                 if waiting and len(free) >= min(len(waiting), max(1, slots.count // 4)):
                     wave = [waiting.popleft() for _ in range(min(len(free), len(waiting)))]
@@ -185,7 +182,7 @@ class _SlotDecoder:
         active = [slot for slot, _ in seated]
         tokens = np.array([[who.written[-1]] for _, who in seated], dtype=np.int64)
         positions = np.array([[slots.lengths[slot]] for slot in active], dtype=np.int64)
-        with packed(Layout(torch.from_numpy(positions[:, 0]), own=[])), decoding(slots, active):
+        with packed(Layout(torch.from_numpy(positions[:, 0]))), decoding(slots, active):
             hidden = self.network.hidden(tokens, positions)[:, 0]
         logits = self.network.logits(hidden)
         greedy = logits.argmax(-1).tolist()
@@ -195,6 +192,16 @@ class _SlotDecoder:
             if _ended(who):
                 running[slot] = None
                 yield who.index, who.written
+
+
+def _close_ranks(slots: Slots, running: list[_Running | None]) -> list[_Running | None]:
+    """Drop empty slots, once half of them are and nobody waits: a step reads all that there are."""
+    kept = [slot for slot, who in enumerate(running) if who is not None]
+    if len(kept) > slots.count // 2:
+        return running
+    if kept:
+        slots.keep(kept)
+    return [running[slot] for slot in kept]
 
 
 def _capacity(window: Window) -> int:

@@ -8,13 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weighbridge.models.engine.attention import (
-    IMPLEMENTATION,
-    UnsupportedAttention,
-    layout_of,
-    packed,
-)
+from weighbridge.models.engine.attention import IMPLEMENTATION, UnsupportedAttention
 from weighbridge.models.engine.frozen import freeze_linears, thaw_linears
+from weighbridge.models.engine.layout import layout_of, packed
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
 
 _SAME = {torch.float32: 1e-3}  # of the largest value; other types round more coarsely

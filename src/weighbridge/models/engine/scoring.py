@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weighbridge.models.engine.attention import KeyValue, layout_of, packed
+from weighbridge.models.engine.layout import KeyValue, layout_of, packed
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.tree import TokenIds, Tree, build_tree, cut_into_packs
 
@@ -70,15 +70,17 @@ def score_tokens(
     return scores
 
 
+@torch.inference_mode()
 def _add_up(scores: list[Scored], groups: list[list[_Wanted]], logits: Tensor) -> None:
-    """Read the wanted tokens' log-probabilities out of rows of logits (rows, vocabulary)."""
-    normaliser = logits.logsumexp(-1)
-    best = logits.argmax(-1)
+    """Read the wanted tokens' log-probabilities out of logits (rows, vocabulary), used up by it."""
     rows = torch.tensor([row for row, group in enumerate(groups) for _ in group])
     tokens = torch.tensor([w.token for group in groups for w in group])
     rows, tokens = rows.to(logits.device), tokens.to(logits.device)
-    logprobs = (logits[rows, tokens] - normaliser[rows]).tolist()
-    greedy = (best[rows] == tokens).tolist()
+    wanted = logits[rows, tokens]
+    peak = logits.amax(-1)
+    greedy = (wanted == peak[rows]).tolist()
+    normaliser = logits.sub_(peak[:, None]).exp_().sum(-1).log_().add_(peak)  # in place: no copy
+    logprobs = (wanted - normaliser[rows]).tolist()
     for want, logprob, is_greedy in zip(
         (w for group in groups for w in group), logprobs, greedy, strict=True
     ):

@@ -44,6 +44,14 @@ class Slots:
             start = stop
         self.lengths[slot] = length
 
+    def keep(self, kept: list[int]) -> None:
+        """Drop all slots but these, which become the first ones, in this order."""
+        for buffers in (self._keys, self._values):
+            for layer, old in enumerate(buffers):
+                buffers[layer] = old[kept]
+        self.lengths = [self.lengths[slot] for slot in kept]
+        self.count = len(kept)
+
     def append(
         self, layer: int, active: list[int], key: Tensor, value: Tensor
     ) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 TokenIds = npt.NDArray[np.int64]
 
+CLUSTER_TOKENS = 384  # a square of scores this wide costs less than the calls it replaces
+
 
 @dataclass(slots=True)
 class Segment:
@@ -146,6 +148,25 @@ def _finish(segments: list[Segment], leaf_of: list[int], longest: int) -> Tree:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """Rows `[start, stop)` of a pack that hold a small subtree whole, or a segment of a larger one.
+
+    Attributes:
+        start: First row.
+        stop: Row after the last one.
+        seen: Which row attends to which, shape (rows, rows); None for one run of tokens, where each
+            attends to itself and those before it.
+    """
+
+    start: int
+    stop: int
+    seen: npt.NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
 class Span:
     """Queries `[start, stop)` of a pack attend to all keys of one segment."""
 
@@ -163,8 +184,9 @@ class Pack:
         last: Index after the last one.
         tokens: Token ids, shape (T,).
         positions: Position of each token in its sequences, shape (T,).
-        offsets: Where each segment starts in the pack.
-        spans: Attention to ancestors, whether they are in the pack or were computed before.
+        offsets: Where each segment starts in the pack; the pack's end stands under `last`.
+        clusters: Attention inside small subtrees, in the order of their rows; they cover the pack.
+        spans: Attention to ancestors outside the cluster, in the pack or computed before.
         keep: Segments whose keys and values later packs will need.
         release: Segments that nobody needs after this pack.
         depths: Position of the first token of every segment that the spans attend to.
@@ -175,6 +197,7 @@ class Pack:
     tokens: TokenIds
     positions: TokenIds
     offsets: dict[int, int]
+    clusters: tuple[Cluster, ...]
     spans: tuple[Span, ...]
     keep: tuple[int, ...]
     release: tuple[int, ...] = ()
@@ -182,9 +205,7 @@ class Pack:
 
     def rows_of(self, segment: int) -> tuple[int, int]:
         """Slice of the pack that holds a segment."""
-        start = self.offsets[segment]
-        following = self.offsets.get(segment + 1, len(self.tokens))
-        return start, following
+        return self.offsets[segment], self.offsets[segment + 1]
 
 
 def cut_into_packs(tree: Tree, pack_tokens: int, keep_all: bool = False) -> list[Pack]:
@@ -215,14 +236,17 @@ def _pack(tree: Tree, first: int, last: int, keep_all: bool) -> Pack:
     for index, segment in enumerate(members, start=first):
         offsets[index] = size
         size += len(segment.tokens)
+    offsets[last] = size
+    clusters, whole = _clusters(tree, first, last, offsets)
     ancestors = dict.fromkeys(
         above for index in range(first, last) for above in tree.path(index)[:-1]
     )
     spans = []
     for above in ancestors:
-        below = max(above + 1, first)
-        until = min(tree.segments[above].last_descendant + 1, last)
-        spans.append(Span(offsets[below], offsets.get(until, size), above))
+        if above not in whole:
+            below = max(above + 1, first)
+            until = min(tree.segments[above].last_descendant + 1, last)
+            spans.append(Span(offsets[below], offsets[until], above))
     positions = np.concatenate([np.arange(s.depth, s.end) for s in members])
     return Pack(
         first=first,
@@ -230,6 +254,7 @@ def _pack(tree: Tree, first: int, last: int, keep_all: bool) -> Pack:
         tokens=np.concatenate([s.tokens for s in members]),
         positions=positions.astype(np.int64),
         offsets=offsets,
+        clusters=tuple(clusters),
         spans=tuple(spans),
         keep=tuple(
             i for i in range(first, last) if keep_all or tree.segments[i].last_descendant >= last
@@ -243,3 +268,36 @@ def _pack(tree: Tree, first: int, last: int, keep_all: bool) -> Pack:
         ),
         depths={above: tree.segments[above].depth for above in ancestors},
     )
+
+
+def _clusters(
+    tree: Tree, first: int, last: int, offsets: dict[int, int]
+) -> tuple[list[Cluster], set[int]]:
+    """Cut a pack's rows into clusters; return the segments that lie whole in one of several."""
+    clusters: list[Cluster] = []
+    whole: set[int] = set()
+    index = first
+    while index < last:
+        until = min(tree.segments[index].last_descendant + 1, last)
+        small = offsets[until] - offsets[index] <= CLUSTER_TOKENS
+        if until > index + 1 and small:
+            whole.update(range(index, until))
+            clusters.append(_branching(tree, index, until, offsets))
+        else:
+            until = index + 1
+            clusters.append(Cluster(offsets[index], offsets[until]))
+        index = until
+    return clusters, whole
+
+
+def _branching(tree: Tree, root: int, until: int, offsets: dict[int, int]) -> Cluster:
+    start, stop = offsets[root], offsets[until]
+    seen = np.zeros((stop - start, stop - start), dtype=bool)
+    for index in range(root, until):
+        rows = slice(offsets[index] - start, offsets[index + 1] - start)
+        seen[rows, rows] = np.tri(rows.stop - rows.start, dtype=bool)
+        above = tree.segments[index].parent
+        while above >= root:
+            seen[rows, offsets[above] - start : offsets[above + 1] - start] = True
+            above = tree.segments[above].parent
+    return Cluster(start, stop, seen)

@@ -1,0 +1,114 @@
+"""How the rows of a pack attend to each other, as the slices and squares that kernels work on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from weighbridge.models.engine.tree import Cluster, Pack
+
+KeyValue = tuple[Tensor, Tensor]  # each (1, kv_heads, tokens, head_dim), positions already encoded
+
+
+class Square:
+    """One cluster's attention to itself: a square of scores, and which of them count."""
+
+    def __init__(self, cluster: Cluster, positions: Tensor) -> None:
+        self.rows = slice(cluster.start, cluster.stop)
+        self._positions = positions[self.rows]
+        self._seen = cluster.seen
+        self._unseen: dict[int | None, Tensor | None] = {}
+
+    def unseen(self, window: int | None) -> Tensor | None:
+        """Which row does not attend to which, (rows, rows); None if just not to later ones.
+
+        Args:
+            window: Rows this many positions back, or further, are not seen either.
+        """
+        if window is not None and int(self._positions.max() - self._positions.min()) < window:
+            window = None
+        if window not in self._unseen:
+            self._unseen[window] = self._find_unseen(window)
+        return self._unseen[window]
+
+    def mask(self, window: int | None, like: Tensor) -> Tensor | None:
+        """Return the same as a term of the scores: 0 where seen, else -inf."""
+        unseen = self.unseen(window)
+        if unseen is None:
+            return None
+        return torch.zeros(unseen.shape, dtype=like.dtype).masked_fill_(unseen, float("-inf"))
+
+    def _find_unseen(self, window: int | None) -> Tensor | None:
+        if self._seen is None and window is None:
+            return None
+        length = len(self._positions)
+        seen = (
+            torch.ones(length, length, dtype=torch.bool).tril()
+            if self._seen is None
+            else torch.from_numpy(self._seen)
+        )
+        if window is None:
+            return ~seen
+        return ~seen | (self._positions[:, None] - self._positions[None, :] >= window)
+
+
+@dataclass
+class Layout:
+    """How the tokens of one packed row attend to each other.
+
+    Attributes:
+        positions: Of the row's tokens in their sequences, shape (T,).
+        own: Attention inside clusters; together they hold every row once, in order.
+        inner: `(query start, query stop, key start, key stop)`: dense attention inside the row.
+        outer: `(query start, query stop, segment)`: dense attention to stored keys and values.
+        keep: `(segment, start, stop)`: what to store for later rows.
+        store: Keys and values by segment, one entry a layer.
+        depths: Position of the first token of segments in the store.
+    """
+
+    positions: Tensor
+    own: list[Square] = field(default_factory=list)
+    inner: list[tuple[int, int, int, int]] = field(default_factory=list)
+    outer: list[tuple[int, int, int]] = field(default_factory=list)
+    keep: list[tuple[int, int, int]] = field(default_factory=list)
+    store: dict[int, list[KeyValue]] = field(default_factory=dict)
+    depths: dict[int, int] = field(default_factory=dict)
+
+
+def layout_of(pack: Pack, store: dict[int, list[KeyValue]]) -> Layout:
+    """Translate a pack into the slices and squares that attention works on."""
+    positions = torch.from_numpy(pack.positions)
+    layout = Layout(
+        positions,
+        own=[Square(cluster, positions) for cluster in pack.clusters],
+        store=store,
+        depths=pack.depths,
+    )
+    for span in pack.spans:
+        if span.segment >= pack.first:
+            layout.inner.append((span.start, span.stop, *pack.rows_of(span.segment)))
+        else:
+            layout.outer.append((span.start, span.stop, span.segment))
+    layout.keep = [(segment, *pack.rows_of(segment)) for segment in pack.keep]
+    return layout
+
+
+_current: ContextVar[Layout | None] = ContextVar("weighbridge_layout", default=None)
+
+
+@contextmanager
+def packed(layout: Layout) -> Iterator[None]:
+    """Make attention follow this layout for the calls inside the block."""
+    token = _current.set(layout)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_layout() -> Layout | None:
+    """Return the layout of the surrounding `packed` block."""
+    return _current.get()
