@@ -1,7 +1,7 @@
 """Attacks on the sandbox, each a program that defines `f`; every row of docs/sandbox.md is one.
 
-The test that they face expects a text which is drawn anew each time, so no honest `f` can pass. What
-tries something forbidden says through `refused` whether it got it. HOST is a file of the host.
+The test that they face expects a text drawn anew each time, so no honest `f` can pass. What tries
+something forbidden says through `refused` whether it got it. HOST is a file of the host.
 """
 
 from typing import NamedTuple
@@ -148,9 +148,7 @@ VERDICT = (
     _forges("syntax error", "def f(x: return"),
     _forges(
         "exception with a hostile text",
-        "class E(Exception):\n"
-        "    def __str__(self): os._exit(0)\n"
-        "def f(x): raise E",
+        "class E(Exception):\n    def __str__(self): os._exit(0)\ndef f(x): raise E",
     ),
     _forges(
         "exception under a builtin's name",
@@ -165,7 +163,7 @@ VERDICT = (
     ),
     _forges(
         "answers sent in advance",
-        'every_descriptor(frame(b\'{"ready": true}\') + frame(b\'{"defined": true}\')'
+        "every_descriptor(frame(b'{\"ready\": true}') + frame(b'{\"defined\": true}')"
         ' + frame(b\'{"value": "expected"}\') * 99)',
     ),
     _forges(
@@ -174,15 +172,16 @@ VERDICT = (
         '    every_descriptor(frame(b\'{"value":4,"args":\' + args + b\',"kwargs":null}\'))',
     ),
     _forges("message that is no JSON", "every_descriptor(frame(b'passed'))"),
-    _forges("message longer than memory", "every_descriptor(b'\\xff\\xff\\xff\\xff' + b'x' * 4096)"),
+    _forges(
+        "message longer than memory", "every_descriptor(b'\\xff\\xff\\xff\\xff' + b'x' * 4096)"
+    ),
     _forges(
         "message nested too deep",
         "every_descriptor(frame(b'{\"defined\":' + b'[' * 99999 + b']' * 99999 + b'}'))",
     ),
     _forges(
         "message with a huge number",
-        "every_descriptor(frame(b'{\"defined\":1}') + "
-        "frame(b'{\"value\":' + b'9' * 60000 + b'}'))",
+        "every_descriptor(frame(b'{\"defined\":1}') + frame(b'{\"value\":' + b'9' * 60000 + b'}'))",
     ),
     _forges(
         "message of unknown tags",
@@ -205,11 +204,11 @@ VERDICT = (
         0.8,
     ),
     _forges(
-        "__del__ and atexit at the end",
+        "`__del__` and atexit at the end",
         "import atexit\n"
         "class D:\n"
         "    def __del__(self, every=every_descriptor):\n"
-        "        every(b'{\"outcome\": \"passed\"}\\n')\n"
+        '        every(b\'{"outcome": "passed"}\\n\')\n'
         "kept = D(); kept.itself = kept\n"
         "atexit.register(every_descriptor, b'passed\\n')\n"
         "def f(x): raise SystemExit",
@@ -330,7 +329,7 @@ HARM = (
         "threads that outlive the call",
         "import threading\n"
         "def later():\n"
-        "    while True: every_descriptor(frame(b'{\"value\": \"expected\"}'))\n"
+        '    while True: every_descriptor(frame(b\'{"value": "expected"}\'))\n'
         "def f(x):\n"
         "    threading.Thread(target=later).start()\n"
         "    return 4",

@@ -1,4 +1,4 @@
-"""Every attack ends as a failure, never as a pass or as a fault of the machine, and does no harm."""
+"""Every attack ends as a failure, never as a pass or a fault of the machine, and does no harm."""
 
 import contextlib
 import re

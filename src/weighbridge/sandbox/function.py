@@ -50,7 +50,7 @@ def check_function(task: FunctionTest, limits: Limits | None = None) -> Executio
     nonce = secrets.token_hex(16)
     started = time.monotonic()
     jails: list[subprocess.Popen[bytes]] = []
-    verdict, output, noise = Stream(4096), Stream(limits.output_bytes), Stream(4096)
+    verdict, output, noise = Stream(1 << 14), Stream(limits.output_bytes), Stream(1 << 14)
     try:
         candidate, tester = _start_both(task, limits, nonce, jails)
         assert candidate.stderr and tester.stdout and tester.stderr

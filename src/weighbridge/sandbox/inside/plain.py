@@ -27,6 +27,10 @@ class NotPlain(Exception):
     """A value that is not plain data, or a message that does not encode one."""
 
 
+class TooLarge(NotPlain):
+    """Plain data that is nested too deep or is too long."""
+
+
 def encode(value: Any, depth: int = 0) -> Json:
     """Return a value as tagged JSON.
 
@@ -34,7 +38,7 @@ def encode(value: Any, depth: int = 0) -> Json:
         NotPlain: It is, or holds, something that is no plain data.
     """
     if depth > MAX_DEPTH:
-        raise NotPlain(f"data nested more than {MAX_DEPTH} deep")
+        raise TooLarge(f"data nested more than {MAX_DEPTH} deep")
     if value is None or value is True or value is False:
         return value
     kind = type(value)
@@ -82,7 +86,7 @@ def decode(data: Json, depth: int = 0) -> Any:
         NotPlain: It stands for none.
     """
     if depth > MAX_DEPTH:
-        raise NotPlain(f"data nested more than {MAX_DEPTH} deep")
+        raise TooLarge(f"data nested more than {MAX_DEPTH} deep")
     if data is None or type(data) in (bool, int, str):
         return data
     if type(data) is list:
@@ -166,7 +170,7 @@ def send(descriptor: int, message: Json) -> None:
     """
     data = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
     if len(data) > MAX_FRAME_BYTES:
-        raise NotPlain(f"{len(data):,} bytes of data, more than {MAX_FRAME_BYTES:,}")
+        raise TooLarge(f"{len(data):,} bytes of data, more than {MAX_FRAME_BYTES:,}")
     view = memoryview(struct.pack(">I", len(data)) + data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -181,7 +185,7 @@ def receive(descriptor: int) -> Json:
     """
     (length,) = struct.unpack(">I", _read(descriptor, 4))
     if length > MAX_FRAME_BYTES:
-        raise NotPlain(f"{length:,} bytes of data, more than {MAX_FRAME_BYTES:,}")
+        raise TooLarge(f"{length:,} bytes of data, more than {MAX_FRAME_BYTES:,}")
     try:
         return json.loads(_read(descriptor, length))
     except (ValueError, RecursionError) as error:

@@ -16,6 +16,7 @@ from weighbridge.sandbox.inside.confinement import confine
 from weighbridge.sandbox.inside.plain import (
     Json,
     NotPlain,
+    TooLarge,
     carry_back,
     decode,
     encode,
@@ -33,17 +34,12 @@ class Candidate:
 
     def __init__(self, calls: int, answers: int) -> None:
         self._calls, self._answers = calls, answers
-        self.started, self.called = False, False
-        self.wrong, self.untestable = "", ""
+        self.heard, self.wrong, self.untestable = False, "", ""
 
-    def start(self) -> None:
+    def _start(self) -> None:
         """Wait until it is confined, then until its program has been run."""
-        try:
-            self.started = "ready" in self._receive()
-        except Stopped:
-            self.started = False
-        if not self.started:
-            self._stop("the jail did not start")
+        ready = self._receive()
+        self.heard = "ready" in ready  # from here on, whatever happens is its own doing
         if "defined" not in (answer := self._receive()):
             self._stop(self._told(answer))
 
@@ -51,9 +47,12 @@ class Candidate:
         """Call it there."""
         if self.wrong or self.untestable:
             raise Stopped
-        self.called = True
+        if not self.heard:
+            self._start()
         try:
             send(self._calls, {"args": encode(list(args)), "kwargs": encode(kwargs)})
+        except TooLarge as error:  # made so by what the candidate returned before
+            self._stop(f"made the test pass {error}")
         except NotPlain as error:
             self.untestable = f"the test passes {error}, which is no plain data"
             raise Stopped from None
@@ -131,12 +130,14 @@ def main() -> None:
         os.dup2(quiet, descriptor)
     confine(job["limits"], (answers, verdict, calls))
     candidate = Candidate(calls, answers)
-    outcome, why = run(job, candidate)
-    # Stopped, or wrong at any time, outranks whatever the test made of it.
-    if not candidate.started:
-        outcome, why = "infrastructure", "the candidate's jail did not start"
-    elif candidate.untestable:
-        outcome, why = "infrastructure", candidate.untestable
+    try:
+        outcome, why = run(job, candidate)
+    except BaseException as error:  # out of memory while saying what was wrong
+        outcome, why = "failed", type(error).__name__
+    # Once wrong, always wrong, whatever the test made of it. What the candidate had no part in is
+    # nobody's failure.
+    if candidate.untestable or not candidate.heard:
+        outcome, why = "infrastructure", candidate.untestable or candidate.wrong or why
     elif candidate.wrong:
         outcome, why = "failed", candidate.wrong
     line = json.dumps({"nonce": job["nonce"], "outcome": outcome, "why": why[:500]}) + "\n"
@@ -159,16 +160,13 @@ def run(job: Json, candidate: Candidate) -> tuple[str, str]:
         return "infrastructure", f"the test can't be run: {type(error).__name__}: {error}"
     names[job["entry_point"]] = stand_in
     try:
-        candidate.start()
         exec(test, names)
         names["check"](stand_in)
     except Stopped:
         return "failed", ""
     except BaseException as error:
-        if not candidate.called:
-            return "infrastructure", f"the test failed by itself: {_where(error, job['test'])}"
         return "failed", _where(error, job["test"])
-    return "passed", ""
+    return "passed", "" if candidate.heard else "the test never called the function"
 
 
 def _where(error: BaseException, test: str) -> str:
