@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -119,7 +118,7 @@ def test_expected_values_do_not_reach_the_candidate_s_jail():
         "import gc\n"
         "def f(x):\n"
         "    seen = [o for h in gc.get_objects() for o in gc.get_referents(h) if type(o) is str]\n"
-        "    return [s for s in seen if 'tell' + 'tale' in s]\n"
+        "    return [s for s in seen if ''.join(('tell', 'tale')) in s]\n"
     )
     done = checked(program, "# telltale", "x = 'telltale'", "assert candidate(1) == []")
     assert done.outcome == "passed", done
@@ -182,7 +181,3 @@ def test_a_program_can_t_pass_its_failure_off_as_the_jail_s():
     """At the weaker level too: what is lost to the machine is left out of the mean."""
     done = run_python("import os\nos.write(2, b'bwrap: no space left\\n')\nos._exit(1)")
     assert done.outcome == "failed"
-    limits = replace(Limits(), memory_bytes=1 << 20)
-    assert check_function(FunctionTest("def f(): 0", "f", "def check(c): c()"), limits).outcome in (
-        "failed", "infrastructure",
-    )  # fmt: skip

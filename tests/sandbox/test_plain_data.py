@@ -7,7 +7,7 @@ import os
 from collections import Counter, OrderedDict, defaultdict, namedtuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weighbridge.sandbox.inside.plain import (
@@ -40,12 +40,13 @@ plain = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(plain)
 def test_every_plain_value_comes_out_as_it_went_in(value):
     sent = json.loads(json.dumps(encode(value), allow_nan=False))
     # repr tells -0.0 from 0.0, nan from nothing, and exact types from others; sets have no order
-    if "{" in repr(value):
-        assert encode(decode(sent)) == sent or decode(sent) == value or "nan" in repr(value)
+    if "{" in repr(value) or "frozenset" in repr(value):
+        assert "nan" in repr(value) or decode(sent) == value
     else:
         assert repr(decode(sent)) == repr(value)
 
@@ -140,6 +141,7 @@ def test_changes_are_made_in_place_and_keep_identity():
     assert carry_back([1], (1,)) == (1,)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(plain, max_size=3), st.lists(plain, max_size=3))
 def test_carried_back_is_what_the_call_left(old, new):
     left = encode(new)

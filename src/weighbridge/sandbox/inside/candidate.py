@@ -24,6 +24,8 @@ def main() -> None:
     quiet = os.open("/dev/null", os.O_RDONLY)
     os.dup2(quiet, 0)  # a program that reads finds nothing
     os.dup2(2, 1)  # and what it prints is kept apart from its answers
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     landlock = confine(map(int, numbers), (calls, answers))
     send(answers, {"ready": landlock})
     module = ModuleType("candidate")
@@ -59,7 +61,7 @@ def _answer(function: object, call: Json) -> Json:
 
 
 def _raised(error: BaseException) -> Json:
-    """Return an exception as the name of the nearest builtin class, and its message."""
+    """Return an exception as the nearest builtin class's name, what it carries, what it says."""
     known = next(k for k in type(error).__mro__ if vars(builtins).get(k.__name__) is k)
     name, kind = known.__name__, type(error).__name__
     try:
@@ -67,4 +69,8 @@ def _raised(error: BaseException) -> Json:
     except BaseException:
         message = ""
     told = message if kind == name else f"{kind}: {message}"
-    return {"raised": name, "message": encode(told)}
+    try:
+        carried = encode(error.args)
+    except NotPlain:
+        carried = encode((message,))
+    return {"raised": name, "carried": carried, "message": encode(told)}

@@ -98,9 +98,9 @@ class Candidate:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             self._stop(self._told(answer))
         try:
-            return kind(self._text(answer, "message"))
-        except TypeError:  # UnicodeDecodeError and its like want more than a message
-            return ValueError(self._told(answer))
+            return kind(*decode(answer.get("carried")))
+        except (NotPlain, TypeError):
+            self._stop("answered out of turn")
 
     def _told(self, answer: Json) -> str:
         return f"{self._text(answer, 'raised')}: {self._text(answer, 'message')}"[:300]
