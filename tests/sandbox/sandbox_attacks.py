@@ -298,7 +298,7 @@ HARM = (
     _tries(
         "other programs",
         "__import__('subprocess').run(['/usr/bin/env'])",
-        "os.system('true') or 0 / 0",
+        "os.system('true') and 0 / 0",
         "os.posix_spawn('/usr/bin/env', ['env'], {})",
         "__import__('multiprocessing').Process(target=print).start()",
     ),
@@ -406,7 +406,7 @@ HARM = (
     ),
     _forges("endless loop in the kernel", "import time\ntime.sleep(1e6)", 0.8),
     _forges("endless loop in C", "import re\nre.match('(a+)+$', 'a' * 64 + 'b')", 0.8),
-    _forges("deep recursion", "sys.setrecursionlimit(10 ** 9)\ndef f(x): return f(x)"),
+    _forges("deep recursion", "sys.setrecursionlimit(10 ** 9)\ndef f(x): return f(x)", 1.5),
     _forges("segmentation fault", "ctypes.string_at(0)"),
     _forges("jump into rubbish", "ctypes.CFUNCTYPE(None)(4096)()"),
     _forges("opens without end", "def f(x): return [open('/dev/null') for _ in range(10 ** 6)]"),
