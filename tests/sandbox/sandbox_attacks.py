@@ -223,6 +223,7 @@ VERDICT = (
     _forges("look-alike name", "del f\ndef \u0192(x): return 4\n\u0430ssert = True"),
     _forges("look-alike name that Python folds", "def \uff46(x): return 'exp\u0435cted-'"),
     _forges("lone surrogates", "def f(x): return '\\ud83d' + '\\ude00' + chr(0) + '\\u202e'"),
+    _forges("lone surrogates in an exception", "def f(x): raise ValueError('\\ud800' * 99)"),
     _forges("source with null bytes", "x = '\0'"),
 )
 

@@ -59,6 +59,7 @@ def test_ends_as_a_failure_and_does_no_harm(attack, host):
     done = face(attack.program.replace("HOST", str(host)), attack.wall_seconds)
     assert done.outcome in ("failed", "timed_out", "output_limit"), done
     assert done.level is Level.OUTSIDE_TESTER
+    assert (done.output + done.error).encode("utf-8")  # or no evidence could be written
     assert "ESCAPED" not in done.output
     if "refused(lambda" in attack.program:
         assert done.output.count("REFUSED") == attack.program.count("refused(lambda"), done

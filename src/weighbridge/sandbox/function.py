@@ -116,7 +116,9 @@ def _judge(
     try:
         told = json.loads(verdict)
         if secrets.compare_digest(told["nonce"], nonce):
-            return cast(Outcome, told["outcome"]), str(told["why"])
+            # An exception's text may hold what no file or terminal in UTF-8 can.
+            why = str(told["why"]).encode("utf-8", "backslashreplace").decode()
+            return cast(Outcome, told["outcome"]), why
     except (ValueError, KeyError, TypeError):
         pass
     last = (said.splitlines() or ["it said nothing"])[-1][:300]

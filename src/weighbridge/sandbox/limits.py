@@ -27,7 +27,7 @@ class Limits:
     cpu_seconds: int = 10
     memory_bytes: int = 1 << 30
     file_bytes: int = 16 << 20
-    output_bytes: int = 1 << 16
+    output_bytes: int = 1 << 20
     processes: int = 64
     open_files: int = 64
 

@@ -124,7 +124,8 @@ def why_not_from_outside(sample: Sample) -> str:
     if "check" not in _defined(test):
         return "its test defines no check(candidate)"
     if unknown := used - known:
-        return f"its test uses names that only the model's code may define: {', '.join(unknown)}"
+        listed = ", ".join(sorted(unknown))
+        return f"its test uses names that only the model's code may define: {listed}"
     return ""
 
 
