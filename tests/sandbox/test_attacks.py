@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sandbox_attacks import ATTACKS, VERDICT
+from host_attacks import ATTACKS as ON_THE_HOST
+from verdict_attacks import ATTACKS as ON_THE_VERDICT
 
 from weighbridge.sandbox import FunctionTest, Level, Limits, check_function, probe, run_python
 
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.skipif(
     probe().level is not Level.OUTSIDE_TESTER,
     reason=f"no such sandbox: {probe().detail}; {probe().fix}",
 )
+ATTACKS = (*ON_THE_VERDICT, *ON_THE_HOST)
 DOCS = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
 
@@ -80,7 +82,7 @@ def test_each_attack_has_its_row_in_the_docs():
 
 def test_the_weaker_level_is_fooled_by_some_and_says_that_it_is_weaker():
     """So these attacks are real: with code and test in one process they pass."""
-    by_name = {attack.name: attack.program for attack in VERDICT}
+    by_name = {attack.name: attack.program for attack in ON_THE_VERDICT}
     for name in ("object equal to everything", "text equal to everything"):
         program = by_name[name] + "\nassert f(1) == 'what nobody could guess'\n"
         done = run_python(program)

@@ -38,7 +38,11 @@ def main() -> None:
         return
     send(answers, {"defined": True})
     while True:
-        send(answers, _answer(function, receive(calls)))
+        answer = _answer(function, receive(calls))
+        try:
+            send(answers, answer)
+        except NotPlain as error:
+            send(answers, {"not_plain": f"returned {error}"})
 
 
 def _answer(function: object, call: Json) -> Json:
