@@ -38,7 +38,7 @@ ATTACKS = (
         "[os.symlink('HOST', '/tmp/s'), open('/tmp/s').read()]",
         "[os.symlink('/usr/weighbridge-attack', '/tmp/w'), open('/tmp/w', 'w')]",
         "os.link('/usr/bin/env', '/tmp/hard')",
-        "[os.symlink('/', '/tmp/root'), open('/tmp/root/weighbridge-attack', 'w')]",
+        "[os.symlink('/', '/tmp/top'), open('/tmp/top/weighbridge-attack', 'w')]",
     ),
     tries(
         "devices and named pipes",
