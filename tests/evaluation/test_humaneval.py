@@ -50,7 +50,7 @@ def test_a_chat_answer_is_read_out_of_its_fence(problems):
     assert marks([sample], lambda s: whole) == [1.0]
     score = BENCHMARK.grade(sample, Generation(sample.id, 0, "```\nhello\n```", "end", 0, 0, 0))
     assert isinstance(score, Ungraded) and score.reason == "unparsed"
-    assert program_for(sample, sample.target).endswith(f"check({sample.metadata['entry_point']})\n")
+    assert program_for(sample, sample.target) == sample.question + sample.target
 
 
 def test_a_malformed_file_is_named(tmp_path):

@@ -44,8 +44,14 @@ def test_an_honest_program_passes_and_sees_nothing_of_the_host():
         "import os\n"
         "assert sorted(os.listdir('/tmp')) == []\n"
         "assert not os.path.exists('/home') and not os.path.exists('/etc/passwd')\n"
-        "assert len(os.listdir('/proc/self/fd')) <= 5, os.listdir('/proc/self/fd')\n"
-        "assert [p for p in os.listdir('/proc') if p.isdigit() and int(p) > 20] == []\n"
+        "assert not os.path.exists('/proc') and os.getpid() < 20\n"
+        "def is_open(descriptor):\n"
+        "    try:\n"
+        "        return bool(os.fstat(descriptor))\n"
+        "    except OSError:\n"
+        "        return False\n"
+        "found = [n for n in range(2000) if is_open(n)]\n"
+        "assert len(found) <= 4, found\n"
     )
     done = run_python(program)
     assert done.outcome == "passed", done.output

@@ -29,6 +29,13 @@ Cache = Annotated[
 Memory = Annotated[
     str, typer.Option(metavar="SIZE", help="What the process may take, such as 4GB; none if empty.")
 ]
+WeakerSandbox = Annotated[
+    bool,
+    typer.Option(
+        "--allow-weaker-sandbox",
+        help="Judge code where it could fake its verdict, if this machine can do no better.",
+    ),
+]
 DEFAULT_RUNS = Path(".weighbridge/runs")
 
 

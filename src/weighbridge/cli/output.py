@@ -37,6 +37,7 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         "aggregate": estimate.aggregate,
         "bounds": list(estimate.bounds),
         "notes": list(run.provenance.notes),
+        "sandbox": run.provenance.sandbox,
     }
     if estimate.clusters:
         document |= {"macro_mean": estimate.macro_mean, "clusters": estimate.clusters}

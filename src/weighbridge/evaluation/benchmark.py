@@ -93,6 +93,9 @@ class Benchmark:
         sampling: How answers are drawn unless the settings say otherwise.
         data: Where items come from; None where the benchmark carries its own.
         aggregate: Name of the headline aggregate in `statistics.aggregates`.
+        grade_weaker: As `grade`, on machines where model-written code can only be run at a weaker
+            level of the sandbox, and a person allowed that; None where there is no such way.
+        notes: What a reader of a run over these items must know of how they were judged.
         executes_code: Whether `grade` runs model-written code in the sandbox (graded in parallel).
         publishes_questions: False where questions must never stand in evidence or reports.
         default_shots: What to use where nobody said.
@@ -116,6 +119,8 @@ class Benchmark:
     sampling: Sampling = field(default_factory=Sampling)
     data: DataNeed | None = None
     aggregate: str = "mean"
+    grade_weaker: Callable[[Sample, Generation], Score] | None = None
+    notes: Callable[[Sequence[Sample]], tuple[str, ...]] = lambda _: ()
     executes_code: bool = False
     publishes_questions: bool = True
     default_shots: int = 0

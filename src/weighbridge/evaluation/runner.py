@@ -48,13 +48,23 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run happens: what its provenance records, and where its evidence goes."""
+    """Where a run happens: what its provenance records, and where its evidence goes.
+
+    Attributes:
+        store: Evidence.
+        threads: For arithmetic.
+        started: ISO 8601, UTC.
+        graders: Answers judged at a time, where judging runs code.
+        sandbox_level: The level at which model-written code runs; None where none does.
+        weaker_sandbox: Whether that is a level at which verdicts can be faked, as a person allowed.
+    """
 
     store: RunStore
     threads: int
     started: str
     graders: int = 2
     sandbox_level: str | None = None
+    weaker_sandbox: bool = False
 
 
 OnProgress = Callable[[Progressed], None]
@@ -86,6 +96,8 @@ def evaluate(
         InputError: The settings contradict the benchmark or the model.
     """
     settings = _complete(settings or Settings(), benchmark, model)
+    if benchmark.executes_code and place.weaker_sandbox:
+        benchmark = _at_weaker_level(benchmark)
     samples = list(benchmark.load(LoadRequest(data, subset, settings)))
     if not samples:
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
@@ -116,7 +128,26 @@ def evaluate(
             run.record(time.perf_counter() - started, model.computed_tokens - tokens)
         told.within_call(0.0)
         result = estimate(run.journal.samples(), benchmark.aggregate)
-        return run.seal(result, _provenance(model, place, run.wall_seconds, run.computed_tokens))
+        where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
+        if benchmark.executes_code:
+            notes = (*where.notes, *benchmark.notes(samples))
+            where = replace(where, notes=notes, sandbox=place.sandbox_level)
+        return run.seal(result, where)
+
+
+def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
+    """Return the benchmark as a person allowed it to be judged; every run of it says so."""
+    if benchmark.grade_weaker is None:
+        raise InputError(
+            f"{benchmark.name} can't be judged at a weaker level of the sandbox",
+            "a machine that reaches the full one",
+            "see: weighbridge doctor",
+        )
+    note = (
+        "Model-written code was run and tested in one process (--allow-weaker-sandbox), where "
+        "hostile code can fake its verdict."
+    )
+    return replace(benchmark, grade=benchmark.grade_weaker, notes=lambda _: (note,))
 
 
 class _Told:

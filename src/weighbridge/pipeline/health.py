@@ -142,7 +142,10 @@ def _sandbox() -> Check:
     why = "running model-written code (humaneval)"
     if found.level is Level.NONE:
         return Check("sandbox", "missing", found.detail, why, found.fix)
-    return Check("sandbox", "ok", f"level {found.level}", why)
+    if found.level is not Level.OUTSIDE_TESTER:
+        detail = f"only the weaker level works: {found.detail}"
+        return Check("sandbox", "degraded", detail, why, found.fix)
+    return Check("sandbox", "ok", f"level {found.level}: {found.detail}", why)
 
 
 def _browser() -> Check:

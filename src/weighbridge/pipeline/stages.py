@@ -21,7 +21,13 @@ from weighbridge.pipeline.tuning import (
     settings_from,
     tune_model,
 )
-from weighbridge.pipeline.weighing import Task, find_task, open_model, sandbox_level, weigh
+from weighbridge.pipeline.weighing import (
+    Task,
+    at_sandbox_level,
+    find_task,
+    open_model,
+    weigh,
+)
 from weighbridge.records import Comparison, EvalRun
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import WeightsLocation, find_weights
@@ -50,6 +56,7 @@ class Where:
     threads: int
     offline: bool
     started: str
+    allow_weaker_sandbox: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Plan:
     tasks: tuple[tuple[Weigh, Task], ...]
     left: tuple[Left, ...]
     files: TuningFiles | None
-    sandbox_level: str | None
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -124,12 +131,12 @@ def make_plan(project: Project, where: Where) -> Plan:
         settings_from(project.tune)
     tasks: list[tuple[Weigh, Task]] = []
     left: list[Left] = []
-    level = None
+    place = Place(where.store, where.threads, where.started, max(1, where.threads))
     for wanted in project.evaluate:
         try:
             task = _task(project, wanted, where)
             if task.benchmark.executes_code:
-                level = sandbox_level()
+                place = at_sandbox_level(place, where.allow_weaker_sandbox)
         except (MissingPiece, SandboxUnavailable) as error:
             if wanted.role == "target":
                 raise
@@ -137,7 +144,7 @@ def make_plan(project: Project, where: Where) -> Plan:
             left.append(Left(wanted, f"{error.saw}; needs {error.expected}", command))
             continue
         tasks.append((wanted, task))
-    return Plan(project, base, tuple(tasks), tuple(left), files, level)
+    return Plan(project, base, tuple(tasks), tuple(left), files, place)
 
 
 def _beside(project: Project, name: str) -> str:
@@ -166,9 +173,7 @@ def _task(project: Project, wanted: Weigh, where: Where) -> Task:
 
 def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
     """Do the work. Stopped anywhere, the same call goes on from there with the same result."""
-    place = Place(
-        where.store, where.threads, where.started, max(1, where.threads), plan.sandbox_level
-    )
+    place = plan.place
     for left in plan.left:
         show.say(f"skipped {left.weigh.benchmark}: {left.why}")
         if left.get_it:

@@ -119,33 +119,47 @@ def _need_torch() -> None:
         )
 
 
-def place_for(store: RunStore, threads: int, started: str, tasks: Sequence[Task]) -> Place:
+def place_for(
+    store: RunStore,
+    threads: int,
+    started: str,
+    tasks: Sequence[Task],
+    *,
+    allow_weaker_sandbox: bool = False,
+) -> Place:
     """Describe where runs happen; asks for a sandbox only if something will run in it.
 
     Raises:
         SandboxUnavailable: A task runs model-written code and there is no jail for it.
     """
-    level = None
+    place = Place(store, threads, started, graders=max(1, threads))
     if any(task.benchmark.executes_code for task in tasks):
-        level = sandbox_level()
-    return Place(store, threads, started, graders=max(1, threads), sandbox_level=level)
+        return at_sandbox_level(place, allow_weaker_sandbox)
+    return place
 
 
-def sandbox_level() -> str:
-    """Return the sandbox's level on this machine.
+def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
+    """Note the best level of the sandbox on this machine in a place.
 
     Raises:
-        SandboxUnavailable: There is none.
+        SandboxUnavailable: There is none, or only one that nobody allowed.
     """
     from weighbridge.errors import SandboxUnavailable
     from weighbridge.sandbox import Level, probe
 
     found = probe()
+    weaker = found.level is not Level.OUTSIDE_TESTER
     if found.level is Level.NONE:
         raise SandboxUnavailable(
             f"no sandbox for model-written code ({found.detail})", "bubblewrap", found.fix
         )
-    return str(found.level)
+    if weaker and not allow_weaker:
+        raise SandboxUnavailable(
+            f"only the weaker sandbox works here ({found.detail})",
+            f"level {Level.OUTSIDE_TESTER}",
+            f"{found.fix}; or accept verdicts that hostile code can fake: --allow-weaker-sandbox",
+        )
+    return replace(place, sandbox_level=str(found.level), weaker_sandbox=weaker)
 
 
 def weigh(

@@ -58,6 +58,7 @@ class Provenance:
         cost_usd: Paid to an endpoint; 0 for open weights.
         peak_memory_bytes: Peak resident memory of the process, where known.
         notes: Sentences that a reader must know (fallbacks, near ties).
+        sandbox: The level at which model-written code ran; None where none ran.
     """
 
     packages: dict[str, str]
@@ -73,6 +74,7 @@ class Provenance:
     cost_usd: float = 0.0
     peak_memory_bytes: int | None = None
     notes: tuple[str, ...] = ()
+    sandbox: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,19 @@
 """Jailed execution of model-written code. There is no level at which it runs unjailed."""
 
+from weighbridge.sandbox.calibration import run_calibrated
+from weighbridge.sandbox.function import FunctionTest, check_function
 from weighbridge.sandbox.jail import Level, Probe, probe
-from weighbridge.sandbox.run import Execution, Limits, run_python
+from weighbridge.sandbox.limits import Execution, Limits
+from weighbridge.sandbox.program import run_python
 
-__all__ = ["Execution", "Level", "Limits", "Probe", "probe", "run_python"]
+__all__ = [
+    "Execution",
+    "FunctionTest",
+    "Level",
+    "Limits",
+    "Probe",
+    "check_function",
+    "probe",
+    "run_calibrated",
+    "run_python",
+]

@@ -1,8 +1,10 @@
-"""The jail: which one this machine has, and the command line that enters it.
+"""The jail: which one this machine has, and how a process enters it.
 
 What bubblewrap gives here: its own user, mount, process, network, IPC and host-name namespaces; a
 read-only root with Python and the system's libraries and nothing else (no home, no project, no
-/etc); a sized /tmp; no capabilities; no new privileges; no environment; death with its parent.
+/etc, no /proc); a sized /tmp, the only place that can be written; five devices; no capabilities;
+no new privileges; no environment; death with its parent; and a filter of system calls (`seccomp`).
+What the process then gives up by itself is in `inside/confinement.py`.
 """
 
 import functools
@@ -10,19 +12,31 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import IO
+
+from weighbridge.errors import SandboxUnavailable
+from weighbridge.sandbox import seccomp
 
 FIX = "run scripts/install_system_packages, or: sudo apt-get install bubblewrap"
 PYTHON_FLAGS = ("-I", "-S", "-B", "-X", "frozen_modules=on")
+INSIDE = Path(__file__).parent / "inside"
+MOUNTED = "/jail/weighbridge/sandbox/inside"
+DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
 class Level(StrEnum):
-    """How well model-written code is contained; stamped on every result."""
+    """How far a verdict on model-written code can be trusted; stamped on every result."""
 
     NONE = "none"
     BUBBLEWRAP = "bubblewrap"
+    """Jailed; code and test in one process, where the code could fake the verdict."""
+    OUTSIDE_TESTER = "bubblewrap+outside-tester"
+    """Jailed with filtered system calls, and tested call by call from outside the jail."""
 
 
 @dataclass(frozen=True)
@@ -51,37 +65,140 @@ def _probe(bwrap: str | None) -> Probe:
         return Probe(Level.NONE, f"no jail for {sys.platform}", "use a Linux machine or container")
     if bwrap is None:
         return Probe(Level.NONE, "bwrap is not on the PATH", FIX)
-    check = (
-        "import os, socket\n"
-        "assert not os.path.exists('/root/.ssh') and not os.path.exists('/etc/passwd')\n"
-        "assert [name for _, name in socket.if_nameindex()] in ([], ['lo'])\n"
-        "try:\n    open('/usr/weighbridge-probe', 'w')\n"
-        "except OSError:\n    print('holds')\n"
-    )
-    try:
-        tried = subprocess.run(
-            [*command(bwrap), "-c", check],
-            capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, env={},
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Probe(Level.NONE, f"bwrap failed: {error}", FIX)
-    if tried.stdout.strip() == "holds":
-        return Probe(Level.BUBBLEWRAP, f"{bwrap} works", "")
-    said = (tried.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    held, said = _try(bwrap, filtered=True)
+    if held:
+        landlock = "with" if said.endswith("landlock") else "without"
+        return Probe(Level.OUTSIDE_TESTER, f"{bwrap} works with seccomp, {landlock} Landlock", "")
+    if _try(bwrap, filtered=False)[0]:
+        fix = "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64"
+        return Probe(Level.BUBBLEWRAP, f"{bwrap} works, but not with seccomp: {said}", fix)
     fix = (
         "allow unprivileged user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0)"
     )
     return Probe(Level.NONE, f"bwrap could not build the jail: {said}", fix)
 
 
-def command(bwrap: str, tmp_bytes: int = 64 << 20) -> list[str]:
+_CHECK = """
+import os, socket, sys
+sys.path.append('/jail')
+from weighbridge.sandbox.inside.confinement import restrict_files
+def refused(attempt):
+    try:
+        attempt()
+    except OSError:
+        return True
+assert not os.path.exists('/root/.ssh') and not os.path.exists('/etc/passwd'), 'files are seen'
+assert refused(lambda: open('/usr/weighbridge-probe', 'w')), '/usr can be written'
+assert refused(lambda: open('/weighbridge-probe', 'w')), '/ can be written'
+if sys.argv[1] == 'filtered':
+    assert refused(socket.socket), 'sockets open'
+    assert refused(os.fork), 'processes start'
+else:
+    assert [name for _, name in socket.if_nameindex()] in ([], ['lo']), 'a network is seen'
+print('holds', 'landlock' if restrict_files() else '')
+"""
+
+
+def _try(bwrap: str, *, filtered: bool) -> tuple[bool, str]:
+    """Enter the jail and look around; return whether it holds, and what was said."""
+    if filtered and not seccomp.supported():
+        return False, "no filter for this processor"
+    with _descriptors([seccomp.deny_list(threads=True)] if filtered else []) as held:
+        words = [*command(bwrap, seccomp_descriptor=held[0] if held else None), "-c", _CHECK]
+        try:
+            tried = subprocess.run(
+                [*words, "filtered" if filtered else "unfiltered"], pass_fds=held, env={},
+                capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return False, str(error)
+    said = ((tried.stdout + tried.stderr).strip().splitlines() or ["it said nothing"])[-1]
+    return tried.stdout.startswith("holds"), said
+
+
+def require(level: Level) -> str:
+    """Return the path of bwrap, if this machine reaches a level; there is no running below it.
+
+    Raises:
+        SandboxUnavailable: It does not.
+    """
+    found = probe()
+    bwrap = shutil.which("bwrap")
+    order = list(Level)
+    if bwrap is None or order.index(found.level) < order.index(level):
+        raise SandboxUnavailable(
+            f"the sandbox reaches level {found.level} ({found.detail})", str(level), found.fix
+        )
+    return bwrap
+
+
+def start(
+    role: str,
+    documents: Sequence[bytes],
+    *,
+    level: Level,
+    keep: Sequence[int] = (),
+    tmp_bytes: int = 64 << 20,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+) -> "subprocess.Popen[bytes]":
+    """Start `inside/ROLE.py` in a jail of its own.
+
+    Args:
+        role: The module's name.
+        documents: Contents of files that it finds open; their descriptors are its first arguments.
+        level: What the jail must reach.
+        keep: Descriptors that it inherits; its further arguments.
+        tmp_bytes: Size of its /tmp.
+        stdin: Its standard input.
+        stdout: Its standard output; standard error is always a pipe.
+
+    Raises:
+        SandboxUnavailable: There is no such jail on this machine; nothing is run.
+        OSError: The process could not be started.
+    """
+    bwrap = require(level)
+    filtered = probe().level is Level.OUTSIDE_TESTER
+    # Linux does not count root's processes, so there threads can't be limited, only forbidden.
+    filters = [seccomp.deny_list(threads=os.getuid() != 0)] if filtered else []
+    with _descriptors([*documents, *filters]) as held:
+        arguments = [*held[: len(documents)], *keep]
+        words = command(bwrap, tmp_bytes, held[-1] if filtered else None)
+        enter = f"import sys; sys.path.append('/jail'); from weighbridge.sandbox.inside.{role} "
+        return subprocess.Popen(
+            [*words, "-c", f"{enter}import main; main()", *map(str, arguments)],
+            stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=(*held, *keep),
+            env={}, start_new_session=True, cwd="/",
+        )  # fmt: skip
+
+
+@contextmanager
+def _descriptors(contents: Sequence[bytes]) -> Iterator[list[int]]:
+    """Hold bytes as open files without names; closed here when the process has inherited them."""
+    held: list[int] = []
+    try:
+        for content in contents:
+            held.append(os.memfd_create("jail"))
+            with open(held[-1], "wb", closefd=False) as file:
+                file.write(content)
+            os.lseek(held[-1], 0, os.SEEK_SET)
+        yield held
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def command(
+    bwrap: str, tmp_bytes: int = 64 << 20, seccomp_descriptor: int | None = None
+) -> list[str]:
     """Return the command that starts Python inside the jail, arguments to Python still to come."""
     base = Path(sys.base_prefix).resolve()
     python = base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     if not python.exists():
         python = Path(os.path.realpath(sys.executable))
     words = [
-        bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+        bwrap, "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534",
+        "--die-with-parent", "--new-session", "--cap-drop", "ALL",
         "--clearenv", "--setenv", "PATH", "/usr/bin", "--setenv", "LANG", "C.UTF-8",
         "--hostname", "jail", "--ro-bind", "/usr", "/usr",
     ]  # fmt: skip
@@ -93,8 +210,14 @@ def command(bwrap: str, tmp_bytes: int = 64 << 20) -> list[str]:
     words += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     if not base.is_relative_to("/usr"):
         words += ["--ro-bind", str(base), str(base)]
+    words += ["--ro-bind", str(INSIDE), MOUNTED, "--tmpfs", "/dev"]
+    for device in DEVICES:
+        words += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    words += ["--size", str(tmp_bytes), "--tmpfs", "/tmp"]
+    if seccomp_descriptor is not None:
+        words += ["--seccomp", str(seccomp_descriptor)]
     words += [
-        "--proc", "/proc", "--dev", "/dev", "--size", str(tmp_bytes), "--tmpfs", "/tmp",
-        "--chdir", "/tmp", "--", str(python), *PYTHON_FLAGS,
+        "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--",
+        str(python), *PYTHON_FLAGS,
     ]  # fmt: skip
     return words

@@ -36,6 +36,7 @@ def command(
     memory: options.Memory = "",
     seed: options.Seed = 0,
     offline: options.Offline = False,
+    allow_weaker_sandbox: options.WeakerSandbox = False,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
@@ -71,7 +72,10 @@ def command(
             text = first_prompt(opened, chosen[0])
             emit({"prompt": text}, text, json)
             return
-        place = place_for(around.store, around.threads, around.started, chosen)
+        place = place_for(
+            around.store, around.threads, around.started, chosen,
+            allow_weaker_sandbox=allow_weaker_sandbox,
+        )  # fmt: skip
         finished = []
         for task in chosen:
             with progress(task.title) as bar:

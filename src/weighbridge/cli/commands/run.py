@@ -26,12 +26,14 @@ def command(
     device: options.Device = "auto",
     threads: options.Threads = 0,
     offline: options.Offline = False,
+    allow_weaker_sandbox: options.WeakerSandbox = False,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
     code = run_project(
         project, str(project), require=require, dry_run=dry_run, data=data, runs=runs,
-        cache=cache, device=device, threads=threads, offline=offline, json=json,
+        cache=cache, device=device, threads=threads, offline=offline,
+        allow_weaker_sandbox=allow_weaker_sandbox, json=json,
     )  # fmt: skip
     raise typer.Exit(code)
 
@@ -49,6 +51,7 @@ def run_project(
     threads: int,
     offline: bool,
     json: bool,
+    allow_weaker_sandbox: bool = False,
 ) -> int:
     """Run a project file's stages and print the outcome; return the exit code."""
     from weighbridge.cli.drawing import Drawn
@@ -65,7 +68,7 @@ def run_project(
     state = runs.parent
     where = Where(
         around.store, state, around.cache, around.places, device, around.threads,
-        around.offline, around.started,
+        around.offline, around.started, allow_weaker_sandbox,
     )  # fmt: skip
     plan = make_plan(project, where)
     if dry_run:

@@ -21,6 +21,7 @@ def command(
     runs: options.Runs = options.DEFAULT_RUNS,
     threads: options.Threads = 0,
     offline: options.Offline = False,
+    allow_weaker_sandbox: options.WeakerSandbox = False,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
@@ -34,7 +35,10 @@ def command(
     settings = Settings(protocol="generative", limit=limit, repeats=read.repeats)
     task = find_task(benchmark, around.places, settings)
     model = RecordedAnswers(read, partial=partial)
-    place = place_for(around.store, around.threads, around.started, [task])
+    place = place_for(
+        around.store, around.threads, around.started, [task],
+        allow_weaker_sandbox=allow_weaker_sandbox,
+    )  # fmt: skip
     with progress(task.title) as bar:
         run = evaluate(
             model,

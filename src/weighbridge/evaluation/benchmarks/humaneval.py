@@ -3,20 +3,32 @@
 The base protocol is the original's: the raw prompt, cut at the next top-level statement. With
 `chat_template` the model is asked in a chat turn, without a prefilled answer, since most endpoints
 allow none; the function is then read out of the first fenced block that defines it.
+
+The model's code runs in one jail, the benchmark's test in another, which calls it: expected values
+never reach the code that is tested.
 """
 
+import ast
+import builtins
 import gzip
 import json
 import re
-import threading
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Graded, Message, Sample, Score, Ungraded
-from weighbridge.sandbox import Execution, Limits, run_python
+from weighbridge.sandbox import (
+    Execution,
+    FunctionTest,
+    Level,
+    Limits,
+    check_function,
+    run_calibrated,
+    run_python,
+)
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 KEYS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
@@ -24,10 +36,9 @@ INSTRUCTION = (
     "Complete this Python function. Answer with the whole function in one ```python block.\n\n"
 )
 LIMITS = Limits(wall_seconds=3.0)
-PATIENCE = 5  # a program that runs out of time is run once more, alone, with this many times more
+WEAKER = "judged at the weaker integrity level, code and tests in one process"
 
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
-_alone = threading.Lock()
 
 
 def _load(request: LoadRequest) -> list[Sample]:
@@ -74,49 +85,114 @@ def _prompt(sample: Sample, settings: Settings) -> Prompt:
 
 
 def program_for(sample: Sample, text: str) -> str | None:
-    """Return the program that decides: prompt, completion, tests, and the call of the tests.
+    """Return what the model wrote as a program that defines the function.
 
     Returns:
         None where the text has fenced blocks and none of them can be a completion.
     """
     entry = sample.metadata["entry_point"]
-    body = sample.question + text
-    blocks = _FENCE.findall(text)
-    if blocks:
-        defining = [b for b in blocks if re.search(rf"^\s*def\s+{re.escape(entry)}\b", b, re.M)]
-        if defining:
-            # Imports and helpers that the prompt brings stay available.
-            body = f"{sample.question}    pass\n\n{defining[0]}"
-        elif blocks[0].startswith((" ", "\t")):
-            body = sample.question + blocks[0]
-        else:
-            return None
-    return f"{body}\n{sample.metadata['test']}\ncheck({entry})\n"
+    blocks: list[str] = _FENCE.findall(text)
+    if not blocks:
+        return sample.question + text
+    defining = [b for b in blocks if re.search(rf"^\s*def\s+{re.escape(entry)}\b", b, re.M)]
+    if defining:
+        # Imports and helpers that the prompt brings stay available.
+        return f"{sample.question}    pass\n\n{defining[0]}"
+    if blocks[0].startswith((" ", "\t")):
+        return sample.question + blocks[0]
+    return None
+
+
+def _helpers(sample: Sample) -> str:
+    given = ast.parse(sample.question + sample.target)
+    entry = sample.metadata["entry_point"]
+    kept = [node for node in given.body if getattr(node, "name", None) != entry]
+    return ast.unparse(ast.Module(kept, []))
+
+
+def why_not_from_outside(sample: Sample) -> str:
+    """Say why an item's test can't be driven from outside the jail; empty where it can.
+
+    A test that uses names of the model's own program needs to share its process.
+    """
+    try:
+        test, helpers = ast.parse(sample.metadata["test"]), ast.parse(_helpers(sample))
+    except (SyntaxError, ValueError) as error:
+        return f"its test or solution can't be read: {error}"
+    known = _defined(test) | _defined(helpers) | {sample.metadata["entry_point"], *dir(builtins)}
+    used = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+    if "check" not in _defined(test):
+        return "its test defines no check(candidate)"
+    if unknown := used - known:
+        listed = ", ".join(sorted(unknown))
+        return f"its test uses names that only the model's code may define: {listed}"
+    return ""
+
+
+def _defined(tree: ast.AST) -> set[str]:
+    """Return every name that a source binds, in whatever scope."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            names.add(node.name)
+    return names
 
 
 def _grade(sample: Sample, generation: Generation) -> Score:
+    if why_not_from_outside(sample):
+        return _grade_whole(sample, generation)
+    entry, test, helpers = sample.metadata["entry_point"], sample.metadata["test"], _helpers(sample)
+
+    def from_outside(program: str, limits: Limits) -> Execution:
+        return check_function(FunctionTest(program, entry, test, helpers), limits)
+
+    return _judged(sample, generation, from_outside)
+
+
+def _grade_whole(sample: Sample, generation: Generation) -> Score:
+    """Judge by running program and tests as one, which a hostile program can get round."""
+    entry, test = sample.metadata["entry_point"], sample.metadata["test"]
+
+    def whole(program: str, limits: Limits) -> Execution:
+        return run_python(f"{program}\n{test}\ncheck({entry})\n", limits)
+
+    return _judged(sample, generation, whole)
+
+
+def _judged(
+    sample: Sample, generation: Generation, run: Callable[[str, Limits], Execution]
+) -> Score:
     program = program_for(sample, generation.text)
     if program is None:
         return Ungraded("unparsed", "no block defines the function")
-    done = run_python(program, LIMITS)
-    if done.outcome == "timed_out":
-        done = _once_more(program)
+    done = run_calibrated(run, program, sample.question + sample.target, LIMITS)
+    weaker = f" ({WEAKER})" if done.level is not Level.OUTSIDE_TESTER else ""
     if done.outcome == "infrastructure":
         return Ungraded("infrastructure", done.error)
     if done.outcome == "passed":
-        return Graded(1.0, generation.text, "all tests passed")
-    return Graded(0.0, generation.text, done.error)
+        return Graded(1.0, generation.text, "all tests passed" + weaker)
+    return Graded(0.0, generation.text, done.error + weaker)
 
 
-def _once_more(program: str) -> Execution:
-    """A loaded machine must not turn a right answer into a wrong one."""
-    with _alone:
-        return run_python(program, replace(LIMITS, wall_seconds=LIMITS.wall_seconds * PATIENCE))
+def _notes(samples: Sequence[Sample]) -> tuple[str, ...]:
+    weaker = [sample.id for sample in samples if why_not_from_outside(sample)]
+    if not weaker:
+        return ()
+    listed = ", ".join(weaker[:20]) + (", …" if len(weaker) > 20 else "")
+    return (f"{len(weaker)} of {len(samples)} items were {WEAKER}: {listed}.",)
 
 
 BENCHMARK = Benchmark(
     name="humaneval",
-    version="1",
+    version="2",
     title="HumanEval",
     summary="164 Python functions to complete, judged by running tests.",
     licence="MIT",
@@ -125,6 +201,8 @@ BENCHMARK = Benchmark(
     load=_load,
     prompt=_prompt,
     grade=_grade,
+    grade_weaker=_grade_whole,
+    notes=_notes,
     gold=lambda sample: str(sample.target),
     sampling=Sampling(max_tokens=512, stop=STOPS),
     data=DataNeed(

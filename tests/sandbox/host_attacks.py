@@ -1,0 +1,190 @@
+"""Attacks on the host: code that wants out, or to use up what others need."""
+
+from attack_forms import forges, tries
+
+ATTACKS = (
+    tries(
+        "reading the host's files",
+        "open('HOST').read()",
+        "open('/etc/passwd').read()",
+        "os.listdir('/root/.ssh')",
+        "os.listdir('/home')",
+        "os.listdir('/sys')",
+        "os.listdir('/var')",
+    ),
+    tries(
+        "reading /proc",
+        "os.listdir('/proc')",
+        "open('/proc/self/environ').read()",
+        "open('/proc/1/cmdline').read()",
+        "open('/dev/fd/1')",
+    ),
+    tries("reading the environment", "os.environ['HOME']", "os.environ['WEIGHBRIDGE_RUNS']"),
+    tries(
+        "writing outside",
+        "open('HOST', 'w').write('x')",
+        "open('/usr/weighbridge-attack', 'w')",
+        "open('/weighbridge-attack', 'w')",
+        "open('/jail/weighbridge-attack', 'w')",
+        "open('/jail/weighbridge/sandbox/inside/plain.py', 'w')",
+        "open('/tmp/../usr/weighbridge-attack', 'w')",
+        "os.mkdir('/var')",
+        "os.remove('/usr/bin/env')",
+        "os.chmod('/usr/bin/env', 0o777)",
+        "os.rename('/usr', '/tmp/usr')",
+    ),
+    tries(
+        "symbolic and hard links",
+        "[os.symlink('HOST', '/tmp/s'), open('/tmp/s').read()]",
+        "[os.symlink('/usr/weighbridge-attack', '/tmp/w'), open('/tmp/w', 'w')]",
+        "os.link('/usr/bin/env', '/tmp/hard')",
+        "[os.symlink('/', '/tmp/top'), open('/tmp/top/weighbridge-attack', 'w')]",
+    ),
+    tries(
+        "devices and named pipes",
+        "os.mknod('/tmp/disk', 0o60600, os.makedev(8, 0))",
+        "os.mkfifo('/tmp/pipe')",
+        "open('/dev/weighbridge-attack', 'w')",
+        "open('/dev/shm/x', 'w')",
+        "open('/dev/mem', 'rb')",
+        "open('/dev/tty', 'w')",
+        "os.openpty()",
+    ),
+    tries("disk bomb in one file", "open('/tmp/x', 'wb').write(b'x' * (1 << 28))"),
+    tries(
+        "disk bomb in many files",
+        "[open(f'/tmp/{n}', 'wb').write(b'x' * (1 << 20)) for n in range(4096)]",
+    ),
+    tries("memory bomb", "bytearray(1 << 31)", "[bytearray(1 << 24) for _ in range(4096)]"),
+    tries(
+        "memory that no limit counts",
+        "os.memfd_create('x')",
+        "syscall(29, 0, 1 << 30, 0o1600)",
+        "syscall(68, 0, 0o1600)",
+        "syscall(447, 0)",
+    ),
+    tries(
+        "raised limits",
+        "__import__('resource').setrlimit(__import__('resource').RLIMIT_AS, (-1, -1))",
+        "__import__('resource').setrlimit(__import__('resource').RLIMIT_FSIZE, (1 << 40, 1 << 40))",
+        "os.nice(-10)",
+        "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))",
+    ),
+    tries("fork", "os.fork()", "os.forkpty()", "syscall(58)", "syscall(56, 17, 0, 0, 0, 0)"),
+    tries(
+        "other programs",
+        "__import__('subprocess').run(['/usr/bin/env'])",
+        "os.system('true') and 0 / 0",
+        "os.posix_spawn('/usr/bin/env', ['env'], {})",
+        "__import__('multiprocessing').Process(target=print).start()",
+    ),
+    tries("exec", "os.execv('/usr/bin/env', ['env'])", "os.execv(sys.executable, ['python'])"),
+    forges(
+        "fork bomb",
+        "import time\n"
+        "stop = time.monotonic() + 0.5\n"
+        "while time.monotonic() < stop:\n"
+        "    try: os.fork()\n"
+        "    except OSError: pass\n"
+        "    else: print('ESCAPED')",
+    ),
+    forges(
+        "thread bomb",
+        "import threading, time\n"
+        "threading.stack_size(1 << 15)\n"
+        "started = 0\n"
+        "try:\n"
+        "    for _ in range(5000):\n"
+        "        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "        started += 1\n"
+        "except (RuntimeError, MemoryError): pass\n"
+        "if started > 100: print('ESCAPED', started)",
+        3.0,
+    ),
+    forges(
+        "threads that outlive the call",
+        "import threading\n"
+        "def later():\n"
+        '    while True: every_descriptor(frame(b\'{"value": "expected"}\'))\n'
+        "def f(x):\n"
+        "    threading.Thread(target=later).start()\n"
+        "    return 4",
+    ),
+    tries(
+        "tracing other processes",
+        "syscall(101, 16, 1, 0, 0)",
+        "syscall(101, 0, 0, 0, 0)",
+        "syscall(310, 1, 0, 0, 0, 0, 0)",
+        "syscall(311, 1, 0, 0, 0, 0, 0)",
+        "syscall(434, 1, 0)",
+        "syscall(438, 0, 0, 0)",
+    ),
+    forges(
+        "signals to the parent and to all",
+        "import signal\n"
+        "for pid in (os.getppid(), 1, 2, -1, 0x7FFF):\n"
+        "    for number in (signal.SIGTERM, signal.SIGKILL):\n"
+        "        try: os.kill(pid, number)\n"
+        "        except OSError: pass",
+    ),
+    forges("killing itself", "os.kill(os.getpid(), 9)"),
+    tries(
+        "sockets",
+        "__import__('socket').socket()",
+        "__import__('socket').create_connection(('127.0.0.1', 22), 1)",
+        "__import__('socket').socket(__import__('socket').AF_UNIX)",
+        "__import__('socket').socketpair()",
+        "__import__('socket').socket(16, 3, 0)",
+        "__import__('socket').socket(17, 3, 0)",
+        "__import__('urllib.request').request.urlopen('http://127.0.0.1/', timeout=1)",
+    ),
+    tries(
+        "namespaces and mounts",
+        "syscall(272, 0x10000000)",
+        "syscall(272, 0x00020000)",
+        "syscall(56, 0x10000011, 0, 0, 0, 0)",
+        "syscall(435, 0, 88)",
+        "syscall(308, 0, 0)",
+        "syscall(165, 0, 0, 0, 0, 0)",
+        "syscall(166, 0, 0)",
+        "syscall(430, 0, 0)",
+        "syscall(155, 0, 0)",
+        "os.chroot('/tmp')",
+        "syscall(304, 0, 0, 0)",
+    ),
+    tries(
+        "rare corners of the kernel",
+        "syscall(321, 0, 0, 0)",
+        "syscall(298, 0, 0, -1, -1, 0)",
+        "syscall(323, 0)",
+        "syscall(425, 1, 0)",
+        "syscall(250, 0, -3, 0)",
+        "syscall(175, 0, 0, 0)",
+        "syscall(246, 0, 0, 0, 0)",
+        "syscall(135, 0x0400000)",
+        "syscall(300, 0, 0)",
+        "syscall(169, 0, 0, 0, 0)",
+        "syscall(0x40000000 + 39)",
+        "syscall(9999)",
+    ),
+    tries("becoming another user", "os.setuid(0)", "os.setgid(0)", "os.setgroups([0])"),
+    forges("endless output", "while True: print('x' * 999)"),
+    forges("endless output without a line", "while True: os.write(2, b'x' * 9999)"),
+    forges("endless loop", "while True: pass", 0.8),
+    forges(
+        "endless loop that ignores signals",
+        "import signal\n"
+        "for number in range(1, 65):\n"
+        "    try: signal.signal(number, signal.SIG_IGN)\n"
+        "    except (OSError, ValueError): pass\n"
+        "while True: pass",
+        0.8,
+    ),
+    forges("endless loop in the kernel", "import time\ntime.sleep(1e6)", 0.8),
+    forges("endless loop in C", "import re\nre.match('(a+)+$', 'a' * 64 + 'b')", 0.8),
+    forges("deep recursion", "sys.setrecursionlimit(10 ** 9)\ndef f(x): return f(x)", 1.5),
+    forges("segmentation fault", "ctypes.string_at(0)"),
+    forges("jump into rubbish", "ctypes.CFUNCTYPE(None)(4096)()"),
+    forges("opens without end", "def f(x): return [open('/dev/null') for _ in range(10 ** 6)]"),
+    forges("waiting for input", "input()"),
+)
