@@ -13,8 +13,10 @@ is named, that turn is the right answer, so a fine-tuning file serves as it is.
 import json
 import re
 import tomllib
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
@@ -25,6 +27,7 @@ from weighbridge.evaluation.scorers.regex import score_regex
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Json, Message, Sample, Score, canonical_digest
 from weighbridge.sources.digests import file_digest
+from weighbridge.statistics.distinct import Fingerprints
 
 Scorer = Callable[[Generation, Json], Score]
 
@@ -121,24 +124,30 @@ def _scorer(spec: OwnBenchmark, path: Path) -> Scorer:
     raise UnknownName(f"scorer in {path}", spec.scorer, ("exact", "regex", "json_object"))
 
 
-def _load(spec: OwnBenchmark, data: Path, request: LoadRequest) -> list[Sample]:
-    samples: list[Sample] = []
-    seen: dict[str, int] = {}
+def _load(spec: OwnBenchmark, data: Path, request: LoadRequest) -> Iterator[Sample]:
+    """Yield the rows from disk; those beyond the limit are read too, so that none is malformed."""
+    limit = request.settings.limit
+    ids, lines_of = Fingerprints(), array("q")
     with data.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             sample = _sample(spec, data, number, line)
-            if sample.id in seen:
-                raise MalformedRow(
-                    data, number, f"id {sample.id!r} again, first in line {seen[sample.id]}",
-                    "ids that differ", column=spec.id or "id",
-                )  # fmt: skip
-            seen[sample.id] = number
-            samples.append(sample)
-    if not samples:
+            ids.add(sample.id)
+            lines_of.append(number)
+            if limit is None or len(ids) <= limit:
+                yield sample
+    if not len(ids):
         raise InputError(f"{data} holds no rows", "at least one")
-    return samples[: request.settings.limit]
+    repeated = ids.first_repetition()
+    if repeated is not None:
+        number, first = (lines_of[row] for row in repeated)
+        with data.open(encoding="utf-8") as lines:
+            sample = _sample(spec, data, number, next(islice(lines, number - 1, None)))
+        raise MalformedRow(
+            data, number, f"id {sample.id!r} again, first in line {first}", "ids that differ",
+            column=spec.id or "id",
+        )  # fmt: skip
 
 
 def _sample(spec: OwnBenchmark, data: Path, number: int, line: str) -> Sample:
