@@ -1,6 +1,6 @@
 """A run of as many samples as asked for, in a process of its own: what it took of time and memory.
 
-    python tests/long_run.py FOLDER SAMPLES [--protocol loglikelihood] [--stop-after UNITS]
+    python tests/long_run.py FOLDER SAMPLES [--protocol loglikelihood]
 
 The model answers at once, so that what is measured is the run: reading items, asking, journal,
 figures, seal, verification.
@@ -8,7 +8,6 @@ figures, seal, verification.
 
 import argparse
 import json
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -36,15 +35,16 @@ class Ready:
 
     def generate(self, requests):
         for request in requests:
-            text = request.prompt.messages[-1].content[-1]  # a digit: right one time in ten
-            written = Generation(request.sample_id, request.repeat, text, "end", 60, 1, 0)
-            yield Generated(written, request.prompt.messages[-1].content)
+            asked = request.prompt.messages[-1].content
+            # Its answer is the row's last digit: right one time in ten.
+            written = Generation(request.sample_id, request.repeat, asked[-1], "end", 60, 1, 0)
+            yield Generated(written, asked)
 
     def score(self, requests):
         for request in requests:
-            count = len(request.continuations)
-            logprobs = tuple(-float(i) for i in range(count))
-            yield ScoreResult(request.sample_id, logprobs, (False,) * count, WORDS, 60)
+            asked, options = request.prompt.messages[-1].content, request.continuations
+            logprobs = tuple(-0.25 if asked.endswith(option) else -4.5 for option in options)
+            yield ScoreResult(request.sample_id, logprobs, (False,) * len(options), asked, 60)
 
     def close(self):
         pass
@@ -74,37 +74,39 @@ def chosen(path: Path, protocol: str):
     return benchmark
 
 
+def measure(folder: Path, samples: int, protocol: str) -> dict:
+    """Evaluate, verify and show, and say what each took."""
+    benchmark = chosen(write_benchmark(folder, samples), protocol)
+    store = RunStore(folder / "runs")
+    place = Place(store, 1, "2026-01-01T00:00:00+00:00")
+    took = {"start_bytes": peak_memory_bytes()}
+
+    def timed(name, work):
+        restart_peak()
+        started = time.perf_counter()
+        result = work()
+        took[f"{name}_seconds"] = round(time.perf_counter() - started, 2)
+        took[f"{name}_peak_bytes"] = peak_memory_bytes()
+        return result
+
+    run = timed("evaluate", lambda: evaluate(Ready(), benchmark, place, settings=Settings()))
+    checked = timed("verify", lambda: verify(store.folder_of(run.run_id)))
+    shown = timed("show", lambda: store.read(run.run_id, samples=False))
+    assert shown.estimate == run.estimate
+    return took | {
+        "verified": checked.ok, "n": run.estimate.n, "mean": run.estimate.mean,
+        "digest": run.samples_digest,
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("samples", type=int)
     parser.add_argument("--protocol", default="generative")
     asked = parser.parse_args()
-    path = write_benchmark(asked.folder, asked.samples)
-    took = {"start_bytes": peak_memory_bytes()}
-    store = RunStore(asked.folder / "runs")
-    place = Place(store, 1, "2026-01-01T00:00:00+00:00")
-
-    def measured(name, work):
-        restart_peak()
-        started = time.perf_counter()
-        result = work()
-        took[f"{name}_seconds"] = time.perf_counter() - started
-        took[f"{name}_peak_bytes"] = peak_memory_bytes()
-        return result
-
-    benchmark = chosen(path, asked.protocol)
-    run = measured(
-        "evaluate", lambda: evaluate(Ready(), benchmark, place, settings=Settings(shots=0))
-    )
-    checked = measured("verify", lambda: verify(store.folder_of(run.run_id)))
-    shown = measured("show", lambda: store.read(run.run_id, samples=False))
-    assert checked.ok, checked
-    assert shown.estimate.n == asked.samples
-    took |= {"n": run.estimate.n, "mean": run.estimate.mean, "digest": run.samples_digest}
-    print(json.dumps(took))
+    print(json.dumps(measure(asked.folder, asked.samples, asked.protocol)))
 
 
 if __name__ == "__main__":
-    os.environ.pop("PYTHONPATH", None)
     main()
