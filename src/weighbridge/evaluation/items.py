@@ -5,11 +5,13 @@ kept is a digest a unit: items that changed in between are found before they are
 """
 
 import hashlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
-from weighbridge.errors import InputError
+from weighbridge.errors import InputError, MalformedRow
 from weighbridge.records import Sample
 from weighbridge.records.digest import ListDigest
 from weighbridge.statistics.distinct import Fingerprints
@@ -42,6 +44,34 @@ class Items:
     samples: int
     units: int
     unit_digests: bytes
+
+
+def rows_once(
+    read: Callable[[], Iterable[tuple[int, Sample]]], path: Path, column: str, limit: int | None
+) -> Iterator[Sample]:
+    """Pass on a file's samples, up to a limit; rows beyond it are read too, so that faults show.
+
+    Args:
+        read: Reads the file's samples, each with its 1-based line.
+        path: The file.
+        column: Where its ids stand.
+        limit: The first so many; None for all.
+
+    Raises:
+        MalformedRow: Two rows have the same id; raised at the file's end.
+    """
+    ids, lines = Fingerprints(), array("q")
+    for line, sample in read():
+        ids.add(sample.id)
+        lines.append(line)
+        if limit is None or len(ids) <= limit:
+            yield sample
+    repeated = ids.first_repetition()
+    if repeated is not None:
+        line, sample = next(islice(read(), repeated[0], None))
+        first = lines[repeated[1]]
+        saw = f"id {sample.id!r} again, first in line {first}"
+        raise MalformedRow(path, line, saw, "ids that differ", column)
 
 
 def survey(load: Load, repeats: int, unit_size: int) -> Items:

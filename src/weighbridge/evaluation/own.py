@@ -13,21 +13,19 @@ is named, that turn is the right answer, so a fine-tuning file serves as it is.
 import json
 import re
 import tomllib
-from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from itertools import islice
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.items import rows_once
 from weighbridge.evaluation.scorers.exact import score_exact
 from weighbridge.evaluation.scorers.json_object import score_json_object
 from weighbridge.evaluation.scorers.regex import score_regex
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Json, Message, Sample, Score, canonical_digest
 from weighbridge.sources.digests import file_digest
-from weighbridge.statistics.distinct import Fingerprints
 
 Scorer = Callable[[Generation, Json], Score]
 
@@ -125,29 +123,20 @@ def _scorer(spec: OwnBenchmark, path: Path) -> Scorer:
 
 
 def _load(spec: OwnBenchmark, data: Path, request: LoadRequest) -> Iterator[Sample]:
-    """Yield the rows from disk; those beyond the limit are read too, so that none is malformed."""
+    count = 0
     limit = request.settings.limit
-    ids, lines_of = Fingerprints(), array("q")
+    for sample in rows_once(lambda: _rows(spec, data), data, spec.id or "id", limit):
+        count += 1
+        yield sample
+    if not count:
+        raise InputError(f"{data} holds no rows", "at least one")
+
+
+def _rows(spec: OwnBenchmark, data: Path) -> Iterator[tuple[int, Sample]]:
     with data.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            sample = _sample(spec, data, number, line)
-            ids.add(sample.id)
-            lines_of.append(number)
-            if limit is None or len(ids) <= limit:
-                yield sample
-    if not len(ids):
-        raise InputError(f"{data} holds no rows", "at least one")
-    repeated = ids.first_repetition()
-    if repeated is not None:
-        number, first = (lines_of[row] for row in repeated)
-        with data.open(encoding="utf-8") as lines:
-            sample = _sample(spec, data, number, next(islice(lines, number - 1, None)))
-        raise MalformedRow(
-            data, number, f"id {sample.id!r} again, first in line {first}", "ids that differ",
-            column=spec.id or "id",
-        )  # fmt: skip
+            if line.strip():
+                yield number, _sample(spec, data, number, line)
 
 
 def _sample(spec: OwnBenchmark, data: Path, number: int, line: str) -> Sample:
