@@ -83,9 +83,10 @@ def measure(folder: Path, samples: int, protocol: str) -> dict:
 
     def timed(name, work):
         restart_peak()
-        started = time.perf_counter()
+        started, computed = time.perf_counter(), time.process_time()
         result = work()
         took[f"{name}_seconds"] = round(time.perf_counter() - started, 2)
+        took[f"{name}_cpu_seconds"] = round(time.process_time() - computed, 2)
         took[f"{name}_peak_bytes"] = peak_memory_bytes()
         return result
 

@@ -55,7 +55,7 @@ def test_a_million_samples_take_little_more_than_twenty_thousand(repository, tmp
     shutil.rmtree(tmp_path)
     assert long["verified"] and long["n"] == 1_000_000
     assert peak(long) - peak(short) < 300e6
-    assert long["evaluate_seconds"] + long["verify_seconds"] < 1200
+    assert long["evaluate_cpu_seconds"] + long["verify_cpu_seconds"] < 600
 
 
 def test_killed_while_it_streams_it_ends_with_the_same_digest(repository, tmp_path):
