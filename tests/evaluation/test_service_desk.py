@@ -13,7 +13,7 @@ import pytest
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.service_desk import BENCHMARK, FIELDS
-from weighbridge.records import Generation, Graded, Ungraded
+from weighbridge.records import Generation, Graded, Sample, Ungraded
 
 DESK = Path(__file__).parents[2] / "examples" / "service_desk"
 
@@ -190,27 +190,31 @@ def request(data: Path | None = None, subset: str | None = None, **settings) -> 
     return LoadRequest(data, subset, Settings(**settings))
 
 
+def items(*arguments, **settings) -> list[Sample]:
+    return list(BENCHMARK.load(request(*arguments, **settings)))
+
+
 def generation(text: str, stop: str = "end") -> Generation:
     return Generation("s", 0, text, stop, 1, 1, 0)
 
 
 def test_the_shipped_data_is_found_and_limited():
-    assert len(BENCHMARK.load(request())) == 200
-    assert BENCHMARK.load(request()) == BENCHMARK.load(request(subset="test"))
-    assert len(BENCHMARK.load(request(subset="validation"))) == 100
-    assert BENCHMARK.load(request(limit=3)) == BENCHMARK.load(request())[:3]
+    assert len(items()) == 200
+    assert items() == items(subset="test")
+    assert len(items(subset="validation")) == 100
+    assert items(limit=3) == items()[:3]
 
 
 def test_a_folder_or_a_file_can_stand_in_for_it(tmp_path):
     lines = (DESK / "data" / "test.jsonl").read_text("utf-8").splitlines()
     file = tmp_path / "validation.jsonl"
     file.write_text("\n".join(lines[:2]) + "\n\n", "utf-8")
-    assert len(BENCHMARK.load(request(tmp_path, "validation"))) == 2
-    assert len(BENCHMARK.load(request(file))) == 2
+    assert len(items(tmp_path, "validation")) == 2
+    assert len(items(file)) == 2
 
 
 def test_the_prompt_holds_instruction_and_message_without_the_answer():
-    sample = BENCHMARK.load(request())[0]
+    sample = items()[0]
     prompt = BENCHMARK.prompt(sample, Settings())
     assert [message.role for message in prompt.messages] == ["system", "user"]
     plain = BENCHMARK.prompt(sample, Settings(chat_template=False))
@@ -220,13 +224,13 @@ def test_the_prompt_holds_instruction_and_message_without_the_answer():
 
 
 def test_gold_earns_full_marks_and_silence_none():
-    for sample in BENCHMARK.load(request()):
+    for sample in items():
         assert BENCHMARK.grade(sample, generation(BENCHMARK.gold(sample))).value == 1.0
     assert isinstance(BENCHMARK.grade(sample, generation("")), Ungraded)
 
 
 def test_one_wrong_field_fails_the_whole_and_is_named():
-    sample = BENCHMARK.load(request())[0]
+    sample = items()[0]
     wrong = replace(sample, target=sample.target | {"ask": "a song"})
     result = BENCHMARK.grade(sample, generation(BENCHMARK.gold(wrong)))
     assert isinstance(result, Graded)
@@ -269,7 +273,7 @@ def test_a_malformed_row_is_named_by_file_line_and_column(tmp_path, name):
     file = tmp_path / "test.jsonl"
     file.write_text(json.dumps(row(id="first")) + "\n\n" + line + "\n", "utf-8")
     with pytest.raises(MalformedRow) as caught:
-        BENCHMARK.load(request(file))
+        items(file)
     assert (caught.value.path, caught.value.line, caught.value.column) == (file, 3, column)
 
 
@@ -277,20 +281,20 @@ def test_bytes_that_are_not_utf8_are_a_malformed_row(tmp_path):
     file = tmp_path / "test.jsonl"
     file.write_bytes(b'{"id": "\xff"}\n')
     with pytest.raises(MalformedRow, match="line 1, column 9"):
-        BENCHMARK.load(request(file))
+        items(file)
 
 
 @pytest.mark.parametrize("content", ["", "\n \n"])
 def test_an_empty_file_is_refused(tmp_path, content):
     (tmp_path / "test.jsonl").write_text(content)
     with pytest.raises(InputError, match="no rows"):
-        BENCHMARK.load(request(tmp_path))
+        items(tmp_path)
 
 
 def test_a_missing_file_an_unknown_subset_and_shots_are_refused(tmp_path):
     with pytest.raises(InputError, match="no file"):
-        BENCHMARK.load(request(tmp_path))
+        items(tmp_path)
     with pytest.raises(UnknownName, match="validation"):
-        BENCHMARK.load(request(subset="validatoin"))
+        items(subset="validatoin")
     with pytest.raises(InputError, match="5 shots"):
-        BENCHMARK.load(request(shots=5))
+        items(shots=5)

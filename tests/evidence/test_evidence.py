@@ -1,5 +1,6 @@
 """Nothing is lost, and nothing altered goes unseen."""
 
+import hashlib
 import json
 import os
 import resource
@@ -17,8 +18,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weighbridge.errors import EvidenceError, InputError, StorageError, UnknownName
-from weighbridge.evidence import Journal, RunHeader, RunStore, samples_digest, verify
-from weighbridge.records import Graded, ModelRef, Provenance, ScoredSample, Ungraded
+from weighbridge.evidence import Journal, RunHeader, RunStore, samples_digest, seal, verify
+from weighbridge.evidence.seal import tally
+from weighbridge.records import (
+    Graded,
+    ModelRef,
+    Provenance,
+    ScoredSample,
+    Ungraded,
+    canonical_json,
+)
 from weighbridge.statistics import estimate
 
 MODEL = ModelRef("tiny", "directory:tiny", "sha256:" + "0" * 64)
@@ -56,7 +65,10 @@ def test_a_run_is_sealed_found_again_and_verified(tmp_path):
     run = work(store)
     assert work(store) == run
     assert store.find(FIELDS) == run
-    assert store.read(run.run_id[:6]) == run
+    assert store.read(run.run_id[:6], samples=False) == run
+    assert store.read(run.run_id) == replace(
+        run, samples=tuple(sorted((sample(i) for i in range(20)), key=lambda s: s.sample_id))
+    )
     assert verify(store.folder_of(run.run_id)).ok
     assert [s.mean for s in store.summaries()] == [run.estimate.mean]
 
@@ -122,6 +134,27 @@ def test_timing_is_not_part_of_the_digest_and_the_answer_is():
         [replace(r, latency_seconds=9) for r in rows[::-1]]
     )
     assert samples_digest(rows) != samples_digest([replace(rows[0], output="B"), *rows[1:]])
+
+
+@given(
+    keys=st.lists(
+        st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=3), st.integers(0, 3)),
+        unique=True, max_size=30,
+    ),
+    at_once=st.integers(1, 9),
+)  # fmt: skip
+def test_sorting_in_pieces_gives_the_digest_of_sorting_at_once(keys, at_once):
+    rows = [replace(sample(i), sample_id=name, repeat=r) for i, (name, r) in enumerate(keys)]
+    lines = [canonical_json(replace(row, latency_seconds=0)) for row in rows]
+    ordered = sorted(range(len(rows)), key=lambda i: (rows[i].sample_id, rows[i].repeat))
+    whole = hashlib.sha256(b"".join(hashlib.sha256(lines[i]).digest() for i in ordered))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seal, "SORTED_AT_ONCE", at_once)
+        read = tally(iter(rows))
+    assert read.digest == f"sha256:{whole.hexdigest()}"
+    assert (read.samples, read.distinct) == (len(rows), len(rows))
+    assert read.input_tokens == 10 * len(rows)
+    assert tally(rows + rows[:2]).distinct == len(rows)
 
 
 @pytest.fixture(scope="module")

@@ -104,9 +104,9 @@ class RecordedAnswers:
     def only_answered(self, benchmark: Benchmark) -> Benchmark:
         """Return the benchmark cut down to the items that the file answers."""
 
-        def load(request: LoadRequest) -> list[Sample]:
+        def load(request: LoadRequest) -> Iterator[Sample]:
             samples = benchmark.load(request)
-            return [sample for sample in samples if sample.id in self._answers.by_sample]
+            return (sample for sample in samples if sample.id in self._answers.by_sample)
 
         return replace(benchmark, load=load)
 

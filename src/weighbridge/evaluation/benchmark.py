@@ -4,7 +4,7 @@ Three lines to add one: write `benchmarks/NAME.py`; define `BENCHMARK = Benchmar
 run the tests: the contract matrix finds the file by itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -83,7 +83,8 @@ class Benchmark:
         licence: Of the items.
         source: Paper or repository.
         protocols: Supported ones, the default first.
-        load: Reads the items of a subset, already limited per subset.
+        load: Reads the items of a subset, already limited per subset; may be a stream, and gives
+            the same items each time it is called.
         prompt: What the model reads for an item.
         grade: Reads the answer out of a generation and judges it (protocol "generative").
         gold: A perfect answer to an item; the contract tests demand full marks for it.
@@ -109,7 +110,7 @@ class Benchmark:
     licence: str
     source: str
     protocols: tuple[str, ...]
-    load: Callable[[LoadRequest], Sequence[Sample]]
+    load: Callable[[LoadRequest], Iterable[Sample]]
     prompt: Callable[[Sample, Settings], Prompt]
     gold: Callable[[Sample], str]
     grade: Callable[[Sample, Generation], Score] | None = None
@@ -120,7 +121,7 @@ class Benchmark:
     data: DataNeed | None = None
     aggregate: str = "mean"
     grade_weaker: Callable[[Sample, Generation], Score] | None = None
-    notes: Callable[[Sequence[Sample]], tuple[str, ...]] = lambda _: ()
+    notes: Callable[[Iterable[Sample]], tuple[str, ...]] = lambda _: ()
     executes_code: bool = False
     publishes_questions: bool = True
     default_shots: int = 0

@@ -13,12 +13,13 @@ is named, that turn is the right answer, so a fine-tuning file serves as it is.
 import json
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.items import rows_once
 from weighbridge.evaluation.scorers.exact import score_exact
 from weighbridge.evaluation.scorers.json_object import score_json_object
 from weighbridge.evaluation.scorers.regex import score_regex
@@ -121,24 +122,21 @@ def _scorer(spec: OwnBenchmark, path: Path) -> Scorer:
     raise UnknownName(f"scorer in {path}", spec.scorer, ("exact", "regex", "json_object"))
 
 
-def _load(spec: OwnBenchmark, data: Path, request: LoadRequest) -> list[Sample]:
-    samples: list[Sample] = []
-    seen: dict[str, int] = {}
+def _load(spec: OwnBenchmark, data: Path, request: LoadRequest) -> Iterator[Sample]:
+    count = 0
+    limit = request.settings.limit
+    for sample in rows_once(lambda: _rows(spec, data), data, spec.id or "id", limit):
+        count += 1
+        yield sample
+    if not count:
+        raise InputError(f"{data} holds no rows", "at least one")
+
+
+def _rows(spec: OwnBenchmark, data: Path) -> Iterator[tuple[int, Sample]]:
     with data.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            sample = _sample(spec, data, number, line)
-            if sample.id in seen:
-                raise MalformedRow(
-                    data, number, f"id {sample.id!r} again, first in line {seen[sample.id]}",
-                    "ids that differ", column=spec.id or "id",
-                )  # fmt: skip
-            seen[sample.id] = number
-            samples.append(sample)
-    if not samples:
-        raise InputError(f"{data} holds no rows", "at least one")
-    return samples[: request.settings.limit]
+            if line.strip():
+                yield number, _sample(spec, data, number, line)
 
 
 def _sample(spec: OwnBenchmark, data: Path, number: int, line: str) -> Sample:

@@ -1,23 +1,35 @@
 """From a model and a benchmark to a sealed run.
 
-    load the items -> name the run by its identity -> for each unit not yet done: ask, grade, write
-    it down -> estimate -> seal
+    survey the items -> name the run by its identity -> for each unit not yet done: ask, grade,
+    write it down -> estimate -> seal
 
-Units are cut from the full list of items before anything is asked, and a unit is redone whole, so
-that an interrupted run asks exactly what an undisturbed one would have asked.
+Units are cut from all items in their order, whatever is done already, and a unit is redone whole,
+so that an interrupted run asks exactly what an undisturbed one would have asked. Each step reads a
+stream: a run of millions of items holds the units in work, and some tens of bytes a sample.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.items import Items, Unit, cut, still, survey
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
-from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model, ScoreRequest
+from weighbridge.models.protocol import (
+    Capability,
+    Generated,
+    GenerateRequest,
+    Model,
+    Sampling,
+    ScoreRequest,
+)
 from weighbridge.process_memory import peak_memory_bytes
 from weighbridge.records import (
     EvalRun,
@@ -68,7 +80,6 @@ class Place:
 
 
 OnProgress = Callable[[Progressed], None]
-Unit = list[tuple[Sample, int]]  # each sample with the number of its repeat
 
 
 def evaluate(
@@ -98,11 +109,11 @@ def evaluate(
     settings = _complete(settings or Settings(), benchmark, model)
     if benchmark.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
-    samples = list(benchmark.load(LoadRequest(data, subset, settings)))
-    if not samples:
+    load = partial(benchmark.load, LoadRequest(data, subset, settings))
+    items = survey(load, settings.repeats, benchmark.unit_size)
+    if not items.samples:
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
-    units = _units(samples, settings, benchmark.unit_size)
-    fields = _identity_fields(model, benchmark, subset, settings, samples, place)
+    fields = _identity_fields(model, benchmark, subset, settings, items, place)
     header = RunHeader(
         model=model.ref,
         benchmark=benchmark.name,
@@ -111,26 +122,25 @@ def evaluate(
         protocol=settings.protocol,
         settings=settings.as_json(),
         aggregate=benchmark.aggregate,
-        planned_samples=len(samples) * settings.repeats,
-        planned_units=len(units),
+        planned_samples=items.samples,
+        planned_units=items.units,
         started=place.started,
     )
     with place.store.open(fields, header) as run:
         if run.finished is not None:
             return run.finished
         finished = run.journal.finished_units()
-        to_do = [(number, unit) for number, unit in enumerate(units) if number not in finished]
+        units = still(items, cut(load(), settings.repeats, benchmark.unit_size))
+        to_do = (unit for unit in units if unit.number not in finished)
         told = _Told(run, model, on_progress)
-        answers = _answers(model, benchmark, settings, [unit for _, unit in to_do], place, told)
-        for number, _ in to_do:
-            started, tokens = time.perf_counter(), model.computed_tokens
-            run.journal.append_unit(number, next(answers))
-            run.record(time.perf_counter() - started, model.computed_tokens - tokens)
+        for unit, scored in _answers(model, benchmark, settings, to_do, place, told):
+            run.journal.append_unit(unit.number, scored)
+            run.record(*told.since_last_unit())
         told.within_call(0.0)
         result = estimate(run.journal.samples(), benchmark.aggregate)
         where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
         if benchmark.executes_code:
-            notes = (*where.notes, *benchmark.notes(samples))
+            notes = (*where.notes, *benchmark.notes(load()))
             where = replace(where, notes=notes, sandbox=place.sandbox_level)
         return run.seal(result, where)
 
@@ -155,6 +165,7 @@ class _Told:
 
     def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
         self._run, self._model, self._on_progress = run, model, on_progress
+        self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens
         self.start_call()
 
     def start_call(self) -> None:
@@ -168,6 +179,12 @@ class _Told:
         done = max(self._before + requests, self._run.journal.finished_samples)
         planned = self._run.planned_samples
         self._on_progress(Progressed(done, planned, self._model.computed_tokens))
+
+    def since_last_unit(self) -> tuple[float, int]:
+        """Return the seconds and tokens that the unit just finished took."""
+        began, before = self._unit_began, self._tokens_before
+        self._unit_began, self._tokens_before = time.perf_counter(), self._model.computed_tokens
+        return self._unit_began - began, self._tokens_before - before
 
 
 def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Settings:
@@ -193,26 +210,12 @@ def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Setting
     return replace(settings, protocol=protocol)
 
 
-def _units(samples: Sequence[Sample], settings: Settings, size: int) -> list[Unit]:
-    """Cut `(sample, repeat)` pairs into units; a unit never spans two clusters' shared prompts."""
-    units: list[Unit] = []
-    for sample in samples:
-        for repeat in range(settings.repeats):
-            new = not units or len(units[-1]) >= size
-            if not new and sample.metadata.get("prefix") != units[-1][-1][0].metadata.get("prefix"):
-                new = True
-            if new:
-                units.append([])
-            units[-1].append((sample, repeat))
-    return units
-
-
 def _identity_fields(
     model: Model,
     benchmark: Benchmark,
     subset: str | None,
     settings: Settings,
-    samples: Sequence[Sample],
+    items: Items,
     place: Place,
 ) -> dict[str, Json]:
     return {
@@ -220,7 +223,7 @@ def _identity_fields(
         "benchmark": benchmark.name,
         "benchmark_version": benchmark.version,
         "subset": subset,
-        "items": canonical_digest([sample.digest for sample in samples]),
+        "items": items.digest,
         "sampling": asdict(benchmark.sampling) | {"stop": list(benchmark.sampling.stop)},
         "settings": settings.as_json(),
         "judge": None,
@@ -232,15 +235,16 @@ def _answers(
     model: Model,
     benchmark: Benchmark,
     settings: Settings,
-    units: Sequence[Unit],
+    units: Iterator[Unit],
     place: Place,
     told: "_Told",
-) -> Iterator[list[ScoredSample]]:
-    """Yield the answers of one unit after the other."""
+) -> Iterator[tuple[Unit, list[ScoredSample]]]:
+    """Yield one unit after the other with its answers."""
     if settings.protocol == "loglikelihood":
         for unit in units:
             told.start_call()
-            yield list(_by_likelihood(model, benchmark, settings, [sample for sample, _ in unit]))
+            samples = [sample for sample, _ in unit.samples]
+            yield unit, list(_by_likelihood(model, benchmark, settings, samples))
     else:
         # One call for all: places of finished answers are taken across the units' borders.
         told.start_call()
@@ -280,37 +284,41 @@ def _by_generation(
     model: Model,
     benchmark: Benchmark,
     settings: Settings,
-    units: Sequence[Unit],
+    units: Iterator[Unit],
     place: Place,
-) -> Iterator[list[ScoredSample]]:
+) -> Iterator[tuple[Unit, list[ScoredSample]]]:
+    sampling = _sampling(benchmark, settings)
+    asked = deque[Unit]()  # in the order in which their answers come
+
+    def requests() -> Iterator[GenerateRequest]:
+        for unit in units:
+            asked.append(unit)
+            for sample, repeat in unit.samples:
+                seed = sample_seed(settings.seed, sample.id, repeat)
+                prompt = benchmark.prompt(sample, settings)
+                yield GenerateRequest(sample.id, prompt, replace(sampling, seed=seed), repeat)
+
+    answers = iter(model.generate(requests()))
+    workers = place.graders if benchmark.executes_code else 1
+    with ThreadPoolExecutor(max_workers=workers) as graders:
+        for first in answers:
+            unit = asked.popleft()
+            following, waiting = chain([first], answers), []
+            for sample, _ in unit.samples:
+                generated = next(following)
+                job = graders.submit(grade, benchmark, sample, generated.generation)
+                waiting.append((sample, generated, job))
+            scored = [_written(benchmark, s, one, job.result()) for s, one, job in waiting]
+            yield unit, scored
+
+
+def _sampling(benchmark: Benchmark, settings: Settings) -> Sampling:
     sampling = benchmark.sampling
     if settings.temperature is not None:
         sampling = replace(sampling, temperature=settings.temperature)
     if settings.max_tokens is not None:
         sampling = replace(sampling, max_tokens=settings.max_tokens)
-    requests = (
-        GenerateRequest(
-            sample.id,
-            benchmark.prompt(sample, settings),
-            replace(sampling, seed=sample_seed(settings.seed, sample.id, repeat)),
-            repeat,
-        )
-        for unit in units
-        for sample, repeat in unit
-    )
-    answers = iter(model.generate(requests))
-    workers = place.graders if benchmark.executes_code else 1
-    with ThreadPoolExecutor(max_workers=workers) as graders:
-        for unit in units:
-            waiting = []
-            for sample, _ in unit:
-                generated = next(answers)
-                job = graders.submit(grade, benchmark, sample, generated.generation)
-                waiting.append((sample, generated, job))
-            yield [
-                _written(benchmark, sample, generated, job.result())
-                for sample, generated, job in waiting
-            ]
+    return sampling
 
 
 def _written(

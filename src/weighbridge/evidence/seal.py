@@ -1,31 +1,65 @@
 """What makes a finished run tamper-evident: canonical JSON (RFC 8785) under SHA-256."""
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import replace
+import heapq
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from weighbridge.records import Json, ScoredSample, canonical_json
 
 SCHEMA_VERSION = 1
+SORTED_AT_ONCE = 16384
+
+_LENGTH = struct.Struct("<I")
+_REPEAT_AND_DIGEST = struct.Struct("<q32s")
+
+_Key = tuple[bytes, int, bytes]  # sample id, repeat, digest of the line
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one reading of a run's samples tells.
+
+    Attributes:
+        digest: Of the samples, sorted by (sample id, repeat), with timing left out: an interrupted
+            run and an undisturbed one, or two runs of different speed, have the same.
+        samples: How many there are.
+        distinct: How many pairs of sample id and repeat.
+        input_tokens: Tokens read.
+        output_tokens: Tokens written.
+    """
+
+    digest: str
+    samples: int
+    distinct: int
+    input_tokens: int
+    output_tokens: int
+
+
+def tally(samples: Iterable[ScoredSample]) -> Tally:
+    """Read samples once, one at a time, and keep of each its id, repeat and digest."""
+    count = input_tokens = output_tokens = 0
+    keys, packed = list[_Key](), list[bytes]()
+    for sample in samples:
+        count += 1
+        input_tokens += sample.input_tokens
+        output_tokens += sample.output_tokens
+        keys.append(_key(sample))
+        if len(keys) == SORTED_AT_ONCE:
+            packed.append(_pack(sorted(keys)))
+            keys.clear()
+    digest, distinct, last = hashlib.sha256(), 0, None
+    for sample_id, repeat, line in heapq.merge(*map(_unpack, packed), sorted(keys)):
+        digest.update(line)
+        distinct += (sample_id, repeat) != last
+        last = (sample_id, repeat)
+    return Tally(f"sha256:{digest.hexdigest()}", count, distinct, input_tokens, output_tokens)
 
 
 def samples_digest(samples: Iterable[ScoredSample]) -> str:
-    """Digest samples, sorted by (sample id, repeat), with timing left out.
-
-    So an interrupted run and an undisturbed one, or two runs of different speed, have the same.
-    """
-    lines = sorted(
-        (
-            s.sample_id,
-            s.repeat,
-            hashlib.sha256(canonical_json(replace(s, latency_seconds=0))).digest(),
-        )
-        for s in samples
-    )
-    digest = hashlib.sha256()
-    for _, _, line in lines:
-        digest.update(line)
-    return f"sha256:{digest.hexdigest()}"
+    """Digest samples; see `Tally.digest`."""
+    return tally(samples).digest
 
 
 def seal_of(run_json: bytes, samples: str) -> dict[str, Json]:
@@ -39,3 +73,27 @@ def seal_of(run_json: bytes, samples: str) -> dict[str, Json]:
         "samples_digest": samples,
         "seal": f"sha256:{both}",
     }
+
+
+def _key(sample: ScoredSample) -> _Key:
+    line = hashlib.sha256(canonical_json(replace(sample, latency_seconds=0))).digest()
+    # UTF-8 sorts as code points do, which is how Python sorts texts.
+    return sample.sample_id.encode("utf-8", "surrogatepass"), sample.repeat, line
+
+
+def _pack(keys: Iterable[_Key]) -> bytes:
+    """Put keys end to end: a third of what they take as objects."""
+    return b"".join(
+        _LENGTH.pack(len(sample_id)) + sample_id + _REPEAT_AND_DIGEST.pack(repeat, line)
+        for sample_id, repeat, line in keys
+    )
+
+
+def _unpack(packed: bytes) -> Iterator[_Key]:
+    at = 0
+    while at < len(packed):
+        (length,) = _LENGTH.unpack_from(packed, at)
+        begin, end = at + _LENGTH.size, at + _LENGTH.size + length
+        repeat, line = _REPEAT_AND_DIGEST.unpack_from(packed, end)
+        yield packed[begin:end], repeat, line
+        at = end + _REPEAT_AND_DIGEST.size

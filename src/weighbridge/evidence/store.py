@@ -4,8 +4,9 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from weighbridge.errors import EvidenceError, InputError, StorageError, UnknownName
 from weighbridge.evidence.files import storage_errors, write_whole
 from weighbridge.evidence.journal import Journal, read_samples
-from weighbridge.evidence.seal import SCHEMA_VERSION, samples_digest, seal_of
+from weighbridge.evidence.seal import SCHEMA_VERSION, seal_of, tally
 from weighbridge.records import (
     Estimate,
     EvalRun,
@@ -27,6 +28,8 @@ from weighbridge.records import (
 )
 
 _RUN = TypeAdapter(EvalRun)
+PROGRESS_SECONDS = 1.0
+"""How much of the time and tokens counted may be lost to a kill; of samples, nothing is."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class OpenRun:
     Attributes:
         run_id: Its folder's name.
         journal: Its samples.
-        finished: The sealed run, where there is nothing left to do.
+        finished: The sealed run without its samples, where there is nothing left to do.
         wall_seconds: Time spent on it, earlier attempts included.
         computed_tokens: Tokens computed for it, likewise.
     """
@@ -107,6 +110,7 @@ class OpenRun:
         state = _read_json(folder / "progress.json") if finished is None else {}
         self.wall_seconds = float(state.get("wall_seconds", 0.0))
         self.computed_tokens = int(state.get("computed_tokens", 0))
+        self._written = 0.0
         if finished is None:
             self._write_progress()
 
@@ -119,20 +123,25 @@ class OpenRun:
         """Add the time and tokens of a unit that is now in the journal."""
         self.wall_seconds += seconds
         self.computed_tokens += tokens
-        self._write_progress()
+        # Small units come by the hundred a second, and each writing waits for the disk.
+        if time.monotonic() - self._written >= PROGRESS_SECONDS:
+            self._write_progress()
+
+    def leave(self) -> None:
+        """Write down how far an unfinished run has come."""
+        if (self.folder / "progress.json").is_file():
+            with suppress(StorageError):  # whatever stopped the run is the error to be told of
+                self._write_progress()
 
     def seal(self, estimate: Estimate, provenance: Provenance) -> EvalRun:
-        """Write the figures down and make the run read-only."""
-        samples = list(self.journal.samples())
-        if len(samples) != self._header.planned_samples:
+        """Write the figures down and make the run read-only; it is returned without its samples."""
+        read = tally(self.journal.samples())
+        if read.samples != self._header.planned_samples:
             raise EvidenceError(
-                f"{self.run_id} has {len(samples)} samples", f"{self._header.planned_samples}"
+                f"{self.run_id} has {read.samples} samples", f"{self._header.planned_samples}"
             )
-        digest = samples_digest(samples)
         provenance = replace(
-            provenance,
-            input_tokens=sum(s.input_tokens for s in samples),
-            output_tokens=sum(s.output_tokens for s in samples),
+            provenance, input_tokens=read.input_tokens, output_tokens=read.output_tokens
         )
         header = self._header
         run = EvalRun(
@@ -144,7 +153,7 @@ class OpenRun:
             protocol=header.protocol,
             settings=header.settings,
             identity=run_identity(self._fields),
-            samples_digest=digest,
+            samples_digest=read.digest,
             estimate=estimate,
             provenance=provenance,
         )
@@ -158,10 +167,12 @@ class OpenRun:
         with storage_errors(self.folder):
             os.chmod(self.folder / "samples.jsonl", 0o444)
         write_whole(self.folder / "run.json", data, mode=0o444)
-        write_whole(self.folder / "seal.json", canonical_json(seal_of(data, digest)), mode=0o444)
+        write_whole(
+            self.folder / "seal.json", canonical_json(seal_of(data, read.digest)), mode=0o444
+        )
         (self.folder / "progress.json").unlink(missing_ok=True)
         # Read back, so that what is reported now and what is verified later are the same thing.
-        return read_run(self.folder)
+        return read_run(self.folder, samples=False)
 
     def _write_progress(self) -> None:
         state = asdict(self._header) | {
@@ -171,6 +182,7 @@ class OpenRun:
             "computed_tokens": self.computed_tokens,
         }
         write_whole(self.folder / "progress.json", canonical_json(state))
+        self._written = time.monotonic()
 
 
 _NO_JOURNAL = Journal(Path(os.devnull) / "none")
@@ -192,27 +204,35 @@ class RunStore:
         run_id = run_id_for(header.title, header.model.name, run_identity(fields))
         folder = self._folder_with(run_identity(fields)) or self.root / run_id
         if (folder / "seal.json").is_file():
-            yield OpenRun(folder, fields, header, self.read(str(folder)))
+            yield OpenRun(folder, fields, header, self.read(str(folder), samples=False))
             return
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with _sole_owner(folder):
             if (folder / "seal.json").is_file():  # sealed by the process that we waited for
-                yield OpenRun(folder, fields, header, self.read(str(folder)))
+                yield OpenRun(folder, fields, header, self.read(str(folder), samples=False))
             else:
                 if (folder / "samples.jsonl").exists():
                     os.chmod(folder / "samples.jsonl", 0o644)  # died between chmod and seal
-                yield OpenRun(folder, fields, header, None)
+                run = OpenRun(folder, fields, header, None)
+                try:
+                    yield run
+                finally:
+                    run.leave()
 
     def find(self, fields: dict[str, Json]) -> EvalRun | None:
-        """Return the sealed run with this identity, if there is one."""
+        """Return the sealed run with this identity, without its samples, if there is one."""
         folder = self._folder_with(run_identity(fields))
         if folder is None or not (folder / "seal.json").is_file():
             return None
-        return self.read(str(folder))
+        return self.read(str(folder), samples=False)
 
     def read(self, name: str, *, samples: bool = True) -> EvalRun:
         """Read a sealed run by id, by the beginning of its id, or by its folder.
+
+        Args:
+            name: Which run.
+            samples: Whether to hold all of its samples in memory; else there are none.
 
         Raises:
             UnknownName: No such run.

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from weighbridge.errors import WeighbridgeError
-from weighbridge.evidence.seal import samples_digest, seal_of
+from weighbridge.evidence.journal import read_samples
+from weighbridge.evidence.seal import Tally, seal_of, tally
 from weighbridge.evidence.store import read_run, run_identity
-from weighbridge.records import EvalRun, Json
+from weighbridge.records import Estimate, EvalRun, Json
 from weighbridge.statistics import estimate
 
 TOLERANCE = 1e-12  # floating-point sums in another order; nothing else
@@ -42,22 +43,28 @@ def verify(folder: Path) -> Verification:
         data = (folder / "run.json").read_bytes()
         document = json.loads(data)
         seal = json.loads((folder / "seal.json").read_bytes())
-        run = read_run(folder)
-        checks = [*_digests(data, document, seal, run), _items(document, run), *_figures(run)]
+        run = read_run(folder, samples=False)
+        samples = folder / "samples.jsonl"
+        read = tally(read_samples(samples))
+        again = estimate(read_samples(samples), run.estimate.aggregate)
+        checks = [
+            *_digests(data, document, seal, run, read),
+            _items(document, read),
+            *_figures(run.estimate, again),
+        ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, WeighbridgeError) as error:
         checks = [Check("readable", False, str(error) or type(error).__name__)]
     return Verification(folder.name, tuple(checks))
 
 
 def _digests(
-    data: bytes, document: dict[str, Json], seal: dict[str, Json], run: EvalRun
+    data: bytes, document: dict[str, Json], seal: dict[str, Json], run: EvalRun, read: Tally
 ) -> list[Check]:
-    recomputed = samples_digest(run.samples)
     checks = [
-        _equal("samples digest", run.samples_digest, recomputed),
+        _equal("samples digest", run.samples_digest, read.digest),
         _equal("identity", run.identity, run_identity(document["identity_fields"])),
     ]
-    expected = seal_of(data, recomputed)
+    expected = seal_of(data, read.digest)
     checks += [_equal(f"seal: {key}", seal.get(key), value) for key, value in expected.items()]
     model = document["identity_fields"].get("model")
     if isinstance(model, dict):
@@ -65,16 +72,14 @@ def _digests(
     return checks
 
 
-def _items(document: dict[str, Json], run: EvalRun) -> Check:
-    pairs = {(s.sample_id, s.repeat) for s in run.samples}
+def _items(document: dict[str, Json], read: Tally) -> Check:
     planned = document["planned_samples"]
-    whole = len(pairs) == len(run.samples) == planned
-    return Check("items", whole, f"{len(pairs)} distinct of {len(run.samples)}, planned {planned}")
+    whole = read.distinct == read.samples == planned
+    return Check("items", whole, f"{read.distinct} distinct of {read.samples}, planned {planned}")
 
 
-def _figures(run: EvalRun) -> list[Check]:
-    again = asdict(estimate(run.samples, run.estimate.aggregate))
-    stated = asdict(run.estimate)
+def _figures(run: Estimate, recomputed: Estimate) -> list[Check]:
+    stated, again = asdict(run), asdict(recomputed)
     return [
         Check(
             f"figure {name}", _close(stated[name], again[name]), _shown(stated[name], again[name])

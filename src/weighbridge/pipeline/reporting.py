@@ -152,7 +152,7 @@ def _digest(path: Path) -> str:
 
 
 def _weighed(measured: Measured, store: RunStore) -> Weighed:
-    return compare_runs(measured.weigh, store.read(measured.before), store.read(measured.after))
+    return compare_runs(measured.weigh, store, measured.before, measured.after)
 
 
 def _report(

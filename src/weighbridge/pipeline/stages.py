@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
-from weighbridge.evaluation.benchmark import LoadRequest, Settings
+from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.runner import Place
 from weighbridge.evidence import RunStore
 from weighbridge.pipeline.project import Project, Weigh
@@ -165,8 +165,7 @@ def _task(project: Project, wanted: Weigh, where: Where) -> Task:
     )
     task = find_task(_beside(project, wanted.benchmark), where.places, settings, wanted.shots)
     # Reading the items now means that a malformed row costs seconds, not the tuning run.
-    items = task.benchmark.load(LoadRequest(task.data, task.subset, task.settings))
-    if not items:
+    if not sum(1 for _ in task.items(task.settings)):
         raise InputError(f"{wanted.benchmark} has no items", "at least one")
     return task
 
@@ -186,7 +185,7 @@ def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
     with open_model(location, where.cache, where.device, where.threads, where.offline) as model:
         after = [_weigh(model, task, place, show, "tuned") for _, task in plan.tasks]
     weighed = tuple(
-        compare_runs(wanted, old, new)
+        compare_runs(wanted, where.store, old.run_id, new.run_id)
         for (wanted, _), old, new in zip(plan.tasks, before, after, strict=True)
     )
     return Outcome(plan, weighed, tuned)
@@ -249,11 +248,13 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
         yield on_event
 
 
-def compare_runs(wanted: Weigh, before: EvalRun, after: EvalRun) -> Weighed:
+def compare_runs(wanted: Weigh, store: RunStore, before: str, after: str) -> Weighed:
     """Compare the tuned model's run with the base's, in the headline and in each part."""
+    old, new = store.read(before), store.read(after)
     parts = tuple(
-        compare(after, before, margin=wanted.margin, metric=name)
-        for name in dict.fromkeys([*after.estimate.parts, *before.estimate.parts])
+        compare(new, old, margin=wanted.margin, metric=name)
+        for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
     )
-    comparison = compare(after, before, margin=wanted.margin)
-    return Weighed(wanted, before, after, comparison, parts)
+    comparison = compare(new, old, margin=wanted.margin)
+    # Samples are for comparing; nothing after it needs them in memory.
+    return Weighed(wanted, replace(old, samples=()), replace(new, samples=()), comparison, parts)

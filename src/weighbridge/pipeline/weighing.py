@@ -1,6 +1,6 @@
 """Opening a model, finding benchmarks and their data, measuring: for commands and stages."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.registry import find_benchmark
 from weighbridge.evaluation.runner import Place, Progressed, evaluate
 from weighbridge.evidence import RunStore
-from weighbridge.records import EvalRun, Json
+from weighbridge.records import EvalRun, Json, Sample
 from weighbridge.sources.datasets import DataPlaces, find_data
 from weighbridge.sources.weights import WeightsLocation, find_weights
 
@@ -31,6 +31,10 @@ class Task:
     def title(self) -> str:
         """Benchmark and subset as typed."""
         return f"{self.benchmark.name}:{self.subset}" if self.subset else self.benchmark.name
+
+    def items(self, settings: Settings) -> Iterable[Sample]:
+        """Read its items, which may be a stream."""
+        return self.benchmark.load(LoadRequest(self.data, self.subset, settings))
 
 
 def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | None = None) -> Task:
@@ -75,8 +79,7 @@ def what_would_run(model: str, tasks: Sequence[Task]) -> list[dict[str, Json]]:
         {
             "model": model,
             "benchmark": task.title,
-            "n": len(task.benchmark.load(LoadRequest(task.data, task.subset, task.settings)))
-            * task.settings.repeats,
+            "n": sum(1 for _ in task.items(task.settings)) * task.settings.repeats,
             "protocol": task.settings.protocol or task.benchmark.protocols[0],
         }
         for task in tasks
@@ -182,5 +185,5 @@ def first_prompt(model: "OpenWeights", task: Task) -> str:
     from weighbridge.models.prompts import render
 
     limited = replace(task.settings, limit=1)
-    sample = task.benchmark.load(LoadRequest(task.data, task.subset, limited))[0]
+    sample = next(iter(task.items(limited)))
     return render(model.tokenizer, task.benchmark.prompt(sample, limited))

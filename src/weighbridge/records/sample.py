@@ -1,6 +1,7 @@
 """One question, what a model said to it, and what that was worth."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from weighbridge.records.digest import canonical_digest
@@ -43,7 +44,7 @@ class Sample:
         """The text of the last user turn: what a person is shown."""
         return next((m.content for m in reversed(self.messages) if m.role == "user"), "")
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that defines the item."""
         return canonical_digest(self)

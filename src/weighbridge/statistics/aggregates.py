@@ -1,40 +1,71 @@
 """A run's figures as named functions of its samples: `verify` calls the same ones by name."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
 
 import numpy as np
 
 from weighbridge.errors import EvidenceError, InputError, UnknownName
-from weighbridge.records import Estimate, Graded, ScoredSample, Ungraded, UngradedReason
+from weighbridge.records import Estimate, Graded, ScoredSample
+from weighbridge.statistics.columns import (
+    GRADED,
+    REASONS,
+    Columns,
+    Flags,
+    Floats,
+    Integers,
+    by_cluster,
+    check_value,
+    columns_of,
+)
 from weighbridge.statistics.intervals import clustered_standard_error, mean_interval
 from weighbridge.statistics.pass_at_k import pass_at_k
 
-REASONS: tuple[str, ...] = get_args(UngradedReason)
+
+def _mean(values: Floats) -> Floats:
+    means: Floats = np.mean(values, axis=1)
+    return means
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
-
-
-def _pass(values: Sequence[float], k: int) -> float:
-    return pass_at_k(len(values), sum(value == 1 for value in values), k)
+def _pass(values: Floats, k: int) -> Floats:
+    answers = values.shape[1]
+    figures = np.array([pass_at_k(answers, passed, k) for passed in range(answers + 1)])
+    chances: Floats = figures[(values == 1).sum(axis=1)]
+    return chances
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """From an item's values, over its repeats, to its figure; a run's is the mean over items.
+    """From items' values, over their repeats, to their figures; a run's is the mean over items.
 
     Attributes:
-        combine: The item's figure.
+        combine: The figures of items with equally many answers, one row of values each.
         answers: How many of an item's answers it takes; with fewer the item counts as lost.
     """
 
-    combine: Callable[[Sequence[float]], float]
+    combine: Callable[[Floats], Floats]
     answers: int = 1
+
+    def figures(self, values: Floats, item: Integers, kept: Flags) -> tuple[Integers, Floats]:
+        """Return the items with answers enough among those kept, and their figures.
+
+        Args:
+            values: What each answer counts.
+            item: Number of each answer's item; never falls.
+            kept: Which answers count.
+        """
+        values, item = values[kept], item[kept]
+        counts = np.bincount(item)
+        begins = np.cumsum(counts) - counts
+        figures = np.zeros(len(counts))
+        for count in np.unique(counts[counts >= self.answers]).tolist():
+            having = np.flatnonzero(counts == count)
+            rows = values[begins[having][:, None] + np.arange(count)]
+            figures[having] = self.combine(rows)
+        enough = np.flatnonzero(counts >= self.answers)
+        return enough, figures[enough]
 
 
 AGGREGATES: dict[str, Aggregate] = {
@@ -43,19 +74,6 @@ AGGREGATES: dict[str, Aggregate] = {
     "pass_at_10": Aggregate(partial(_pass, k=10), answers=10),
     "pass_at_100": Aggregate(partial(_pass, k=100), answers=100),
 }
-
-
-def worth(sample: ScoredSample, floor: float = 0.0) -> float | None:
-    """Return what a sample counts: the floor if the model failed to answer, None if we failed."""
-    if isinstance(sample.score, Graded):
-        return sample.score.value
-    return None if sample.score.reason == "infrastructure" else floor
-
-
-def worth_at_end(sample: ScoredSample, floor: float, end: float) -> float:
-    """Return what a sample counts if everything lost to infrastructure had scored `end`."""
-    value = worth(sample, floor)
-    return end if value is None else value
 
 
 def items_of(
@@ -69,14 +87,12 @@ def items_of(
     """
     items: dict[str, dict[int, ScoredSample]] = defaultdict(dict)
     for sample in samples:
-        name = f"sample {sample.sample_id}, repeat {sample.repeat}"
-        if isinstance(sample.score, Graded) and not scale[0] <= sample.score.value <= scale[1]:
-            raise InputError(
-                f"{name} has the value {sample.score.value:g}",
-                f"a value from {scale[0]:g} to {scale[1]:g}",
-            )
+        check_value(sample, scale)
         if sample.repeat in items[sample.sample_id]:
-            raise EvidenceError(f"{name} is there twice", "each repeat of a sample once")
+            raise EvidenceError(
+                f"sample {sample.sample_id}, repeat {sample.repeat} is there twice",
+                "each repeat of a sample once",
+            )
         items[sample.sample_id][sample.repeat] = sample
     return {name: [item[repeat] for repeat in sorted(item)] for name, item in items.items()}
 
@@ -94,7 +110,7 @@ def estimate(
     nothing is known: n is 0, the mean the scale's lowest value, interval and bounds the scale.
 
     Args:
-        samples: All of a run's samples.
+        samples: All of a run's samples; read once, one at a time, and not kept.
         aggregate: A name in `AGGREGATES`.
         scale: Lowest and highest value.
 
@@ -106,83 +122,58 @@ def estimate(
     if aggregate not in AGGREGATES:
         raise UnknownName("aggregate", aggregate, AGGREGATES)
     chosen = AGGREGATES[aggregate]
-    items = items_of(samples, scale)
-    values: list[float] = []
-    clusters: list[str | None] = []
-    graded: list[float] = []
-    bounds: list[tuple[float, float]] = []
-    for item, answers in items.items():
-        if len(answers) < chosen.answers:
-            raise InputError(
-                f"item {item} has {len(answers)} answers",
-                f"at least {chosen.answers} for {aggregate}",
-                f"run with --repeats {chosen.answers}",
-            )
-        bounds.append(
-            (
-                chosen.combine([worth_at_end(a, scale[0], scale[0]) for a in answers]),
-                chosen.combine([worth_at_end(a, scale[0], scale[1]) for a in answers]),
-            )
-        )
-        kept = _kept(worth(answer, scale[0]) for answer in answers)
-        if len(kept) >= chosen.answers:
-            values.append(chosen.combine(kept))
-            clusters.append(answers[0].cluster)
-        seen = [a.score.value for a in answers if isinstance(a.score, Graded)]
-        if len(seen) >= chosen.answers:
-            graded.append(chosen.combine(seen))
-    by_cluster = _by_cluster(values, clusters)
+    read = columns_of(samples, scale)
+    _check_answers(read, aggregate)
+    items, values = chosen.figures(read.worth, read.item, ~read.lost)
+    _, graded = chosen.figures(read.worth, read.item, read.reason == GRADED)
+    clusters = read.cluster[np.searchsorted(read.item, items)]  # an item's is its first answer's
+    means = by_cluster(values, clusters, read.cluster_names)
     return Estimate(
         aggregate=aggregate,
-        mean=float(np.mean(values)) if values else scale[0],
-        mean_graded=float(np.mean(graded)) if graded else None,
+        mean=float(np.mean(values)) if len(values) else scale[0],
+        mean_graded=float(np.mean(graded)) if len(graded) else None,
         stderr=clustered_standard_error(values, clusters),
         interval=mean_interval(values, clusters, scale),
         n=len(values),
-        ungraded=_count_ungraded(items),
-        bounds=(
-            float(np.mean([low for low, _ in bounds])) if bounds else scale[0],
-            float(np.mean([high for _, high in bounds])) if bounds else scale[1],
-        ),
-        macro_mean=float(np.mean(list(by_cluster.values()))) if by_cluster else None,
-        clusters=by_cluster,
-        parts=_parts(items),
+        ungraded={name: int((read.reason == i).sum()) for i, name in enumerate(REASONS)},
+        bounds=_bounds(read, chosen, scale),
+        macro_mean=float(np.mean(list(means.values()))) if means else None,
+        clusters=means,
+        parts=_parts(read),
     )
 
 
-def _by_cluster(values: Sequence[float], clusters: Sequence[str | None]) -> dict[str, float]:
-    grouped: dict[str, list[float]] = defaultdict(list)
-    for value, cluster in zip(values, clusters, strict=True):
-        if cluster is not None:
-            grouped[cluster].append(value)
-    return {name: float(np.mean(grouped[name])) for name in sorted(grouped)}
+def _check_answers(read: Columns, aggregate: str) -> None:
+    needed = AGGREGATES[aggregate].answers
+    counts = np.bincount(read.item)
+    if (counts < needed).any():
+        item = int(np.argmax(counts < needed))
+        first = int(read.position[np.searchsorted(read.item, item)])
+        raise InputError(
+            f"the item of sample {first + 1} has {counts[item]} answers",
+            f"at least {needed} for {aggregate}",
+            f"run with --repeats {needed}",
+        )
 
 
-def _count_ungraded(items: dict[str, list[ScoredSample]]) -> dict[str, int]:
-    counts = dict.fromkeys(REASONS, 0)
-    for answers in items.values():
-        for answer in answers:
-            if isinstance(answer.score, Ungraded):
-                counts[answer.score.reason] += 1
-    return counts
+def _bounds(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> tuple[float, float]:
+    """The mean if everything lost to infrastructure had scored worst, and best."""
+    if not read.items:
+        return scale
+    every = np.ones(len(read.item), dtype=bool)
+    low, high = (
+        chosen.figures(np.where(read.lost, end, read.worth), read.item, every)[1] for end in scale
+    )
+    return float(np.mean(low)), float(np.mean(high))
 
 
-def _parts(items: dict[str, list[ScoredSample]]) -> dict[str, float]:
+def _parts(read: Columns) -> dict[str, float]:
     """Mean of each named part; an answer that could not be graded has none of them right."""
-    names: dict[str, None] = {}
-    for answers in items.values():
-        for answer in answers:
-            if isinstance(answer.score, Graded):
-                names.update(dict.fromkeys(answer.score.parts))
-    means: dict[str, float] = {}
-    for name in names:
-        shares = [_kept(part(answer, name) for answer in answers) for answers in items.values()]
-        means[name] = float(np.mean([np.mean(values) for values in shares if values]))
-    return means
-
-
-def _kept(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
+    mean = AGGREGATES["mean"]
+    return {
+        name: float(np.mean(mean.figures(read.part(name), read.item, ~read.lost)[1]))
+        for name in read.parts
+    }
 
 
 def part(sample: ScoredSample, name: str) -> float | None:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from scipy import stats
 
 Values = Sequence[float] | npt.NDArray[np.float64]
-Clusters = Sequence[str | None] | None
+Clusters = Sequence[str | None] | npt.NDArray[np.int64] | None
+"""Names, or their numbers; an item with None, or a number below 0, is a cluster of its own."""
 
 CONFIDENCE = 0.95
 
@@ -48,12 +49,20 @@ def groups_of(clusters: Clusters, n: int) -> npt.NDArray[np.int64] | None:
     """
     if clusters is None:
         return None
-    numbers: dict[object, int] = {}
-    groups = [
-        numbers.setdefault((i,) if cluster is None else cluster, len(numbers))
-        for i, cluster in enumerate(clusters)
-    ]
-    return np.asarray(groups, dtype=np.int64) if 1 < len(numbers) < n else None
+    codes = clusters if isinstance(clusters, np.ndarray) else _coded(clusters)
+    alone = codes < 0
+    codes = np.where(alone, codes.max(initial=0) + 1 + np.arange(len(codes)), codes)
+    _, first, group = np.unique(codes, return_index=True, return_inverse=True)
+    if not 1 < len(first) < n:
+        return None
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))  # in order of appearance
+    return rank[group]
+
+
+def _coded(names: Sequence[str | None]) -> npt.NDArray[np.int64]:
+    codes: dict[str | None, int] = {None: -1}
+    return np.array([codes.setdefault(name, len(codes) - 1) for name in names], dtype=np.int64)
 
 
 def clustered_standard_error(values: Values, clusters: Clusters = None) -> float:

@@ -10,7 +10,8 @@ from scipy import stats
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Comparison, EvalRun, Flip, Graded, ScoredSample, Verdict
-from weighbridge.statistics.aggregates import items_of, part, worth
+from weighbridge.statistics.aggregates import items_of, part
+from weighbridge.statistics.columns import worth
 from weighbridge.statistics.intervals import clustered_standard_error, spread_of
 from weighbridge.statistics.matched_pairs import mcnemar, tango_interval, tango_statistic
 

@@ -13,7 +13,7 @@ import builtins
 import gzip
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
@@ -182,7 +182,7 @@ def _judged(
     return Graded(0.0, generation.text, done.error + weaker)
 
 
-def _notes(samples: Sequence[Sample]) -> tuple[str, ...]:
+def _notes(samples: Iterable[Sample]) -> tuple[str, ...]:
     weaker = [sample.id for sample in samples if why_not_from_outside(sample)]
     if not weaker:
         return ()

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from weighbridge.errors import InputError, MalformedRow, MissingPiece, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.items import rows_once
 from weighbridge.evaluation.scorers.json_object import score_json_object
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Json, Message, Sample, Score
@@ -20,8 +21,8 @@ FIELDS = ("category", "urgency", "product", "ask", "sentiment")
 SUBSETS = ("test", "validation")
 
 
-def load(request: LoadRequest) -> tuple[Sample, ...]:
-    """Read the items of a subset ("test" unless named) from the given data or the shipped one.
+def load(request: LoadRequest) -> Iterator[Sample]:
+    """Stream the items of a subset ("test" unless named) from the given data or the shipped one.
 
     Args:
         request: `data` may be a folder with `test.jsonl` and `validation.jsonl`, or one file.
@@ -38,19 +39,19 @@ def load(request: LoadRequest) -> tuple[Sample, ...]:
             "leave --shots out",
         )
     path = _file(request)
-    samples: list[Sample] = []
-    lines_by_id: dict[str, int] = {}
-    for number, line in _lines(path):
-        sample = _Row(path, number).sample(line)
-        earlier = lines_by_id.setdefault(sample.id, number)
-        if earlier != number:
-            raise MalformedRow(
-                path, number, f"{sample.id!r} again, as in line {earlier}", "a new id", "id"
-            )
-        samples.append(sample)
-    if not samples:
+    return _samples(path, request.settings.limit)
+
+
+def _samples(path: Path, limit: int | None) -> Iterator[Sample]:
+    def rows() -> Iterator[tuple[int, Sample]]:
+        return ((number, _Row(path, number).sample(line)) for number, line in _lines(path))
+
+    count = 0
+    for sample in rows_once(rows, path, "id", limit):
+        count += 1
+        yield sample
+    if not count:
         raise InputError(f"{path} has no rows", "one JSON object a line", "check the path")
-    return tuple(samples[: request.settings.limit])
 
 
 def prompt(sample: Sample, settings: Settings) -> Prompt:
@@ -100,12 +101,13 @@ def _shipped() -> Path:
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that hold something, with their 1-based numbers."""
     try:
-        content = path.read_bytes()
+        file = path.open("rb")
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror})", "a readable file") from error
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        if line.strip():
-            yield number, line
+    with file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, line.removesuffix(b"\n")
 
 
 class _Row:
