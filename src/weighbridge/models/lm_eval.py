@@ -1,7 +1,8 @@
 """The engine behind lm-evaluation-harness's own interface: its tasks and metrics, our speed.
 
-Everything that decides a number besides arithmetic (tokenising, truncation, prompts, stop strings)
-is left to the harness's `hf` model; only what it puts through the network is replaced.
+What decides a number besides arithmetic (prompts, the rules of tokenising and truncating, stop
+strings) is that of the harness's `hf` model; what is replaced is how text becomes tokens (shared
+text once, to the same ids) and what goes through the network.
 """
 
 import os
@@ -15,6 +16,7 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import (
     handle_stop_sequences,
+    has_bos_prefix,
     normalize_gen_kwargs,
     postprocess_generated_text,
 )
@@ -25,13 +27,16 @@ from weighbridge.models.convert import as_safetensors
 from weighbridge.models.engine.generation import Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
+from weighbridge.models.engine.tree import TokenIds
 from weighbridge.models.open_weights import end_tokens
+from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.sources.weights import ALIASES, default_cache, find_weights
 
 _WINDOW = 8192  # requests arranged as one tree: enough to share, few enough to hold
 _BUDGET = Budget()
 
-_Tokenised = tuple[tuple[str, str] | None, list[int], list[int]]  # texts, context, continuation
+Tokens = list[int] | TokenIds
+_Tokenised = tuple[tuple[str, str] | None, Tokens, Tokens]  # texts, context, continuation
 
 
 @register_model("weighbridge")
@@ -46,6 +51,52 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         if self.backend != "causal":
             raise InputError(f"a {self.backend} model", "a causal language model")
         self.network = Network(self.model)
+        self.tokenisation = Tokenisation(self.tokenizer)
+
+    def loglikelihood(
+        self, requests: list[Any], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """Score each continuation given its context; both are tokenised as the harness does it."""
+        results: list[tuple[float, bool]] = []
+        for start in range(0, len(requests), _WINDOW):
+            asked = [request.args for request in requests[start : start + _WINDOW]]
+            results += self._loglikelihood_tokens(self._tokenised(asked), disable_tqdm)
+        return results
+
+    def _tokenised(self, asked: list[tuple[str, str]]) -> list[_Tokenised]:
+        by_context: dict[str, dict[str, int]] = {}
+        for context, continuation in asked:
+            rests = by_context.setdefault(context, {})
+            rests.setdefault(continuation, len(rests))
+        with_context = {context: rests for context, rests in by_context.items() if context}
+        pairs = self.tokenisation.pairs(
+            list(with_context),
+            [list(rests) for rests in with_context.values()],
+            self._adds_special_tokens,
+        )
+        rows = dict(zip(with_context, pairs, strict=True))
+        tokenised: list[_Tokenised] = []
+        for context, continuation in asked:
+            split = (
+                rows[context][by_context[context][continuation]]
+                if context
+                else self._without_context(continuation)
+            )
+            tokenised.append(((context, continuation), *split))
+        return tokenised
+
+    def _adds_special_tokens(self, text: str) -> bool:
+        """The rule of the harness (`tok_encode` of its `models/huggingface.py`)."""
+        if has_bos_prefix(text, self.tokenizer.decode(self.prefix_token_id)):
+            return False
+        return True if self.add_bos_token is None else bool(self.add_bos_token)
+
+    def _without_context(self, continuation: str) -> tuple[Tokens, Tokens]:
+        """The rule of the harness (`loglikelihood` of its `api/model.py`)."""
+        ids = self.tok_encode(continuation, add_special_tokens=False)
+        if ids[:1] == [self.prefix_token_id]:
+            return ids[:1], ids[1:]
+        return [self.prefix_token_id], ids
 
     def _loglikelihood_tokens(
         self,
@@ -87,9 +138,9 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
             self.cache_hook.add_partial("generate_until", (context, asked), texts[index])
         return texts
 
-    def _likelihood(self, context: list[int], continuation: list[int]) -> Likelihood:
+    def _likelihood(self, context: Tokens, continuation: Tokens) -> Likelihood:
         """Cut on the left what is longer than the model's context, as the harness does."""
-        if not continuation:
+        if not len(continuation):
             raise InputError("a continuation has no tokens", "at least one", "check the task")
         if len(continuation) > self.max_length:
             raise InputError(

@@ -17,7 +17,7 @@ from weighbridge.models.convert import as_safetensors
 from weighbridge.models.engine.generation import Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
-from weighbridge.models.prompts import encode, encode_continuations, render
+from weighbridge.models.prompts import adds_special_tokens, encode, render
 from weighbridge.models.protocol import (
     Capability,
     Generated,
@@ -27,6 +27,7 @@ from weighbridge.models.protocol import (
     ScoreRequest,
     ScoreResult,
 )
+from weighbridge.models.tokenisation import Pair, Tokenisation
 from weighbridge.records import Generation, ModelRef
 from weighbridge.sources.digests import text_digest, weights_digest
 from weighbridge.sources.weights import WeightsLocation
@@ -64,6 +65,7 @@ class OpenWeights:
         self.ref, self.tokenizer = ref, tokenizer
         self.network = Network(module)
         self.module = self.network.module
+        self.tokenisation = Tokenisation(tokenizer)
         self.budget = share_out(self.network, memory_bytes)
         self.computed_tokens = 0
         self.truncated_contexts = 0
@@ -90,7 +92,7 @@ class OpenWeights:
                 f"{self.truncated_contexts} prompts were longer than the context of "
                 f"{self.context_tokens} tokens and lost their beginning."
             )
-        return tuple(notes)
+        return (*notes, *self.tokenisation.notes)
 
     @property
     def device(self) -> str:
@@ -100,7 +102,7 @@ class OpenWeights:
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
         """Yield log-probabilities in the order of the requests, computing shared tokens once."""
         texts = [render(self.tokenizer, request.prompt) for request in requests]
-        pairs = encode_continuations(self.tokenizer, requests, texts)
+        pairs = self._pairs(requests, texts)
         flat = [self._fit(context, rest) for row in pairs for context, rest in row]
         count = self._counter(len(requests))
         scored = iter(score_tokens(self.network, flat, self.budget.pack_tokens, count))
@@ -142,11 +144,21 @@ class OpenWeights:
                 yield done.pop(following)
                 following += 1
 
+    def _pairs(self, requests: Sequence[ScoreRequest], texts: Sequence[str]) -> list[list[Pair]]:
+        chat = {request.prompt.text is None for request in requests}
+        if len(chat) > 1:
+            raise ValueError("chat and plain prompts can't be scored in one call")
+        return self.tokenisation.pairs(
+            texts,
+            [request.continuations for request in requests],
+            lambda text: adds_special_tokens(self.tokenizer, text, rendered=True in chat),
+        )
+
     def _jobs(self, requests: Iterable[GenerateRequest], asked: dict[int, _Asked]) -> Iterator[Job]:
         for index, request in enumerate(requests):
             text = render(self.tokenizer, request.prompt)
             rendered = request.prompt.text is None
-            (ids,) = encode(self.tokenizer, [text], rendered=rendered)
+            ids = encode(self.tokenizer, text, rendered=rendered)
             job = self._job(index, request, ids)
             asked[index] = _Asked(request, text, len(job.tokens), time.perf_counter())
             yield job
