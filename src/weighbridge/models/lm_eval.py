@@ -5,6 +5,7 @@ strings) is that of the harness's `hf` model; what is replaced is how text becom
 text once, to the same ids) and what goes through the network.
 """
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -24,11 +25,12 @@ from lm_eval.models.utils import (
 from weighbridge.errors import InputError
 from weighbridge.models.budget import Budget
 from weighbridge.models.convert import as_safetensors
-from weighbridge.models.engine.generation import Job, write_sequences
+from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import TokenIds
-from weighbridge.models.open_weights import end_tokens
+from weighbridge.models.reading import end_tokens
+from weighbridge.models.requests import cut, require_whole_text
 from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.sources.weights import ALIASES, default_cache, find_weights
 
@@ -57,10 +59,12 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         self, requests: list[Any], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
         """Score each continuation given its context; both are tokenised as the harness does it."""
+        for request in requests:
+            for text in request.args:
+                require_whole_text(_named(request), text)
         results: list[tuple[float, bool]] = []
-        for start in range(0, len(requests), _WINDOW):
-            asked = [request.args for request in requests[start : start + _WINDOW]]
-            results += self._loglikelihood_tokens(self._tokenised(asked), disable_tqdm)
+        for window in cut([r.args for r in requests], lambda texts: sum(map(len, texts))):
+            results += self._loglikelihood_tokens(self._tokenised(window), disable_tqdm)
         return results
 
     def _tokenised(self, asked: list[tuple[str, str]]) -> list[_Tokenised]:
@@ -112,6 +116,8 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
                 self.network, likelihoods, _BUDGET.pack_tokens, lambda done, left: None
             )
             for (texts, _, _), score in zip(window, scored, strict=True):
+                if not math.isfinite(score.logprob):
+                    raise _not_finite("a continuation has")
                 results.append((score.logprob, score.greedy))
                 if texts is not None:
                     self.cache_hook.add_partial("loglikelihood", texts, results[-1])
@@ -127,11 +133,15 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         """Continue each context until one of its stop strings."""
         eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
         stops = end_tokens(self.network.causal, self.tokenizer)
+        for request in requests:
+            require_whole_text(_named(request), request.args[0])
         texts = [""] * len(requests)
         jobs = (self._job(i, r.args[0], r.args[1], eos, stops) for i, r in enumerate(requests))
         for index, written in write_sequences(
             self.network, jobs, _BUDGET.pack_tokens, _BUDGET.key_value_bytes, lambda tokens: None
         ):
+            if written[-1] == BROKEN:
+                raise _not_finite(f"{_named(requests[index])} gives")
             context, asked = requests[index].args
             until = handle_stop_sequences(normalize_gen_kwargs(asked)["until"], eos=eos)
             texts[index] = self._read(written, until, stops)
@@ -187,6 +197,18 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         text = self.tok_decode([token for token in written if token not in stops])
         think = self.think_end_token if isinstance(self.think_end_token, str) else None
         return str(postprocess_generated_text(generation=text, stop=until, think_end_token=think))
+
+
+def _named(request: Any) -> str:
+    return f"{request.task_name}, document {request.doc_id}: its text"
+
+
+def _not_finite(whose: str) -> InputError:
+    return InputError(
+        f"{whose} logits that are not finite numbers",
+        "finite ones",
+        "the weights are broken or overflow: try dtype=float32, or other weights",
+    )
 
 
 def _as_folder(pretrained: Any) -> Any:
