@@ -17,6 +17,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
+from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model, ScoreRequest
 from weighbridge.process_memory import peak_memory_bytes
 from weighbridge.records import (
@@ -115,8 +116,10 @@ def evaluate(
             run.journal.append_unit(number, next(answers))
             run.record(time.perf_counter() - started, model.computed_tokens - tokens)
         told.within_call(0.0)
-        result = estimate(run.journal.samples(), benchmark.aggregate)
-        return run.seal(result, _provenance(model, place, run.wall_seconds, run.computed_tokens))
+        ties = NearTies(model.ref.dtype)
+        result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate)
+        provenance = _provenance(model, place, run.wall_seconds, run.computed_tokens)
+        return run.seal(result, replace(provenance, notes=(*provenance.notes, *ties.notes)))
 
 
 class _Told:

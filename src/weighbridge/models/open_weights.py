@@ -19,6 +19,7 @@ from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import TokenIds
+from weighbridge.models.near_ties import is_near_tie
 from weighbridge.models.prompts import adds_special_tokens, encode, render
 from weighbridge.models.protocol import (
     Capability,
@@ -41,9 +42,6 @@ from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.records import Generation, ModelRef
 from weighbridge.sources.digests import text_digest
 from weighbridge.sources.weights import WeightsLocation
-
-NEAR_TIE = {torch.float32: 1e-4}  # nats; wider types round more coarsely
-NEAR_TIE_COARSE = 5e-2
 
 
 @dataclass(frozen=True)
@@ -140,15 +138,13 @@ class OpenWeights:
             logprobs = tuple(result.logprob for result in results)
             if not all(map(math.isfinite, logprobs)):
                 raise self._not_finite(request.sample_id)
-            top = sorted(logprobs, reverse=True)[:2]
-            noise = NEAR_TIE.get(next(self.module.parameters()).dtype, NEAR_TIE_COARSE)
             yield ScoreResult(
                 sample_id=request.sample_id,
                 logprobs=logprobs,
                 greedy=tuple(result.greedy for result in results),
                 prompt_text=text,
                 input_tokens=max(len(context) + len(rest) for context, rest in row),
-                near_tie=len(top) == 2 and top[0] - top[1] < noise,
+                near_tie=is_near_tie(logprobs, self.ref.dtype),
             )
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
