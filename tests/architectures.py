@@ -98,10 +98,12 @@ ONE_BY_ONE: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 
 
-def build(name: str) -> Any:
+def build(name: str, **settings: Any) -> Any:
     """A model with random weights, the same at each call."""
     torch.manual_seed(3)
     config = {**ARCHITECTURES, **ONE_BY_ONE}[name]()
+    for key, value in settings.items():
+        setattr(config, key, value)
     with contextlib.redirect_stderr(io.StringIO()):
         return transformers.AutoModelForCausalLM.from_config(config).eval()
 

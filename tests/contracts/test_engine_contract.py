@@ -5,6 +5,7 @@ forward pass, one request at a time without a cache.
 """
 
 import functools
+import json
 from itertools import islice
 
 import numpy as np
@@ -25,10 +26,18 @@ from architectures import (
     tree_of_requests,
     write,
 )
-from weighbridge.models.engine.generation import Job
+from tiny import build_tokenizer
+from weighbridge.evaluation.benchmark import Settings
+from weighbridge.evaluation.benchmarks.mmlu import BENCHMARK as MMLU
+from weighbridge.evaluation.own import read_own_benchmark
+from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evidence import RunStore
+from weighbridge.models.engine.generation import Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.near_ties import FLOAT32_NATS
+from weighbridge.models.open_weights import OpenWeights
+from weighbridge.records import ModelRef
 
 ALL = [*ARCHITECTURES, *ONE_BY_ONE]
 PACKS = (16, 64, 4096)
@@ -145,8 +154,6 @@ def test_random_trees_of_prompts_have_the_plain_text(name, likelihoods, slots, l
 
 @pytest.mark.parametrize("name", ["llama", "mistral-window", "deepseek-v2", "lfm2-convolution"])
 def test_a_stream_left_halfway_goes_on_with_the_same_text(name):
-    from weighbridge.models.engine.generation import write_sequences
-
     rng = np.random.default_rng(11)
     jobs = [Job(tokens(rng, 1, 20), int(rng.integers(1, 12))) for _ in range(12)]
     whole = write(network(name), jobs, 4)
@@ -157,3 +164,62 @@ def test_a_stream_left_halfway_goes_on_with_the_same_text(name):
     following = write(network(name), [jobs[i] for i in rest], 4)
     assert first | {i: following[n] for n, i in enumerate(rest)} == whole
     assert all(0 <= token < VOCABULARY for text in whole.values() for token in text)
+
+
+def own_benchmark(folder):
+    rows = [{"id": f"q{i}", "q": f"question {i} and choices", "a": "A"} for i in range(50)]
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "own.toml").write_text(
+        'data = "test.jsonl"\nprompt = "{q}"\ntarget = "a"\nmax_tokens = 6\n'
+    )
+    return read_own_benchmark(folder / "own.toml"), {"settings": Settings(chat_template=False)}
+
+
+def choices_benchmark(folder):
+    (folder / "test").mkdir()
+    subjects = ("astronomy", "anatomy", "virology")
+    for subject in subjects:
+        rows = "".join(f'"question {i} {"word " * 9}",a,b,c,d,A\n' for i in range(70))
+        (folder / "test" / f"{subject}_test.csv").write_text(rows)
+    return MMLU, {"subset": "astronomy", "data": folder}
+
+
+class Stopped:
+    """Interrupts a run once its model has computed so many tokens, as Ctrl-C does."""
+
+    def __init__(self, model, tokens):
+        self.model, self.until = model, model.computed_tokens + tokens
+
+    def __call__(self, progressed):
+        if progressed.computed_tokens > self.until:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", [own_benchmark, choices_benchmark])
+@pytest.mark.parametrize("name", ["llama", "gemma3-window", "deepseek-v3", "lfm2-convolution"])
+def test_an_interrupted_run_goes_on_to_the_samples_of_an_undisturbed_one(name, kind, tmp_path):
+    benchmark, asked = kind(tmp_path)
+    model = open_weights(name)
+    place = functools.partial(Place, threads=1, started="2026-01-01T00:00:00+00:00")
+    undisturbed = evaluate(model, benchmark, place(RunStore(tmp_path / "whole")), **asked)
+    store = RunStore(tmp_path / "stopped")
+    half = undisturbed.provenance.computed_tokens // 2
+    stopped = 0
+    for part in (half, half // 2):
+        try:
+            evaluate(model, benchmark, place(store), on_progress=Stopped(model, part), **asked)
+        except KeyboardInterrupt:
+            stopped += 1
+    resumed = evaluate(model, benchmark, place(store), **asked)
+    assert stopped
+    assert resumed.samples_digest == undisturbed.samples_digest
+    assert resumed.estimate == undisturbed.estimate
+
+
+@functools.cache
+def open_weights(name):
+    """A tiny architecture behind the protocol, with a tokenizer."""
+    tokenizer = build_tokenizer()
+    module = build(name, vocab_size=len(tokenizer))
+    ref = ModelRef(name=name, source="test", weights_digest=name)
+    return OpenWeights(module, tokenizer, ref)

@@ -30,7 +30,9 @@ WINDOW = 256  # jobs looked at together, to see how many positions their slots n
 SLOTS = 64  # more rows a step use a CPU's matrix units better; beyond this little is gained
 CAPACITY_STEP = 256  # positions; slots are laid out anew only when a window needs more of them
 
-BROKEN = -1  # in place of a token: logits were NaN or infinite, and the sequence ends
+# In place of a token where logits were NaN or infinite. The sequence ends; whoever takes its slot
+# may read what it left there, so nothing after a broken sequence is to be trusted.
+BROKEN = -1
 
 Window = list[tuple[int, "Job"]]
 
