@@ -109,3 +109,41 @@ def test_what_the_harness_refuses_is_one_line(tiny_model, tmp_path):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "weighbridge: lm-evaluation-harness stopped: Tasks not found: nosuch" in done.stderr
+
+
+def test_pairs_are_tokenised_as_the_harness_does_it(tiny_model):
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    from weighbridge.models.lm_eval import WeighbridgeLM
+
+    shots = "question and choices\nthe answer is A\n\n" * 12
+    asked = [
+        (context, rest)
+        for context in ("", "  ", "x", "<|end|>question", shots, shots + "question B ", shots + "C")
+        for rest in (" A", "the answer", "<|end|>", "<|end|> A", "  two")
+    ]
+
+    class Recording:
+        """Keeps what would be scored; everything before is each model's own code."""
+
+        def _loglikelihood_tokens(self, requests, disable_tqdm=False, override_bs=None):
+            self.seen = [(texts, list(map(int, c)), list(map(int, r))) for texts, c, r in requests]
+            return [(0.0, False)] * len(requests)
+
+    class Theirs(Recording, HFLM):
+        pass
+
+    class Ours(Recording, WeighbridgeLM):
+        pass
+
+    for add_bos in (None, False, True):
+        seen = []
+        for kind in (Theirs, Ours):
+            model = kind(pretrained=str(tiny_model), device="cpu", add_bos_token=add_bos)
+            model.loglikelihood(
+                [Instance("loglikelihood", {}, pair, n) for n, pair in enumerate(asked)],
+                disable_tqdm=True,
+            )
+            seen.append(model.seen)
+        assert seen[0] == seen[1]

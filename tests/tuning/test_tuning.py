@@ -14,7 +14,7 @@ import torch
 
 from tiny import CHAT_TEMPLATE, build_tokenizer
 from weighbridge.errors import InputError, MalformedRow
-from weighbridge.models.open_weights import read_model
+from weighbridge.models.reading import read_model
 from weighbridge.tuning import TuneSettings, mask_conversation, read_conversations, show_mask
 from weighbridge.tuning.adapters import attached_adapter, merge_adapter
 from weighbridge.tuning.batches import collate, epoch_order
@@ -227,7 +227,7 @@ def test_killed_three_times_it_ends_with_the_same_bits(tiny, tiny_model, tmp_pat
         sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parent.parent)!r}]
         torch.set_num_threads({torch.get_num_threads()})
         import test_tuning as t
-        from weighbridge.models.open_weights import read_model
+        from weighbridge.models.reading import read_model
         model = read_model(Path({str(tiny_model)!r}), torch.float32, "cpu")
         def show(event):
             if isinstance(event, __import__("weighbridge.tuning").tuning.StepDone):

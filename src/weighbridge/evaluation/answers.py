@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -128,7 +128,7 @@ class RecordedAnswers:
             generation = Generation(request.sample_id, request.repeat, text, "end", 0, 0, 0)
             yield Generated(generation, request.prompt.text or "")
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
+    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[ScoreResult]:
         """Recorded text has no likelihoods."""
         raise InputError("recorded answers have no likelihoods", "protocol generative")
 

@@ -24,6 +24,7 @@ from weighbridge.evaluation.scorers.exact import score_exact
 from weighbridge.evaluation.scorers.json_object import score_json_object
 from weighbridge.evaluation.scorers.regex import score_regex
 from weighbridge.models.protocol import Prompt, Sampling
+from weighbridge.models.requests import half_character
 from weighbridge.records import Generation, Json, Message, Sample, Score, canonical_digest
 from weighbridge.sources.digests import file_digest
 
@@ -146,6 +147,11 @@ def _sample(spec: OwnBenchmark, data: Path, number: int, line: str) -> Sample:
         raise MalformedRow(data, number, error.msg, "a JSON object", error.colno) from error
     if not isinstance(row, dict):
         raise MalformedRow(data, number, f"a {type(row).__name__}", "a JSON object")
+    for field, value in row.items():
+        if half := half_character(json.dumps(value, ensure_ascii=False)):
+            raise MalformedRow(
+                data, number, f"half a character, {half[0]}", "such escapes in pairs", field
+            )
     turns = _turns(spec, data, number, row)
     if spec.target:
         if spec.target not in row:

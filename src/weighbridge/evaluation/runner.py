@@ -22,6 +22,7 @@ from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.items import Items, Unit, cut, still, survey
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
+from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import (
     Capability,
     Generated,
@@ -137,8 +138,10 @@ def evaluate(
             run.journal.append_unit(unit.number, scored)
             run.record(*told.since_last_unit())
         told.within_call(0.0)
-        result = estimate(run.journal.samples(), benchmark.aggregate)
+        ties = NearTies(model.ref.dtype)
+        result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate)
         where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
+        where = replace(where, notes=(*where.notes, *ties.notes))
         if benchmark.executes_code:
             notes = (*where.notes, *benchmark.notes(load()))
             where = replace(where, notes=notes, sandbox=place.sandbox_level)

@@ -1,9 +1,11 @@
 """The engine behind lm-evaluation-harness's own interface: its tasks and metrics, our speed.
 
-Everything that decides a number besides arithmetic (tokenising, truncation, prompts, stop strings)
-is left to the harness's `hf` model; only what it puts through the network is replaced.
+What decides a number besides arithmetic (prompts, the rules of tokenising and truncating, stop
+strings) is that of the harness's `hf` model; what is replaced is how text becomes tokens (shared
+text once, to the same ids) and what goes through the network.
 """
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils import (
     handle_stop_sequences,
+    has_bos_prefix,
     normalize_gen_kwargs,
     postprocess_generated_text,
 )
@@ -22,16 +25,20 @@ from lm_eval.models.utils import (
 from weighbridge.errors import InputError
 from weighbridge.models.budget import Budget
 from weighbridge.models.convert import as_safetensors
-from weighbridge.models.engine.generation import Job, write_sequences
+from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
-from weighbridge.models.open_weights import end_tokens
+from weighbridge.models.engine.tree import TokenIds
+from weighbridge.models.reading import end_tokens
+from weighbridge.models.requests import cut, require_whole_text
+from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.sources.weights import ALIASES, default_cache, find_weights
 
 _WINDOW = 8192  # requests arranged as one tree: enough to share, few enough to hold
 _BUDGET = Budget()
 
-_Tokenised = tuple[tuple[str, str] | None, list[int], list[int]]  # texts, context, continuation
+Tokens = list[int] | TokenIds
+_Tokenised = tuple[tuple[str, str] | None, Tokens, Tokens]  # texts, context, continuation
 
 
 @register_model("weighbridge")
@@ -46,6 +53,54 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         if self.backend != "causal":
             raise InputError(f"a {self.backend} model", "a causal language model")
         self.network = Network(self.model)
+        self.tokenisation = Tokenisation(self.tokenizer)
+
+    def loglikelihood(
+        self, requests: list[Any], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """Score each continuation given its context; both are tokenised as the harness does it."""
+        for request in requests:
+            for text in request.args:
+                require_whole_text(_named(request), text)
+        results: list[tuple[float, bool]] = []
+        for window in cut([r.args for r in requests], lambda texts: sum(map(len, texts))):
+            results += self._loglikelihood_tokens(self._tokenised(window), disable_tqdm)
+        return results
+
+    def _tokenised(self, asked: list[tuple[str, str]]) -> list[_Tokenised]:
+        by_context: dict[str, dict[str, int]] = {}
+        for context, continuation in asked:
+            rests = by_context.setdefault(context, {})
+            rests.setdefault(continuation, len(rests))
+        with_context = {context: rests for context, rests in by_context.items() if context}
+        pairs = self.tokenisation.pairs(
+            list(with_context),
+            [list(rests) for rests in with_context.values()],
+            self._adds_special_tokens,
+        )
+        rows = dict(zip(with_context, pairs, strict=True))
+        tokenised: list[_Tokenised] = []
+        for context, continuation in asked:
+            split = (
+                rows[context][by_context[context][continuation]]
+                if context
+                else self._without_context(continuation)
+            )
+            tokenised.append(((context, continuation), *split))
+        return tokenised
+
+    def _adds_special_tokens(self, text: str) -> bool:
+        """The rule of the harness (`tok_encode` of its `models/huggingface.py`)."""
+        if has_bos_prefix(text, self.tokenizer.decode(self.prefix_token_id)):
+            return False
+        return True if self.add_bos_token is None else bool(self.add_bos_token)
+
+    def _without_context(self, continuation: str) -> tuple[Tokens, Tokens]:
+        """The rule of the harness (`loglikelihood` of its `api/model.py`)."""
+        ids = self.tok_encode(continuation, add_special_tokens=False)
+        if ids[:1] == [self.prefix_token_id]:
+            return ids[:1], ids[1:]
+        return [self.prefix_token_id], ids
 
     def _loglikelihood_tokens(
         self,
@@ -61,6 +116,8 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
                 self.network, likelihoods, _BUDGET.pack_tokens, lambda done, left: None
             )
             for (texts, _, _), score in zip(window, scored, strict=True):
+                if not math.isfinite(score.logprob):
+                    raise _not_finite("a continuation has")
                 results.append((score.logprob, score.greedy))
                 if texts is not None:
                     self.cache_hook.add_partial("loglikelihood", texts, results[-1])
@@ -76,20 +133,24 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         """Continue each context until one of its stop strings."""
         eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
         stops = end_tokens(self.network.causal, self.tokenizer)
+        for request in requests:
+            require_whole_text(_named(request), request.args[0])
         texts = [""] * len(requests)
         jobs = (self._job(i, r.args[0], r.args[1], eos, stops) for i, r in enumerate(requests))
         for index, written in write_sequences(
             self.network, jobs, _BUDGET.pack_tokens, _BUDGET.key_value_bytes, lambda tokens: None
         ):
+            if written[-1] == BROKEN:
+                raise _not_finite(f"{_named(requests[index])} gives")
             context, asked = requests[index].args
             until = handle_stop_sequences(normalize_gen_kwargs(asked)["until"], eos=eos)
             texts[index] = self._read(written, until, stops)
             self.cache_hook.add_partial("generate_until", (context, asked), texts[index])
         return texts
 
-    def _likelihood(self, context: list[int], continuation: list[int]) -> Likelihood:
+    def _likelihood(self, context: Tokens, continuation: Tokens) -> Likelihood:
         """Cut on the left what is longer than the model's context, as the harness does."""
-        if not continuation:
+        if not len(continuation):
             raise InputError("a continuation has no tokens", "at least one", "check the task")
         if len(continuation) > self.max_length:
             raise InputError(
@@ -136,6 +197,18 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         text = self.tok_decode([token for token in written if token not in stops])
         think = self.think_end_token if isinstance(self.think_end_token, str) else None
         return str(postprocess_generated_text(generation=text, stop=until, think_end_token=think))
+
+
+def _named(request: Any) -> str:
+    return f"{request.task_name}, document {request.doc_id}: its text"
+
+
+def _not_finite(whose: str) -> InputError:
+    return InputError(
+        f"{whose} logits that are not finite numbers",
+        "finite ones",
+        "the weights are broken or overflow: try dtype=float32, or other weights",
+    )
 
 
 def _as_folder(pretrained: Any) -> Any:

@@ -1,9 +1,9 @@
 """Open weights in this process: a transformers model under our own engine."""
 
 import contextlib
-import os
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from weighbridge.errors import InputError, MissingPiece
+from weighbridge.errors import InputError
 from weighbridge.models.budget import require_room, share_out
 from weighbridge.models.convert import as_safetensors
-from weighbridge.models.engine.generation import Job, write_sequences
+from weighbridge.models.detokenisation import Detokenisation
+from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
-from weighbridge.models.prompts import encode, encode_continuations, render
+from weighbridge.models.engine.tree import TokenIds
+from weighbridge.models.near_ties import is_near_tie
+from weighbridge.models.prompts import adds_special_tokens, encode, render
 from weighbridge.models.protocol import (
     Capability,
     Generated,
@@ -27,12 +30,18 @@ from weighbridge.models.protocol import (
     ScoreRequest,
     ScoreResult,
 )
+from weighbridge.models.reading import (
+    choose_device,
+    digest_of,
+    end_tokens,
+    read_model,
+    with_adapter,
+)
+from weighbridge.models.requests import require_whole_characters, windows
+from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.records import Generation, ModelRef
-from weighbridge.sources.digests import text_digest, weights_digest
+from weighbridge.sources.digests import text_digest
 from weighbridge.sources.weights import WeightsLocation
-
-NEAR_TIE = {torch.float32: 1e-4}  # nats; wider types round more coarsely
-NEAR_TIE_COARSE = 5e-2
 
 
 @dataclass(frozen=True)
@@ -64,12 +73,14 @@ class OpenWeights:
         self.ref, self.tokenizer = ref, tokenizer
         self.network = Network(module)
         self.module = self.network.module
+        self.tokenisation = Tokenisation(tokenizer)
         self.budget = share_out(self.network, memory_bytes)
         self.computed_tokens = 0
         self.truncated_contexts = 0
         self.on_done: OnDone = lambda requests: None
         self._ended, self._written = 0, dict[int, float]()
         self._stops = end_tokens(self.network.causal, tokenizer)
+        self.detokenisation = Detokenisation(tokenizer, self._stops)
         limit = getattr(self.network.causal.config, "max_position_embeddings", None)
         self.context_tokens = int(limit) if limit else 1 << 20
 
@@ -90,32 +101,50 @@ class OpenWeights:
                 f"{self.truncated_contexts} prompts were longer than the context of "
                 f"{self.context_tokens} tokens and lost their beginning."
             )
-        return tuple(notes)
+        return (*notes, *self.tokenisation.notes)
 
     @property
     def device(self) -> str:
         """What it computes on."""
         return str(self.network.device)
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
-        """Yield log-probabilities in the order of the requests, computing shared tokens once."""
+    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[ScoreResult]:
+        """Yield log-probabilities in the order of the requests, computing shared tokens once.
+
+        Requests are taken from their stream a window at a time.
+        """
+        ended = 0
+        for window in windows(requests):
+            yield from self._score_window(window, ended)
+            ended += len(window)
+
+    def _score_window(self, requests: list[ScoreRequest], ended: int) -> Iterator[ScoreResult]:
         texts = [render(self.tokenizer, request.prompt) for request in requests]
-        pairs = encode_continuations(self.tokenizer, requests, texts)
-        flat = [self._fit(context, rest) for row in pairs for context, rest in row]
-        count = self._counter(len(requests))
-        scored = iter(score_tokens(self.network, flat, self.budget.pack_tokens, count))
+        rendered = requests[0].prompt.text is None
+        pairs = self.tokenisation.pairs(
+            texts,
+            [request.continuations for request in requests],
+            lambda text: adds_special_tokens(self.tokenizer, text, rendered=rendered),
+        )
+        likelihoods = [
+            self._fit(request, context, rest)
+            for request, row in zip(requests, pairs, strict=True)
+            for context, rest in row
+        ]
+        count = self._counter(ended, len(requests))
+        scored = iter(score_tokens(self.network, likelihoods, self.budget.pack_tokens, count))
         for request, text, row in zip(requests, texts, pairs, strict=True):
             results = [next(scored) for _ in row]
             logprobs = tuple(result.logprob for result in results)
-            top = sorted(logprobs, reverse=True)[:2]
-            noise = NEAR_TIE.get(next(self.module.parameters()).dtype, NEAR_TIE_COARSE)
+            if not all(map(math.isfinite, logprobs)):
+                raise self._not_finite(request.sample_id)
             yield ScoreResult(
                 sample_id=request.sample_id,
                 logprobs=logprobs,
                 greedy=tuple(result.greedy for result in results),
                 prompt_text=text,
                 input_tokens=max(len(context) + len(rest) for context, rest in row),
-                near_tie=len(top) == 2 and top[0] - top[1] < noise,
+                near_tie=is_near_tie(logprobs, self.ref.dtype),
             )
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
@@ -124,7 +153,7 @@ class OpenWeights:
         Requests are taken from their stream a window at a time.
         """
         asked: dict[int, _Asked] = {}
-        done: dict[int, Generated] = {}
+        done: dict[int, Generated | InputError] = {}
         following = 0
         self._written, self._ended = {}, 0
         jobs = self._jobs(requests, asked)
@@ -135,23 +164,29 @@ class OpenWeights:
             self.budget.key_value_bytes,
             self._count_written,
         ):
-            self._written.pop(index)
+            self._written.pop(index, None)
             self._ended += 1
             done[index] = self._answer(asked.pop(index), written)
             while following in done:
-                yield done.pop(following)
+                # An answer that failed is told in its turn, so that those before it are kept.
+                if isinstance(answer := done.pop(following), InputError):
+                    raise answer
+                yield answer
                 following += 1
 
     def _jobs(self, requests: Iterable[GenerateRequest], asked: dict[int, _Asked]) -> Iterator[Job]:
         for index, request in enumerate(requests):
+            require_whole_characters(request.sample_id, request.prompt)
             text = render(self.tokenizer, request.prompt)
             rendered = request.prompt.text is None
-            (ids,) = encode(self.tokenizer, [text], rendered=rendered)
+            ids = encode(self.tokenizer, text, rendered=rendered)
             job = self._job(index, request, ids)
             asked[index] = _Asked(request, text, len(job.tokens), time.perf_counter())
             yield job
 
-    def _answer(self, asked: _Asked, written: list[int]) -> Generated:
+    def _answer(self, asked: _Asked, written: list[int]) -> Generated | InputError:
+        if written[-1] == BROKEN:
+            return self._not_finite(asked.request.sample_id)
         text, stop = self._read(written, asked.request)
         generation = Generation(
             sample_id=asked.request.sample_id,
@@ -170,7 +205,7 @@ class OpenWeights:
         with contextlib.suppress(AttributeError):
             del self.module, self.network
 
-    def _counter(self, requests: int) -> Callable[[int, int], None]:
+    def _counter(self, ended: int, requests: int) -> Callable[[int, int], None]:
         """Return a listener to `score_tokens` that tells requests done from tokens computed."""
         total = 0
 
@@ -178,7 +213,7 @@ class OpenWeights:
             nonlocal total
             total += tokens
             self.computed_tokens += tokens
-            self.on_done(requests * total / (total + to_come))
+            self.on_done(ended + requests * total / (total + to_come))
 
         return count
 
@@ -187,13 +222,29 @@ class OpenWeights:
         # How long answers become isn't known: until they end, the longest possible is expected.
         self.on_done(self._ended + sum(self._written.values()))
 
-    def _fit(self, context: np.ndarray[Any, Any], rest: np.ndarray[Any, Any]) -> Likelihood:
+    def _not_finite(self, sample_id: str) -> InputError:
+        dtype = next(self.module.parameters()).dtype
+        narrow = dtype != torch.float32
+        name = str(dtype).removeprefix("torch.")
+        return InputError(
+            f"sample {sample_id}: the model's logits are not finite numbers",
+            "finite ones",
+            f"its weights are broken, or overflow in {name}: try --device cpu, or other weights"
+            if narrow
+            else "its weights are broken: fetch the model again, or use another one",
+        )
+
+    def _fit(self, request: ScoreRequest, context: TokenIds, rest: TokenIds) -> Likelihood:
         """Cut the beginning of a context that is too long, as lm-evaluation-harness does."""
         if not len(rest):
-            raise InputError("a continuation has no tokens", "at least one", "check the choices")
+            raise InputError(
+                f"sample {request.sample_id}: a continuation has no tokens of its own",
+                "at least one",
+                "correct the item's choices",
+            )
         if len(rest) > self.context_tokens:
             raise InputError(
-                f"a continuation has {len(rest)} tokens",
+                f"sample {request.sample_id}: a continuation has {len(rest)} tokens",
                 f"at most the model's context of {self.context_tokens}",
                 "shorten the item or use a model with a longer context",
             )
@@ -217,7 +268,7 @@ class OpenWeights:
         room = self.context_tokens - sampling.max_tokens
         if room < 1:
             raise InputError(
-                f"max_tokens is {sampling.max_tokens}",
+                f"sample {request.sample_id}: max_tokens is {sampling.max_tokens}",
                 f"less than the model's context of {self.context_tokens}",
                 "lower max_tokens",
             )
@@ -235,20 +286,13 @@ class OpenWeights:
 
     def _is_finished(self, index: int, written: list[int], sampling: Sampling) -> bool:
         self._written[index] = len(written) / sampling.max_tokens
-        stop = sampling.stop
-        if written[-1] in self._stops:
-            return True
-        if not stop:
-            return False
-        # A stop string is at most as many tokens long as it has bytes; a few more cover the seam.
-        tail = written[-max(len(s.encode()) for s in stop) - 4 :]
-        text = self.tokenizer.decode(tail, skip_special_tokens=True)
-        return any(s in text for s in stop)
+        return written[-1] in self._stops or self.detokenisation.ends_with_one_of(
+            written, sampling.stop
+        )
 
     def _read(self, written: list[int], request: GenerateRequest) -> tuple[str, Any]:
         stop = "end" if written[-1] in self._stops else "length"
-        tokens = [t for t in written if t not in self._stops]
-        text = self.tokenizer.decode(tokens, skip_special_tokens=True)
+        text = self.detokenisation.text(written, cut=stop == "length")
         cuts = [text.find(s) for s in request.sampling.stop if s in text]
         if cuts:
             return text[: min(cuts)], "stop_string"
@@ -284,10 +328,10 @@ def load(
     folder, facts = as_safetensors(location, cache)
     require_room(folder, dtype.itemsize, memory_bytes)
     module, tokenizer = read_model(folder, dtype, chosen)
-    digest = _digest_of(module)
+    digest = digest_of(module)
     adapter_digest = None
     if location.adapter is not None:
-        module, adapter_digest = _with_adapter(module, location.adapter)
+        module, adapter_digest = with_adapter(module, location.adapter)
     template = tokenizer.chat_template
     ref = ModelRef(
         name=location.name + (f"+{location.adapter.name}" if location.adapter else ""),
@@ -303,94 +347,3 @@ def load(
         quantization=facts.get("quantization"),
     )
     return OpenWeights(module, tokenizer, ref, memory_bytes)
-
-
-def choose_device(device: str) -> str:
-    """Resolve `auto` and check that the device is there."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise MissingPiece("no CUDA device", f"one, for --device {device}", "use --device cpu")
-    try:
-        return str(torch.device(device))
-    except RuntimeError as error:
-        raise InputError(f"device {device!r}", "auto, cpu, cuda, cuda:N or mps") from error
-
-
-def read_model(folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
-    """Read a model and its tokenizer from a folder: safetensors only, no code from the folder."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    import transformers
-    from safetensors import SafetensorError
-
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    try:
-        module = transformers.AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-        )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{folder} can't be loaded ({first})",
-            "whole safetensors, a config.json and a tokenizer that transformers knows",
-            "check the folder, or fetch the model again",
-        ) from error
-    return module.to(device), tokenizer
-
-
-def _with_adapter(module: Any, folder: Path) -> tuple[Any, str]:
-    from peft import PeftModel
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        wrapped = PeftModel.from_pretrained(module, folder, is_trainable=False)
-        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"the adapter in {folder} can't be put on this model ({first})",
-            "an adapter that was trained on it",
-            "check which base the adapter_config.json names",
-        ) from error
-    return wrapped, _digest_tensors(tensors)
-
-
-def _digest_of(module: Any) -> str:
-    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
-    return _digest_tensors({k: v for k, v in module.state_dict().items() if k not in tied})
-
-
-def _digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
-    def rows() -> Iterator[tuple[str, str, tuple[int, ...], memoryview]]:
-        for name in sorted(tensors):
-            tensor = tensors[name].detach().cpu().contiguous()
-            raw = tensor.reshape(-1).view(torch.uint8).numpy()
-            dtype = str(tensor.dtype).removeprefix("torch.")
-            yield name, dtype, tuple(tensor.shape), raw.data
-
-    return weights_digest(rows())
-
-
-def end_tokens(causal: Any, tokenizer: Any) -> frozenset[int]:
-    """All tokens that end a turn: of the tokenizer, the config and the generation config."""
-    found: set[int] = set()
-    for ids in (
-        tokenizer.eos_token_id,
-        getattr(causal.config, "eos_token_id", None),
-        getattr(getattr(causal, "generation_config", None), "eos_token_id", None),
-    ):
-        if isinstance(ids, int):
-            found.add(ids)
-        elif isinstance(ids, (list, tuple)):
-            found.update(ids)
-    return frozenset(found)

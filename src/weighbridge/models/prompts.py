@@ -1,13 +1,9 @@
-"""From a prompt to token ids: the chat template, special tokens, and the seam of a continuation."""
+"""From a prompt to text and token ids: the chat template, and special tokens."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from weighbridge.errors import InputError
-from weighbridge.models.engine.tree import TokenIds
-from weighbridge.models.protocol import Prompt, ScoreRequest
+from weighbridge.models.protocol import Prompt
 
 
 def render(tokenizer: Any, prompt: Prompt) -> str:
@@ -28,45 +24,16 @@ def render(tokenizer: Any, prompt: Prompt) -> str:
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
 
-def encode(tokenizer: Any, texts: Sequence[str], *, rendered: bool) -> list[list[int]]:
-    """Encode texts; where special tokens stand in the text already, none are added.
+def adds_special_tokens(tokenizer: Any, text: str, *, rendered: bool) -> bool:
+    """Whether a text gets the special tokens that its tokenizer adds by itself.
 
     A rendered chat template brings its own, and so does a text that begins with the BOS token.
     """
-    if not texts:
-        return []
     bos = tokenizer.bos_token
-    rendered = rendered or bool(bos and all(text.startswith(bos) for text in texts))
-    return list(tokenizer(list(texts), add_special_tokens=not rendered)["input_ids"])
+    return not (rendered or (bos and text.startswith(bos)))
 
 
-def encode_continuations(
-    tokenizer: Any, requests: Sequence[ScoreRequest], texts: Sequence[str]
-) -> list[list[tuple[TokenIds, TokenIds]]]:
-    """Encode each request's context and continuations, as pairs of token ids.
-
-    A context's trailing spaces move to the continuation; context and continuation are encoded
-    together and cut at the context's own length: the rule of lm-evaluation-harness (`_encode_pair`
-    of its `api/model.py`), so that numbers agree.
-    """
-    contexts: list[str] = []
-    wholes: list[str] = []
-    for request, text in zip(requests, texts, strict=True):
-        context = text.rstrip()
-        moved = text[len(context) :]
-        contexts.append(context)
-        wholes.extend(context + moved + continuation for continuation in request.continuations)
-    chat = [request.prompt.text is None for request in requests]
-    if len(set(chat)) > 1:
-        raise ValueError("chat and plain prompts can't be scored in one call")
-    rendered = bool(chat and chat[0])
-    encoded_contexts = encode(tokenizer, contexts, rendered=rendered)
-    encoded_wholes = iter(encode(tokenizer, wholes, rendered=rendered))
-    pairs = []
-    for request, context_ids in zip(requests, encoded_contexts, strict=True):
-        cut = len(context_ids)
-        pairs.append([
-            (np.array(whole[:cut], dtype=np.int64), np.array(whole[cut:], dtype=np.int64))
-            for whole in (next(encoded_wholes) for _ in request.continuations)
-        ])  # fmt: skip
-    return pairs
+def encode(tokenizer: Any, text: str, *, rendered: bool) -> list[int]:
+    """Encode one text; where special tokens stand in it already, none are added."""
+    adds = adds_special_tokens(tokenizer, text, rendered=rendered)
+    return list(tokenizer(text, add_special_tokens=adds)["input_ids"])

@@ -1,6 +1,6 @@
 """One protocol for every model, importable without torch."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -125,8 +125,8 @@ class Model(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences that a reader of its runs must know."""
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
-        """Yield log-probabilities, in the order of the requests."""
+    def score(self, requests: Iterable[ScoreRequest]) -> Iterator[ScoreResult]:
+        """Yield log-probabilities, in the order of the requests, which may be a long stream."""
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
         """Yield answers, in the order of the requests, which may be a long stream."""

@@ -183,6 +183,7 @@ def _judged(
 
 
 def _notes(samples: Iterable[Sample]) -> tuple[str, ...]:
+    samples = list(samples)
     weaker = [sample.id for sample in samples if why_not_from_outside(sample)]
     if not weaker:
         return ()

@@ -6,6 +6,7 @@ into a free slot. Every sequence has its own sampler, so its text depends on its
 which others happened to be decoded beside it.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
 WINDOW = 256  # jobs looked at together, to see how many positions their slots need
 SLOTS = 64  # more rows a step use a CPU's matrix units better; beyond this little is gained
 CAPACITY_STEP = 256  # positions; slots are laid out anew only when a window needs more of them
+
+# In place of a token where logits were NaN or infinite. The sequence ends; whoever takes its slot
+# may read what it left there, so nothing after a broken sequence is to be trusted.
+BROKEN = -1
 
 Window = list[tuple[int, "Job"]]
 
@@ -56,7 +61,9 @@ class _Running:
     sampler: torch.Generator | None
 
     def choose(self, logits: Tensor, greedy: int) -> int:
-        """Next token from this sequence's logits (vocabulary,)."""
+        """Next token from this sequence's logits (vocabulary,), or `BROKEN`."""
+        if not math.isfinite(float(logits[greedy])):  # where one is NaN, argmax names it
+            return BROKEN
         if self.sampler is None:
             return greedy
         probabilities = torch.softmax(logits.cpu() / self.job.temperature, -1)
@@ -74,7 +81,7 @@ def write_sequences(
     memory_bytes: int,
     on_tokens: Callable[[int], None],
 ) -> Iterator[tuple[int, list[int]]]:
-    """Yield `(index of the job, tokens written)` as sequences end.
+    """Yield `(index of the job, tokens written)` as sequences end; the last may be `BROKEN`.
 
     Args:
         network: The model.
@@ -215,6 +222,8 @@ def _sampler(job: Job) -> torch.Generator | None:
 
 
 def _ended(who: _Running) -> bool:
+    if who.written[-1] == BROKEN:
+        return True
     return who.job.finished(who.written) or len(who.written) >= who.job.max_tokens
 
 
