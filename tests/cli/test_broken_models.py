@@ -1,6 +1,7 @@
 """A model that gives no numbers, or no room for it: one line, exit 2, and what is done is kept."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -63,7 +64,7 @@ def test_a_damaged_file_is_one_line_and_the_units_before_are_kept(own, tmp_path)
     save_file(tensors, path, {"format": "pt"})
     for _ in range(2):
         said = assert_one_line(weighbridge("evaluate", folder, "-b", own, cwd=tmp_path))
-        assert "sample q30: the model's logits are not finite numbers" in said
+        assert re.search(r"sample q[23]\d, or one computed beside it: .* not finite numbers", said)
         assert "fetch the model again" in said
         (samples,) = tmp_path.glob(".weighbridge/runs/*/samples.jsonl")
         lines = [json.loads(line) for line in samples.read_text().splitlines()]
@@ -93,7 +94,7 @@ def test_once_mended_the_run_goes_on_to_the_same_digest(kind, own, tmp_path):
     # As if memory had gone bad: the same weights by their digest, and no numbers from them.
     weight = model.module.get_input_embeddings().weight
     token, before = break_token(weight, model.tokenizer)
-    with pytest.raises(InputError, match="sample q30"):
+    with pytest.raises(InputError, match=r"sample q[23]\d, or one computed beside it"):
         evaluate(model, benchmark, Place(store, **PLACE))
     with torch.no_grad():
         weight[token] = before

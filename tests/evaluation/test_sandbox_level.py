@@ -48,7 +48,8 @@ def run_of(tmp_path):
         )
         place = Place(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
         allowed = at_sandbox_level(place, level.get("allow_weaker", False))
-        return evaluate(RecordedAnswers(read_answers(answers)), BENCHMARK, allowed, data=data)
+        run = evaluate(RecordedAnswers(read_answers(answers)), BENCHMARK, allowed, data=data)
+        return place.store.read(run.run_id)
 
     return run_of
 

@@ -227,7 +227,9 @@ class OpenWeights:
         narrow = dtype != torch.float32
         name = str(dtype).removeprefix("torch.")
         return InputError(
-            f"sample {sample_id}: the model's logits are not finite numbers",
+            # What is not finite reaches the requests that share a pass with it.
+            f"sample {sample_id}, or one computed beside it: the model's logits are not finite "
+            "numbers",
             "finite ones",
             f"its weights are broken, or overflow in {name}: try --device cpu, or other weights"
             if narrow
