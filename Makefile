@@ -33,8 +33,8 @@ fix: $(VENV)/.dev  ## Let the linter mend what it can
 bench: $(VENV)/.bench  ## Race the peers (needs MMLU: MMLU=PATH)
 	$(BIN)/python bench/mmlu_vs_lm_eval.py --mmlu "$(MMLU)"
 
-bench-engine: $(VENV)/.bench  ## Race lm-evaluation-harness on choices and text (MMLU=PATH)
-	$(BIN)/python bench/engine_vs_lm_eval.py --mmlu "$(MMLU)"
+bench-engine: $(VENV)/.bench  ## The engine's table against lm-evaluation-harness (MMLU=PATH; an hour)
+	$(BIN)/python bench/engine_vs_lm_eval.py --mmlu "$(MMLU)" --rows mmlu,choices,generation,memory,full
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

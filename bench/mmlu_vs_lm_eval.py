@@ -163,6 +163,27 @@ def best_batch_size(folder: Path, mmlu: Path, keep: Path) -> int:
     return best
 
 
+def race(folder: Path, mmlu: Path, questions: int, cache: Path) -> dict[str, Any]:
+    """Run both in turn."""
+    import torch
+
+    batch = best_batch_size(folder, mmlu, cache / "lm_eval_mmlu_batch_size.json")
+    our_seconds, our_answers, work = ours(folder, mmlu, questions)
+    peer_seconds, peer_answers = peer(folder, mmlu, questions, batch)
+    differing = [item for item in our_answers if our_answers[item] != peer_answers[item]]
+    return {
+        "ours_seconds": round(our_seconds, 2),
+        "peer_seconds": round(peer_seconds, 2),
+        "ratio": round(peer_seconds / our_seconds, 2),
+        "equal": not differing and our_answers.keys() == peer_answers.keys(),
+        "differing": differing,
+        "questions": len(our_answers),
+        **work,
+        "peer_batch_size": batch,
+        "threads": torch.get_num_threads(),
+    }
+
+
 def main() -> None:
     """Run both in turn and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -181,28 +202,14 @@ def main() -> None:
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     folder, _ = as_safetensors(find_weights("smollm2-135m"), arguments.cache)
-    batch = best_batch_size(
-        folder, arguments.mmlu, arguments.cache / "lm_eval_mmlu_batch_size.json"
-    )
-    our_seconds, our_answers, work = ours(folder, arguments.mmlu, arguments.questions)
-    peer_seconds, peer_answers = peer(folder, arguments.mmlu, arguments.questions, batch)
-    differing = [item for item in our_answers if our_answers[item] != peer_answers[item]]
-    result = {
-        "ours_seconds": round(our_seconds, 2),
-        "peer_seconds": round(peer_seconds, 2),
-        "ratio": round(peer_seconds / our_seconds, 2),
-        "equal": not differing and our_answers.keys() == peer_answers.keys(),
-        "differing": differing,
-        "questions": len(our_answers),
-        **work,
-        "peer_batch_size": batch,
-        "threads": torch.get_num_threads(),
-    }
+    result = race(folder, arguments.mmlu, arguments.questions, arguments.cache)
     if not arguments.json:
         print(
-            f"weighbridge {our_seconds:.1f} s, lm-evaluation-harness {peer_seconds:.1f} s "
-            f"(batch size {batch}): {result['ratio']}x on {len(our_answers)} questions, "
-            f"{len(differing)} answers differ; {work['share_of_limit']:.0%} of the physical limit"
+            f"weighbridge {result['ours_seconds']:.1f} s, lm-evaluation-harness "
+            f"{result['peer_seconds']:.1f} s (batch size {result['peer_batch_size']}): "
+            f"{result['ratio']}x on {result['questions']} questions, "
+            f"{len(result['differing'])} answers differ; "
+            f"{result['share_of_limit']:.0%} of the physical limit"
         )
     print(json.dumps(result))
 
