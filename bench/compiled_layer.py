@@ -5,7 +5,7 @@
 The layer is compiled once by torch's inductor with a length that may vary; linear layers and
 attention stay the kernels that they are. Printed: what compiling costs the first time and from
 inductor's own cache on disk, seconds of each kind of work before and after, and how long a run must
-be to earn the cost back. The engine does not compile: see docs/adr/0008.
+be to earn the cost back. The engine does not compile: see docs/adr/0008-what-pays-in-a-pass.md.
 """
 
 import argparse

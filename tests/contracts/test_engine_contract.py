@@ -32,7 +32,7 @@ from weighbridge.evaluation.benchmarks.mmlu import BENCHMARK as MMLU
 from weighbridge.evaluation.own import read_own_benchmark
 from weighbridge.evaluation.runner import Place, evaluate
 from weighbridge.evidence import RunStore
-from weighbridge.models.engine import tree
+from weighbridge.models.engine import scoring, tree
 from weighbridge.models.engine.generation import Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
@@ -41,7 +41,8 @@ from weighbridge.models.open_weights import OpenWeights
 from weighbridge.records import ModelRef
 
 ALL = [*ARCHITECTURES, *ONE_BY_ONE]
-SHAPES = ((16, 384), (64, 384), (4096, 384), (4096, 10))  # tokens of a pack, and of a cluster
+# Tokens of a pack, tokens of a cluster, rows below a token that is still worth sharing.
+SHAPES = ((16, 384, 20), (64, 384, 20), (4096, 384, 20), (4096, 10, 1 << 30), (64, 10, 1))
 SLOTS = (1, 3, 8)
 
 
@@ -84,8 +85,9 @@ def test_scores_and_choices_are_those_of_one_request_at_a_time(name, depth, monk
     expected = np.array(plain_scores(plain_model(name), likelihoods))
     chosen, clear = choices(expected)
     assert clear.all(), "the test's own questions must not be ties"
-    for pack_tokens, cluster_tokens in SHAPES:
+    for pack_tokens, cluster_tokens, worth_rows in SHAPES:
         monkeypatch.setattr(tree, "CLUSTER_TOKENS", cluster_tokens)
+        monkeypatch.setattr(scoring, "WORTH_ROWS", worth_rows)
         got = scores(name, likelihoods, pack_tokens)
         assert np.abs(got - expected).max() < 2e-4  # the contract is 1e-3
         assert (choices(got)[0] == chosen).all()

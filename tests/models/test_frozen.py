@@ -53,6 +53,22 @@ def test_frozen_layers_compute_the_same(tied, wrap):
     assert torch.allclose(logits(model, ROWS), expected, atol=2e-5)
 
 
+@pytest.mark.parametrize(
+    ("act", "fused"),
+    [("silu", True), ("gelu_pytorch_tanh", True), ("gelu", True), ("relu2", False)],
+)
+def test_gated_blocks_run_fused_where_that_is_the_same(act, fused):
+    model = small_llama()
+    for layer in model.model.layers:
+        layer.mlp.act_fn = transformers.activations.ACT2FN[act]
+    expected = logits(model, ROWS)
+    freeze_linears(model)
+    assert all(("forward" in vars(layer.mlp)) == fused for layer in model.model.layers)
+    assert torch.allclose(logits(model, ROWS), expected, atol=2e-5)
+    thaw_linears(model)
+    assert torch.equal(logits(model, ROWS), expected)
+
+
 def test_weights_come_back_to_the_bit_and_can_be_trained():
     model = with_lora(small_llama())
     before = {name: value.clone() for name, value in model.state_dict().items()}

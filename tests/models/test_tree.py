@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from weighbridge.models.engine import tree as module
 from weighbridge.models.engine.tree import build_tree, cut_into_packs
 
 SEQUENCES = st.lists(
@@ -11,9 +13,11 @@ SEQUENCES = st.lists(
 )
 
 
-@given(SEQUENCES, st.integers(1, 6))
-def test_every_sequence_is_the_path_to_its_leaf(sequences, longest):
-    tree = build_tree(sequences, longest)
+@given(SEQUENCES, st.integers(1, 6), st.sampled_from([0, 1, 3, 1 << 30]), st.sampled_from([1, 384]))
+def test_every_sequence_is_the_path_to_its_leaf(sequences, longest, worth_rows, cluster_tokens):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "CLUSTER_TOKENS", cluster_tokens)
+        tree = build_tree(sequences, longest, worth_rows)
     for index, tokens in enumerate(sequences):
         path = tree.path(tree.leaf_of[index])
         assert np.concatenate([tree.segments[i].tokens for i in path]).tolist() == tokens.tolist()
@@ -45,3 +49,13 @@ def test_packs_cover_the_tree_and_keep_what_later_packs_need(sequences, pack_tok
         kept |= set(pack.keep)
         kept -= set(pack.release)
     assert not kept
+
+
+def test_a_short_beginning_of_long_questions_is_not_worth_sharing():
+    rng = np.random.default_rng(0)
+    questions = [np.append([1, 2], rng.integers(10, 10_000, 300)) for _ in range(5)]
+    tree = build_tree(questions, worth_rows=20)
+    assert [len(s.tokens) for s in tree.segments] == [302] * 5
+    few_shot = np.arange(600)
+    tree = build_tree([np.append(few_shot, q) for q in questions], worth_rows=20)
+    assert tree.tokens == 602 + 5 * 300

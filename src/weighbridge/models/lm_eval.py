@@ -53,6 +53,7 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         if self.backend != "causal":
             raise InputError(f"a {self.backend} model", "a causal language model")
         self.network = Network(self.model)
+        self.network.check()
         self.tokenisation = Tokenisation(self.tokenizer)
 
     def loglikelihood(

@@ -19,7 +19,7 @@ from torch import Tensor
 from weighbridge.models.engine.layout import KeyValue, Layout, layout_of, packed
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.slots import Slots, decoding
-from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
+from weighbridge.models.engine.tree import WORTH_ROWS, TokenIds, build_tree, cut_into_packs
 
 WINDOW = 256  # jobs looked at together, to see how many positions their slots need
 SLOTS = 64  # more rows a step use a CPU's matrix units better; beyond this little is gained
@@ -155,7 +155,7 @@ class _SlotDecoder:
         running: list[_Running | None],
     ) -> Iterator[tuple[int, list[int]]]:
         """Compute a wave of prompts as a tree, write each one's first token, and seat it."""
-        tree = build_tree([job.tokens for _, job in wave], longest_segment_tokens=self.pack_tokens)
+        tree = build_tree([job.tokens for _, job in wave], self.pack_tokens, WORTH_ROWS)
         ending_in: dict[int, Window] = {}
         for (index, job), leaf in zip(wave, tree.leaf_of, strict=True):
             ending_in.setdefault(leaf, []).append((index, job))

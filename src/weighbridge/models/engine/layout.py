@@ -21,6 +21,7 @@ class Square:
         self._positions = positions[self.rows]
         self._seen = cluster.seen
         self._unseen: dict[int | None, Tensor | None] = {}
+        self._masks: dict[int | None, Tensor] = {}  # by window: all layers of a pass share them
 
     def unseen(self, window: int | None) -> Tensor | None:
         """Which row does not attend to which, (rows, rows); None if just not to later ones.
@@ -39,7 +40,10 @@ class Square:
         unseen = self.unseen(window)
         if unseen is None:
             return None
-        return torch.zeros(unseen.shape, dtype=like.dtype).masked_fill_(unseen, float("-inf"))
+        if window not in self._masks:
+            zeros = torch.zeros(unseen.shape, dtype=like.dtype)
+            self._masks[window] = zeros.masked_fill_(unseen, float("-inf"))
+        return self._masks[window]
 
     def _find_unseen(self, window: int | None) -> Tensor | None:
         if self._seen is None and window is None:

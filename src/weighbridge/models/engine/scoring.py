@@ -9,7 +9,7 @@ from torch import Tensor
 
 from weighbridge.models.engine.layout import KeyValue, layout_of, packed
 from weighbridge.models.engine.network import Network
-from weighbridge.models.engine.tree import TokenIds, Tree, build_tree, cut_into_packs
+from weighbridge.models.engine.tree import WORTH_ROWS, TokenIds, Tree, build_tree, cut_into_packs
 
 OnTokens = Callable[[int, int], None]
 
@@ -98,7 +98,7 @@ def _rows_of_logits(
     """Yield what is wanted, grouped by the position that predicts it, with its logits."""
     network.check()
     if network.packs:
-        tree = build_tree(sequences, longest_segment_tokens=pack_tokens)
+        tree = build_tree(sequences, pack_tokens, WORTH_ROWS)
         yield from _by_tree(network, tree, wanted, pack_tokens, on_tokens)
     else:
         yield from _by_sequence(network, sequences, wanted, on_tokens)

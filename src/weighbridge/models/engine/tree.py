@@ -13,6 +13,12 @@ import numpy.typing as npt
 
 TokenIds = npt.NDArray[np.int64]
 
+WORTH_ROWS = 20
+"""Rows whose attention to an ancestor costs as much as one token's computation.
+
+Rows merge each ancestor outside their cluster in every layer, however short it is. So two tokens
+that a hundred long questions share ("Question:") cost less when each question has its own.
+"""
 CLUSTER_TOKENS = 384  # a square of scores this wide costs less than the calls it replaces
 
 
@@ -66,12 +72,16 @@ class Tree:
         return index, position - self.segments[index].depth
 
 
-def build_tree(sequences: Sequence[TokenIds], longest_segment_tokens: int = 1 << 30) -> Tree:
+def build_tree(
+    sequences: Sequence[TokenIds], longest_segment_tokens: int = 1 << 30, worth_rows: int = 1 << 30
+) -> Tree:
     """Arrange sequences as a prefix tree.
 
     Args:
         sequences: Token ids, each of shape (length,), none empty. Equal ones share their leaf.
         longest_segment_tokens: Longer segments are cut into chains, so that each fits a pack.
+        worth_rows: Rows that a shared token may have below it, in each branch, to be worth its
+            sharing: see `WORTH_ROWS`. By default everything is shared.
     """
     order = sorted(range(len(sequences)), key=lambda i: sequences[i].tobytes())
     # Bytes of little-endian integers don't sort like the integers, but any total order in which
@@ -96,7 +106,7 @@ def build_tree(sequences: Sequence[TokenIds], longest_segment_tokens: int = 1 <<
             path.append(len(segments) - 1)
         leaf_of[index] = path[-1]
         previous = tokens
-    return _finish(segments, leaf_of, longest_segment_tokens)
+    return _finish(segments, leaf_of, longest_segment_tokens, worth_rows)
 
 
 def _common_prefix(a: TokenIds, b: TokenIds) -> int:
@@ -121,23 +131,32 @@ def _split(segments: list[Segment], path: list[int], leaf_of: list[int], at: int
             leaf_of[i] = lower
 
 
-def _finish(segments: list[Segment], leaf_of: list[int], longest: int) -> Tree:
+def _finish(segments: list[Segment], leaf_of: list[int], longest: int, worth_rows: int) -> Tree:
     """Order segments depth-first, cut long ones into chains, and note where each subtree ends."""
     children: dict[int, list[int]] = {}
     for index, segment in enumerate(segments):
         children.setdefault(segment.parent, []).append(index)
+    repeated = _not_worth_sharing(segments, children, worth_rows)
+    ends = set(leaf_of)
     ordered: list[Segment] = []
     renamed: dict[int, int] = {-1: -1}
-    stack = [(root, -1) for root in reversed(children.get(-1, []))]
+    nothing = np.empty(0, dtype=np.int64)
+    stack = [(root, -1, nothing) for root in reversed(children.get(-1, []))]
     while stack:
-        index, parent = stack.pop()
-        segment = segments[index]
-        for start in range(0, len(segment.tokens), longest):
-            piece = segment.tokens[start : start + longest]
-            ordered.append(Segment(piece, segment.depth + start, parent))
+        index, parent, before = stack.pop()
+        tokens = np.concatenate([before, segments[index].tokens])
+        below = list(reversed(children.get(index, [])))
+        if index in repeated:
+            stack.extend((child, parent, tokens) for child in below)
+            if index not in ends:
+                continue
+            below = []
+        depth = segments[index].depth - len(before)
+        for start in range(0, len(tokens), longest):
+            ordered.append(Segment(tokens[start : start + longest], depth + start, parent))
             parent = len(ordered) - 1
         renamed[index] = parent
-        stack.extend((child, parent) for child in reversed(children.get(index, [])))
+        stack.extend((child, parent, nothing) for child in below)
     for index in range(len(ordered) - 1, -1, -1):
         segment = ordered[index]
         segment.last_descendant = max(segment.last_descendant, index)
@@ -145,6 +164,23 @@ def _finish(segments: list[Segment], leaf_of: list[int], longest: int) -> Tree:
             above = ordered[segment.parent]
             above.last_descendant = max(above.last_descendant, segment.last_descendant)
     return Tree(ordered, [renamed[leaf] for leaf in leaf_of])
+
+
+def _not_worth_sharing(
+    segments: list[Segment], children: dict[int, list[int]], worth_rows: int
+) -> set[int]:
+    """Find short segments over large branches: each branch computes their tokens for itself."""
+    rows = [len(segment.tokens) for segment in segments]
+    for index in sorted(range(len(segments)), key=lambda i: -segments[i].depth):
+        if segments[index].parent >= 0:
+            rows[segments[index].parent] += rows[index]
+    return {
+        index
+        for index, segment in enumerate(segments)
+        if len(below := children.get(index, [])) > 1
+        and rows[index] > CLUSTER_TOKENS
+        and worth_rows * len(segment.tokens) * len(below) < rows[index] - len(segment.tokens)
+    }
 
 
 @dataclass(frozen=True)
