@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,18 @@ def timed(model: Any, task: str, folder: Path) -> tuple[float, list[Any]]:
     ]
 
 
+def best_batch_size(task: str, seconds_of: Callable[[int], float]) -> int:
+    """Search the peer's best batch size on a part of the items, once per machine."""
+    from weighbridge.sources.weights import default_cache
+
+    keep = default_cache() / f"lm_eval_{task}_batch_size.json"
+    if not keep.is_file():
+        seconds = {batch: seconds_of(batch) for batch in BATCH_SIZES}
+        best = min(seconds, key=seconds.__getitem__)
+        keep.write_text(json.dumps({"batch_size": best, "seconds": seconds}))
+    return int(json.loads(keep.read_text())["batch_size"])
+
+
 def race(task: str, weights: Path, folder: Path) -> dict[str, Any]:
     """Find the peer's best batch size, then run both on all items."""
     from lm_eval.models.huggingface import HFLM
@@ -119,8 +132,7 @@ def race(task: str, weights: Path, folder: Path) -> dict[str, Any]:
     def peer(batch: int) -> Any:
         return HFLM(pretrained=str(weights), dtype="float32", device="cpu", batch_size=batch)
 
-    trial = {batch: timed(peer(batch), f"{task}_trial", folder)[0] for batch in BATCH_SIZES}
-    best = min(trial, key=trial.__getitem__)
+    best = best_batch_size(task, lambda batch: timed(peer(batch), f"{task}_trial", folder)[0])
     ours = WeighbridgeLM(pretrained=str(weights), dtype="float32", device="cpu")
     our_seconds, our_answers = timed(ours, task, folder)
     their_seconds, their_answers = timed(peer(best), task, folder)
@@ -130,7 +142,6 @@ def race(task: str, weights: Path, folder: Path) -> dict[str, Any]:
         "peer_seconds": round(their_seconds, 1),
         "ratio": round(their_seconds / our_seconds, 2),
         "peer_batch_size": best,
-        "peer_trial_seconds": {batch: round(s, 1) for batch, s in trial.items()},
         "items": len(our_answers),
         "differ": sum(a != b for a, b in zip(our_answers, their_answers, strict=True)),
     }
