@@ -6,7 +6,6 @@ is put into that order once, by oneDNN through torch; the plain one is dropped, 
 the bit when the model is to be trained or merged.
 """
 
-import functools
 from typing import Any
 
 import torch
@@ -104,19 +103,41 @@ def _fuse_gated(module: nn.Module) -> None:
         x = torch.randn(4, gate.plain[0].in_features, generator=generator).to(gate._weight.dtype)
         expected = block(x)
         for name, algorithm in _ACTIVATIONS:
-            fused = functools.partial(_gated, gate, up, down, name, algorithm)
+            fused = GatedBlock(gate, up, down, name, algorithm)
             if torch.allclose(fused(x), expected, rtol=1e-4, atol=1e-5):
                 block.forward = fused
                 break
 
 
-def _gated(
-    gate: FrozenLinear, up: FrozenLinear, down: FrozenLinear, name: str, algorithm: str, x: Tensor
-) -> Tensor:
-    ops = torch.ops.mkldnn._linear_pointwise
-    opened = ops(x, gate._weight, gate.bias, name, [], algorithm)
-    y: Tensor = down(ops.binary(x, opened, up._weight, up.bias, "mul"))
-    return y
+class GatedBlock:
+    """``down(act(gate(x)) * up(x))`` in three products.
+
+    Attributes:
+        needed: Rows of (1, rows, width) that anybody reads; the others become zero. None is all.
+    """
+
+    def __init__(
+        self, gate: FrozenLinear, up: FrozenLinear, down: FrozenLinear, name: str, algorithm: str
+    ) -> None:
+        self._gate, self._up, self._down = gate, up, down
+        self._activation: tuple[str, list[float], str] = (name, [], algorithm)
+        self.needed: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (..., width) to (..., width)."""
+        if self.needed is None:
+            return self._map(x)
+        y = torch.zeros_like(x)
+        if len(self.needed):
+            y[:, self.needed] = self._map(x[:, self.needed])
+        return y
+
+    def _map(self, x: Tensor) -> Tensor:
+        linear = torch.ops.mkldnn._linear_pointwise
+        gate, up = self._gate, self._up
+        opened = linear(x, gate._weight, gate.bias, *self._activation)
+        y: Tensor = self._down(linear.binary(x, opened, up._weight, up.bias, "mul"))
+        return y
 
 
 def freeze_linears(module: nn.Module) -> None:
@@ -144,7 +165,7 @@ def freeze_linears(module: nn.Module) -> None:
 def thaw_linears(module: nn.Module) -> None:
     """Undo `freeze_linears`: the layers that were there, weights equal to the bit."""
     for block in module.modules():
-        if getattr(vars(block).get("forward"), "func", None) is _gated:
+        if isinstance(vars(block).get("forward"), GatedBlock):
             del block.forward
     with torch.inference_mode(False), torch.no_grad():
         for parent, name, child in _places(module):

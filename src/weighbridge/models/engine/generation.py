@@ -161,11 +161,11 @@ class _SlotDecoder:
             ending_in.setdefault(leaf, []).append((index, job))
         store: dict[int, list[KeyValue]] = {}
         for pack in cut_into_packs(tree, self.pack_tokens, keep_all=True):
-            with packed(layout_of(pack, store)):
-                hidden = self.network.hidden(pack.tokens[None], pack.positions[None])[0]
-            self.on_tokens(len(pack.tokens))
             ends = [leaf for leaf in range(pack.first, pack.last) if leaf in ending_in]
             rows = [pack.rows_of(leaf)[1] - 1 for leaf in ends]
+            with packed(layout_of(pack, store)):
+                hidden = self.network.hidden(pack.tokens[None], pack.positions[None], rows)[0]
+            self.on_tokens(len(pack.tokens))
             first = self.network.logits(hidden[rows]) if rows else hidden[:0]
             for leaf, logits in zip(ends, first, strict=True):
                 path = [store[segment] for segment in tree.path(leaf)]

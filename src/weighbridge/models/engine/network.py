@@ -1,6 +1,6 @@
 """A causal language model as the engine sees it: tokens in, hidden states out, logits on demand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from weighbridge.models.engine.attention import IMPLEMENTATION, UnsupportedAttention
-from weighbridge.models.engine.frozen import freeze_linears, thaw_linears
+from weighbridge.models.engine.frozen import GatedBlock, freeze_linears, thaw_linears
 from weighbridge.models.engine.layout import layout_of, packed
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
 
@@ -36,6 +36,7 @@ class Network:
         self._plain = str(self.causal.config._attn_implementation)
         self.why_not = ""
         self._frozen = self._checked = False
+        self._last_block: GatedBlock | None = None
         self.weight_bytes = sum(p.numel() * p.element_size() for p in module.parameters())
         self.packs = bool(getattr(self.causal, "_supports_attention_backend", False))
         if self.packs:
@@ -63,13 +64,13 @@ class Network:
         sequences = [tokens[:7], np.concatenate([tokens[:4], tokens[7:]])]
         tree = build_tree(sequences)
         (pack,) = cut_into_packs(tree, 1 << 20)
+        ends = [pack.rows_of(leaf)[1] - 1 for leaf in tree.leaf_of]
         try:
             with packed(layout_of(pack, {})):
-                together = self.hidden(pack.tokens[None], pack.positions[None])[0]
+                together = self.hidden(pack.tokens[None], pack.positions[None], ends)[0]
         except UnsupportedAttention as reason:
             self.stop_packing(str(reason))
             return
-        ends = [pack.rows_of(leaf)[1] - 1 for leaf in tree.leaf_of]
         self.causal.set_attn_implementation(self._plain)
         alone = [self.hidden(s[None], np.arange(len(s))[None])[0, -1] for s in sequences]
         self.causal.set_attn_implementation(IMPLEMENTATION)
@@ -99,6 +100,13 @@ class Network:
         if frozen != self._frozen:
             (freeze_linears if frozen else thaw_linears)(self.module)
             self._frozen = frozen
+            self._last_block = self._find_last_block()
+
+    def _find_last_block(self) -> GatedBlock | None:
+        layers = getattr(self.causal.base_model, "layers", None)
+        block = getattr(layers[-1], "mlp", None) if layers else None
+        found = vars(block).get("forward") if block is not None else None
+        return found if isinstance(found, GatedBlock) else None
 
     @property
     def key_value_bytes(self) -> int:
@@ -114,9 +122,21 @@ class Network:
         return int(config.num_hidden_layers * heads * widths * item)
 
     @torch.inference_mode()
-    def hidden(self, tokens: TokenIds, positions: TokenIds) -> Tensor:
-        """Last hidden states (rows, T, width) of tokens (rows, T) at given positions (rows, T)."""
+    def hidden(
+        self, tokens: TokenIds, positions: TokenIds, needed: Sequence[int] | None = None
+    ) -> Tensor:
+        """Last hidden states (rows, T, width) of tokens (rows, T) at given positions (rows, T).
+
+        Args:
+            tokens: Token ids.
+            positions: Where they stand in their sequences.
+            needed: Columns that will be read, of a single row; the others may be wrong. The last
+                layer's feed-forward block, whose keys and values nobody reads, skips them.
+        """
         self._freeze(True)
+        if self._last_block is not None:
+            rows = None if needed is None else torch.tensor(needed, dtype=torch.long)
+            self._last_block.needed = rows
         out = self.causal.base_model(
             input_ids=torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device),
             position_ids=torch.from_numpy(np.ascontiguousarray(positions)).to(self.device),

@@ -118,15 +118,15 @@ def _by_tree(
     store: dict[int, list[KeyValue]] = {}
     to_come = tree.tokens
     for pack in cut_into_packs(tree, pack_tokens):
-        with packed(layout_of(pack, store)):
-            hidden = network.hidden(pack.tokens[None], pack.positions[None])[0]
-        for segment in pack.release:
-            del store[segment]
         rows, groups = [], []
         for segment in range(pack.first, pack.last):
             for offset, group in sorted(by_place.get(segment, {}).items()):
                 rows.append(pack.offsets[segment] + offset)
                 groups.append(group)
+        with packed(layout_of(pack, store)):
+            hidden = network.hidden(pack.tokens[None], pack.positions[None], rows)[0]
+        for segment in pack.release:
+            del store[segment]
         for start in range(0, len(rows), ROWS_OF_LOGITS):
             chosen = torch.tensor(rows[start : start + ROWS_OF_LOGITS], device=hidden.device)
             yield groups[start : start + ROWS_OF_LOGITS], network.logits(hidden[chosen])
