@@ -99,7 +99,8 @@ class Benchmark:
         notes: What a reader of a run over these items must know of how they were judged.
         executes_code: Whether `grade` runs model-written code in the sandbox (graded in parallel).
         publishes_questions: False where questions must never stand in evidence or reports.
-        default_shots: What to use where nobody said.
+        default_shots: Worked examples where nobody said and the prompt is plain text.
+        default_chat_shots: Likewise, where the prompt is a chat.
         unit_size: Samples per unit of work: what an interruption costs at most.
     """
 
@@ -125,4 +126,5 @@ class Benchmark:
     executes_code: bool = False
     publishes_questions: bool = True
     default_shots: int = 0
+    default_chat_shots: int = 0
     unit_size: int = 64

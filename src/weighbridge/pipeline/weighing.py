@@ -62,7 +62,9 @@ def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | No
             get_it=need.get_it,
         )
     if shots is None:
-        settings = replace(settings, shots=benchmark.default_shots)
+        chat = settings.chat_template
+        usual = benchmark.default_chat_shots if chat else benchmark.default_shots
+        settings = replace(settings, shots=usual)
     return Task(benchmark, subset, data, settings)
 
 

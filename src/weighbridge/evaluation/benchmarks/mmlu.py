@@ -15,6 +15,7 @@ from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
 from weighbridge.models.protocol import Prompt
 from weighbridge.records import Json, Message, Sample
+from weighbridge.sources.tables import parquet_rows
 
 LETTERS = ("A", "B", "C", "D")
 
@@ -130,18 +131,7 @@ def _read_csv(path: Path) -> Iterator[dict[str, Json]]:
 
 
 def _read_parquet(path: Path) -> Iterator[dict[str, Json]]:
-    import pyarrow
-    import pyarrow.parquet as parquet
-
-    try:
-        rows = parquet.read_table(path).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path} can't be read ({str(error).splitlines()[0]})",
-            "a whole Parquet file",
-            "fetch it again",
-        ) from error
-    for line, row in enumerate(rows, start=1):
+    for line, row in parquet_rows(path):
         if not {"question", "choices", "answer"} <= row.keys():
             raise MalformedRow(path, line, f"columns {sorted(row)}", "question, choices and answer")
         question, choices, answer = row["question"], row["choices"], row["answer"]
