@@ -88,9 +88,11 @@ class Benchmark:
         prompt: What the model reads for an item.
         grade: Reads the answer out of a generation and judges it (protocol "generative").
         gold: A perfect answer to an item; the contract tests demand full marks for it.
-        continuations: Options whose likelihoods are compared (protocol "loglikelihood").
+        continuations: Options whose likelihoods are compared (protocols "loglikelihood" and, with
+            one token each, "letter").
         subsets: Names of the parts; empty where it has none.
-        groups: Groups of subsets by name.
+        groups: Groups of subsets by name; figures of a whole run are shown for each, where subsets
+            are clusters.
         sampling: How answers are drawn unless the settings say otherwise.
         data: Where items come from; None where the benchmark carries its own.
         aggregate: Name of the headline aggregate in `statistics.aggregates`.

@@ -47,7 +47,12 @@ from weighbridge.records import (
 from weighbridge.sources.digests import text_digest
 from weighbridge.statistics import estimate
 
-NEEDS = {"loglikelihood": Capability.SCORE, "generative": Capability.GENERATE}
+NEEDS = {
+    "loglikelihood": Capability.SCORE,
+    "letter": Capability.LETTER_LOGPROBS,
+    "generative": Capability.GENERATE,
+}
+BY_LIKELIHOOD = ("loglikelihood", "letter")
 
 
 @dataclass(frozen=True)
@@ -200,13 +205,21 @@ def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Setting
         raise InputError(
             f"{model.ref.name} can't {needed}", f"a model that can, for protocol {protocol}"
         )
+    if protocol == "letter":
+        if settings.chat_template is False:
+            raise InputError(
+                "--no-chat-template with protocol letter",
+                "a chat: the letter is the first token of a reply",
+                "leave it out, or take protocol loglikelihood",
+            )
+        settings = replace(settings, chat_template=True)
     if settings.limit is not None and settings.limit < 1:
         raise InputError(f"--limit {settings.limit}", "at least 1")
     if settings.repeats < 1:
         raise InputError(f"--repeats {settings.repeats}", "at least 1")
-    if protocol == "loglikelihood" and settings.repeats > 1:
+    if protocol in BY_LIKELIHOOD and settings.repeats > 1:
         raise InputError(
-            f"--repeats {settings.repeats} with protocol loglikelihood",
+            f"--repeats {settings.repeats} with protocol {protocol}",
             "1: likelihoods are not drawn, so each repeat would be the same",
             "leave --repeats out",
         )
@@ -221,13 +234,15 @@ def _identity_fields(
     items: Items,
     place: Place,
 ) -> dict[str, Json]:
+    # What is not drawn has no sampling, whatever the benchmark's is where text is written.
+    sampling = benchmark.sampling if settings.protocol == "generative" else Sampling()
     return {
         "model": dict(model.ref.identity),
         "benchmark": benchmark.name,
         "benchmark_version": benchmark.version,
         "subset": subset,
         "items": items.digest,
-        "sampling": asdict(benchmark.sampling) | {"stop": list(benchmark.sampling.stop)},
+        "sampling": asdict(sampling) | {"stop": list(sampling.stop)},
         "settings": settings.as_json(),
         "judge": None,
         "sandbox": place.sandbox_level if benchmark.executes_code else None,
@@ -243,7 +258,7 @@ def _answers(
     told: "_Told",
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
     """Yield one unit after the other with its answers."""
-    if settings.protocol == "loglikelihood":
+    if settings.protocol in BY_LIKELIHOOD:
         for unit in units:
             told.start_call()
             samples = [sample for sample, _ in unit.samples]
