@@ -99,8 +99,10 @@ class Benchmark:
         grade_weaker: As `grade`, on machines where model-written code can only be run at a weaker
             level of the sandbox, and a person allowed that; None where there is no such way.
         notes: What a reader of a run over these items must know of how they were judged.
+        shown_as: What evidence must say of how an item was shown, such as the order of choices.
         executes_code: Whether `grade` runs model-written code in the sandbox (graded in parallel).
-        publishes_questions: False where questions must never stand in evidence or reports.
+        publishes_questions: False where questions must never stand in evidence or reports; nor
+            does what a model wrote then, since it may quote them.
         default_shots: Worked examples where nobody said and the prompt is plain text.
         default_chat_shots: Likewise, where the prompt is a chat.
         unit_size: Samples per unit of work: what an interruption costs at most.
@@ -125,6 +127,7 @@ class Benchmark:
     aggregate: str = "mean"
     grade_weaker: Callable[[Sample, Generation], Score] | None = None
     notes: Callable[[Iterable[Sample]], tuple[str, ...]] = lambda _: ()
+    shown_as: Callable[[Sample], str] | None = None
     executes_code: bool = False
     publishes_questions: bool = True
     default_shots: int = 0

@@ -348,7 +348,7 @@ def _written(
         sample,
         repeat=written.repeat,
         prompt_text=generated.prompt_text,
-        output=written.text,
+        output=written.text if benchmark.publishes_questions else getattr(score, "answer", ""),
         stop=written.stop,
         input_tokens=written.input_tokens,
         output_tokens=written.output_tokens,
@@ -366,7 +366,8 @@ def grade(benchmark: Benchmark, sample: Sample, generation: Generation) -> Score
     try:
         return benchmark.grade(sample, generation)
     except Exception as error:  # whatever it was, the model is not to blame for it
-        return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}: {error}")
+        told = f": {error}" if benchmark.publishes_questions else ""
+        return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
 
 
 def sample_seed(seed: int, sample_id: str, repeat: int) -> int:
@@ -391,6 +392,8 @@ def _line(
     latency_seconds: float = 0.0,
 ) -> ScoredSample:
     shown = benchmark.publishes_questions
+    if benchmark.shown_as is not None:
+        score = replace(score, why="; ".join(filter(None, (score.why, benchmark.shown_as(sample)))))
     return ScoredSample(
         sample_id=sample.id,
         repeat=repeat,

@@ -183,9 +183,15 @@ def weigh(
 
 
 def first_prompt(model: "OpenWeights", task: Task) -> str:
-    """Return the first item's prompt as the model would see it."""
+    """Return the first item's prompt as the model would see it; unpublished texts are left out."""
     from weighbridge.models.prompts import render
 
     limited = replace(task.settings, limit=1)
     sample = next(iter(task.items(limited)))
+    if not task.benchmark.publishes_questions:
+        sample = replace(
+            sample,
+            messages=tuple(replace(m, content="[not published]") for m in sample.messages),
+            choices=("[not published]",) * len(sample.choices),
+        )
     return render(model.tokenizer, task.benchmark.prompt(sample, limited))
