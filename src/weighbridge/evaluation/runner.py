@@ -21,6 +21,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.items import Items, Unit, cut, still, survey
 from weighbridge.evaluation.provenance import package_versions, platform_name
+from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import (
@@ -324,7 +325,9 @@ def _by_generation(
             following, waiting = chain([first], answers), []
             for sample, _ in unit.samples:
                 generated = next(following)
-                job = graders.submit(grade, benchmark, sample, generated.generation)
+                job = graders.submit(
+                    grade, benchmark, sample, generated.generation, generated.prompt_text
+                )
                 waiting.append((sample, generated, job))
             scored = [_written(benchmark, s, one, job.result()) for s, one, job in waiting]
             yield unit, scored
@@ -358,13 +361,25 @@ def _written(
     )
 
 
-def grade(benchmark: Benchmark, sample: Sample, generation: Generation) -> Score:
-    """Judge one answer. Silence never scores, and a crashed grader is never a wrong answer."""
+def grade(
+    benchmark: Benchmark, sample: Sample, generation: Generation, prompt_text: str = ""
+) -> Score:
+    """Judge one answer. Silence never scores, and a crashed grader is never a wrong answer.
+
+    Args:
+        benchmark: Whose rules apply.
+        sample: What was asked.
+        generation: The reply, of which the grader sees only what follows a thought.
+        prompt_text: The prompt as the model saw it, which may have opened the thought.
+    """
     assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
     if generation.stop == "error":
         return Ungraded("infrastructure", "the answer was lost")
+    answer = separate_reasoning(generation.text, prompt_text).answer
+    if answer is None:
+        return Ungraded("truncated", "the thought never ends")
     try:
-        return benchmark.grade(sample, generation)
+        return benchmark.grade(sample, replace(generation, text=answer))
     except Exception as error:  # whatever it was, the model is not to blame for it
         told = f": {error}" if benchmark.publishes_questions else ""
         return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
