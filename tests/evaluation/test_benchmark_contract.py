@@ -55,10 +55,11 @@ def test_limit_is_per_subset(loaded):
 def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
     benchmark, samples = loaded
     for sample in samples[:3]:
+        if benchmark.continuations is not None:
+            for settings in (Settings(), Settings(chat_template=True)):
+                options = benchmark.continuations(sample, settings)
+                assert str(sample.target) in [option.strip() for option in options]
         if benchmark.grade is None:
-            assert benchmark.gold(sample) in [
-                option.strip() for option in benchmark.continuations(sample, Settings())
-            ]
             continue
         perfect = grade(benchmark, sample, answer(sample, benchmark.gold(sample)))
         assert isinstance(perfect, Graded) and perfect.value == 1, perfect

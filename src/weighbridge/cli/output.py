@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from weighbridge.records import EvalRun, Json
+from weighbridge.records import EvalRun, GroupMeans, Json
 
 
 def emit(document: dict[str, Json], text: str, as_json: bool) -> None:
@@ -40,7 +40,13 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         "sandbox": run.provenance.sandbox,
     }
     if estimate.clusters:
-        document |= {"macro_mean": estimate.macro_mean, "clusters": estimate.clusters}
+        document |= {
+            "micro_mean": estimate.mean,
+            "macro_mean": estimate.macro_mean,
+            "clusters": estimate.clusters,
+        }
+        if groups := _groups(run):
+            document["groups"] = {name: asdict(means) for name, means in groups.items()}
     if estimate.parts:
         document["parts"] = estimate.parts
     return document
@@ -63,12 +69,26 @@ def run_text(run: EvalRun) -> str:
         lines.append(f"  ungraded: {listed}{graded}")
     if estimate.macro_mean is not None and len(estimate.clusters) > 1:
         lines.append(
-            f"  macro mean over {len(estimate.clusters)} clusters: {estimate.macro_mean:.1%}"
+            f"  micro mean {estimate.mean:.1%} (over items), macro mean {estimate.macro_mean:.1%} "
+            f"(over {len(estimate.clusters)} clusters)"
         )
+    lines += [
+        f"    {name:<16} micro {group.micro_mean:.1%}  macro {group.macro_mean:.1%}  n = {group.n}"
+        for name, group in _groups(run).items()
+    ]
     lines += [f"    {name:<12} {value:.1%}" for name, value in estimate.parts.items()]
     lines += [f"  note: {note}" for note in run.provenance.notes]
     lines.append(f"  run {run.run_id}")
     return "\n".join(lines)
+
+
+def _groups(run: EvalRun) -> dict[str, GroupMeans]:
+    from weighbridge.evaluation.registry import benchmark_names, find_benchmark
+    from weighbridge.statistics import group_means
+
+    if run.benchmark not in benchmark_names():
+        return {}
+    return group_means(run.estimate, find_benchmark(run.benchmark).groups)
 
 
 if TYPE_CHECKING:

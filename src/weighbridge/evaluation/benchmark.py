@@ -88,18 +88,23 @@ class Benchmark:
         prompt: What the model reads for an item.
         grade: Reads the answer out of a generation and judges it (protocol "generative").
         gold: A perfect answer to an item; the contract tests demand full marks for it.
-        continuations: Options whose likelihoods are compared (protocol "loglikelihood").
+        continuations: Options whose likelihoods are compared (protocols "loglikelihood" and, with
+            one token each, "letter").
         subsets: Names of the parts; empty where it has none.
-        groups: Groups of subsets by name.
+        groups: Groups of subsets by name; figures of a whole run are shown for each, where subsets
+            are clusters.
         sampling: How answers are drawn unless the settings say otherwise.
         data: Where items come from; None where the benchmark carries its own.
         aggregate: Name of the headline aggregate in `statistics.aggregates`.
         grade_weaker: As `grade`, on machines where model-written code can only be run at a weaker
             level of the sandbox, and a person allowed that; None where there is no such way.
         notes: What a reader of a run over these items must know of how they were judged.
+        shown_as: What evidence must say of how an item was shown, such as the order of choices.
         executes_code: Whether `grade` runs model-written code in the sandbox (graded in parallel).
-        publishes_questions: False where questions must never stand in evidence or reports.
-        default_shots: What to use where nobody said.
+        publishes_questions: False where questions must never stand in evidence or reports; nor
+            does what a model wrote then, since it may quote them.
+        default_shots: Worked examples where nobody said and the prompt is plain text.
+        default_chat_shots: Likewise, where the prompt is a chat.
         unit_size: Samples per unit of work: what an interruption costs at most.
     """
 
@@ -122,7 +127,9 @@ class Benchmark:
     aggregate: str = "mean"
     grade_weaker: Callable[[Sample, Generation], Score] | None = None
     notes: Callable[[Iterable[Sample]], tuple[str, ...]] = lambda _: ()
+    shown_as: Callable[[Sample], str] | None = None
     executes_code: bool = False
     publishes_questions: bool = True
     default_shots: int = 0
+    default_chat_shots: int = 0
     unit_size: int = 64

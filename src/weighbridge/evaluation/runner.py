@@ -21,6 +21,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.items import Items, Unit, cut, still, survey
 from weighbridge.evaluation.provenance import package_versions, platform_name
+from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import (
@@ -47,7 +48,12 @@ from weighbridge.records import (
 from weighbridge.sources.digests import text_digest
 from weighbridge.statistics import estimate
 
-NEEDS = {"loglikelihood": Capability.SCORE, "generative": Capability.GENERATE}
+NEEDS = {
+    "loglikelihood": Capability.SCORE,
+    "letter": Capability.LETTER_LOGPROBS,
+    "generative": Capability.GENERATE,
+}
+BY_LIKELIHOOD = ("loglikelihood", "letter")
 
 
 @dataclass(frozen=True)
@@ -200,13 +206,21 @@ def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Setting
         raise InputError(
             f"{model.ref.name} can't {needed}", f"a model that can, for protocol {protocol}"
         )
+    if protocol == "letter":
+        if settings.chat_template is False:
+            raise InputError(
+                "--no-chat-template with protocol letter",
+                "a chat: the letter is the first token of a reply",
+                "leave it out, or take protocol loglikelihood",
+            )
+        settings = replace(settings, chat_template=True)
     if settings.limit is not None and settings.limit < 1:
         raise InputError(f"--limit {settings.limit}", "at least 1")
     if settings.repeats < 1:
         raise InputError(f"--repeats {settings.repeats}", "at least 1")
-    if protocol == "loglikelihood" and settings.repeats > 1:
+    if protocol in BY_LIKELIHOOD and settings.repeats > 1:
         raise InputError(
-            f"--repeats {settings.repeats} with protocol loglikelihood",
+            f"--repeats {settings.repeats} with protocol {protocol}",
             "1: likelihoods are not drawn, so each repeat would be the same",
             "leave --repeats out",
         )
@@ -221,13 +235,15 @@ def _identity_fields(
     items: Items,
     place: Place,
 ) -> dict[str, Json]:
+    # What is not drawn has no sampling, whatever the benchmark's is where text is written.
+    sampling = benchmark.sampling if settings.protocol == "generative" else Sampling()
     return {
         "model": dict(model.ref.identity),
         "benchmark": benchmark.name,
         "benchmark_version": benchmark.version,
         "subset": subset,
         "items": items.digest,
-        "sampling": asdict(benchmark.sampling) | {"stop": list(benchmark.sampling.stop)},
+        "sampling": asdict(sampling) | {"stop": list(sampling.stop)},
         "settings": settings.as_json(),
         "judge": None,
         "sandbox": place.sandbox_level if benchmark.executes_code else None,
@@ -243,7 +259,7 @@ def _answers(
     told: "_Told",
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
     """Yield one unit after the other with its answers."""
-    if settings.protocol == "loglikelihood":
+    if settings.protocol in BY_LIKELIHOOD:
         for unit in units:
             told.start_call()
             samples = [sample for sample, _ in unit.samples]
@@ -309,7 +325,9 @@ def _by_generation(
             following, waiting = chain([first], answers), []
             for sample, _ in unit.samples:
                 generated = next(following)
-                job = graders.submit(grade, benchmark, sample, generated.generation)
+                job = graders.submit(
+                    grade, benchmark, sample, generated.generation, generated.prompt_text
+                )
                 waiting.append((sample, generated, job))
             scored = [_written(benchmark, s, one, job.result()) for s, one, job in waiting]
             yield unit, scored
@@ -333,7 +351,7 @@ def _written(
         sample,
         repeat=written.repeat,
         prompt_text=generated.prompt_text,
-        output=written.text,
+        output=written.text if benchmark.publishes_questions else getattr(score, "answer", ""),
         stop=written.stop,
         input_tokens=written.input_tokens,
         output_tokens=written.output_tokens,
@@ -343,15 +361,28 @@ def _written(
     )
 
 
-def grade(benchmark: Benchmark, sample: Sample, generation: Generation) -> Score:
-    """Judge one answer. Silence never scores, and a crashed grader is never a wrong answer."""
+def grade(
+    benchmark: Benchmark, sample: Sample, generation: Generation, prompt_text: str = ""
+) -> Score:
+    """Judge one answer. Silence never scores, and a crashed grader is never a wrong answer.
+
+    Args:
+        benchmark: Whose rules apply.
+        sample: What was asked.
+        generation: The reply, of which the grader sees only what follows a thought.
+        prompt_text: The prompt as the model saw it, which may have opened the thought.
+    """
     assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
     if generation.stop == "error":
         return Ungraded("infrastructure", "the answer was lost")
+    answer = separate_reasoning(generation.text, prompt_text).answer
+    if answer is None:
+        return Ungraded("truncated", "the thought never ends")
     try:
-        return benchmark.grade(sample, generation)
+        return benchmark.grade(sample, replace(generation, text=answer))
     except Exception as error:  # whatever it was, the model is not to blame for it
-        return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}: {error}")
+        told = f": {error}" if benchmark.publishes_questions else ""
+        return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
 
 
 def sample_seed(seed: int, sample_id: str, repeat: int) -> int:
@@ -376,6 +407,8 @@ def _line(
     latency_seconds: float = 0.0,
 ) -> ScoredSample:
     shown = benchmark.publishes_questions
+    if benchmark.shown_as is not None:
+        score = replace(score, why="; ".join(filter(None, (score.why, benchmark.shown_as(sample)))))
     return ScoredSample(
         sample_id=sample.id,
         repeat=repeat,

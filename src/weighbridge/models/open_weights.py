@@ -87,7 +87,8 @@ class OpenWeights:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Scores and generates; chats if there is a chat template."""
-        chat = {Capability.CHAT} if self.tokenizer.chat_template else set()
+        templated = {Capability.CHAT, Capability.LETTER_LOGPROBS}
+        chat = templated if self.tokenizer.chat_template else set()
         return frozenset({Capability.SCORE, Capability.GENERATE} | chat)
 
     @property

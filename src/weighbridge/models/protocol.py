@@ -9,7 +9,11 @@ from weighbridge.records import Generation, Message, ModelRef
 
 
 class Capability(StrEnum):
-    """What a backend can do."""
+    """What a backend can do.
+
+    LETTER_LOGPROBS is `score` for continuations of one token each, the first of a reply, which is
+    all that most endpoints report.
+    """
 
     SCORE = "score"
     GENERATE = "generate"

@@ -62,7 +62,9 @@ def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | No
             get_it=need.get_it,
         )
     if shots is None:
-        settings = replace(settings, shots=benchmark.default_shots)
+        chat = settings.chat_template
+        usual = benchmark.default_chat_shots if chat else benchmark.default_shots
+        settings = replace(settings, shots=usual)
     return Task(benchmark, subset, data, settings)
 
 
@@ -181,9 +183,15 @@ def weigh(
 
 
 def first_prompt(model: "OpenWeights", task: Task) -> str:
-    """Return the first item's prompt as the model would see it."""
+    """Return the first item's prompt as the model would see it; unpublished texts are left out."""
     from weighbridge.models.prompts import render
 
     limited = replace(task.settings, limit=1)
     sample = next(iter(task.items(limited)))
+    if not task.benchmark.publishes_questions:
+        sample = replace(
+            sample,
+            messages=tuple(replace(m, content="[not published]") for m in sample.messages),
+            choices=("[not published]",) * len(sample.choices),
+        )
     return render(model.tokenizer, task.benchmark.prompt(sample, limited))

@@ -3,7 +3,7 @@
 from weighbridge.records.comparison import Comparison, Flip, Verdict
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
-from weighbridge.records.run import Estimate, EvalRun, Protocol, Provenance
+from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Protocol, Provenance
 from weighbridge.records.sample import Generation, Json, Message, Sample, ScoredSample
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
@@ -14,6 +14,7 @@ __all__ = [
     "Flip",
     "Generation",
     "Graded",
+    "GroupMeans",
     "Json",
     "Message",
     "ModelRef",

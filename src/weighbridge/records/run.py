@@ -15,15 +15,17 @@ class Estimate:
 
     Attributes:
         aggregate: Name of the function in `weighbridge.statistics.aggregates` that computes it.
-        mean: Refused, unparsed and truncated count as 0; infrastructure failures are left out.
+        mean: Over items (the micro average). Refused, unparsed and truncated count as 0;
+            infrastructure failures are left out.
         mean_graded: Over graded samples alone; None where there are none.
         stderr: Standard error of `mean`, clustered where samples have clusters.
         interval: 95 % interval of `mean`, `[low, high]`.
         n: Samples in `mean`.
         ungraded: Count by reason; every reason is present.
         bounds: `mean` if every infrastructure failure had scored worst, and best.
-        macro_mean: Unweighted mean over clusters; None without clusters.
+        macro_mean: Unweighted mean over clusters (the macro average); None without clusters.
         clusters: Mean by cluster.
+        cluster_sizes: Items in each cluster's mean.
         parts: Mean of each named part.
     """
 
@@ -38,6 +40,22 @@ class Estimate:
     macro_mean: float | None = None
     clusters: dict[str, float] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=dict)
+    cluster_sizes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GroupMeans:
+    """Both averages of a group of clusters, such as MMLU's humanities.
+
+    Attributes:
+        n: Items.
+        micro_mean: Mean over items.
+        macro_mean: Mean over clusters.
+    """
+
+    n: int
+    micro_mean: float
+    macro_mean: float
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """A run's figures as named functions of its samples: `verify` calls the same ones by name."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from weighbridge.errors import EvidenceError, InputError, UnknownName
-from weighbridge.records import Estimate, Graded, ScoredSample
+from weighbridge.records import Estimate, Graded, GroupMeans, ScoredSample
 from weighbridge.statistics.columns import (
+    ALONE,
     GRADED,
     REASONS,
     Columns,
@@ -140,7 +141,28 @@ def estimate(
         macro_mean=float(np.mean(list(means.values()))) if means else None,
         clusters=means,
         parts=_parts(read),
+        cluster_sizes=_sizes(clusters, read.cluster_names),
     )
+
+
+def group_means(estimate: Estimate, groups: Mapping[str, tuple[str, ...]]) -> dict[str, GroupMeans]:
+    """Return both averages of each group whose clusters are all there and that is not the whole."""
+    means, sizes = estimate.clusters, estimate.cluster_sizes
+    found = {}
+    for name, members in groups.items():
+        if not set(members) <= sizes.keys() or len(members) == len(means):
+            continue
+        n = sum(sizes[member] for member in members)
+        total = sum(sizes[member] * means[member] for member in members)
+        macro = sum(means[member] for member in members) / len(members)
+        found[name] = GroupMeans(n, total / n, macro)
+    return found
+
+
+def _sizes(clusters: Integers, names: Sequence[str]) -> dict[str, int]:
+    codes, counts = np.unique(clusters[clusters != ALONE], return_counts=True)
+    sizes = {names[c]: n for c, n in zip(codes.tolist(), counts.tolist(), strict=True)}
+    return {name: sizes[name] for name in sorted(sizes)}
 
 
 def _check_answers(read: Columns, aggregate: str) -> None:

@@ -1,9 +1,19 @@
 """MMLU (Hendrycks et al. 2021, arXiv:2009.03300): 57 subjects of four-choice questions.
 
-Prompt and scoring are those of lm-evaluation-harness's `mmlu` v2 tasks, so that numbers agree: a
-header naming the subject, the first K questions of `dev` as shots, and the likelihoods of the four
-letters. The original release's own code writes two spaces after "about" and drops shots that don't
-fit; its numbers differ a little.
+Prompts and scoring are those of lm-evaluation-harness's `mmlu` v2 tasks, so that numbers agree: a
+header naming the subject and the first K questions of `dev` as shots. Three protocols, which are
+not to be mixed in one column:
+
+- `loglikelihood` compares the likelihoods of the four letters after the prompt as plain text.
+- `letter` compares the likelihoods of the four letters as the first token of a chat's reply: what
+  an endpoint that reports log-probabilities can be asked, too.
+- `generative` lets the model write one line, as `mmlu_generative` (version 3.0) does.
+
+The mean over questions is the micro average, as the harness and the original report it; the mean
+over subjects is the macro average. In a chat, header, shots and question are one user's turn; the
+harness makes the header a system message and each shot two turns (`fewshot_as_multiturn`). The
+original release's own code writes two spaces after "about" and drops shots that don't fit; its
+numbers differ a little.
 """
 
 import csv
@@ -13,8 +23,10 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
-from weighbridge.models.protocol import Prompt
+from weighbridge.evaluation.scorers.choice_letter import score_choice_letter
+from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Json, Message, Sample
+from weighbridge.sources.tables import parquet_rows
 
 LETTERS = ("A", "B", "C", "D")
 
@@ -130,18 +142,7 @@ def _read_csv(path: Path) -> Iterator[dict[str, Json]]:
 
 
 def _read_parquet(path: Path) -> Iterator[dict[str, Json]]:
-    import pyarrow
-    import pyarrow.parquet as parquet
-
-    try:
-        rows = parquet.read_table(path).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path} can't be read ({str(error).splitlines()[0]})",
-            "a whole Parquet file",
-            "fetch it again",
-        ) from error
-    for line, row in enumerate(rows, start=1):
+    for line, row in parquet_rows(path):
         if not {"question", "choices", "answer"} <= row.keys():
             raise MalformedRow(path, line, f"columns {sorted(row)}", "question, choices and answer")
         question, choices, answer = row["question"], row["choices"], row["answer"]
@@ -172,13 +173,15 @@ BENCHMARK = Benchmark(
     summary="57 subjects of four-choice questions: what a model knows.",
     licence="MIT",
     source="Hendrycks et al. 2021, arXiv:2009.03300; prompts as lm-evaluation-harness 0.4.13",
-    protocols=("loglikelihood",),
+    protocols=("loglikelihood", "letter", "generative"),
     load=_load,
     prompt=_prompt,
     continuations=_continuations,
+    grade=lambda sample, generation: score_choice_letter(generation, sample.target, sample.choices),
     gold=lambda sample: str(sample.target),
     subsets=SUBJECTS,
     groups=GROUPS,
+    sampling=Sampling(stop=("</s>", "\n")),
     data=DataNeed(
         name="mmlu",
         hub="cais/mmlu",
