@@ -140,6 +140,7 @@ def estimate(
         macro_mean=float(np.mean(list(means.values()))) if means else None,
         clusters=means,
         parts=_parts(read),
+        scale=scale,
     )
 
 
