@@ -80,9 +80,7 @@ def test_a_judge_that_can_t_rate_is_seen(model, real_data, tmp_path):
     """A random model writes no ratings: all is unparsed, counted as 1, and said in words."""
     done = run(model, Judge(model, max_tokens=4), real_data, tmp_path)
     estimate = done.estimate
-    silent = sum(
-        s.score.why == "no text" for s in RunStore(tmp_path).read(done.run_id).samples
-    )
+    silent = sum(s.score.why == "no text" for s in RunStore(tmp_path).read(done.run_id).samples)
     assert estimate.ungraded["unparsed"] + estimate.ungraded["truncated"] == 8
     assert (estimate.mean, estimate.mean_graded, estimate.scale) == (1.0, None, (1.0, 10.0))
     assert f"{8 - silent} of {8 - silent} judgements can't be read" in " ".join(
