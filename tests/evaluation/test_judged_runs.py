@@ -244,6 +244,7 @@ def test_answers_made_with_fastchat_are_judged(model, real_data, tmp_path):
     judge = Judge(Watched(model, says=rates("So")))
     done = run(recorded, judge, real_data, tmp_path, Settings(limit=2))
     samples = RunStore(tmp_path).read(done.run_id).samples
-    row = next(r for r in map(json.loads, file.open()) if r["question_id"] == 111)
+    rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    row = next(row for row in rows if row["question_id"] == 111)
     assert [s.output for s in samples[:2]] == row["choices"][0]["turns"]
     assert all(isinstance(s.score, Graded) for s in samples) and done.estimate.n == 4
