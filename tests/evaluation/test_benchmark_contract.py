@@ -1,13 +1,14 @@
 """One matrix over the folder: a new file is tested the moment it exists."""
 
+import importlib
 import json
 
 import pytest
 
 from weighbridge.errors import MissingPiece, UnknownName
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
+from weighbridge.evaluation.grading import grade
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
-from weighbridge.evaluation.runner import grade
 from weighbridge.records import Generation, Graded, Ungraded
 from weighbridge.sandbox import Level, probe
 from weighbridge.sources.datasets import DataPlaces, find_data
@@ -35,6 +36,24 @@ def answer(sample, text, stop="end"):
     return Generation(sample.id, 0, text, stop, 0, 0, 0)
 
 
+def check_judges(benchmark, item):
+    """A judge that praises gives full marks, and one that says nothing gives none."""
+    for protocol, method in benchmark.judges.items():
+        assert protocol in benchmark.protocols
+        module = importlib.import_module(f"weighbridge.evaluation.judges.{method.name}")
+        assert module.JUDGE is method
+        for turn in range(benchmark.turns):
+            sample = benchmark.turn(item, turn)
+            answers = ("An answer.",) * (turn + 1)
+            baseline = answers if method.needs_baseline else ()
+            prompts = method.prompts(sample, answers, baseline)
+            assert all(answers[-1] in prompt.messages[-1].content for prompt in prompts)
+            praise = ("[[10]] [[A]]", "[[10]] [[B]]")[: len(prompts)]
+            assert method.read(praise).value == method.scale[1]
+            silent = method.read([""] * len(prompts))
+            assert isinstance(silent, Ungraded) and silent.reason == "unparsed"
+
+
 def test_name_is_the_file_s_stem(loaded):
     assert loaded[0].name in benchmark_names()
 
@@ -48,8 +67,11 @@ def test_ids_are_unique_and_samples_serialise(loaded):
 
 
 def test_limit_is_per_subset(loaded):
-    _, samples = loaded
-    assert len(samples) == 3 * max(1, len({sample.cluster for sample in samples}))
+    benchmark, samples = loaded
+    parts = len({sample.cluster for sample in samples})
+    if benchmark.judges:  # clustered by question, which its turns share
+        parts = len(benchmark.subsets)
+    assert len(samples) == 3 * max(1, parts)
 
 
 def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
@@ -59,6 +81,9 @@ def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
             for settings in (Settings(), Settings(chat_template=True)):
                 options = benchmark.continuations(sample, settings)
                 assert str(sample.target) in [option.strip() for option in options]
+        if benchmark.judges:
+            check_judges(benchmark, sample)
+            continue
         if benchmark.grade is None:
             continue
         perfect = grade(benchmark, sample, answer(sample, benchmark.gold(sample)))

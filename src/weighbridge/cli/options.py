@@ -36,6 +36,17 @@ WeakerSandbox = Annotated[
         help="Judge code where it could fake its verdict, if this machine can do no better.",
     ),
 ]
+Judge = Annotated[
+    str, typer.Option(metavar="MODEL", help="Who judges the answers (mt_bench): any model.")
+]
+JudgeRepeats = Annotated[int, typer.Option(help="Judgements of each answer.", min=1)]
+JudgeMaxTokens = Annotated[int | None, typer.Option(help="Longest judgement.", min=1)]
+Baseline = Annotated[
+    str,
+    typer.Option(
+        metavar="RUN_OR_FILE", help="Answers to compare with (--protocol pairwise): run or JSONL."
+    ),
+]
 DEFAULT_RUNS = Path(".weighbridge/runs")
 
 

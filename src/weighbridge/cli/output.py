@@ -35,6 +35,7 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         "seconds": run.provenance.wall_seconds,
         "samples_digest": run.samples_digest,
         "aggregate": estimate.aggregate,
+        "scale": list(estimate.scale),
         "bounds": list(estimate.bounds),
         "notes": list(run.provenance.notes),
         "sandbox": run.provenance.sandbox,
@@ -52,25 +53,38 @@ def run_json(run: EvalRun) -> dict[str, Json]:
     return document
 
 
+def figure(value: float, scale: tuple[float, float]) -> str:
+    """Return a figure for a person: in percent on the scale from 0 to 1, else as it is.
+
+    >>> figure(0.5, (0, 1)), figure(7.165625, (1, 10))
+    ('50.0%', '7.166')
+    """
+    return f"{value:.1%}" if tuple(scale) == (0, 1) else f"{value:.3f}"
+
+
 def run_text(run: EvalRun) -> str:
     """Return a run as a few lines of at most 80 columns."""
     estimate = run.estimate
-    low, high = estimate.interval
+    low, high = (figure(end, estimate.scale) for end in estimate.interval)
+    mean = figure(estimate.mean, estimate.scale)
     lines = [
         f"{run.title}  {run.model.name}  ({run.protocol})",
-        f"  {estimate.mean:.1%}  95% interval {low:.1%} to {high:.1%}  n = {estimate.n}",
+        f"  {mean}  95% interval {low} to {high}  n = {estimate.n}",
     ]
     ungraded = {reason: count for reason, count in estimate.ungraded.items() if count}
     if ungraded:
         listed = ", ".join(f"{count} {reason}" for reason, count in ungraded.items())
         graded = (
-            f"; graded alone {estimate.mean_graded:.1%}" if estimate.mean_graded is not None else ""
+            f"; graded alone {figure(estimate.mean_graded, estimate.scale)}"
+            if estimate.mean_graded is not None
+            else ""
         )
         lines.append(f"  ungraded: {listed}{graded}")
     if estimate.macro_mean is not None and len(estimate.clusters) > 1:
         lines.append(
-            f"  micro mean {estimate.mean:.1%} (over items), macro mean {estimate.macro_mean:.1%} "
-            f"(over {len(estimate.clusters)} clusters)"
+            f"  micro mean {figure(estimate.mean, estimate.scale)} (over items), macro mean "
+            f"{figure(estimate.macro_mean, estimate.scale)} (over {len(estimate.clusters)} "
+            "clusters)"
         )
     lines += [
         f"    {name:<16} micro {group.micro_mean:.1%}  macro {group.macro_mean:.1%}  n = {group.n}"

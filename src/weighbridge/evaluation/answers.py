@@ -8,6 +8,7 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest
+from weighbridge.evaluation.fastchat import answer_turns
 from weighbridge.models.protocol import (
     Capability,
     Generated,
@@ -58,8 +59,8 @@ def read_answers(path: Path) -> Answers:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    sample_id, text = _row(path, number, line)
-                    found.setdefault(sample_id, []).append(text)
+                    for sample_id, text in _row(path, number, line):
+                        found.setdefault(sample_id, []).append(text)
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
         raise InputError(f"{path} can't be read ({error})", "JSONL in UTF-8") from error
     if not found:
@@ -67,7 +68,7 @@ def read_answers(path: Path) -> Answers:
     return Answers(path, found)
 
 
-def _row(path: Path, number: int, line: str) -> tuple[str, str]:
+def _row(path: Path, number: int, line: str) -> list[tuple[str, str]]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
@@ -76,9 +77,15 @@ def _row(path: Path, number: int, line: str) -> tuple[str, str]:
         if isinstance(row, dict) and id_key in row:
             if not isinstance(row.get(text_key), str):
                 raise MalformedRow(path, number, repr(row.get(text_key))[:60], "text", text_key)
-            return str(row[id_key]), row[text_key]
+            return [(str(row[id_key]), row[text_key])]
+    if isinstance(row, dict) and {"question_id", "choices"} <= row.keys():  # MT-Bench, FastChat
+        turns = answer_turns(path, number, row)
+        return [(f"{row['question_id']}/{n}", text) for n, text in enumerate(turns, start=1)]
     raise MalformedRow(
-        path, number, line.strip()[:60], '{"sample_id": …, "text": …} or HumanEval\'s own keys'
+        path,
+        number,
+        line.strip()[:60],
+        '{"sample_id": …, "text": …}, or HumanEval\'s or MT-Bench\'s own keys',
     )
 
 
@@ -105,8 +112,11 @@ class RecordedAnswers:
         """Return the benchmark cut down to the items that the file answers."""
 
         def load(request: LoadRequest) -> Iterator[Sample]:
-            samples = benchmark.load(request)
-            return (sample for sample in samples if sample.id in self._answers.by_sample)
+            return (item for item in benchmark.load(request) if answered(item))
+
+        def answered(item: Sample) -> bool:
+            turns = (benchmark.turn(item, turn).id for turn in range(benchmark.turns))
+            return all(turn in self._answers.by_sample for turn in turns)
 
         return replace(benchmark, load=load)
 

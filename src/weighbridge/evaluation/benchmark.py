@@ -4,10 +4,11 @@ Three lines to add one: write `benchmarks/NAME.py`; define `BENCHMARK = Benchmar
 run the tests: the contract matrix finds the file by itself.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from weighbridge.evaluation.judging import JudgeMethod
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Json, Sample, Score
 
@@ -93,7 +94,12 @@ class Benchmark:
         subsets: Names of the parts; empty where it has none.
         groups: Groups of subsets by name; figures of a whole run are shown for each, where subsets
             are clusters.
+        turns: Answers that an item asks for, each with the earlier ones in its prompt.
+        turn: The sample that a turn of an item is, counted from 0, where there are several. Its
+            messages are the user's alone; the model's answers are put between them when it asks.
+        judges: How a model judges the answers, by protocol, where no program can.
         sampling: How answers are drawn unless the settings say otherwise.
+        temperature: An item's own, where it depends on the item; None takes that of `sampling`.
         data: Where items come from; None where the benchmark carries its own.
         aggregate: Name of the headline aggregate in `statistics.aggregates`.
         grade_weaker: As `grade`, on machines where model-written code can only be run at a weaker
@@ -122,7 +128,11 @@ class Benchmark:
     continuations: Callable[[Sample, Settings], tuple[str, ...]] | None = None
     subsets: tuple[str, ...] = ()
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    turns: int = 1
+    turn: Callable[[Sample, int], Sample] = lambda sample, _: sample
+    judges: Mapping[str, JudgeMethod] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
+    temperature: Callable[[Sample], float] | None = None
     data: DataNeed | None = None
     aggregate: str = "mean"
     grade_weaker: Callable[[Sample, Generation], Score] | None = None

@@ -19,14 +19,21 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.conversations import Judging, converse, judging_of
+from weighbridge.evaluation.grading import (
+    grade,
+    sample_seed,
+    sampling_for,
+    scored_line,
+    written_line,
+)
 from weighbridge.evaluation.items import Items, Unit, cut, still, survey
+from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.provenance import package_versions, platform_name
-from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import (
     Capability,
-    Generated,
     GenerateRequest,
     Model,
     Sampling,
@@ -35,23 +42,19 @@ from weighbridge.models.protocol import (
 from weighbridge.process_memory import peak_memory_bytes
 from weighbridge.records import (
     EvalRun,
-    Generation,
     Graded,
     Json,
     Provenance,
     Sample,
-    Score,
     ScoredSample,
-    Ungraded,
-    canonical_digest,
 )
-from weighbridge.sources.digests import text_digest
 from weighbridge.statistics import estimate
 
 NEEDS = {
     "loglikelihood": Capability.SCORE,
     "letter": Capability.LETTER_LOGPROBS,
     "generative": Capability.GENERATE,
+    "pairwise": Capability.GENERATE,
 }
 BY_LIKELIHOOD = ("loglikelihood", "letter")
 
@@ -97,6 +100,7 @@ def evaluate(
     subset: str | None = None,
     settings: Settings | None = None,
     data: Path | None = None,
+    judge: Judge | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> EvalRun:
     """Run one benchmark on one model, or return the run that already did exactly this.
@@ -108,10 +112,11 @@ def evaluate(
         subset: Part of the benchmark; None for all of it.
         settings: What a person chose; part of the run's identity.
         data: Where the items are, if the benchmark does not carry them.
+        judge: Who judges, where the benchmark needs a judge; part of the run's identity there.
         on_progress: Told while answers are computed.
 
     Raises:
-        InputError: The settings contradict the benchmark or the model.
+        InputError: The settings contradict the benchmark, the model or the judge.
     """
     settings = _complete(settings or Settings(), benchmark, model)
     if benchmark.executes_code and place.weaker_sandbox:
@@ -120,16 +125,18 @@ def evaluate(
     items = survey(load, settings.repeats, benchmark.unit_size)
     if not items.samples:
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
+    judging = judging_of(benchmark, settings, judge, load)
     fields = _identity_fields(model, benchmark, subset, settings, items, place)
+    fields |= {"judge": judging.identity if judging else None}
     header = RunHeader(
         model=model.ref,
         benchmark=benchmark.name,
         benchmark_version=benchmark.version,
         subset=subset,
         protocol=settings.protocol,
-        settings=settings.as_json(),
+        settings=settings.as_json() | ({"judge": judging.identity} if judging else {}),
         aggregate=benchmark.aggregate,
-        planned_samples=items.samples,
+        planned_samples=items.samples * benchmark.turns * (judging.judge.repeats if judging else 1),
         planned_units=items.units,
         started=place.started,
     )
@@ -140,14 +147,17 @@ def evaluate(
         units = still(items, cut(load(), settings.repeats, benchmark.unit_size))
         to_do = (unit for unit in units if unit.number not in finished)
         told = _Told(run, model, on_progress)
-        for unit, scored in _answers(model, benchmark, settings, to_do, place, told):
+        for unit, scored in _answers(model, benchmark, settings, to_do, place, told, judging):
             run.journal.append_unit(unit.number, scored)
             run.record(*told.since_last_unit())
         told.within_call(0.0)
         ties = NearTies(model.ref.dtype)
-        result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate)
+        scale = judging.method.scale if judging else (0.0, 1.0)
+        result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale)
         where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
         where = replace(where, notes=(*where.notes, *ties.notes))
+        if judging:
+            where = replace(where, notes=(*where.notes, *judging.notes(run.journal.samples())))
         if benchmark.executes_code:
             notes = (*where.notes, *benchmark.notes(load()))
             where = replace(where, notes=notes, sandbox=place.sandbox_level)
@@ -177,9 +187,9 @@ class _Told:
         self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens
         self.start_call()
 
-    def start_call(self) -> None:
-        """Count from what is in the journal now."""
-        self._before = self._run.journal.finished_samples
+    def start_call(self, done: float = 0.0) -> None:
+        """Count from what is in the journal now, and what else is done of the unit in work."""
+        self._before = self._run.journal.finished_samples + done
         self._model.on_done = self.within_call
         self.within_call(0.0)
 
@@ -236,7 +246,7 @@ def _identity_fields(
     place: Place,
 ) -> dict[str, Json]:
     # What is not drawn has no sampling, whatever the benchmark's is where text is written.
-    sampling = benchmark.sampling if settings.protocol == "generative" else Sampling()
+    sampling = Sampling() if settings.protocol in BY_LIKELIHOOD else benchmark.sampling
     return {
         "model": dict(model.ref.identity),
         "benchmark": benchmark.name,
@@ -245,7 +255,6 @@ def _identity_fields(
         "items": items.digest,
         "sampling": asdict(sampling) | {"stop": list(sampling.stop)},
         "settings": settings.as_json(),
-        "judge": None,
         "sandbox": place.sandbox_level if benchmark.executes_code else None,
     }
 
@@ -257,6 +266,7 @@ def _answers(
     units: Iterator[Unit],
     place: Place,
     told: "_Told",
+    judging: Judging | None,
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
     """Yield one unit after the other with its answers."""
     if settings.protocol in BY_LIKELIHOOD:
@@ -264,6 +274,8 @@ def _answers(
             told.start_call()
             samples = [sample for sample, _ in unit.samples]
             yield unit, list(_by_likelihood(model, benchmark, settings, samples))
+    elif judging is not None or benchmark.turns > 1:
+        yield from converse(model, benchmark, settings, units, judging, told.start_call)
     else:
         # One call for all: places of finished answers are taken across the units' borders.
         told.start_call()
@@ -287,7 +299,7 @@ def _by_likelihood(
         why = ("" if right else f"expected {sample.target}") + (
             " (near tie)" if result.near_tie else ""
         )
-        yield _line(
+        yield scored_line(
             benchmark,
             sample,
             prompt_text=result.prompt_text,
@@ -306,7 +318,6 @@ def _by_generation(
     units: Iterator[Unit],
     place: Place,
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
-    sampling = _sampling(benchmark, settings)
     asked = deque[Unit]()  # in the order in which their answers come
 
     def requests() -> Iterator[GenerateRequest]:
@@ -315,7 +326,8 @@ def _by_generation(
             for sample, repeat in unit.samples:
                 seed = sample_seed(settings.seed, sample.id, repeat)
                 prompt = benchmark.prompt(sample, settings)
-                yield GenerateRequest(sample.id, prompt, replace(sampling, seed=seed), repeat)
+                sampling = replace(sampling_for(benchmark, settings, sample), seed=seed)
+                yield GenerateRequest(sample.id, prompt, sampling, repeat)
 
     answers = iter(model.generate(requests()))
     workers = place.graders if benchmark.executes_code else 1
@@ -329,103 +341,8 @@ def _by_generation(
                     grade, benchmark, sample, generated.generation, generated.prompt_text
                 )
                 waiting.append((sample, generated, job))
-            scored = [_written(benchmark, s, one, job.result()) for s, one, job in waiting]
+            scored = [written_line(benchmark, s, one, job.result()) for s, one, job in waiting]
             yield unit, scored
-
-
-def _sampling(benchmark: Benchmark, settings: Settings) -> Sampling:
-    sampling = benchmark.sampling
-    if settings.temperature is not None:
-        sampling = replace(sampling, temperature=settings.temperature)
-    if settings.max_tokens is not None:
-        sampling = replace(sampling, max_tokens=settings.max_tokens)
-    return sampling
-
-
-def _written(
-    benchmark: Benchmark, sample: Sample, generated: Generated, score: Score
-) -> ScoredSample:
-    written = generated.generation
-    return _line(
-        benchmark,
-        sample,
-        repeat=written.repeat,
-        prompt_text=generated.prompt_text,
-        output=written.text if benchmark.publishes_questions else getattr(score, "answer", ""),
-        stop=written.stop,
-        input_tokens=written.input_tokens,
-        output_tokens=written.output_tokens,
-        seed=written.seed,
-        score=score,
-        latency_seconds=written.latency_seconds,
-    )
-
-
-def grade(
-    benchmark: Benchmark, sample: Sample, generation: Generation, prompt_text: str = ""
-) -> Score:
-    """Judge one answer. Silence never scores, and a crashed grader is never a wrong answer.
-
-    Args:
-        benchmark: Whose rules apply.
-        sample: What was asked.
-        generation: The reply, of which the grader sees only what follows a thought.
-        prompt_text: The prompt as the model saw it, which may have opened the thought.
-    """
-    assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
-    if generation.stop == "error":
-        return Ungraded("infrastructure", "the answer was lost")
-    answer = separate_reasoning(generation.text, prompt_text).answer
-    if answer is None:
-        return Ungraded("truncated", "the thought never ends")
-    try:
-        return benchmark.grade(sample, replace(generation, text=answer))
-    except Exception as error:  # whatever it was, the model is not to blame for it
-        told = f": {error}" if benchmark.publishes_questions else ""
-        return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
-
-
-def sample_seed(seed: int, sample_id: str, repeat: int) -> int:
-    """Seed of one answer: a function of the run's seed, the item and the repeat alone."""
-    digest = canonical_digest([seed, sample_id, repeat])
-    return int(digest.removeprefix("sha256:")[:12], 16)
-
-
-def _line(
-    benchmark: Benchmark,
-    sample: Sample,
-    *,
-    prompt_text: str,
-    output: str,
-    stop: str,
-    input_tokens: int,
-    score: Score,
-    repeat: int = 0,
-    logprobs: tuple[float, ...] = (),
-    output_tokens: int = 0,
-    seed: int = 0,
-    latency_seconds: float = 0.0,
-) -> ScoredSample:
-    shown = benchmark.publishes_questions
-    if benchmark.shown_as is not None:
-        score = replace(score, why="; ".join(filter(None, (score.why, benchmark.shown_as(sample)))))
-    return ScoredSample(
-        sample_id=sample.id,
-        repeat=repeat,
-        cluster=sample.cluster,
-        sample_digest=sample.digest,
-        prompt_digest=text_digest(prompt_text),
-        question=sample.question if shown else None,
-        target=sample.target if shown else None,
-        output=output,
-        logprobs=logprobs,
-        stop=stop,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        seed=seed,
-        score=score,
-        latency_seconds=latency_seconds,
-    )
 
 
 def _provenance(

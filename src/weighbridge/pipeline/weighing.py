@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.registry import find_benchmark
 from weighbridge.evaluation.runner import Place, Progressed, evaluate
 from weighbridge.evidence import RunStore
@@ -81,7 +82,9 @@ def what_would_run(model: str, tasks: Sequence[Task]) -> list[dict[str, Json]]:
         {
             "model": model,
             "benchmark": task.title,
-            "n": sum(1 for _ in task.items(task.settings)) * task.settings.repeats,
+            "n": sum(1 for _ in task.items(task.settings))
+            * task.settings.repeats
+            * task.benchmark.turns,
             "protocol": task.settings.protocol or task.benchmark.protocols[0],
         }
         for task in tasks
@@ -168,9 +171,13 @@ def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
 
 
 def weigh(
-    model: "OpenWeights", task: Task, place: Place, on_progress: Callable[[Progressed], None]
+    model: "OpenWeights",
+    task: Task,
+    place: Place,
+    on_progress: Callable[[Progressed], None],
+    judge: Judge | None = None,
 ) -> EvalRun:
-    """Run one task."""
+    """Run one task; the judge is asked only where the benchmark needs one."""
     return evaluate(
         model,
         task.benchmark,
@@ -178,6 +185,7 @@ def weigh(
         subset=task.subset,
         settings=task.settings,
         data=task.data,
+        judge=judge,
         on_progress=on_progress,
     )
 
@@ -194,4 +202,4 @@ def first_prompt(model: "OpenWeights", task: Task) -> str:
             messages=tuple(replace(m, content="[not published]") for m in sample.messages),
             choices=("[not published]",) * len(sample.choices),
         )
-    return render(model.tokenizer, task.benchmark.prompt(sample, limited))
+    return render(model.tokenizer, task.benchmark.prompt(task.benchmark.turn(sample, 0), limited))

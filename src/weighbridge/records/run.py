@@ -6,7 +6,7 @@ from typing import Literal
 from weighbridge.records.model import ModelRef
 from weighbridge.records.sample import Json, ScoredSample
 
-Protocol = Literal["loglikelihood", "letter", "generative"]
+Protocol = Literal["loglikelihood", "letter", "generative", "pairwise"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Estimate:
 
     Attributes:
         aggregate: Name of the function in `weighbridge.statistics.aggregates` that computes it.
-        mean: Over items (the micro average). Refused, unparsed and truncated count as 0;
-            infrastructure failures are left out.
+        mean: Over items (the micro average). Refused, unparsed and truncated count as the scale's
+            lowest value; infrastructure failures are left out.
         mean_graded: Over graded samples alone; None where there are none.
         stderr: Standard error of `mean`, clustered where samples have clusters.
         interval: 95 % interval of `mean`, `[low, high]`.
@@ -27,6 +27,7 @@ class Estimate:
         clusters: Mean by cluster.
         cluster_sizes: Items in each cluster's mean.
         parts: Mean of each named part.
+        scale: Lowest and highest value that a sample can have.
     """
 
     aggregate: str
@@ -41,6 +42,7 @@ class Estimate:
     clusters: dict[str, float] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=dict)
     cluster_sizes: dict[str, int] = field(default_factory=dict)
+    scale: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,7 @@ def estimate(
         clusters=means,
         parts=_parts(read),
         cluster_sizes=_sizes(clusters, read.cluster_names),
+        scale=scale,
     )
 
 

@@ -27,7 +27,7 @@ def compare(
     *,
     margin: float = 0.02,
     metric: str = "value",
-    scale: tuple[float, float] = UNIT,
+    scale: tuple[float, float] | None = None,
 ) -> Comparison:
     """Compare a candidate A with a reference B, item by item; repeats are averaged first.
 
@@ -49,13 +49,13 @@ def compare(
         run_b: The reference's run, with samples.
         margin: How much worse A may be and still count as no worse, in the metric's units.
         metric: "value", or the name of a part.
-        scale: Lowest and highest value; parts are always in [0, 1].
+        scale: Lowest and highest value, A's own unless stated; parts are always in [0, 1].
 
     Raises:
         InputError: The runs did not ask the same items, or the margin is no part of the scale.
         UnknownName: No answer in either run has that part.
     """
-    scale = scale if metric == "value" else UNIT
+    scale = (scale or run_a.estimate.scale) if metric == "value" else UNIT
     width = scale[1] - scale[0]
     _check_comparable(run_a, run_b, margin, width)
     _check_metric(run_a, run_b, metric)
@@ -144,6 +144,12 @@ def _check_comparable(run_a: EvalRun, run_b: EvalRun, margin: float, width: floa
             raise InputError(
                 f"{run_a.run_id} has {what} {first}, {run_b.run_id} has {second}", "the same one"
             )
+    if run_a.settings.get("judge") != run_b.settings.get("judge"):
+        raise InputError(
+            f"{run_a.run_id} and {run_b.run_id} were judged by different judges",
+            "the same judge, asked as often",
+            "run one of them again with the other's --judge",
+        )
     digests = {s.sample_id: s.sample_digest for s in run_b.samples}
     for sample in run_a.samples:
         if digests.get(sample.sample_id, sample.sample_digest) != sample.sample_digest:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import as_plain, emit
+from weighbridge.cli.output import as_plain, emit, figure
 
 
 def command(
@@ -26,14 +26,19 @@ def command(
     from weighbridge.statistics import compare
 
     store = RunStore(runs)
-    result = compare(store.read(run_a), store.read(run_b), margin=margin, metric=metric)
+    first = store.read(run_a)
+    result = compare(first, store.read(run_b), margin=margin, metric=metric)
+    scale = first.estimate.scale if metric == "value" else (0.0, 1.0)
+    # On the scale from 0 to 1 people speak of percent and points, elsewhere of the values.
+    per_unit = 100 if scale == (0, 1) else 1
     low, high = result.interval
     lost = sum(1 for flip in result.flips if flip.difference < 0)
     lines = [
-        f"{result.benchmark}: {result.mean_a:.1%} against {result.mean_b:.1%}, n = {result.n}",
-        f"  difference {100 * result.difference:+.1f} points, 95% interval "
-        f"{100 * low:+.1f} to {100 * high:+.1f}",
-        f"  {result.verdict.replace('_', '-')} at a margin of {100 * margin:g} points "
+        f"{result.benchmark}: {figure(result.mean_a, scale)} against "
+        f"{figure(result.mean_b, scale)}, n = {result.n}",
+        f"  difference {per_unit * result.difference:+.1f} points, 95% interval "
+        f"{per_unit * low:+.1f} to {per_unit * high:+.1f}",
+        f"  {result.verdict.replace('_', '-')} at a margin of {per_unit * margin:g} points "
         f"(p = {result.p_value:.3g})",
         f"  {len(result.flips)} items differ: {len(result.flips) - lost} won, {lost} lost",
     ]

@@ -26,6 +26,10 @@ def command(
     chat_template: Annotated[
         bool | None, typer.Option("--chat-template/--no-chat-template", help="Prompt as a chat.")
     ] = None,
+    judge: options.Judge = "",
+    judge_repeats: options.JudgeRepeats = 1,
+    judge_max_tokens: options.JudgeMaxTokens = None,
+    baseline: options.Baseline = "",
     show_prompt: Annotated[bool, typer.Option(help="Print the first prompt and stop.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
     data: options.Data = None,
@@ -41,6 +45,7 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evaluation.benchmark import Settings
+    from weighbridge.pipeline.judge import JudgeChoice, open_judge
     from weighbridge.pipeline.weighing import (
         find_all,
         first_prompt,
@@ -65,6 +70,8 @@ def command(
         )
         return
     limit_bytes = options.parse_memory(memory)
+    choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
+    choice.check([(task.benchmark, task.settings) for task in chosen])
     with open_model(
         model, around.cache, around.device, around.threads, around.offline, limit_bytes
     ) as opened:
@@ -77,10 +84,14 @@ def command(
             allow_weaker_sandbox=allow_weaker_sandbox,
         )  # fmt: skip
         finished = []
-        for task in chosen:
-            with progress(task.title) as bar:
-                finished.append(weigh(opened, task, place, drawn_on(bar)))
-            if not json:
-                typer.echo(run_text(finished[-1]))
+        with open_judge(
+            choice, around.store, around.cache, around.device, around.threads, around.offline,
+            limit_bytes,
+        ) as judging:  # fmt: skip
+            for task in chosen:
+                with progress(task.title) as bar:
+                    finished.append(weigh(opened, task, place, drawn_on(bar), judging))
+                if not json:
+                    typer.echo(run_text(finished[-1]))
     if json:
         emit({"runs": [run_json(run) for run in finished]}, "", True)

@@ -1,6 +1,8 @@
 """Judge answers that were made elsewhere, such as a file of HumanEval completions.
 
 One {"sample_id": …, "text": …} a line; for HumanEval also its own {"task_id": …, "completion": …}.
+For mt_bench also FastChat's files: answers, which --judge judges, or judgments, which need no
+judge: one run for each model in them.
 """
 
 from pathlib import Path
@@ -17,8 +19,15 @@ def command(
     benchmark: Annotated[str, typer.Option("--benchmark", "-b", metavar="NAME[:SUBSET]")],
     limit: Annotated[int | None, typer.Option(help="First so many items.")] = None,
     partial: Annotated[bool, typer.Option(help="Judge only the items answered.")] = False,
+    judge: options.Judge = "",
+    judge_repeats: options.JudgeRepeats = 1,
+    judge_max_tokens: options.JudgeMaxTokens = None,
+    baseline: options.Baseline = "",
+    protocol: Annotated[str, typer.Option(help="How answers are judged.")] = "generative",
     data: options.Data = None,
     runs: options.Runs = options.DEFAULT_RUNS,
+    cache: options.Cache = None,
+    device: options.Device = "auto",
     threads: options.Threads = 0,
     offline: options.Offline = False,
     allow_weaker_sandbox: options.WeakerSandbox = False,
@@ -26,20 +35,40 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evaluation.answers import RecordedAnswers, read_answers
-    from weighbridge.evaluation.benchmark import Settings
+    from weighbridge.evaluation.benchmark import LoadRequest, Settings
+    from weighbridge.evaluation.fastchat import is_judgments
+    from weighbridge.evaluation.judged_elsewhere import seal_judgments
     from weighbridge.evaluation.runner import evaluate
+    from weighbridge.pipeline.judge import JudgeChoice, open_judge
     from weighbridge.pipeline.weighing import find_task, place_for
 
-    around = options.surroundings(runs=runs, data=data, threads=threads, offline=offline)
+    around = options.surroundings(
+        runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
+    )
+    if is_judgments(answers):
+        task = find_task(benchmark, around.places, Settings(protocol="generative", limit=limit))
+        place = place_for(around.store, around.threads, around.started, [])
+        request = LoadRequest(task.data, task.subset, task.settings)
+        sealed = seal_judgments(answers, task.benchmark, place, request, partial=partial)
+        text = "\n".join(map(run_text, sealed))
+        emit({"runs": [run_json(run) for run in sealed]}, text, json)
+        return
     read = read_answers(answers)
-    settings = Settings(protocol="generative", limit=limit, repeats=read.repeats)
+    settings = Settings(protocol=protocol, limit=limit, repeats=read.repeats)
     task = find_task(benchmark, around.places, settings)
+    choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
+    choice.check([(task.benchmark, settings)])
     model = RecordedAnswers(read, partial=partial)
     place = place_for(
         around.store, around.threads, around.started, [task],
         allow_weaker_sandbox=allow_weaker_sandbox,
     )  # fmt: skip
-    with progress(task.title) as bar:
+    with (
+        open_judge(
+            choice, around.store, around.cache, around.device, around.threads, around.offline
+        ) as judging,
+        progress(task.title) as bar,
+    ):
         run = evaluate(
             model,
             model.only_answered(task.benchmark) if partial else task.benchmark,
@@ -47,6 +76,7 @@ def command(
             subset=task.subset,
             settings=task.settings,
             data=task.data,
+            judge=judging,
             on_progress=lambda p: bar(p.done, p.total),
         )
     emit({"runs": [run_json(run)]}, run_text(run), json)

@@ -1,0 +1,260 @@
+"""Items of several turns, and answers that a model judges: unit by unit, so that each is whole.
+
+    ask every first turn of the unit -> ask every second turn, with the answers in its prompt -> …
+    -> let the judge read every answer -> one line of evidence a judgement
+
+All requests of a round are one call, which batches them as it likes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from weighbridge.errors import InputError
+from weighbridge.evaluation.benchmark import Benchmark, Settings
+from weighbridge.evaluation.grading import grade, sample_seed, sampling_for, written_line
+from weighbridge.evaluation.items import Unit
+from weighbridge.evaluation.judging import Judge, JudgeMethod
+from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model
+from weighbridge.records import Generation, Json, Message, Sample, Score, ScoredSample, Ungraded
+
+_LOST_BEFORE = "an earlier answer of the conversation was lost"
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A judge at work on one run: who it is, and how it judges this benchmark's answers."""
+
+    judge: Judge
+    method: JudgeMethod
+
+    @property
+    def identity(self) -> dict[str, Json]:
+        """What makes two runs judged alike."""
+        return self.judge.identity(self.method)
+
+    def notes(self, samples: Iterable[ScoredSample]) -> tuple[str, ...]:
+        """Sentences that a reader of the run must know."""
+        judge, times = self.judge, self.judge.repeats
+        against = f" against {judge.baseline_name}" if self.method.needs_baseline else ""
+        often = f", {times} times an answer" if times > 1 else ""
+        who = f"Judged by {judge.model.ref.name}{against}{often} ({self.method.name})."
+        return (who, *self.method.notes(samples))
+
+
+def judging_of(
+    benchmark: Benchmark,
+    settings: Settings,
+    judge: Judge | None,
+    load: Callable[[], Iterable[Sample]],
+) -> Judging | None:
+    """Return how a run's answers are judged; None where the benchmark grades them by itself.
+
+    Raises:
+        InputError: A judge is needed and there is none, or it lacks what it needs.
+    """
+    method = benchmark.judges.get(settings.protocol)
+    if method is None:
+        return None
+    if judge is None:
+        raise InputError(
+            f"{benchmark.name} without a judge",
+            "a model that judges the answers",
+            "add --judge MODEL",
+        )
+    if judge.repeats < 1:
+        raise InputError(f"--judge-repeats {judge.repeats}", "at least 1")
+    if Capability.GENERATE not in judge.model.capabilities:
+        raise InputError(f"{judge.model.ref.name} can't write text", "a judge that can")
+    if method.needs_baseline:
+        turns = (benchmark.turn(item, t).id for item in load() for t in range(benchmark.turns))
+        if missing := [turn for turn in turns if turn not in judge.baseline]:
+            raise InputError(
+                f"no baseline answer to {missing[0]}"
+                + (f" and {len(missing) - 1} more" if len(missing) > 1 else ""),
+                "another model's answer to each turn",
+                "add --baseline RUN_OR_ANSWERS",
+            )
+    return Judging(judge, method)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer to one turn, with its answers to the turns before it."""
+
+    sample: Sample
+    generated: Generated
+    before: tuple[str, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All answers up to this one, as another model is shown them: stripped, as in FastChat."""
+        return (*self.before, self.generated.generation.text.strip())
+
+
+def converse(
+    model: Model,
+    benchmark: Benchmark,
+    settings: Settings,
+    units: Iterator[Unit],
+    judging: Judging | None,
+    start_round: Callable[[float], None],
+) -> Iterator[tuple[Unit, list[ScoredSample]]]:
+    """Yield one unit after the other with its answers, turn by turn, judged.
+
+    Args:
+        model: Who answers.
+        benchmark: What is asked.
+        settings: What a person chose.
+        units: What is still to be done.
+        judging: Who judges, and how; None where the benchmark grades by itself.
+        start_round: Told before each call of the model how many of the unit's samples are done.
+    """
+    for unit in units:
+        rounds: list[list[Answer]] = []
+        for turn in range(benchmark.turns):
+            done = turn * len(unit.samples) * (judging.judge.repeats if judging else 1)
+            start_round(done)
+            rounds.append(_ask(model, benchmark, settings, unit, turn, rounds))
+        answers = [answer for round_ in rounds for answer in round_]
+        if judging is None:
+            lines = [
+                written_line(benchmark, a.sample, a.generated, _graded(benchmark, a))
+                for a in answers
+            ]
+        else:
+            lines = list(_judged_lines(benchmark, answers, judging, settings.seed))
+        yield unit, lines
+
+
+def _graded(benchmark: Benchmark, answer: Answer) -> Score:
+    return grade(benchmark, answer.sample, answer.generated.generation)
+
+
+def _ask(
+    model: Model,
+    benchmark: Benchmark,
+    settings: Settings,
+    unit: Unit,
+    turn: int,
+    earlier: Sequence[Sequence[Answer]],
+) -> list[Answer]:
+    """Ask one turn of all of a unit's conversations; those that lost an answer are not gone on."""
+    answers: dict[int, Answer] = {}
+    asked: list[tuple[int, Sample, tuple[str, ...], GenerateRequest]] = []
+    for place, (item, repeat) in enumerate(unit.samples):
+        sample = benchmark.turn(item, turn)
+        seed = sample_seed(settings.seed, sample.id, repeat)
+        last = earlier[-1][place] if earlier else None
+        if last is not None and last.generated.generation.stop == "error":
+            lost = Generation(sample.id, repeat, "", "error", 0, 0, seed)
+            answers[place] = Answer(sample, Generated(lost, ""), last.texts)
+            continue
+        before = last.texts if last is not None else ()
+        prompt = benchmark.prompt(with_answers(sample, before), settings)
+        sampling = replace(sampling_for(benchmark, settings, item), seed=seed)
+        request = GenerateRequest(sample.id, prompt, sampling, repeat)
+        asked.append((place, sample, before, request))
+    generated = model.generate([request for *_, request in asked])
+    for (place, sample, before, _), one in zip(asked, generated, strict=True):
+        answers[place] = Answer(sample, one, before)
+    return [answers[place] for place in sorted(answers)]
+
+
+def with_answers(sample: Sample, answers: Sequence[str]) -> Sample:
+    """Put a model's answers after the user's turns that they answered."""
+    left, messages = list(answers), list[Message]()
+    for message in sample.messages:
+        messages.append(message)
+        if message.role == "user" and left:
+            messages.append(Message("assistant", left.pop(0)))
+    return replace(sample, messages=tuple(messages))
+
+
+def _judged_lines(
+    benchmark: Benchmark, answers: Sequence[Answer], judging: Judging, seed: int
+) -> Iterator[ScoredSample]:
+    """Yield a line for each judgement; an answer is asked for once, so its tokens count once."""
+    for answer, scores in zip(answers, judgements(answers, judging, seed), strict=True):
+        first = answer.generated.generation.repeat * judging.judge.repeats
+        line = written_line(benchmark, answer.sample, answer.generated, scores[0])
+        yield replace(line, repeat=first)
+        again = replace(line, input_tokens=0, output_tokens=0, latency_seconds=0.0)
+        for k, score in enumerate(scores[1:], start=1):
+            yield replace(again, repeat=first + k, score=score)
+
+
+def judgements(answers: Sequence[Answer], judging: Judging, seed: int) -> list[list[Score]]:
+    """Return `judge.repeats` scores of each answer.
+
+    What was lost, and silence, is not shown to the judge: neither may earn anything.
+    """
+    judge, method = judging.judge, judging.method
+    scores: list[list[Score]] = [[] for _ in answers]
+    asked: list[tuple[int, list[GenerateRequest]]] = []
+    for place, answer in enumerate(answers):
+        unasked = _without_judge(answer)
+        for k in range(judge.repeats):
+            if unasked is not None:
+                scores[place].append(unasked)
+            else:
+                asked.append((place, _requests(answer, judge, method, seed, k)))
+    texts = _texts(judge.model, [request for _, requests in asked for request in requests])
+    for place, requests in asked:
+        read = [next(texts) for _ in requests]
+        failed = next((text for text in read if isinstance(text, Ungraded)), None)
+        scores[place].append(failed or method.read([t for t in read if isinstance(t, str)]))
+    return scores
+
+
+def _without_judge(answer: Answer) -> Ungraded | None:
+    generation = answer.generated.generation
+    if generation.stop == "error":
+        why = "the answer was lost" if answer.generated.prompt_text else _LOST_BEFORE
+        return Ungraded("infrastructure", why)
+    if not generation.text.strip():
+        return Ungraded("truncated" if generation.stop == "length" else "unparsed", "no text")
+    return None
+
+
+def _requests(
+    answer: Answer, judge: Judge, method: JudgeMethod, seed: int, k: int
+) -> list[GenerateRequest]:
+    sample, repeat = answer.sample, answer.generated.generation.repeat * judge.repeats + k
+    baseline = _baseline(judge, sample) if method.needs_baseline else ()
+    requests = []
+    for order, prompt in enumerate(method.prompts(sample, answer.texts, baseline)):
+        own = sample_seed(seed, f"{sample.id} judged {order}", repeat)
+        sampling = replace(judge.sampling(method), seed=own)
+        requests.append(GenerateRequest(sample.id, prompt, sampling, repeat))
+    return requests
+
+
+def _baseline(judge: Judge, sample: Sample) -> tuple[str, ...]:
+    """Return the baseline's answers to a turn and to those before it."""
+    item, _, turn = sample.id.rpartition("/")
+    return tuple(judge.baseline[f"{item}/{n}"].strip() for n in range(1, int(turn) + 1))
+
+
+def _texts(model: Model, requests: Sequence[GenerateRequest]) -> Iterator[str | Ungraded]:
+    """Yield the judge's texts; one that it could not write is our failure, not the answer's."""
+    done: list[str | Ungraded] = []
+    try:
+        for generated in model.generate(requests):
+            done.append(_text(generated))
+    except Exception:  # one request may have stopped all: each is asked by itself
+        done.extend(_alone(model, request) for request in requests[len(done) :])
+    yield from done
+
+
+def _alone(model: Model, request: GenerateRequest) -> str | Ungraded:
+    try:
+        (generated,) = model.generate([request])
+    except Exception as error:  # whatever it was, the judged model is not to blame for it
+        return Ungraded("infrastructure", f"the judge failed: {type(error).__name__}: {error}")
+    return _text(generated)
+
+
+def _text(generated: Generated) -> str | Ungraded:
+    if generated.generation.stop == "error":
+        return Ungraded("infrastructure", "the judge's answer was lost")
+    return generated.generation.text

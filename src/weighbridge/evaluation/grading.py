@@ -1,0 +1,116 @@
+"""From an answer to a line of evidence: how it was drawn, what it is worth, what is kept."""
+
+from dataclasses import replace
+
+from weighbridge.evaluation.benchmark import Benchmark, Settings
+from weighbridge.evaluation.reasoning import separate_reasoning
+from weighbridge.models.protocol import Generated, Sampling
+from weighbridge.records import (
+    Generation,
+    Sample,
+    Score,
+    ScoredSample,
+    Ungraded,
+    canonical_digest,
+)
+from weighbridge.sources.digests import text_digest
+
+
+def sampling_for(benchmark: Benchmark, settings: Settings, sample: Sample) -> Sampling:
+    """Return how an answer is drawn: as the settings say, else as the benchmark does."""
+    sampling = benchmark.sampling
+    if benchmark.temperature is not None:
+        sampling = replace(sampling, temperature=benchmark.temperature(sample))
+    if settings.temperature is not None:
+        sampling = replace(sampling, temperature=settings.temperature)
+    if settings.max_tokens is not None:
+        sampling = replace(sampling, max_tokens=settings.max_tokens)
+    return sampling
+
+
+def written_line(
+    benchmark: Benchmark, sample: Sample, generated: Generated, score: Score
+) -> ScoredSample:
+    """Return the line of an answer that a model wrote."""
+    written = generated.generation
+    return scored_line(
+        benchmark,
+        sample,
+        repeat=written.repeat,
+        prompt_text=generated.prompt_text,
+        output=written.text if benchmark.publishes_questions else getattr(score, "answer", ""),
+        stop=written.stop,
+        input_tokens=written.input_tokens,
+        output_tokens=written.output_tokens,
+        seed=written.seed,
+        score=score,
+        latency_seconds=written.latency_seconds,
+    )
+
+
+def grade(
+    benchmark: Benchmark, sample: Sample, generation: Generation, prompt_text: str = ""
+) -> Score:
+    """Judge one answer. Silence never scores, and a crashed grader is never a wrong answer.
+
+    Args:
+        benchmark: Whose rules apply.
+        sample: What was asked.
+        generation: The reply, of which the grader sees only what follows a thought.
+        prompt_text: The prompt as the model saw it, which may have opened the thought.
+    """
+    assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
+    if generation.stop == "error":
+        return Ungraded("infrastructure", "the answer was lost")
+    answer = separate_reasoning(generation.text, prompt_text).answer
+    if answer is None:
+        return Ungraded("truncated", "the thought never ends")
+    try:
+        return benchmark.grade(sample, replace(generation, text=answer))
+    except Exception as error:  # whatever it was, the model is not to blame for it
+        told = f": {error}" if benchmark.publishes_questions else ""
+        return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
+
+
+def sample_seed(seed: int, sample_id: str, repeat: int) -> int:
+    """Seed of one answer: a function of the run's seed, the item and the repeat alone."""
+    digest = canonical_digest([seed, sample_id, repeat])
+    return int(digest.removeprefix("sha256:")[:12], 16)
+
+
+def scored_line(
+    benchmark: Benchmark,
+    sample: Sample,
+    *,
+    prompt_text: str,
+    output: str,
+    stop: str,
+    input_tokens: int,
+    score: Score,
+    repeat: int = 0,
+    logprobs: tuple[float, ...] = (),
+    output_tokens: int = 0,
+    seed: int = 0,
+    latency_seconds: float = 0.0,
+) -> ScoredSample:
+    """Return one line of evidence; of an item it holds what its benchmark publishes."""
+    shown = benchmark.publishes_questions
+    if benchmark.shown_as is not None:
+        score = replace(score, why="; ".join(filter(None, (score.why, benchmark.shown_as(sample)))))
+    return ScoredSample(
+        sample_id=sample.id,
+        repeat=repeat,
+        cluster=sample.cluster,
+        sample_digest=sample.digest,
+        prompt_digest=text_digest(prompt_text),
+        question=sample.question if shown else None,
+        target=sample.target if shown else None,
+        output=output,
+        logprobs=logprobs,
+        stop=stop,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        seed=seed,
+        score=score,
+        latency_seconds=latency_seconds,
+    )
