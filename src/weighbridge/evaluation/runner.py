@@ -10,7 +10,7 @@ stream: a run of millions of items holds the units in work, and some tens of byt
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -151,17 +151,29 @@ def evaluate(
             run.journal.append_unit(unit.number, scored)
             run.record(*told.since_last_unit())
         told.within_call(0.0)
-        ties = NearTies(model.ref.dtype)
-        scale = judging.method.scale if judging else (0.0, 1.0)
-        result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale)
-        where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
-        where = replace(where, notes=(*where.notes, *ties.notes))
-        if judging:
-            where = replace(where, notes=(*where.notes, *judging.notes(run.journal.samples())))
-        if benchmark.executes_code:
-            notes = (*where.notes, *benchmark.notes(load()))
-            where = replace(where, notes=notes, sandbox=place.sandbox_level)
-        return run.seal(result, where)
+        return _seal(run, model, benchmark, place, judging, load)
+
+
+def _seal(
+    run: OpenRun,
+    model: Model,
+    benchmark: Benchmark,
+    place: Place,
+    judging: Judging | None,
+    load: Callable[[], Iterable[Sample]],
+) -> EvalRun:
+    """Read the finished journal once more: its figures, and what a reader must know of them."""
+    ties = NearTies(model.ref.dtype)
+    scale = judging.method.scale if judging else (0.0, 1.0)
+    result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale)
+    where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
+    notes = [*where.notes, *ties.notes]
+    if judging:
+        notes += judging.notes(run.journal.samples())
+    if benchmark.executes_code:
+        notes += benchmark.notes(load())
+        where = replace(where, sandbox=place.sandbox_level)
+    return run.seal(result, replace(where, notes=tuple(notes)))
 
 
 def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
