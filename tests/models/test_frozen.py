@@ -57,13 +57,20 @@ def test_frozen_layers_compute_the_same(tied, wrap):
     ("act", "fused"),
     [("silu", True), ("gelu_pytorch_tanh", True), ("gelu", True), ("relu2", False)],
 )
-def test_gated_blocks_run_fused_where_that_is_the_same(act, fused):
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 30.0])  # small values must not hide a difference
+def test_gated_blocks_run_fused_where_that_is_the_same(act, fused, scale):
     model = small_llama()
     for layer in model.model.layers:
         layer.mlp.act_fn = transformers.activations.ACT2FN[act]
+        for part in layer.mlp.parameters():
+            part.data *= scale
     expected = logits(model, ROWS)
     freeze_linears(model)
-    assert all(("forward" in vars(layer.mlp)) == fused for layer in model.model.layers)
+    for layer in model.model.layers:
+        assert ("forward" in vars(layer.mlp)) == fused
+        x = torch.randn(50, 64) * 3 / scale
+        whole, block = type(layer.mlp).forward(layer.mlp, x), layer.mlp(x)
+        assert (block - whole).abs().max() <= 2e-5 * whole.abs().max()
     assert torch.allclose(logits(model, ROWS), expected, atol=2e-5)
     thaw_linears(model)
     assert torch.equal(logits(model, ROWS), expected)
