@@ -161,6 +161,22 @@ def test_silence_is_not_shown_to_the_judge_and_earns_nothing(model, real_data, t
     assert done.estimate.mean == (7 * 10 + 1) / 8
 
 
+def test_thoughts_are_shown_to_nobody_and_ratings_in_them_are_not_read(model, real_data, tmp_path):
+    def thinks(request):
+        ending = "" if request.sample_id == "112/1" else "</think>"
+        return f"<think>secret {request.sample_id}{ending}\n\nthe answer"
+
+    asked = Watched(model, says=thinks)
+    judge = Watched(model, says=lambda request: "<think>maybe [[2]]</think>It is [[7]]")
+    done = run(asked, Judge(judge), real_data, tmp_path, replace(SETTINGS, limit=2))
+    score = {s.sample_id: s.score for s in RunStore(tmp_path).read(done.run_id).samples}
+    assert score["112/1"].reason == "truncated"
+    assert {score[turn].value for turn in ("111/1", "111/2", "112/2")} == {7.0}
+    shown = [m.content for call in [*judge.asked, asked.asked[1]] for r in call
+             for m in r.prompt.messages]  # fmt: skip
+    assert shown and not any("secret" in text for text in shown)
+
+
 def test_a_lost_first_answer_loses_the_second_too(model, real_data, tmp_path):
     class Loses(Watched):
         def generate(self, requests):

@@ -14,6 +14,7 @@ from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.grading import grade, sample_seed, sampling_for, written_line
 from weighbridge.evaluation.items import Unit
 from weighbridge.evaluation.judging import Judge, JudgeMethod
+from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model
 from weighbridge.records import Generation, Json, Message, Sample, Score, ScoredSample, Ungraded
 
@@ -86,9 +87,15 @@ class Answer:
     before: tuple[str, ...]
 
     @property
+    def said(self) -> str | None:
+        """The answer without the thought before it; None where the thought never ends."""
+        generated = self.generated
+        return separate_reasoning(generated.generation.text, generated.prompt_text).answer
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """All answers up to this one, as another model is shown them: stripped, as in FastChat."""
-        return (*self.before, self.generated.generation.text.strip())
+        return (*self.before, (self.said or "").strip())
 
 
 def converse(
@@ -127,7 +134,8 @@ def converse(
 
 
 def _graded(benchmark: Benchmark, answer: Answer) -> Score:
-    return grade(benchmark, answer.sample, answer.generated.generation)
+    generated = answer.generated
+    return grade(benchmark, answer.sample, generated.generation, generated.prompt_text)
 
 
 def _ask(
@@ -211,7 +219,9 @@ def _without_judge(answer: Answer) -> Ungraded | None:
     if generation.stop == "error":
         why = "the answer was lost" if answer.generated.prompt_text else _LOST_BEFORE
         return Ungraded("infrastructure", why)
-    if not generation.text.strip():
+    if answer.said is None:
+        return Ungraded("truncated", "the thought never ends")
+    if not answer.said.strip():
         return Ungraded("truncated" if generation.stop == "length" else "unparsed", "no text")
     return None
 
@@ -257,4 +267,5 @@ def _alone(model: Model, request: GenerateRequest) -> str | Ungraded:
 def _text(generated: Generated) -> str | Ungraded:
     if generated.generation.stop == "error":
         return Ungraded("infrastructure", "the judge's answer was lost")
-    return generated.generation.text
+    said = separate_reasoning(generated.generation.text, generated.prompt_text).answer
+    return Ungraded("unparsed", "the judge's thought never ends") if said is None else said
