@@ -116,5 +116,5 @@ def test_half_a_character_in_a_data_file_is_named(tiny_model, own, tmp_path):
 def test_a_model_that_does_not_fit_the_memory_is_one_line(tiny_model, own, tmp_path):
     words = ("evaluate", tiny_model, "-b", own, "--memory", "100MB")
     said = assert_one_line(weighbridge(*words, cwd=tmp_path))
-    assert "--memory is 0.1 GB; expected a model that fits; raise --memory" in said
+    assert "--memory is 0.10 GB; expected a model that fits; raise --memory" in said
     assert not list(tmp_path.glob(".weighbridge/runs/*"))

@@ -48,8 +48,8 @@ def share_out(network: Network, memory_bytes: int | None) -> Budget:
     if left < least:
         needed = PROCESS_BYTES + weights + logits + least
         raise InputError(
-            f"--memory {memory_bytes / 1e9:.1f} GB",
-            f"at least {needed / 1e9:.1f} GB for this model",
+            f"--memory {memory_bytes / 1e9:.2f} GB",
+            f"at least {needed / 1e9:.2f} GB for this model",
             "raise it, or use a smaller model",
         )
     fit = left // 2 // (a_token + network.key_value_bytes)
@@ -75,8 +75,8 @@ def require_room(folder: Path, element_bytes: int, memory_bytes: int | None) -> 
     weights = element_bytes * sum(_parameters(path) for path in folder.glob("*.safetensors"))
     if weights + PROCESS_BYTES > memory_bytes:
         raise InputError(
-            f"loading the weights takes {(weights + PROCESS_BYTES) / 1e9:.1f} GB and --memory is "
-            f"{memory_bytes / 1e9:.1f} GB",
+            f"loading the weights takes {(weights + PROCESS_BYTES) / 1e9:.2f} GB and --memory is "
+            f"{memory_bytes / 1e9:.2f} GB",
             "a model that fits",
             "raise --memory, or use a smaller model",
         )
