@@ -1,5 +1,6 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
+from weighbridge.records.anatomy import Anatomy, AnatomyPart, Role
 from weighbridge.records.comparison import Comparison, Flip, Verdict
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
@@ -8,6 +9,8 @@ from weighbridge.records.sample import Generation, Json, Message, Sample, Scored
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
 __all__ = [
+    "Anatomy",
+    "AnatomyPart",
     "Comparison",
     "Estimate",
     "EvalRun",
@@ -20,6 +23,7 @@ __all__ = [
     "ModelRef",
     "Protocol",
     "Provenance",
+    "Role",
     "Sample",
     "Score",
     "ScoredSample",

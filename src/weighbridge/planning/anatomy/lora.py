@@ -1,0 +1,64 @@
+"""How many parameters a LoRA adapter trains, by target and rank.
+
+An adapter puts A (rank × inputs) and B (outputs × rank) beside a weight (Hu et al. 2021,
+arXiv:2106.09685), so it trains rank · (inputs + outputs) numbers for each; biases stay.
+"""
+
+from collections.abc import Iterable
+
+from weighbridge.errors import UnknownName
+from weighbridge.planning.anatomy.parts import Architecture, Weight
+
+ALL_LINEAR = "all-linear"
+"""Every linear layer but the head, as peft reads that word; experts held in one parameter are none."""
+
+
+def lora_targets(architecture: Architecture) -> dict[str, int]:
+    """Return all names that can be targets, each with its parameters at rank 1.
+
+    Names are the endings by which peft finds modules; experts held in one parameter are found by
+    peft's `target_parameters` under the same names.
+    """
+    found: dict[str, int] = {}
+    for weight, count in architecture.weights():
+        if weight.kind in ("linear", "stacked", "table"):
+            name = _ending(weight)
+            found[name] = found.get(name, 0) + count * _at_rank_1(weight)
+    return found
+
+
+def lora_parameters(
+    architecture: Architecture, rank: int, targets: str | Iterable[str] = ALL_LINEAR
+) -> int:
+    """Count what an adapter of this rank trains.
+
+    Args:
+        architecture: The base; of a model with a vision tower, the text model.
+        rank: At least 1.
+        targets: "all-linear", or endings of names as in `lora_targets`.
+
+    Raises:
+        UnknownName: No weight has such a name.
+    """
+    if targets == ALL_LINEAR:
+        return rank * sum(
+            count * _at_rank_1(weight)
+            for weight, count in architecture.weights()
+            if weight.kind == "linear" and weight.role != "head"
+        )
+    known = lora_targets(architecture)
+    chosen = [targets] if isinstance(targets, str) else list(targets)
+    for target in chosen:
+        if target not in known:
+            raise UnknownName("LoRA target", target, (ALL_LINEAR, *known))
+    return rank * sum(known[target] for target in dict.fromkeys(chosen))
+
+
+def _at_rank_1(weight: Weight) -> int:
+    return weight.held * (weight.inputs + weight.outputs)
+
+
+def _ending(weight: Weight) -> str:
+    """The last word of a name; of stacked experts with the word before, as they are parameters."""
+    words = weight.name.split(".")
+    return ".".join(words[-2:]) if weight.kind == "stacked" else words[-1]
