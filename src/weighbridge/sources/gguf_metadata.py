@@ -17,7 +17,19 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from weighbridge.errors import InputError
 
-_NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_NUMBERS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 _STRING, _ARRAY = 8, 9
 _LONGEST_LIST = 4096  # numbers of a list that is kept: one a layer, never a vocabulary
 _MOST = 1 << 32  # no count in a whole file is larger

@@ -78,9 +78,7 @@ def kv_cache_bytes(
     )
 
 
-def _total(
-    architecture: Architecture, figure: Callable[[Weight], int], role: Role | None
-) -> int:
+def _total(architecture: Architecture, figure: Callable[[Weight], int], role: Role | None) -> int:
     return sum(
         count * figure(weight)
         for weight, count in architecture.weights()

@@ -47,7 +47,7 @@ def read_deepseek(fields: Fields, *, dense_first: int, notes: tuple[str, ...] = 
     )
     weights, attention = _latent_attention(fields)
     bias = fields.flag("mlp_bias", False)
-    dense = gated(hidden, fields.count("intermediate_size"), bias=bias)
+    dense = gated(hidden, fields.count("intermediate_size"), bias=bias, as_linear=0)
     sparse = _with_shared(fields, hidden, experts, bias)
     first = min(fields.count("first_k_dense_replace", zero=True), layers)
     shared = fields.count("n_shared_experts", zero=True)
@@ -63,13 +63,12 @@ def read_deepseek(fields: Fields, *, dense_first: int, notes: tuple[str, ...] = 
     )
 
 
-def _with_shared(
-    fields: Fields, hidden: int, experts: Experts, bias: bool
-) -> tuple[Weight, ...]:
+def _with_shared(fields: Fields, hidden: int, experts: Experts, bias: bool) -> tuple[Weight, ...]:
     """Shared experts are one gated block, as wide as all of them together."""
     inner = experts.inner * fields.count("n_shared_experts", zero=True)
-    shared = gated(hidden, inner, bias=bias, path="mlp.shared_experts", role="shared_experts")
-    return (*mixture(hidden, experts), *shared)
+    path = "mlp.shared_experts"
+    shared = gated(hidden, inner, bias=bias, path=path, role="shared_experts", as_linear=0)
+    return (*mixture(hidden, experts, as_linear=True), *shared)
 
 
 def _latent_attention(fields: Fields) -> tuple[tuple[Weight, ...], Attention]:

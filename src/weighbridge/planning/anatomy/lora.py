@@ -10,7 +10,12 @@ from weighbridge.errors import UnknownName
 from weighbridge.planning.anatomy.parts import Architecture, Weight
 
 ALL_LINEAR = "all-linear"
-"""Every linear layer but the head, as peft reads that word; experts held in one parameter are none."""
+"""Every linear layer but the head, as peft 0.21 reads that word.
+
+Experts are parameters, not layers, so it passes them over. But for some mixtures (Mixtral, Qwen 3 MoE,
+OLMoE, DeepSeek) it translates names from transformers 4: there it adapts router and experts, gate and
+up together at twice the rank, and passes dense and shared blocks over, whose names it has used up.
+"""
 
 
 def lora_targets(architecture: Architecture) -> dict[str, int]:
@@ -42,9 +47,9 @@ def lora_parameters(
     """
     if targets == ALL_LINEAR:
         return rank * sum(
-            count * _at_rank_1(weight)
+            count * _at_rank_1(weight) * _layers_taken_for(weight)
             for weight, count in architecture.weights()
-            if weight.kind == "linear" and weight.role != "head"
+            if weight.role != "head"
         )
     known = lora_targets(architecture)
     chosen = [targets] if isinstance(targets, str) else list(targets)
@@ -52,6 +57,10 @@ def lora_parameters(
         if target not in known:
             raise UnknownName("LoRA target", target, (ALL_LINEAR, *known))
     return rank * sum(known[target] for target in dict.fromkeys(chosen))
+
+
+def _layers_taken_for(weight: Weight) -> int:
+    return int(weight.kind == "linear") if weight.as_linear is None else weight.as_linear
 
 
 def _at_rank_1(weight: Weight) -> int:

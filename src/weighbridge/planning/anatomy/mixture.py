@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.planning.anatomy.fields import Fields
-from weighbridge.planning.anatomy.parts import Weight
+from weighbridge.planning.anatomy.parts import Kind, Weight
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def mixture(
     router: str = "gate",
     linear_router: bool = False,
     bias: bool = False,
+    as_linear: bool = False,
 ) -> tuple[Weight, ...]:
     """Return a router and its gated experts, held as one parameter for each matrix.
 
@@ -57,14 +58,16 @@ def mixture(
         router: The router's name in it.
         linear_router: Whether the router is a linear layer, which LoRA finds.
         bias: Whether router and experts have biases.
+        as_linear: Whether peft's "all-linear" takes router and experts for linear layers.
     """
     held, active, inner = experts.held, experts.active, experts.inner
-    kind = "linear" if linear_router else "matrix"
+    kind: Kind = "linear" if linear_router else "matrix"
+    taken = (1, 2) if as_linear else (None, None)
     gate_up, down = f"{path}.experts.gate_up_proj", f"{path}.experts.down_proj"
     return (
-        Weight(f"{path}.{router}", "router", hidden, held, kind, bias),
-        Weight(gate_up, "experts", hidden, 2 * inner, "stacked", bias, held, active),
-        Weight(down, "experts", inner, hidden, "stacked", bias, held, active),
+        Weight(f"{path}.{router}", "router", hidden, held, kind, bias, as_linear=taken[0]),
+        Weight(gate_up, "experts", hidden, 2 * inner, "stacked", bias, held, active, taken[1]),
+        Weight(down, "experts", inner, hidden, "stacked", bias, held, active, taken[0]),
     )
 
 

@@ -10,9 +10,9 @@ from weighbridge.records import Role
 Kind = Literal["linear", "stacked", "matrix", "table", "tied", "vector"]
 """How a weight is held and used.
 
-linear: a linear layer of its own, which LoRA's "all-linear" finds
+linear: a linear layer of its own
 stacked: the same matrix of all experts in one parameter
-matrix: multiplied, but a bare parameter, which LoRA's "all-linear" passes over
+matrix: multiplied, but a bare parameter and no layer of its own
 table: looked up, not multiplied
 tied: multiplied, and the same memory as the embedding
 vector: scales, shifts and sinks, which cost no product
@@ -32,6 +32,8 @@ class Weight:
         bias: Whether `outputs` more numbers are added.
         held: Copies in memory (experts).
         active: Copies that one token passes.
+        as_linear: How many linear layers LoRA's "all-linear" takes it for; None for what it is. peft
+            reads some mixtures as transformers 4 wrote them: see `weighbridge.planning.anatomy.lora`.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Weight:
     bias: bool = False
     held: int = 1
     active: int = 1
+    as_linear: int | None = None
 
     @property
     def parameters(self) -> int:

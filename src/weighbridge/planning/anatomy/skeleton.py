@@ -98,13 +98,22 @@ def projections(
 
 
 def gated(
-    hidden: int, inner: int, *, bias: bool = False, path: str = "mlp", role: Role = "mlp"
+    hidden: int,
+    inner: int,
+    *,
+    bias: bool = False,
+    path: str = "mlp",
+    role: Role = "mlp",
+    as_linear: int | None = None,
 ) -> tuple[Weight, ...]:
     """Return a gated feed-forward block (Shazeer 2020): gate, up, down."""
-    return (
-        linear(f"{path}.gate_proj", role, hidden, inner, bias),
-        linear(f"{path}.up_proj", role, hidden, inner, bias),
-        linear(f"{path}.down_proj", role, inner, hidden, bias),
+    return tuple(
+        Weight(f"{path}.{name}", role, inputs, outputs, bias=bias, as_linear=as_linear)
+        for name, inputs, outputs in (
+            ("gate_proj", hidden, inner),
+            ("up_proj", hidden, inner),
+            ("down_proj", inner, hidden),
+        )
     )
 
 

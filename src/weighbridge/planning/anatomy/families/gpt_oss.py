@@ -36,6 +36,4 @@ def read(fields: Fields) -> Architecture:
     return assemble(fields, heads, outer, layers, **experts.figures)
 
 
-FAMILY = Family(
-    "gpt_oss", (*NEEDS, "num_key_value_heads", _EXPERTS, "num_experts_per_tok"), read
-)
+FAMILY = Family("gpt_oss", (*NEEDS, "num_key_value_heads", _EXPERTS, "num_experts_per_tok"), read)

@@ -25,7 +25,7 @@ def read(fields: Fields) -> Architecture:
     experts = read_experts(fields, _EXPERTS, "intermediate_size")
     weights = (
         *projections(heads),
-        *mixture(heads.hidden, experts),
+        *mixture(heads.hidden, experts, as_linear=True),
         *two_norms(heads.hidden),
     )
     attention = attention_of(heads, SLIDING, fields.optional_count("sliding_window"))
@@ -34,6 +34,4 @@ def read(fields: Fields) -> Architecture:
     return assemble(fields, heads, outer, layers, **experts.figures)
 
 
-FAMILY = Family(
-    "mixtral", (*NEEDS, "num_key_value_heads", _EXPERTS, "num_experts_per_tok"), read
-)
+FAMILY = Family("mixtral", (*NEEDS, "num_key_value_heads", _EXPERTS, "num_experts_per_tok"), read)

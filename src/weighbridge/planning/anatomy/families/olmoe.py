@@ -27,7 +27,7 @@ def read(fields: Fields) -> Architecture:
     weights = (
         *projections(heads, bias=bias, out_bias=bias),
         *joint_norms(heads),
-        *mixture(heads.hidden, experts),
+        *mixture(heads.hidden, experts, as_linear=True),
         *two_norms(heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))

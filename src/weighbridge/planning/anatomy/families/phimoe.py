@@ -41,6 +41,4 @@ def read(fields: Fields) -> Architecture:
     return assemble(fields, heads, outer, layers, **experts.figures)
 
 
-FAMILY = Family(
-    "phimoe", (*NEEDS, "num_key_value_heads", _EXPERTS, "num_experts_per_tok"), read
-)
+FAMILY = Family("phimoe", (*NEEDS, "num_key_value_heads", _EXPERTS, "num_experts_per_tok"), read)

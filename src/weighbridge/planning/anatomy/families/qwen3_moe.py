@@ -36,8 +36,8 @@ def read(fields: Fields) -> Architecture:
         *head_norms(heads),
         *two_norms(heads.hidden),
     )
-    dense = gated(heads.hidden, fields.count("intermediate_size"))
-    sparse = mixture(heads.hidden, experts)
+    dense = gated(heads.hidden, fields.count("intermediate_size"), as_linear=0)
+    sparse = mixture(heads.hidden, experts, as_linear=True)
     used = fields.flag("use_sliding_window", False)
     attention = attention_of(
         heads, SLIDING, fields.optional_count("sliding_window") if used else None
