@@ -4,10 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal[
+PartRole = Literal[
     "embedding", "attention", "mlp", "experts", "shared_experts", "router", "norm", "head"
 ]
-"""What a weight does: `mlp` is a dense feed-forward block, `experts` are those chosen by a router."""
+"""What a weight does: `mlp` is a dense feed-forward block, `experts` those that a router chooses."""
+
+PART_NAMES: Mapping[PartRole, str] = {
+    "embedding": "embedding",
+    "attention": "attention",
+    "mlp": "dense blocks",
+    "experts": "routed experts",
+    "shared_experts": "shared experts",
+    "router": "router",
+    "norm": "norms",
+    "head": "head",
+}
+"""What a person calls the parts."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,7 @@ class AnatomyPart:
         forward_flops: Floating-point operations a token, attention to the context among them.
     """
 
-    role: Role
+    role: PartRole
     parameters: int
     active_parameters: int
     forward_flops: int
@@ -34,7 +46,7 @@ class Anatomy:
     Attributes:
         name: What the model was called.
         source: Where its configuration was found.
-        architecture: The `model_type` of its text model.
+        architecture: Its `model_type`.
         layers: Decoder layers.
         hidden_size: Width of the residual stream.
         attention_heads: Query heads of the first layer.

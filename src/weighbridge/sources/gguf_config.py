@@ -208,3 +208,11 @@ _FINISH: dict[str, Callable[[Config, GgufMetadata, str], None]] = {
     "phi2": _phi2,
     "phimoe": _phimoe,
 }
+
+
+def is_weight(tensor: str) -> bool:
+    """Whether a GGUF tensor is a parameter of the model, not a table that its code makes.
+
+    Rotary factors and the bias by which DeepSeek-V3 balances its experts are buffers elsewhere.
+    """
+    return not tensor.startswith("rope_") and "rope_freqs" not in tensor and "exp_probs" not in tensor

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 from weighbridge.planning.anatomy.parts import Architecture, Weight
-from weighbridge.records import Role
+from weighbridge.records import PartRole
 
 BF16_BYTES = 2
 
 
-def parameters(architecture: Architecture, role: Role | None = None) -> int:
+def parameters(architecture: Architecture, role: PartRole | None = None) -> int:
     """Count the text model's parameters, or those of one role; tied weights count once."""
     return _total(architecture, lambda weight: weight.parameters, role)
 
 
-def active_parameters(architecture: Architecture, role: Role | None = None) -> int:
+def active_parameters(architecture: Architecture, role: PartRole | None = None) -> int:
     """Count the parameters that take part in one token.
 
     The whole embedding is among them, as in the figures that Mixtral and DeepSeek publish.
@@ -26,7 +26,7 @@ def vision_parameters(architecture: Architecture) -> int:
     return sum(weight.parameters for weight in architecture.vision)
 
 
-def linear_flops(architecture: Architecture, role: Role | None = None) -> int:
+def linear_flops(architecture: Architecture, role: PartRole | None = None) -> int:
     """Count a token's floating-point operations in products with weights: 2 for each number.
 
     The head is counted, tied or not; the embedding is looked up and costs none.
@@ -78,7 +78,7 @@ def kv_cache_bytes(
     )
 
 
-def _total(architecture: Architecture, figure: Callable[[Weight], int], role: Role | None) -> int:
+def _total(architecture: Architecture, figure: Callable[[Weight], int], role: PartRole | None) -> int:
     return sum(
         count * figure(weight)
         for weight, count in architecture.weights()

@@ -45,18 +45,18 @@ def lora_parameters(
     Raises:
         UnknownName: No weight has such a name.
     """
-    if targets == ALL_LINEAR:
+    chosen = [targets] if isinstance(targets, str) else list(dict.fromkeys(targets))
+    if chosen == [ALL_LINEAR]:
         return rank * sum(
             count * _at_rank_1(weight) * _layers_taken_for(weight)
             for weight, count in architecture.weights()
             if weight.role != "head"
         )
     known = lora_targets(architecture)
-    chosen = [targets] if isinstance(targets, str) else list(targets)
     for target in chosen:
         if target not in known:
-            raise UnknownName("LoRA target", target, (ALL_LINEAR, *known))
-    return rank * sum(known[target] for target in dict.fromkeys(chosen))
+            raise UnknownName("LoRA target", target, (ALL_LINEAR, *known), "all-linear stands alone")
+    return rank * sum(known[target] for target in chosen)
 
 
 def _layers_taken_for(weight: Weight) -> int:

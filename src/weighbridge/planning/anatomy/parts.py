@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from weighbridge.records import Role
+from weighbridge.records import PartRole
 
 Kind = Literal["linear", "stacked", "matrix", "table", "tied", "vector"]
 """How a weight is held and used.
@@ -37,7 +37,7 @@ class Weight:
     """
 
     name: str
-    role: Role
+    role: PartRole
     inputs: int
     outputs: int
     kind: Kind = "linear"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, Weight
-from weighbridge.records import Role
+from weighbridge.records import PartRole
 
 FULL, SLIDING, CHUNKED = "full_attention", "sliding_attention", "chunked_attention"
 
@@ -74,7 +74,7 @@ def attention_of(heads: Heads, kind: str = FULL, reach: int | None = None) -> At
     )
 
 
-def linear(name: str, role: Role, inputs: int, outputs: int, bias: bool = False) -> Weight:
+def linear(name: str, role: PartRole, inputs: int, outputs: int, bias: bool = False) -> Weight:
     """Return a linear layer."""
     return Weight(name, role, inputs, outputs, "linear", bias)
 
@@ -103,7 +103,7 @@ def gated(
     *,
     bias: bool = False,
     path: str = "mlp",
-    role: Role = "mlp",
+    role: PartRole = "mlp",
     as_linear: int | None = None,
 ) -> tuple[Weight, ...]:
     """Return a gated feed-forward block (Shazeer 2020): gate, up, down."""

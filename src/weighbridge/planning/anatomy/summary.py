@@ -14,7 +14,7 @@ from weighbridge.planning.anatomy.counts import (
 )
 from weighbridge.planning.anatomy.lora import ALL_LINEAR, lora_parameters, lora_targets
 from weighbridge.planning.anatomy.parts import Architecture
-from weighbridge.records import Anatomy, AnatomyPart, Role
+from weighbridge.records import Anatomy, AnatomyPart, PartRole
 
 DEFAULT_CONTEXT_TOKENS = 1024
 _CONTEXTS = (1024, 4096, 16_384, 65_536, 131_072)
@@ -25,6 +25,7 @@ def summarise(
     name: str,
     source: str,
     context_tokens: int = DEFAULT_CONTEXT_TOKENS,
+    tensor_parameters: int | None = None,
 ) -> Anatomy:
     """Gather an architecture's figures.
 
@@ -33,9 +34,13 @@ def summarise(
         name: What to call it.
         source: Where its configuration was found.
         context_tokens: The context that compute and cache are given at.
+        tensor_parameters: What the file's own list of tensors adds up to, where it has one; a
+            difference is noted.
     """
     limit = architecture.context_limit_tokens
-    contexts = sorted({context_tokens, *(c for c in _CONTEXTS if limit is None or c <= limit)})
+    whole = {limit} if limit is not None and limit < _CONTEXTS[-1] else set()
+    usual = {c for c in _CONTEXTS if limit is None or c <= limit}
+    contexts = sorted({context_tokens} | usual | whole)
     return Anatomy(
         name=name,
         source=source,
@@ -62,16 +67,22 @@ def summarise(
             ALL_LINEAR: lora_parameters(architecture, 1),
             **lora_targets(architecture),
         },
-        notes=architecture.notes,
+        notes=(*architecture.notes, *_differs(parameters(architecture), tensor_parameters)),
     )
+
+
+def _differs(described: int, listed: int | None) -> tuple[str, ...]:
+    if listed is None or listed == described:
+        return ()
+    return (f"the file lists tensors of {listed:,} numbers, {listed - described:+,} to the header",)
 
 
 def _parts(architecture: Architecture, context_tokens: int) -> tuple[AnatomyPart, ...]:
     present = {weight.role for weight, _ in architecture.weights()}
-    return tuple(_part(architecture, r, context_tokens) for r in get_args(Role) if r in present)
+    return tuple(_part(architecture, r, context_tokens) for r in get_args(PartRole) if r in present)
 
 
-def _part(architecture: Architecture, role: Role, context_tokens: int) -> AnatomyPart:
+def _part(architecture: Architecture, role: PartRole, context_tokens: int) -> AnatomyPart:
     flops = linear_flops(architecture, role)
     if role == "attention":
         flops += attention_flops(architecture, context_tokens)
