@@ -69,26 +69,22 @@ def _row_y(index: int) -> float:
 
 def _parameters(anatomy: Anatomy) -> _Column:
     total = anatomy.parameters
-    bars = [
-        _Bar(
-            quantity(part.parameters),
-            part.parameters / total,
-            part.active_parameters / total,
-            LIGHT.candidate,
-        )
-        for part in anatomy.parts
-    ]
+    bars = []
+    for part in anatomy.parts:
+        held, active = part.parameters, part.active_parameters
+        bar = _Bar(quantity(held), held / total, active / total, LIGHT.candidate)
+        bars.append(bar if held else None)  # a tied head is held as the embedding
     return _Column("parameters", quantity(total), (*bars, None))
 
 
 def _memory(anatomy: Anatomy) -> _Column:
     cache = anatomy.kv_cache_bytes
     total = _BF16_BYTES * anatomy.parameters + cache
-    bars = []
+    bars: list[_Bar | None] = []
     for part in anatomy.parts:
-        held = _BF16_BYTES * part.parameters
-        share = held / total
-        bars.append(_Bar(f"{quantity(held)}B", share, share, LIGHT.candidate))
+        held, active = _BF16_BYTES * part.parameters, _BF16_BYTES * part.active_parameters
+        bar = _Bar(f"{quantity(held)}B", held / total, active / total, LIGHT.candidate)
+        bars.append(bar if held else None)
     share = cache / total
     kept = _Bar(f"{quantity(cache)}B", share, share, LIGHT.unsure)
     title = f"bf16, {anatomy.context_tokens:,} tokens cached"
@@ -141,10 +137,7 @@ class _Canvas:
     def legend(self, y: float, idle: bool) -> None:
         entries = [(LIGHT.candidate, "weights")]
         if idle:
-            entries = [
-                (LIGHT.candidate, "weights, active for a token where held apart"),
-                (LIGHT.faint, "idle experts"),
-            ]
+            entries = [(LIGHT.candidate, "weights that a token passes"), (LIGHT.faint, "idle")]
         left = float(_LABEL_PX)
         for colour, words in (*entries, (LIGHT.unsure, "key-value cache")):
             self.rect(left, 10, y, 10, colour)

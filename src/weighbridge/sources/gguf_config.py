@@ -45,7 +45,6 @@ _ARCHITECTURES: dict[str, tuple[str, Mapping[str, str]]] = {
             **_EXPERTS,
             "num_local_experts": "expert_count",
             "interleave_moe_layer_step": "interleave_moe_layer_step",
-            "attention_chunk_size": "attention.chunk_size",
         },
     ),
     "qwen2": ("qwen2", {}),
@@ -183,6 +182,7 @@ def _olmo2(config: Config, metadata: GgufMetadata, name: str) -> None:
 def _gpt2(config: Config, metadata: GgufMetadata, name: str) -> None:
     positions = metadata.tensors.get("position_embd.weight")
     config |= {
+        "tie_word_embeddings": True,  # some files hold the embedding a second time as head
         "n_embd": config.get("hidden_size"),
         "n_head": config.get("num_attention_heads"),
         "n_layer": config.get("num_hidden_layers"),

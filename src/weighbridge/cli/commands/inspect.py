@@ -38,7 +38,7 @@ def command(
 
     chosen = _targets(targets)
     _check_picture(image)
-    offline = options.surroundings(offline=offline).offline
+    offline = options.stays_offline(offline)
     found = find_config(model, offline=offline)
     architecture = read_architecture(found.config, found.where)
     anatomy = summarise(architecture, found.name, found.source, context, found.tensor_parameters)
