@@ -111,7 +111,7 @@ def test_active_parameters_round_to_what_publishers_say(name, billions):
 
 @pytest.mark.parametrize(("name", "billions"), [("gpt-oss-20b", 3.61), ("gpt-oss-120b", 5.13)])
 def test_gpt_oss_counts_active_parameters_without_the_embedding(name, billions):
-    """Table 1 of its model card (arXiv:2508.10925), which also splits off attention: .64 and .96."""
+    """Table 1 of its model card (arXiv:2508.10925), which also gives attention: .64 and .96."""
     model = architecture(name)
     active = active_parameters(model) - active_parameters(model, "embedding")
     assert round(active / 1e9, 2) == billions

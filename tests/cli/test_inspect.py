@@ -1,4 +1,4 @@
-"""`weighbridge inspect` as a person types it: right figures, one line for what is wrong, no torch."""
+"""`weighbridge inspect` as a person types it: right figures, one line for errors, no torch."""
 
 import json
 import re
@@ -120,7 +120,7 @@ def test_the_picture_shows_every_part_with_its_figures(ending, tmp_path):
     if ending == "png":
         assert data.startswith(b"\x89PNG") and len(data) > 10_000
         return
-    for words in ("routed experts", "45.1 G", "key-value cache", "134 MB", "idle", "46.7 G"):
+    for words in ("routed experts", "45.1 B", "key-value cache", "134 MB", "46.7 B", "26.0 G"):
         assert words in data.decode()
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
@@ -155,6 +155,11 @@ BAD_CONFIGS = {
         "layer_types is 'linear_attention'",
     ),
     "nested": ({**find_model("gemma-3-4b").config, "text_config": 3}, "text_config is 3"),
+    "beyond": ({**LLAMA, "hidden_size": 10**300}, "at most 1,099,511,627,776"),
+    "classifier": (
+        {**LLAMA, "architectures": ["LlamaForSequenceClassification"]},
+        "expected a language model, such as LlamaForCausalLM",
+    ),
     "dense llama 4": (
         {**configurations("llama4_text")[0], "moe_layers": [7]},
         r"moe_layers is 7; expected layers from 0 to 2",

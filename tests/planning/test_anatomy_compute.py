@@ -74,7 +74,7 @@ def computed_in_vain(ours):
 @pytest.mark.parametrize("family", ["mistral", "gemma2", "gemma3_text", "gpt_oss", "olmo3", "phi3"])
 @pytest.mark.parametrize("context", [5, 9, 10, 23])
 def test_within_a_window_a_token_attends_to_no_more_than_it(family, context):
-    """Decoding one token on top of a cache: sliding layers attend to nine tokens, itself the last."""
+    """Decoding one token on top of a cache: sliding layers attend to nine, itself the last."""
     config = {**configurations(family)[0], "sliding_window": 9}
     model, ours = built(config), read_architecture(config, "a shape")
     cache = transformers.DynamicCache(config=model.config)

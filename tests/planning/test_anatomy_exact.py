@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anatomy_shapes import ALL, SHAPES, configurations
+from weighbridge.errors import InputError
 from weighbridge.planning.anatomy import (
     active_parameters,
     family_names,
@@ -95,6 +96,25 @@ def random_shapes(draw):
 @given(random_shapes())
 def test_random_shapes_are_exact_too(config):
     assert_exact(config)
+
+
+JUNK = [None, -1, 0, 1, 2.5, True, "x", "", [], [1], ["x"], {}, {"x": 1}, 10**30, float("nan")]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(ALL), st.data(), st.sampled_from(JUNK), st.sampled_from(["config", "nested"])
+)
+def test_a_field_that_is_junk_is_named_or_harmless(shape, data, junk, place):
+    config = copy.deepcopy(shape[2])
+    parts = [v for v in config.values() if isinstance(v, dict)]
+    inner = data.draw(st.sampled_from(parts)) if place == "nested" and parts else config
+    name = data.draw(st.sampled_from(sorted(inner)))
+    inner[name] = junk
+    try:
+        assert parameters(read_architecture(config, "a shape")) > 0
+    except InputError as error:
+        assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize("family", [f for f in SHAPES if "experts" in str(SHAPES[f][0])])

@@ -3,6 +3,8 @@
 import gguf
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anatomy_shapes import configurations
 from weighbridge.errors import InputError, UnknownName
@@ -147,15 +149,27 @@ def test_a_file_cut_anywhere_is_named(bytes_kept, tmp_path):
         read_gguf_metadata(path)
 
 
-def test_hostile_counts_end_in_a_line(tmp_path):
-    whole = write_gguf(tmp_path / "whole.gguf", configurations("llama")[0]).read_bytes()
-    for at in range(4, 200, 4):
-        broken = tmp_path / "broken.gguf"
-        broken.write_bytes(whole[:at] + b"\xff\xff\xff\xff" + whole[at + 4 :])
-        try:
-            find_config(str(broken))
-        except (InputError, UnknownName) as error:
-            assert "\n" not in str(error)
+@pytest.fixture(scope="session")
+def headers(tmp_path_factory):
+    """Small whole files, one with dense layers and one with latent attention."""
+    folder = tmp_path_factory.mktemp("gguf")
+    shapes = [configurations(family)[0] for family in ("llama", "deepseek_v2", "gpt2")]
+    return [write_gguf(folder / f"{i}.gguf", c).read_bytes() for i, c in enumerate(shapes)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2), st.integers(4, 2500), st.binary(min_size=1, max_size=9))
+def test_a_header_with_foreign_bytes_is_read_or_named(
+    headers, tmp_path_factory, which, at, foreign
+):
+    whole = headers[which]
+    path = tmp_path_factory.getbasetemp() / "broken.gguf"
+    path.write_bytes(whole[:at] + foreign + whole[at + len(foreign) :])
+    try:
+        found = find_config(str(path))
+        read_architecture(found.config, found.where)
+    except InputError as error:
+        assert "\n" not in str(error)
 
 
 def test_what_is_unknown_or_uneven_is_not_guessed(tmp_path):

@@ -1,7 +1,7 @@
 """Configurations of named models, one JSON file each: `model_configs/` is the list.
 
-A file holds `title`, `hub` (its repositories), `source`, and `config`: the fields of its `config.json`
-that its structure depends on.
+A file holds `title`, `hub` (its repositories), `source`, and `config`: the fields of its
+`config.json` that its structure depends on.
 """
 
 import json
@@ -48,9 +48,7 @@ def find_model(name: str) -> CatalogModel:
     if name not in model_names():
         raise UnknownName("model in the catalog", name, model_names())
     facts = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return CatalogModel(
-        name, facts["title"], tuple(facts["hub"]), facts["source"], facts["config"]
-    )
+    return CatalogModel(name, facts["title"], tuple(facts["hub"]), facts["source"], facts["config"])
 
 
 def find_model_by_repository(repository: str) -> CatalogModel | None:

@@ -43,22 +43,22 @@ def _head(anatomy: Anatomy) -> list[str]:
 
 
 def _table(anatomy: Anatomy) -> list[str]:
-    at = f"FLOPs a token, the {anatomy.context_tokens:,}th"
+    at = f"FLOPs a token at {anatomy.context_tokens:,} tokens"
     lines = [f"  {'':<15}{'parameters':<32}{at}"]
     return lines + [_row(part, anatomy) for part in anatomy.parts]
 
 
 def _row(part: AnatomyPart, anatomy: Anatomy) -> str:
     cells = [
-        _cell(part.parameters, anatomy.parameters),
+        _cell(part.parameters, anatomy.parameters, giga="B"),
         _cell(part.forward_flops, anatomy.forward_flops_per_token),
     ]
     return f"  {PART_NAMES[part.role]:<15}{cells[0]:<32}{cells[1]}".rstrip()
 
 
-def _cell(value: int, total: int) -> str:
+def _cell(value: int, total: int, giga: str = "G") -> str:
     share = value / total
-    return f"{quantity(value):>7} {100 * share:5.1f} % {_bar(share)}"
+    return f"{quantity(value, giga):>7} {100 * share:5.1f} % {_bar(share)}"
 
 
 def _bar(share: float) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 PartRole = Literal[
     "embedding", "attention", "mlp", "experts", "shared_experts", "router", "norm", "head"
 ]
-"""What a weight does: `mlp` is a dense feed-forward block, `experts` those that a router chooses."""
+"""What a weight does: `mlp` is a dense feed-forward block, `experts` are routed ones."""
 
 PART_NAMES: Mapping[PartRole, str] = {
     "embedding": "embedding",

@@ -23,12 +23,13 @@ _BF16_BYTES = 2
 
 @dataclass(frozen=True)
 class _Bar:
-    """One part's share of one column, the rest of it in a paler colour."""
+    """One part's share of one column: `solid` of it in its first colour, the rest in `other`."""
 
     figure: str
     share: float
     solid: float
-    colour: str
+    colour: str = LIGHT.candidate
+    other: str = LIGHT.faint
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ def _parameters(anatomy: Anatomy) -> _Column:
     bars = []
     for part in anatomy.parts:
         held, active = part.parameters, part.active_parameters
-        bar = _Bar(quantity(held), held / total, active / total, LIGHT.candidate)
+        bar = _Bar(quantity(held, giga="B"), held / total, active / total)
         bars.append(bar if held else None)  # a tied head is held as the embedding
-    return _Column("parameters", quantity(total), (*bars, None))
+    return _Column("parameters", quantity(total, giga="B"), (*bars, None))
 
 
 def _memory(anatomy: Anatomy) -> _Column:
@@ -83,7 +84,7 @@ def _memory(anatomy: Anatomy) -> _Column:
     bars: list[_Bar | None] = []
     for part in anatomy.parts:
         held, active = _BF16_BYTES * part.parameters, _BF16_BYTES * part.active_parameters
-        bar = _Bar(f"{quantity(held)}B", held / total, active / total, LIGHT.candidate)
+        bar = _Bar(f"{quantity(held)}B", held / total, active / total)
         bars.append(bar if held else None)
     share = cache / total
     kept = _Bar(f"{quantity(cache)}B", share, share, LIGHT.unsure)
@@ -93,12 +94,14 @@ def _memory(anatomy: Anatomy) -> _Column:
 
 def _compute(anatomy: Anatomy) -> _Column:
     total = anatomy.forward_flops_per_token
-    bars = []
+    to_context = anatomy.attention_flops_by_context[anatomy.context_tokens]
+    bars: list[_Bar | None] = []
     for part in anatomy.parts:
-        share = part.forward_flops / total
-        figure = quantity(part.forward_flops)
-        bars.append(_Bar(figure, share, share, LIGHT.candidate) if part.forward_flops else None)
-    title = f"FLOPs a token, the {anatomy.context_tokens:,}th"
+        flops = part.forward_flops
+        products = flops - (to_context if part.role == "attention" else 0)
+        bar = _Bar(quantity(flops), flops / total, products / total, other=LIGHT.unsure)
+        bars.append(bar if flops else None)
+    title = f"FLOPs a token at {anatomy.context_tokens:,} tokens"
     return _Column(title, quantity(total), (*bars, None))
 
 
@@ -131,15 +134,14 @@ class _Canvas:
                 continue
             y, whole, solid = _row_y(index), scale * bar.share, scale * bar.solid
             self.rect(left, max(solid, 0.8), y, _BAR_PX, bar.colour)
-            self.rect(left + solid, whole - solid, y, _BAR_PX, LIGHT.faint)
+            self.rect(left + solid, whole - solid, y, _BAR_PX, bar.other)
             self.text(left + max(whole, 0.8) + 5, y, bar.figure, size=11, colour=LIGHT.muted)
 
     def legend(self, y: float, idle: bool) -> None:
-        entries = [(LIGHT.candidate, "weights")]
-        if idle:
-            entries = [(LIGHT.candidate, "weights that a token passes"), (LIGHT.faint, "idle")]
+        entries = [(LIGHT.candidate, "weights that a token passes")]
+        entries += [(LIGHT.faint, "weights that it passes by")] if idle else []
         left = float(_LABEL_PX)
-        for colour, words in (*entries, (LIGHT.unsure, "key-value cache")):
+        for colour, words in (*entries, (LIGHT.unsure, "cache, and attention to it")):
             self.rect(left, 10, y, 10, colour)
             self.text(left + 15, y, words, size=11, colour=LIGHT.muted)
             left += 15 + 5.6 * len(words) + 18

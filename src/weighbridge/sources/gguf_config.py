@@ -161,7 +161,7 @@ def _deepseek2(config: Config, metadata: GgufMetadata, name: str) -> None:
         f"{name}.attention.value_length_mla", fields.get(f"{name}.attention.value_length")
     )
     rotary = config.get("qk_rope_head_dim")
-    if key is not None and rotary is not None:
+    if isinstance(key, int) and isinstance(rotary, int):
         config["qk_nope_head_dim"] = key - rotary
     config["v_head_dim"] = value
     config.setdefault("q_lora_rank", None)
@@ -187,7 +187,7 @@ def _gpt2(config: Config, metadata: GgufMetadata, name: str) -> None:
         "n_head": config.get("num_attention_heads"),
         "n_layer": config.get("num_hidden_layers"),
         "n_inner": config.get("intermediate_size"),
-        "n_positions": positions[1] if positions else config.get("max_position_embeddings"),
+        "n_positions": positions[-1] if positions else config.get("max_position_embeddings"),
     }
 
 
@@ -215,4 +215,6 @@ def is_weight(tensor: str) -> bool:
 
     Rotary factors and the bias by which DeepSeek-V3 balances its experts are buffers elsewhere.
     """
-    return not tensor.startswith("rope_") and "rope_freqs" not in tensor and "exp_probs" not in tensor
+    return (
+        not tensor.startswith("rope_") and "rope_freqs" not in tensor and "exp_probs" not in tensor
+    )

@@ -1,8 +1,8 @@
 """Reads what a GGUF file says before its weights: metadata and the list of tensors.
 
-Layout (github.com/ggml-org/ggml, docs/gguf.md): magic, version, counts; then key, type, value; then
-each tensor's name, shape, type and offset. Long lists, such as a vocabulary, are passed over and only
-counted, so that the header of a large model takes milliseconds. No tensor is read.
+Layout (github.com/ggml-org/ggml, docs/gguf.md): magic, version, counts; then key, type, value;
+then each tensor's name, shape, type and offset. Long lists, such as a vocabulary, are passed over
+and only counted, so that the header of a large model takes milliseconds. No tensor is read.
 """
 
 import mmap
@@ -85,13 +85,15 @@ class _Reader:
                 raise InputError(f"{self.path} is GGUF version {version}", "version 2 or 3")
             fields = {self._string(): self._value(self._number("I")) for _ in self._times(pairs)}
             found = dict(self._tensor() for _ in self._times(tensors))
-        except (struct.error, UnicodeDecodeError, IndexError, KeyError) as error:
+        except (struct.error, ValueError, LookupError, RecursionError) as error:
             raise self._cut("inside its header") from error
         self._check_end(fields, found)
         return GgufMetadata(fields, {name: shape for name, (shape, _, _) in found.items()})
 
     def _check_end(self, fields: dict[str, Any], found: dict[str, Any]) -> None:
-        step = int(fields.get("general.alignment", 32)) or 32
+        step = fields.get("general.alignment", 32)
+        if not isinstance(step, int) or step < 1:
+            raise InputError(f"{self.path}: general.alignment is {step!r}", "a number above 0")
         start = -(-self.at // step) * step
         ends = [start + offset + _bytes(shape, kind) for shape, kind, offset in found.values()]
         if ends and max(ends) > len(self.data):
@@ -126,8 +128,10 @@ class _Reader:
             for _ in self._times(length):
                 if kind == _STRING:
                     self._skip(self._number("Q"))
-                else:
+                elif kind == _ARRAY:
                     self._list()
+                else:
+                    raise KeyError(kind)
         return length
 
     def _string(self) -> str:
@@ -161,4 +165,4 @@ def _bytes(shape: tuple[int, ...], kind: int) -> int:
         block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
     except (ValueError, KeyError):
         return 0
-    return prod(shape) // block * size
+    return int(prod(shape) // block * size)

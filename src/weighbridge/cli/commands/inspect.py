@@ -19,9 +19,9 @@ PICTURES = (".svg", ".png")
 def command(
     model: Annotated[str, typer.Argument(help="What to take apart.", metavar="MODEL_OR_CONFIG")],
     context: Annotated[
-        int, typer.Option(help="Tokens that compute and cache are given at.", min=1)
+        int, typer.Option(help="Tokens that compute and cache are given at.", min=1, max=10**9)
     ] = 1024,
-    rank: Annotated[int, typer.Option(help="Rank of a LoRA adapter.", min=1)] = 16,
+    rank: Annotated[int, typer.Option(help="Rank of a LoRA adapter.", min=1, max=10**6)] = 16,
     targets: Annotated[
         str, typer.Option(metavar="NAMES", help="What it adapts: all-linear, or names by commas.")
     ] = "all-linear",

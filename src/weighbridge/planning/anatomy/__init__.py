@@ -1,4 +1,4 @@
-"""What a model is made of, from its configuration alone: parameters, FLOPs, key-value cache, LoRA."""
+"""What a model is made of, from its configuration alone: parameters, FLOPs, cache, LoRA."""
 
 from weighbridge.planning.anatomy.counts import (
     active_parameters,

@@ -78,7 +78,9 @@ def kv_cache_bytes(
     )
 
 
-def _total(architecture: Architecture, figure: Callable[[Weight], int], role: PartRole | None) -> int:
+def _total(
+    architecture: Architecture, figure: Callable[[Weight], int], role: PartRole | None
+) -> int:
     return sum(
         count * figure(weight)
         for weight, count in architecture.weights()

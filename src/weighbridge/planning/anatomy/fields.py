@@ -6,6 +6,7 @@ from typing import Any
 from weighbridge.errors import InputError
 
 MAX_LAYERS = 10_000
+MAX_WIDTH = 1 << 40
 
 
 class Fields:
@@ -39,7 +40,7 @@ class Fields:
             )
 
     def assume(self, **defaults: Any) -> None:
-        """Take the family's own defaults for fields that its publishers leave out, and note them."""
+        """Take the family's defaults for fields that its publishers leave out, and note them."""
         for name, value in defaults.items():
             if name not in self.values:
                 self.values[name] = self.assumed[name] = value
@@ -184,4 +185,6 @@ class Fields:
     def _whole(self, name: str, value: Any, low: int) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise self.wrong(name, value, f"a whole number {'above' if low else 'from'} 0")
+        if value > MAX_WIDTH:
+            raise self.wrong(name, value, f"at most {MAX_WIDTH:,}")
         return value

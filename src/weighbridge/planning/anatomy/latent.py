@@ -1,7 +1,7 @@
 """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1).
 
-Keys and values are expanded from one latent a token; what is cached is the latent and the one rotary
-key that all heads share: 576 numbers a layer where 128 heads would take 40,960.
+Keys and values are expanded from one latent a token; what is cached is the latent and the one
+rotary key that all heads share: 576 numbers a layer where 128 heads would take 40,960.
 """
 
 from weighbridge.planning.anatomy.fields import Fields
@@ -32,7 +32,7 @@ LATENT_NEEDS = (
 
 
 def read_deepseek(fields: Fields, *, dense_first: int, notes: tuple[str, ...] = ()) -> Architecture:
-    """Read DeepSeek-V2 or V3: latent attention, a few dense layers, then mixtures with shared experts.
+    """Read DeepSeek-V2 or V3: a few dense layers, then mixtures with shared experts.
 
     Args:
         fields: The configuration.

@@ -12,9 +12,10 @@ from weighbridge.planning.anatomy.parts import Architecture, Weight
 ALL_LINEAR = "all-linear"
 """Every linear layer but the head, as peft 0.21 reads that word.
 
-Experts are parameters, not layers, so it passes them over. But for some mixtures (Mixtral, Qwen 3 MoE,
-OLMoE, DeepSeek) it translates names from transformers 4: there it adapts router and experts, gate and
-up together at twice the rank, and passes dense and shared blocks over, whose names it has used up.
+Experts are parameters, not layers, so it passes them over. But for some mixtures (Mixtral, Qwen 3
+MoE, OLMoE, DeepSeek) it translates names from transformers 4: there it adapts router and experts,
+gate and up together at twice the rank, and passes dense and shared blocks over, whose names it has
+used up.
 """
 
 
@@ -55,7 +56,9 @@ def lora_parameters(
     known = lora_targets(architecture)
     for target in chosen:
         if target not in known:
-            raise UnknownName("LoRA target", target, (ALL_LINEAR, *known), "all-linear stands alone")
+            raise UnknownName(
+                "LoRA target", target, (ALL_LINEAR, *known), "all-linear stands alone"
+            )
     return rank * sum(known[target] for target in chosen)
 
 

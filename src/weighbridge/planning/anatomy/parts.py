@@ -32,8 +32,8 @@ class Weight:
         bias: Whether `outputs` more numbers are added.
         held: Copies in memory (experts).
         active: Copies that one token passes.
-        as_linear: How many linear layers LoRA's "all-linear" takes it for; None for what it is. peft
-            reads some mixtures as transformers 4 wrote them: see `weighbridge.planning.anatomy.lora`.
+        as_linear: How many linear layers LoRA's "all-linear" takes it for, where that is not what
+            it is: see `ALL_LINEAR`.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Attention:
         return context_tokens if reach is None else min(context_tokens, reach)
 
     def flops(self, context_tokens: int) -> int:
-        """Floating-point operations of scores and weighted values, for the token at this position."""
+        """Floating-point operations of scores and weighted values, for the token there."""
         widths = self.key_width + self.value_width
         return 2 * self.heads * widths * self.attended(context_tokens)
 

@@ -71,5 +71,16 @@ def read_fields(fields: Fields) -> Architecture:
             f"{fields.where} has {seen}", "a name such as llama", "is it a model's config.json?"
         )
     family = find_family(model_type)
+    _require_language_model(fields)
     fields.require(*family.needs)
     return family.read(fields)
+
+
+def _require_language_model(fields: Fields) -> None:
+    """A classifier or a bare encoder shares the `model_type` and not the head."""
+    classes = fields.values.get("architectures")
+    if not classes:
+        return
+    heads = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+    if not isinstance(classes, list) or not any(str(name).endswith(heads) for name in classes):
+        raise fields.wrong("architectures", classes, "a language model, such as LlamaForCausalLM")

@@ -1,7 +1,7 @@
 """The decoder that most open models share, and the pieces in which they differ.
 
-A layer is attention and a feed-forward block, each with a norm before it; around the layers stand an
-embedding, a last norm and a head. Families name only what they change.
+A layer is attention and a feed-forward block, each with a norm before it; around the layers stand
+an embedding, a last norm and a head. Families name only what they change.
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,6 @@ from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Weight
 from weighbridge.planning.anatomy.skeleton import linear, norm
 
-
 BESIDE = "figures are the text model's; the vision tower is counted beside it"
 
 
@@ -20,7 +19,7 @@ def square_patches(fields: Fields) -> tuple[int, int]:
 
 
 def plain_block(hidden: int, inner: int) -> tuple[Weight, ...]:
-    """Return one encoder layer: four projections, two linear layers, two layer norms, all biased."""
+    """Return one encoder layer: projections, two linear layers, two layer norms, all biased."""
     attention = tuple(
         linear(f"self_attn.{name}", "attention", hidden, hidden, bias=True)
         for name in ("q_proj", "k_proj", "v_proj", "out_proj")

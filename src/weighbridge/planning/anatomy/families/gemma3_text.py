@@ -1,4 +1,4 @@
-"""Gemma 3, the text model: Gemma 2 with norms on queries and keys, and five windows to one layer."""
+"""Gemma 3, the text model: Gemma 2 with norms on queries and keys, five windows to one layer."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture

@@ -1,4 +1,4 @@
-"""GPT-2: learnt positions, layer norms, one projection for queries, keys and values, a tied head."""
+"""GPT-2: learnt positions, layer norms, a fused projection with biases, a tied head."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture, Layer, Weight
