@@ -70,7 +70,7 @@ def _row_y(index: int) -> float:
 
 def _parameters(anatomy: Anatomy) -> _Column:
     total = anatomy.parameters
-    bars = []
+    bars: list[_Bar | None] = []
     for part in anatomy.parts:
         held, active = part.parameters, part.active_parameters
         bar = _Bar(quantity(held, giga="B"), held / total, active / total)
