@@ -32,6 +32,11 @@ LLAMA4_TOWER = {
     "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 56, "patch_size": 14,
     "vision_output_dim": 20, "projector_input_dim": 20, "projector_output_dim": 20,
 }  # fmt: skip
+GEMMA3N = {
+    **SMALL, "num_hidden_layers": 7, "head_dim": 16, "sliding_window": 9, "laurel_rank": 6,
+    "num_kv_shared_layers": 2, "altup_num_inputs": 3, "hidden_size_per_layer_input": 5,
+    "vocab_size_per_layer_input": 80,
+}  # fmt: skip
 GPT2 = {"n_embd": 48, "n_layer": 3, "n_head": 6, "n_positions": 64, "vocab_size": 101}
 NEOX = {k: v for k, v in SMALL.items() if k != "num_key_value_heads"}
 QWEN_MOE = {
@@ -64,6 +69,12 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
         {"text_config": {**SMALL, "model_type": "gemma3_text"}, "vision_config": SIGLIP},
         {"vision_config": {**SIGLIP, "num_hidden_layers": 5, "image_size": 70}},
     ],
+    "gemma3n_text": [
+        GEMMA3N, UNTIED, BIASED, {"num_kv_shared_layers": 0}, {"laurel_rank": 9},
+        {"layer_types": ["sliding_attention", "full_attention"] * 3, "num_hidden_layers": 6},
+        {"intermediate_size": [30, 40, 50, 60, 70, 80, 90]}, {"altup_num_inputs": 2},
+    ],
+    "gemma3n": [{"text_config": {**GEMMA3N, "model_type": "gemma3n_text"}}, UNTIED],
     "phi": [SMALL, MHA, {"qk_layernorm": True}, {"num_hidden_layers": 5}],
     "phi3": [SMALL, TIED, MHA, WINDOW],
     "phimoe": [{**SMALL, **MOE}, BIASED, {"lm_head_bias": True}, TIED, MHA],

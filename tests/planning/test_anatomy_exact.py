@@ -26,6 +26,7 @@ ROLES = {  # by the names that transformers gives; the first that fits
     "embedding": r"embed_tokens|wte|wpe|embed_in",
     "shared_experts": r"shared_expert",
     "experts": r"\.experts\.",
+    "residual": r"altup|laurel|per_layer",
     "router": r"mlp\.gate\.|router\.",
     "attention": r"attn|attention",
     "mlp": r"mlp|feed_forward",
@@ -36,6 +37,10 @@ def build(config):
     """The model itself, without memory for its weights."""
     fields = {k: v for k, v in config.items() if k != "model_type"}
     made = transformers.CONFIG_MAPPING[config["model_type"]](**fields)
+    if config["model_type"] == "gemma3n":  # its towers come from another library
+        tied = made.tie_word_embeddings
+        made = made.get_text_config()
+        made.tie_word_embeddings = tied
     seeing = config["model_type"] in ("gemma3", "llama4")
     kind = transformers.AutoModelForImageTextToText if seeing else transformers.AutoModelForCausalLM
     with torch.device("meta"):
@@ -86,7 +91,14 @@ def random_shapes(draw):
     }
     if "kv_lora_rank" in inner or inner.get("num_attention_heads") != 6:
         del widths["num_key_value_heads"]
-    if not {"layer_types", "mlp_only_layers", "moe_layers", "no_rope_layers"} & set(inner):
+    if isinstance(inner.get("intermediate_size"), list):
+        del widths["intermediate_size"]
+    if "altup_num_inputs" not in inner and not {
+        "layer_types",
+        "mlp_only_layers",
+        "moe_layers",
+        "no_rope_layers",
+    } & set(inner):
         widths |= dict.fromkeys(("num_hidden_layers", "n_layer"), draw(st.integers(1, 13)))
     inner.update({name: value for name, value in widths.items() if name in inner})
     return config

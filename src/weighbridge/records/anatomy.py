@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 PartRole = Literal[
-    "embedding", "attention", "mlp", "experts", "shared_experts", "router", "norm", "head"
+    "embedding",
+    "attention",
+    "mlp",
+    "experts",
+    "shared_experts",
+    "router",
+    "residual",
+    "norm",
+    "head",
 ]
 """What a weight does: `mlp` is a dense feed-forward block, `experts` are routed ones."""
 
@@ -16,6 +24,7 @@ PART_NAMES: Mapping[PartRole, str] = {
     "experts": "routed experts",
     "shared_experts": "shared experts",
     "router": "router",
+    "residual": "residual paths",
     "norm": "norms",
     "head": "head",
 }

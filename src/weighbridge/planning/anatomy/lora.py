@@ -71,6 +71,7 @@ def _at_rank_1(weight: Weight) -> int:
 
 
 def _ending(weight: Weight) -> str:
-    """The last word of a name; of stacked experts with the word before, as they are parameters."""
+    """The last word of a name, and the one before where it says too little by itself."""
     words = weight.name.split(".")
-    return ".".join(words[-2:]) if weight.kind == "stacked" else words[-1]
+    alone = weight.kind != "stacked" and not words[-1].isdigit()
+    return words[-1] if alone else ".".join(words[-2:])

@@ -14,7 +14,7 @@ linear: a linear layer of its own
 stacked: the same matrix of all experts in one parameter
 matrix: multiplied, but a bare parameter and no layer of its own
 table: looked up, not multiplied
-tied: multiplied, and the same memory as the embedding
+tied: multiplied, and held elsewhere, as a tied head is in the embedding
 vector: scales, shifts and sinks, which cost no product
 """
 

@@ -56,19 +56,22 @@ def read_heads(fields: Fields) -> Heads:
     return Heads(hidden, queries, key_values, width)
 
 
-def attention_of(heads: Heads, kind: str = FULL, reach: int | None = None) -> Attention:
+def attention_of(
+    heads: Heads, kind: str = FULL, reach: int | None = None, shared: bool = False
+) -> Attention:
     """Return what grouped-query attention computes and remembers (Ainslie et al. 2023).
 
     Args:
         heads: Its heads.
         kind: Full, sliding or chunked.
         reach: Window or chunk in tokens, where it has one.
+        shared: Whether it reads the keys and values of an earlier layer.
     """
     return Attention(
         heads=heads.queries,
         key_width=heads.width,
         value_width=heads.width,
-        cached=2 * heads.key_values * heads.width,
+        cached=0 if shared else 2 * heads.key_values * heads.width,
         window=reach if kind == SLIDING else None,
         chunk=reach if kind == CHUNKED else None,
     )
