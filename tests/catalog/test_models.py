@@ -1,6 +1,7 @@
 """The catalog's models have the sizes that their publishers state."""
 
 import json
+import time
 
 import pytest
 
@@ -11,6 +12,7 @@ from weighbridge.planning.anatomy import (
     kv_cache_bytes_per_token,
     parameters,
     read_architecture,
+    summarise,
     vision_parameters,
 )
 
@@ -152,3 +154,12 @@ def test_no_repository_is_listed_twice():
     listed = [repository.lower() for name in model_names() for repository in find_model(name).hub]
     assert len(listed) == len(set(listed))
     assert json.dumps(listed)
+
+
+def test_taking_a_model_apart_takes_milliseconds():
+    seconds = []
+    for _ in range(5):  # the best: the machine may be busy
+        start = time.perf_counter()
+        summarise(architecture("deepseek-v3"), "deepseek-v3", "catalog")
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.05

@@ -85,7 +85,7 @@ class _Reader:
                 raise InputError(f"{self.path} is GGUF version {version}", "version 2 or 3")
             fields = {self._string(): self._value(self._number("I")) for _ in self._times(pairs)}
             found = dict(self._tensor() for _ in self._times(tensors))
-        except (struct.error, ValueError, LookupError, RecursionError) as error:
+        except (struct.error, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise self._cut("inside its header") from error
         self._check_end(fields, found)
         return GgufMetadata(fields, {name: shape for name, (shape, _, _) in found.items()})
@@ -124,15 +124,22 @@ class _Reader:
             return list(self._unpack(f"<{length}{_NUMBERS[kind]}"))
         if kind in _NUMBERS:
             self._skip(length * struct.calcsize(_NUMBERS[kind]))
-        else:
+        elif kind == _STRING:
+            self._skip_strings(length)
+        elif kind == _ARRAY:
             for _ in self._times(length):
-                if kind == _STRING:
-                    self._skip(self._number("Q"))
-                elif kind == _ARRAY:
-                    self._list()
-                else:
-                    raise KeyError(kind)
+                self._list()
+        else:
+            raise KeyError(kind)
         return length
+
+    def _skip_strings(self, count: int) -> None:
+        """Pass over a vocabulary: the one loop of a header that is long."""
+        length_at, data, at = struct.Struct("<Q").unpack_from, self.data, self.at
+        for _ in self._times(count):
+            at += 8 + length_at(data, at)[0]
+        self.at = at
+        self._skip(0)
 
     def _string(self) -> str:
         length = self._number("Q")

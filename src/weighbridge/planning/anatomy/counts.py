@@ -49,7 +49,7 @@ def attention_flops(architecture: Architecture, context_tokens: int) -> int:
     """
     return sum(
         count * layer.attention.flops(context_tokens)
-        for layer, count in architecture.kinds_of_layers().items()
+        for layer, count in architecture.kinds_of_layers.items()
     )
 
 
@@ -74,7 +74,7 @@ def kv_cache_bytes(
     """Return the cache of one sequence of so many tokens; layers with a window keep only that."""
     return element_bytes * sum(
         count * layer.attention.cached * layer.attention.remembered(context_tokens)
-        for layer, count in architecture.kinds_of_layers().items()
+        for layer, count in architecture.kinds_of_layers.items()
     )
 
 

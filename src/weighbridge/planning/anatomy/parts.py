@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from weighbridge.records import PartRole
@@ -154,6 +155,7 @@ class Architecture:
     vision: tuple[Weight, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @cached_property
     def kinds_of_layers(self) -> Counter[Layer]:
         """Distinct layers, and how often each occurs."""
         return Counter(self.layers)
@@ -162,6 +164,6 @@ class Architecture:
         """Every distinct weight of the text model, and how often it occurs."""
         for weight in self.outer:
             yield weight, 1
-        for layer, count in self.kinds_of_layers().items():
+        for layer, count in self.kinds_of_layers.items():
             for weight in layer.weights:
                 yield weight, count
