@@ -1,13 +1,18 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
+from weighbridge.records.anatomy import PART_NAMES, Anatomy, AnatomyPart, PartRole
 from weighbridge.records.comparison import Comparison, Flip, Verdict
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
+from weighbridge.records.quantities import quantity
 from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Protocol, Provenance
 from weighbridge.records.sample import Generation, Json, Message, Sample, ScoredSample
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
 __all__ = [
+    "PART_NAMES",
+    "Anatomy",
+    "AnatomyPart",
     "Comparison",
     "Estimate",
     "EvalRun",
@@ -18,6 +23,7 @@ __all__ = [
     "Json",
     "Message",
     "ModelRef",
+    "PartRole",
     "Protocol",
     "Provenance",
     "Sample",
@@ -28,4 +34,5 @@ __all__ = [
     "Verdict",
     "canonical_digest",
     "canonical_json",
+    "quantity",
 ]
