@@ -74,7 +74,7 @@ class PromptShapes:
             judged = judge.model.check_prompts(self._judged) if judge and self._judged else ()
         except InputError as error:
             name = self._benchmark.name
-            raise InputError(f"{name}: {error.saw}", error.expected, error.do) from error
+            raise InputError(f"benchmark {name}: {error.saw}", error.expected, error.do) from error
         return PromptCheck(asked, judged)
 
     def _note(self, sample: Sample, turn: int) -> None:

@@ -266,7 +266,7 @@ def require_capable(model: Model, benchmark: Benchmark, settings: Settings) -> N
         return
     able = [p for p in benchmark.protocols if NEEDS[p] in model.capabilities]
     raise InputError(
-        f"{benchmark.name}: {model.ref.name} can't {needed}",
+        f"benchmark {benchmark.name}: {model.ref.name} can't {needed}",
         f"a model that can, for protocol {settings.protocol}",
         f"try --protocol {able[0]}" if able else "",
     )

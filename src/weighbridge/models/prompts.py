@@ -38,11 +38,9 @@ class PromptWriter:
         """
         if prompt.text is not None:
             return prompt.text
-        messages = prompt.messages
-        if self.why_system_moves(prompt.shape) is not None:
-            messages = _system_in_user_turn(messages)
+        turns = self.placed(prompt.messages, prompt.shape)
         try:
-            return self._apply(messages)
+            return self._apply(turns)
         except Exception as error:  # a template is a program, and may fail in any way
             # What it says may quote the prompt, which is not always published.
             raise InputError(
@@ -50,6 +48,11 @@ class PromptWriter:
                 "one that writes any text",
                 _PLAIN_ALTERNATIVE,
             ) from error
+
+    def placed(self, messages: Sequence[Message], shape: Shape) -> tuple[Message, ...]:
+        """Return turns that begin with a prompt of a shape as the template can write them."""
+        moves = self.why_system_moves(shape) is not None
+        return _system_in_user_turn(messages) if moves else tuple(messages)
 
     def why_system_moves(self, shape: Shape) -> WhyMoved | None:
         """Say why system turns stand in the user's turn; None where the template writes them.

@@ -10,6 +10,7 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import drawn_on, emit, progress, run_json, run_text
+from weighbridge.records import Json
 
 if TYPE_CHECKING:
     from weighbridge.models.template_checks import UnloadedModel
@@ -108,7 +109,7 @@ def _show_prompts(model: "UnloadedModel", tasks: "list[Task]", json: bool) -> No
     """Print each benchmark's first prompt as the model reads it; what was found, to stderr."""
     from weighbridge.pipeline.weighing import first_prompt, look_at_prompts
 
-    shown = [
+    shown: list[dict[str, Json]] = [
         {
             "benchmark": task.title,
             "notes": list(look_at_prompts(model, task).notes),
