@@ -87,3 +87,23 @@ def test_a_gguf_file_s_prompt_is_shown_without_converting_it(own, tmp_path):
     )
     assert done.returncode == 0 and not (tmp_path / "cache").exists()
     assert done.stdout.endswith("<|im_start|>user\nquestion 1<|im_end|>\n<|im_start|>assistant\n\n")
+
+
+def test_a_project_says_it_before_its_first_benchmark(own, tmp_path):
+    build_tiny_model(tmp_path / "gemma", chat_template=REFUSES + CHAT_TEMPLATE)
+    (tmp_path / "weighbridge.toml").write_text(
+        '[project]\nname = "p"\n[model]\nbase = "gemma"\n[[evaluate]]\nbenchmark = "own.toml"\n'
+    )
+    dry = weighbridge("run", "--offline", "--dry-run", "--json", cwd=tmp_path)
+    (note,) = json.loads(dry.stdout)["notes"]
+    done = weighbridge("run", "--offline", "--json", cwd=tmp_path)
+    assert done.returncode == 0 and SYSTEM in note
+    assert done.stderr.startswith(f"note: {note}\n")
+    assert json.loads(done.stdout)["runs"][0]["notes"] == [note]
+    build_tiny_model(tmp_path / "base", chat_template=None)
+    toml = tmp_path / "weighbridge.toml"
+    toml.write_text(toml.read_text().replace("gemma", "base"))
+    for more in ([], ["--dry-run"]):
+        refused = weighbridge("run", "--offline", *more, cwd=tmp_path)
+        assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+        assert "benchmark own: base has no chat template" in refused.stderr
