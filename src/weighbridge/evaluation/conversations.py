@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
-from weighbridge.evaluation.grading import grade, sample_seed, sampling_for, written_line
+from weighbridge.evaluation.grading import grade_reply, sample_seed, sampling_for, written_line
 from weighbridge.evaluation.items import Unit
 from weighbridge.evaluation.judging import Judge, JudgeMethod
-from weighbridge.evaluation.reasoning import separate_reasoning
+from weighbridge.evaluation.reasoning import answer_of
 from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model
 from weighbridge.records import Generation, Json, Message, Sample, Score, ScoredSample, Ungraded
 
@@ -89,8 +89,7 @@ class Answer:
     @property
     def said(self) -> str | None:
         """The answer without the thought before it; None where the thought never ends."""
-        generated = self.generated
-        return separate_reasoning(generated.generation.text, generated.prompt_text).answer
+        return answer_of(self.generated)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -125,17 +124,14 @@ def converse(
         answers = [answer for round_ in rounds for answer in round_]
         if judging is None:
             lines = [
-                written_line(benchmark, a.sample, a.generated, _graded(benchmark, a))
+                written_line(
+                    benchmark, a.sample, a.generated, grade_reply(benchmark, a.sample, a.generated)
+                )
                 for a in answers
             ]
         else:
             lines = list(_judged_lines(benchmark, answers, judging, settings.seed))
         yield unit, lines
-
-
-def _graded(benchmark: Benchmark, answer: Answer) -> Score:
-    generated = answer.generated
-    return grade(benchmark, answer.sample, generated.generation, generated.prompt_text)
 
 
 def _ask(
@@ -267,5 +263,5 @@ def _alone(model: Model, request: GenerateRequest) -> str | Ungraded:
 def _text(generated: Generated) -> str | Ungraded:
     if generated.generation.stop == "error":
         return Ungraded("infrastructure", "the judge's answer was lost")
-    said = separate_reasoning(generated.generation.text, generated.prompt_text).answer
+    said = answer_of(generated)
     return Ungraded("unparsed", "the judge's thought never ends") if said is None else said

@@ -1,7 +1,7 @@
 """From a model and a benchmark to a sealed run.
 
-    survey the items -> name the run by its identity -> for each unit not yet done: ask, grade,
-    write it down -> estimate -> seal
+    survey the items -> look at how they will be asked -> name the run by its identity -> for each
+    unit not yet done: ask, grade, write it down -> estimate -> seal
 
 Units are cut from all items in their order, whatever is done already, and a unit is redone whole,
 so that an interrupted run asks exactly what an undisturbed one would have asked. Each step reads a
@@ -21,7 +21,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.conversations import Judging, converse, judging_of
 from weighbridge.evaluation.grading import (
-    grade,
+    grade_reply,
     sample_seed,
     sampling_for,
     scored_line,
@@ -29,6 +29,7 @@ from weighbridge.evaluation.grading import (
 )
 from weighbridge.evaluation.items import Items, Unit, cut, still, survey
 from weighbridge.evaluation.judging import Judge
+from weighbridge.evaluation.prompt_shapes import PromptCheck, PromptShapes
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.near_ties import NearTies
@@ -39,6 +40,7 @@ from weighbridge.models.protocol import (
     Sampling,
     ScoreRequest,
 )
+from weighbridge.models.thoughts import REPLIES
 from weighbridge.process_memory import peak_memory_bytes
 from weighbridge.records import (
     EvalRun,
@@ -116,18 +118,22 @@ def evaluate(
         on_progress: Told while answers are computed.
 
     Raises:
-        InputError: The settings contradict the benchmark, the model or the judge.
+        InputError: The settings contradict the benchmark, the model or the judge; or a prompt
+            can't be put to one of the models.
     """
-    settings = _complete(settings or Settings(), benchmark, model)
+    settings = complete(settings or Settings(), benchmark)
+    require_capable(model, benchmark, settings)
     if benchmark.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
     load = partial(benchmark.load, LoadRequest(data, subset, settings))
-    items = survey(load, settings.repeats, benchmark.unit_size)
+    shapes = PromptShapes(benchmark, settings)
+    items = survey(lambda: shapes.noting(load()), settings.repeats, benchmark.unit_size)
     if not items.samples:
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
     judging = judging_of(benchmark, settings, judge, load)
+    prompts = shapes.check(model, judge)
     fields = _identity_fields(model, benchmark, subset, settings, items, place)
-    fields |= {"judge": judging.identity if judging else None}
+    fields |= {"judge": judging.identity if judging else None} | prompts.changes
     header = RunHeader(
         model=model.ref,
         benchmark=benchmark.name,
@@ -151,7 +157,7 @@ def evaluate(
             run.journal.append_unit(unit.number, scored)
             run.record(*told.since_last_unit())
         told.within_call(0.0)
-        return _seal(run, model, benchmark, place, judging, load)
+        return _seal(run, model, benchmark, place, judging, load, prompts)
 
 
 def _seal(
@@ -161,13 +167,14 @@ def _seal(
     place: Place,
     judging: Judging | None,
     load: Callable[[], Iterable[Sample]],
+    prompts: PromptCheck,
 ) -> EvalRun:
     """Read the finished journal once more: its figures, and what a reader must know of them."""
     ties = NearTies(model.ref.dtype)
     scale = judging.method.scale if judging else (0.0, 1.0)
     result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale)
     where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
-    notes = [*where.notes, *ties.notes]
+    notes = [*prompts.notes, *where.notes, *ties.notes]
     if judging:
         notes += judging.notes(run.journal.samples())
     if benchmark.executes_code:
@@ -218,16 +225,15 @@ class _Told:
         return self._unit_began - began, self._tokens_before - before
 
 
-def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Settings:
-    """Fill in the benchmark's own protocol and check that the model can do it."""
+def complete(settings: Settings, benchmark: Benchmark) -> Settings:
+    """Fill in the benchmark's own protocol and what it brings with it.
+
+    Raises:
+        InputError: The settings contradict the benchmark or each other.
+    """
     protocol = settings.protocol or benchmark.protocols[0]
     if protocol not in benchmark.protocols:
         raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.protocols)
-    needed = NEEDS[protocol]
-    if needed not in model.capabilities:
-        raise InputError(
-            f"{model.ref.name} can't {needed}", f"a model that can, for protocol {protocol}"
-        )
     if protocol == "letter":
         if settings.chat_template is False:
             raise InputError(
@@ -249,6 +255,23 @@ def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Setting
     return replace(settings, protocol=protocol)
 
 
+def require_capable(model: Model, benchmark: Benchmark, settings: Settings) -> None:
+    """Refuse a protocol that a model has no way to follow.
+
+    Raises:
+        InputError: It can't.
+    """
+    needed = NEEDS[settings.protocol]
+    if needed in model.capabilities:
+        return
+    able = [p for p in benchmark.protocols if NEEDS[p] in model.capabilities]
+    raise InputError(
+        f"benchmark {benchmark.name}: {model.ref.name} can't {needed}",
+        f"a model that can, for protocol {settings.protocol}",
+        f"try --protocol {able[0]}" if able else "",
+    )
+
+
 def _identity_fields(
     model: Model,
     benchmark: Benchmark,
@@ -268,7 +291,7 @@ def _identity_fields(
         "sampling": asdict(sampling) | {"stop": list(sampling.stop)},
         "settings": settings.as_json(),
         "sandbox": place.sandbox_level if benchmark.executes_code else None,
-    }
+    } | ({} if settings.protocol in BY_LIKELIHOOD else {"replies": REPLIES})
 
 
 def _answers(
@@ -349,9 +372,7 @@ def _by_generation(
             following, waiting = chain([first], answers), []
             for sample, _ in unit.samples:
                 generated = next(following)
-                job = graders.submit(
-                    grade, benchmark, sample, generated.generation, generated.prompt_text
-                )
+                job = graders.submit(grade_reply, benchmark, sample, generated)
                 waiting.append((sample, generated, job))
             scored = [written_line(benchmark, s, one, job.result()) for s, one, job in waiting]
             yield unit, scored

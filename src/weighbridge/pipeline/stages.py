@@ -25,6 +25,7 @@ from weighbridge.pipeline.weighing import (
     Task,
     at_sandbox_level,
     find_task,
+    look_at_all_prompts,
     open_model,
     weigh,
 )
@@ -195,6 +196,8 @@ def _weigh_and_tune(
     plan: Plan, where: Where, place: Place, show: Show
 ) -> "tuple[list[EvalRun], TuneResult | None]":
     with open_model(plan.base, where.cache, where.device, where.threads, where.offline) as model:
+        for note in look_at_all_prompts(model, [task for _, task in plan.tasks]):
+            show.say(f"note: {note}")
         before = [_weigh(model, task, place, show, "base") for _, task in plan.tasks]
         if plan.files is None or plan.project.tune is None:
             return before, None

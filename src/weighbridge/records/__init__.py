@@ -6,7 +6,7 @@ from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
 from weighbridge.records.quantities import quantity
 from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Protocol, Provenance
-from weighbridge.records.sample import Generation, Json, Message, Sample, ScoredSample
+from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "PartRole",
     "Protocol",
     "Provenance",
+    "Role",
     "Sample",
     "Score",
     "ScoredSample",

@@ -99,10 +99,12 @@ def run_project(
 
 def _intended(base: str, plan: "Plan") -> tuple[dict[str, Json], str]:
     """Return what would run and what would be skipped, as JSON and as text."""
-    from weighbridge.pipeline.weighing import what_would_run
+    from weighbridge.pipeline.weighing import notes_before_loading, what_would_run
 
-    rows = what_would_run(base, [task for _, task in plan.tasks])
+    tasks = [task for _, task in plan.tasks]
+    rows, notes = what_would_run(base, tasks), notes_before_loading(plan.base, tasks)
     skipped = [{"benchmark": x.weigh.benchmark, "get_it": x.get_it} for x in plan.left]
     lines = [f"{row['benchmark']}: {row['n']} items, twice" for row in rows]
     lines += [f"{x.weigh.benchmark}: skipped, {x.why}" for x in plan.left]
-    return {"would_run": rows, "skipped": skipped}, "\n".join(lines)
+    lines += [f"note: {note}" for note in notes]
+    return {"would_run": rows, "skipped": skipped, "notes": list(notes)}, "\n".join(lines)
