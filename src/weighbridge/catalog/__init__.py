@@ -1,0 +1,1 @@
+"""Facts with sources, as data: each is one file or one row."""
