@@ -77,7 +77,7 @@ def uncertainty(plan: TrainingPlan) -> str:
 def plan_text(plan: TrainingPlan) -> str:
     """Return a plan as lines."""
     bought = plan.allocation
-    lines = [f"{bought.flops:.4g} FLOPs by {plan.known.name}: {plan.known.record.title}"]
+    lines = [f"{bought.flops:.4g} FLOPs by {plan.known.name}", f"  {plan.known.record.title}"]
     rows = [
         ("parameters", amount(bought.parameters), amount),
         ("tokens", amount(bought.tokens), amount),

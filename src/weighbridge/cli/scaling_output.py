@@ -33,6 +33,16 @@ def parse_count(option: str, text: str) -> float:
     return value
 
 
+def check_image(path: Path | None) -> None:
+    """Refuse a picture's name before anything is computed for it.
+
+    Raises:
+        InputError: It ends neither in ``.svg`` nor in ``.png``.
+    """
+    if path is not None and path.suffix.lower() not in (".svg", ".png"):
+        raise InputError(f"{path}", "a name that ends in .svg or .png")
+
+
 def amount(value: float) -> str:
     """Return a count in three figures.
 
@@ -314,7 +324,4 @@ def _listed(interval: Interval | None) -> list[Json] | None:
 def _save(drawing: Any, path: Path) -> None:
     from weighbridge.storage import replace_file
 
-    content = {".svg": lambda: drawing.svg.encode(), ".png": drawing.png}.get(path.suffix.lower())
-    if content is None:
-        raise InputError(f"{path}", "a name that ends in .svg or .png")
-    replace_file(path, content())
+    replace_file(path, drawing.png() if path.suffix.lower() == ".png" else drawing.svg.encode())

@@ -171,27 +171,23 @@ def cloud(
 
 def ratios(lines: Sequence[Line], emphasised: str, name: str = "laws") -> Drawing:
     """Tokens per parameter against compute, one line a law; one stands out, with its band."""
-    top = max(max([*line.y, *line.high]) for line in lines)
-    bottom = min(min([*line.y, *line.low]) for line in lines)
+    top = max(max(line.y) for line in lines)
+    bottom = min(min(line.y) for line in lines)
     right = max(line.x[-1] for line in lines)
     x = _log_x("compute, FLOPs", min(line.x[0] for line in lines), right * 1500, _POWER, right)
     y = _log_y("tokens per parameter", bottom / 1.3, top * 1.3, "format(datum.value, '~g')")
+    first = next(line for line in lines if line.label == emphasised)
     marks: list[Any] = []
-    for line in sorted(lines, key=lambda line: line.label == emphasised):
-        first = line.label == emphasised
-        if line.low:
-            marks.append(
-                _layer(_band(line)).mark_area(color=LIGHT.faint, opacity=0.6)
-                .encode(x=x, y=y, y2="y2")
-            )  # fmt: skip
-        colour = LIGHT.candidate if first else LIGHT.reference
-        width = 2.5 if first else 1.3
-        marks.append(
-            _layer(_rows(line)).mark_line(color=colour, strokeWidth=width)
-            .encode(x=x, y=y, order="i:Q")
-        )  # fmt: skip
-    for line, nudge in _spread([*lines], top / bottom):
-        colour = LIGHT.candidate if line.label == emphasised else LIGHT.muted
+    if first.low:
+        band = _layer(_band(first)).mark_area(color=LIGHT.faint, opacity=0.6)
+        marks.append(band.encode(x=x, y=y, y2="y2"))
+    for line in (*(line for line in lines if line is not first), first):
+        style = {"color": LIGHT.reference, "strokeWidth": 1.3}
+        if line is first:
+            style = {"color": LIGHT.candidate, "strokeWidth": 2.5}
+        marks.append(_layer(_rows(line)).mark_line(**style).encode(x=x, y=y, order="i:Q"))
+    for line, nudge in _spread(lines, top / bottom):
+        colour = LIGHT.candidate if line is first else LIGHT.muted
         label = _text([_last(line)], colour, align="left", dx=6, dy=nudge, fontSize=10)
         marks.append(label.encode(x=x, y=y))
     told = "; ".join(f"{line.label} {line.y[-1]:.3g}" for line in lines)
@@ -199,7 +195,7 @@ def ratios(lines: Sequence[Line], emphasised: str, name: str = "laws") -> Drawin
     return draw(name, description, _sized(alt.layer(*marks)))
 
 
-def _spread(lines: list[Line], span: float) -> list[tuple[Line, float]]:
+def _spread(lines: Sequence[Line], span: float) -> list[tuple[Line, float]]:
     """Return each line with how many pixels its label moves, so that no two overlap.
 
     Labels that would overlap form a stack around their mean, as stacks do that would.

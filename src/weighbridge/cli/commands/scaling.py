@@ -23,7 +23,6 @@ DropHighest = Annotated[int, typer.Option(help="Leave out so many of the highest
 Delta = Annotated[float, typer.Option(help="Huber's delta on log losses.", min=1e-9)]
 Bootstraps = Annotated[int, typer.Option(help="Resamples; 0 gives no intervals.", min=0)]
 EntropyFloor = Annotated[float, typer.Option(help="Lowest loss believed, nats per token.", min=0)]
-Image = Annotated[Path | None, typer.Option(metavar="FILE.svg|png", help="Draw it.")]
 
 
 @app.command("fit")
@@ -48,12 +47,20 @@ def fit(
     json: options.Json = False,
 ) -> None:
     """Fit L = E + A/N^alpha + B/D^beta (approach 3), started globally in every resample."""
-    from weighbridge.cli.scaling_output import draw_cloud, draw_surface, fit_json, fit_text
+    from weighbridge.cli.scaling_output import (
+        check_image,
+        draw_cloud,
+        draw_surface,
+        fit_json,
+        fit_text,
+    )
     from weighbridge.errors import InputError
     from weighbridge.planning.scaling import parametric
     from weighbridge.planning.scaling.published import record_of
     from weighbridge.planning.scaling.reading import read_points
 
+    check_image(surface)
+    check_image(cloud)
     if cloud and not bootstraps:
         raise InputError("--cloud with --bootstraps 0", "bootstraps to draw", "leave one out")
     points = read_points(runs, where=where or (), entropy_floor=entropy_floor)
@@ -101,6 +108,7 @@ def compare(
 ) -> None:
     """Run approaches 1, 2, 3 and Kaplan's form on the same runs; say how far they disagree."""
     from weighbridge.cli.scaling_output import (
+        check_image,
         comparison_json,
         comparison_text,
         draw_parabolas,
@@ -109,6 +117,7 @@ def compare(
     from weighbridge.planning.scaling import comparison
     from weighbridge.planning.scaling.reading import read_points
 
+    check_image(isoflops)
     points = read_points(runs, where=where or (), entropy_floor=entropy_floor)
     points = points.without_highest(drop_highest)
     found = comparison.compare(
@@ -158,8 +167,15 @@ def laws(
     json: options.Json = False,
 ) -> None:
     """List the published laws and what each would buy with a budget."""
-    from weighbridge.cli.scaling_output import draw_laws, laws_json, laws_text, parse_count
+    from weighbridge.cli.scaling_output import (
+        check_image,
+        draw_laws,
+        laws_json,
+        laws_text,
+        parse_count,
+    )
 
+    check_image(chart)
     flops = parse_count("--compute", compute)
     document = laws_json(flops, experts)
     lines = [laws_text(document, flops)]
