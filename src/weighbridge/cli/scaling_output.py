@@ -111,6 +111,15 @@ def fit_text(found: ParametricFit, points: Points) -> str:
     return "\n".join(lines)
 
 
+def keep_law(found: ParametricFit, points: Points, how: str, path: Path) -> None:
+    """Write a fit as a law that `plan train --law` takes."""
+    from weighbridge.catalog.laws import write_law
+    from weighbridge.planning.scaling.published import record_of
+    from weighbridge.storage import replace_file
+
+    replace_file(path, write_law(record_of(found, points, how)))
+
+
 def comparison_json(found: Disagreement) -> dict[str, Json]:
     """Return a comparison as plain data; what an approach can't say is null."""
 
@@ -263,8 +272,8 @@ def draw_cloud(found: ParametricFit, path: Path) -> None:
     from weighbridge.reports.scaling_charts import cloud
 
     assert found.draws is not None
-    pairs = zip(np.asarray(found.draws.alpha)[:2000].tolist(),
-                np.asarray(found.draws.beta)[:2000].tolist(), strict=True)  # fmt: skip
+    pairs = zip(np.asarray(found.draws.alpha)[:1000].tolist(),
+                np.asarray(found.draws.beta)[:1000].tolist(), strict=True)  # fmt: skip
     _save(cloud(list(pairs), (float(found.law.alpha), float(found.law.beta))), path)
 
 

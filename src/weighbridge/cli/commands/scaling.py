@@ -53,10 +53,10 @@ def fit(
         draw_surface,
         fit_json,
         fit_text,
+        keep_law,
     )
     from weighbridge.errors import InputError
     from weighbridge.planning.scaling import parametric
-    from weighbridge.planning.scaling.published import record_of
     from weighbridge.planning.scaling.reading import read_points
 
     check_image(surface)
@@ -77,12 +77,8 @@ def fit(
     if cloud:
         draw_cloud(found, cloud)
     if save_law:
-        from weighbridge.catalog.laws import write_law
-        from weighbridge.storage import replace_file
-
         how = f"weighbridge scaling fit {runs.name} --delta {delta:g} --drop-highest {drop_highest}"
-        how += f" --bootstraps {bootstraps} --seed {seed}"
-        replace_file(save_law, write_law(record_of(found, points, how)))
+        keep_law(found, points, f"{how} --bootstraps {bootstraps} --seed {seed}", save_law)
     written = [str(path) for path in (surface, cloud, save_law) if path]
     document = {**fit_json(found, points), "written": list(written)}
     emit(document, "\n".join([fit_text(found, points), *written]), json)

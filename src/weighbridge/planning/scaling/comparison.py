@@ -12,6 +12,7 @@ from weighbridge.planning.scaling.parametric import percentile_interval
 from weighbridge.planning.scaling.points import Points
 
 Interval = tuple[float, float]
+Fitted = tuple[Allocates, Allocates | None]
 
 
 @dataclass(frozen=True)
@@ -80,31 +81,9 @@ def compare(
     largest = float(points.flops.max())
     budget = flops or largest
 
-    def by_envelope() -> tuple[Allocates, Allocates | None]:
-        found = envelope.fit(points, bootstraps=bootstraps, seed=seed)
-        return found.law, found.draws
-
-    def by_isoflop() -> tuple[Allocates, Allocates | None]:
-        found = isoflop.fit(points, bootstraps=bootstraps, seed=seed)
-        return found.law, found.draws
-
-    def by_parametric() -> tuple[Allocates, Allocates | None]:
-        found = parametric.fit(
-            points, delta=delta, bootstraps=bootstraps, seed=seed, threads=threads
-        )
-        return found.law, found.draws
-
-    def by_kaplan() -> tuple[Allocates, Allocates | None]:
-        return kaplan.fit(points, delta=delta).law, None
-
     results = tuple(
         _result(name, ask, budget)
-        for name, ask in (
-            ("1 envelope", by_envelope),
-            ("2 IsoFLOP", by_isoflop),
-            ("3 parametric", by_parametric),
-            ("Kaplan L(N,D)", by_kaplan),
-        )
+        for name, ask in _approaches(points, delta, bootstraps, seed, threads).items()
     )
     given = [result for result in results if not result.why_not]
     exponents = [result.exponent for result in given]
@@ -124,9 +103,37 @@ def compare(
     )
 
 
-def _result(
-    name: str, ask: Callable[[], tuple[Allocates, Allocates | None]], flops: float
-) -> ApproachResult:
+def _approaches(
+    points: Points, delta: float, bootstraps: int, seed: int, threads: int
+) -> dict[str, Callable[[], Fitted]]:
+    """Return each approach by its name; called, it gives a law and its draws."""
+
+    def by_envelope() -> Fitted:
+        found = envelope.fit(points, bootstraps=bootstraps, seed=seed)
+        return found.law, found.draws
+
+    def by_isoflop() -> Fitted:
+        found = isoflop.fit(points, bootstraps=bootstraps, seed=seed)
+        return found.law, found.draws
+
+    def by_parametric() -> Fitted:
+        found = parametric.fit(
+            points, delta=delta, bootstraps=bootstraps, seed=seed, threads=threads
+        )
+        return found.law, found.draws
+
+    def by_kaplan() -> Fitted:
+        return kaplan.fit(points, delta=delta).law, None
+
+    return {
+        "1 envelope": by_envelope,
+        "2 IsoFLOP": by_isoflop,
+        "3 parametric": by_parametric,
+        "Kaplan L(N,D)": by_kaplan,
+    }
+
+
+def _result(name: str, ask: Callable[[], Fitted], flops: float) -> ApproachResult:
     try:
         law, draws = ask()
     except InputError as error:

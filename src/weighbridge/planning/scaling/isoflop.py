@@ -116,14 +116,14 @@ def fit(points: Points, *, bootstraps: int = 0, seed: int = 0) -> IsoFlopFit:
             f"at least 3, each of {FEWEST_RUNS} runs or more",
             "add runs on either side of the best size, or use approach 3: weighbridge scaling fit",
         )
-    flops = np.array([budget.flops for budget in used])
-    line = power_law(flops, np.array([budget.optimal_parameters for budget in used]))
+    spent = np.array([budget.flops for budget in used])
+    line = power_law(spent, np.array([budget.optimal_parameters for budget in used]))
     draws = None
     if bootstraps:
         sizes = np.stack(vertices, axis=1)
         usable = np.isfinite(sizes)
         lines = power_law(
-            np.broadcast_to(flops, sizes.shape),
+            np.broadcast_to(spent, sizes.shape),
             np.where(usable, sizes, 1.0),
             np.where(usable.sum(axis=1, keepdims=True) >= 3, usable, 0).astype(np.float64),
         )

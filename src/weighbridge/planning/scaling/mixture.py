@@ -2,7 +2,7 @@
 
 Its two terms are log-linear in their unknowns, with ln Ê and ln Ê ln N as further columns, so the
 objective and the steps are those of approach 3. It starts from the basins of all runs without their
-experts, where the form's four extra exponents are zero.
+experts, where the form's four extra exponents are zero. Resamples start from the fit of all runs.
 """
 
 from dataclasses import dataclass

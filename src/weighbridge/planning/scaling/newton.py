@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from weighbridge.planning.scaling.objective import Expansion, SumOfPowers, expand
 from weighbridge.planning.scaling.points import Array
@@ -23,7 +24,7 @@ class Minimum:
 
     theta: Array
     value: Array
-    converged: Array
+    converged: npt.NDArray[np.bool_]
 
 
 def minimise(

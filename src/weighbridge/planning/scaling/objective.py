@@ -88,12 +88,6 @@ def huber(residual: Array, delta: float) -> Array:
     return clipped * (residual - 0.5 * clipped)
 
 
-def value(model: SumOfPowers, theta: Array, weights: Array, delta: float) -> Array:
-    """Return the objective, (B,)."""
-    residual, _ = model.shares(theta)
-    return np.einsum("bn,bn->b", weights, huber(residual, delta))
-
-
 def expand(model: SumOfPowers, theta: Array, weights: Array, delta: float) -> Expansion:
     """Return value, gradient and Hessian.
 

@@ -1,6 +1,6 @@
 """Laws of the catalog, or of a user's own file, as forms that can be computed with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def known_law(name: str, effective_experts: float | None = None) -> KnownLaw:
     except TypeError as error:
         raise InputError(
             f"{name}: the constants {', '.join(record.constants)}",
-            f"those of the form {record.form}: {', '.join(form.__dataclass_fields__)}",
+            f"those of the form {record.form}: {', '.join(f.name for f in fields(form))}",
         ) from error
     if isinstance(law, JointMixture):
         if effective_experts is None:
