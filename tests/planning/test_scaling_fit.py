@@ -150,7 +150,8 @@ def test_isoflop_says_why_a_budget_is_left_out():
     )
 
 
-JOINT = JointMixture(35.91, -0.1889, 0.2285, -0.0098, 35.98, -0.1775, -0.5529, 0.0259, 1.3637)
+# Constants of our own: experts lower the parameters' term and leave the tokens' one nearly alone.
+JOINT = JointMixture(40.0, -0.19, -0.25, 0.008, 36.0, -0.178, 0.2, -0.009, 1.4)
 
 
 def joint_runs(noise=0.0):
@@ -166,7 +167,6 @@ def joint_runs(noise=0.0):
 
 
 def test_the_joint_form_is_recovered():
-    """arXiv:2502.05172's constants, from losses that they give."""
     found = mixture.fit(joint_runs()).law
     for name in JOINT.__dataclass_fields__:
         assert float(getattr(found, name)) == pytest.approx(getattr(JOINT, name), rel=2e-3), name
@@ -185,8 +185,9 @@ def test_the_joint_form_s_intervals_hold_the_truth():
 def test_the_joint_form_with_one_number_of_experts_is_a_chinchilla_law():
     law = JOINT.with_experts(8.0)
     assert law.loss(1e9, 2e10) == pytest.approx(JOINT.loss(1e9, 2e10, 8.0))
-    assert law.alpha > JOINT.with_experts(1.0).alpha
-    assert law.beta < JOINT.with_experts(1.0).beta
+    assert law.alpha == pytest.approx(0.19 - 0.008 * np.log(8))
+    scale = law.A
+    assert scale == pytest.approx(40 * 8**-0.25)
 
 
 def test_the_joint_form_needs_experts_that_vary():

@@ -11,7 +11,7 @@ from weighbridge.catalog.accelerators import accelerator
 from weighbridge.catalog.laws import law_names, read_law, write_law
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.planning.scaling import allocation
-from weighbridge.planning.scaling.forms import Chinchilla, JointMixture, Kaplan
+from weighbridge.planning.scaling.forms import Chinchilla, Kaplan
 from weighbridge.planning.scaling.published import FORMS, known_law
 
 BUDGET = 5.76e23
@@ -24,7 +24,7 @@ def test_every_law_of_the_catalog_is_whole(name):
     form = FORMS[record.form]
     assert record.constants.keys() == form.__dataclass_fields__.keys()
     assert record.title and record.source
-    known = known_law(name, effective_experts=8.0)
+    known = known_law(name)
     bought = allocation.allocate(known, BUDGET)
     assert 6 * bought.parameters * bought.tokens == pytest.approx(BUDGET)
     if isinstance(known.law, Chinchilla | Kaplan):
@@ -139,12 +139,30 @@ def test_unknown_names_and_missing_experts_are_refused():
         known_law("epoch-chinchila")
     with pytest.raises(UnknownName, match="did you mean h100"):
         accelerator("h100-sxn")
-    with pytest.raises(InputError, match="--experts NUMBER"):
-        known_law("joint-mixture")
-    assert isinstance(known_law("joint-mixture", 8.0).law, Chinchilla)
-    assert not isinstance(known_law("joint-mixture", 8.0).law, JointMixture)
     with pytest.raises(InputError, match="gives sizes but no loss"):
         allocation.for_serving(known_law("kaplan"), BUDGET, 1e12)
+
+
+def test_a_joint_law_is_planned_with_experts(tmp_path):
+    """Fitted, kept and read again; more experts need fewer active parameters here."""
+    from test_scaling_fit import JOINT, joint_runs
+
+    from weighbridge.planning.scaling import mixture
+    from weighbridge.planning.scaling.published import record_of
+
+    points = joint_runs(noise=0.002)
+    found = mixture.fit(points, bootstraps=20)
+    path = tmp_path / "mine.json"
+    path.write_bytes(write_law(record_of(found.law, found.draws, points, "by hand")))
+    with pytest.raises(InputError, match="--experts NUMBER"):
+        known_law(str(path))
+    for experts in (1.0, 8.0):
+        known = known_law(str(path), experts)
+        bought = allocation.allocate(known, 1e20)
+        truth = JOINT.with_experts(experts).optimal_parameters(1e20)
+        low, high = bought.intervals["parameters"]
+        assert bought.parameters == pytest.approx(truth, rel=0.1) and low < truth < high
+    assert known.law.loss(1e9, 2e10) < JOINT.with_experts(1.0).loss(1e9, 2e10)
 
 
 def weighbridge(*words):
@@ -214,6 +232,7 @@ def test_compare_and_laws_say_their_tables(real_data, tmp_path):
     [
         (["plan", "train"], "Missing option '--compute'"),
         (["plan", "train", "--compute", "much"], "--compute much; expected a number above 0"),
+        (["plan", "train", "--compute", "1e99"], "from 1e9 to 1e32"),
         (["plan", "train", "--compute", "-1"], "--compute -1; expected"),
         (["plan", "train", "--compute", "1e22", "--law", "nowhere.json"], "can't be read"),
         (["scaling", "fit", "nowhere.csv"], "nowhere.csv can't be read"),

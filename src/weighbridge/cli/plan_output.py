@@ -43,19 +43,24 @@ class TrainingPlan:
 def warnings(plan: TrainingPlan) -> list[str]:
     """Return what must not be overlooked."""
     found = []
-    beyond = plan.allocation.beyond
+    beyond, record = plan.allocation.beyond, plan.known.record
     if beyond is not None and beyond > FAR_BEYOND:
         found.append(
             f"EXTRAPOLATED: this budget is {beyond:.3g} times the largest of the law's data "
-            f"({plan.known.record.largest_flops:.2g} FLOPs). Beyond {FAR_BEYOND:g} times, "
+            f"({record.largest_flops:.2g} FLOPs). Beyond {FAR_BEYOND:g} times, "
             "intervals say how well the data fix the law, not whether the law still holds."
         )
     if beyond is None:
         found.append(
             "How far this reaches is not known: the compute of this law's data is not recorded."
         )
-    if plan.known.record.notes:
-        found.append(plan.known.record.notes)
+    if record.smallest_flops and plan.allocation.flops * FAR_BEYOND < record.smallest_flops:
+        found.append(
+            f"EXTRAPOLATED: the law's data begin at {record.smallest_flops:.2g} FLOPs, more than "
+            f"{FAR_BEYOND:g} times this budget."
+        )
+    if record.notes:
+        found.append(record.notes)
     return found
 
 

@@ -111,13 +111,13 @@ def fit_text(found: ParametricFit, points: Points) -> str:
     return "\n".join(lines)
 
 
-def keep_law(found: ParametricFit, points: Points, how: str, path: Path) -> None:
+def keep_law(found: ParametricFit | MixtureFit, points: Points, how: str, path: Path) -> None:
     """Write a fit as a law that `plan train --law` takes."""
     from weighbridge.catalog.laws import write_law
     from weighbridge.planning.scaling.published import record_of
     from weighbridge.storage import replace_file
 
-    replace_file(path, write_law(record_of(found, points, how)))
+    replace_file(path, write_law(record_of(found.law, found.draws, points, how)))
 
 
 def comparison_json(found: Disagreement) -> dict[str, Json]:
@@ -197,17 +197,15 @@ def mixture_text(found: MixtureFit) -> str:
     return "\n".join(lines)
 
 
-def laws_json(flops: float, experts: float | None) -> dict[str, Json]:
-    """Return every law of the catalog and what it buys; joint ones where experts are given."""
-    from weighbridge.catalog.laws import law_names, read_law
+def laws_json(flops: float) -> dict[str, Json]:
+    """Return every law of the catalog and what it buys with a budget."""
+    from weighbridge.catalog.laws import law_names
     from weighbridge.planning.scaling.allocation import allocate
     from weighbridge.planning.scaling.published import known_law
 
     rows: list[Json] = []
     for name in law_names():
-        if read_law(name).form == "joint-mixture" and experts is None:
-            continue
-        known = known_law(name, experts)
+        known = known_law(name)
         bought = allocate(known, flops)
         rows.append(
             {
@@ -296,18 +294,16 @@ def draw_parabolas(points: Points, path: Path) -> None:
     _save(parabolas(valleys), path)
 
 
-def draw_laws(path: Path, experts: float | None) -> None:
-    """Draw tokens per parameter against compute for the laws of `laws_json`."""
-    from weighbridge.catalog.laws import law_names, read_law
+def draw_laws(path: Path) -> None:
+    """Draw tokens per parameter against compute for every law of the catalog."""
+    from weighbridge.catalog.laws import law_names
     from weighbridge.planning.scaling.published import known_law
     from weighbridge.reports.scaling_charts import Line, ratios
 
     flops = np.geomspace(1e18, 1e26, 50)
     lines = []
     for name in law_names():
-        if read_law(name).form == "joint-mixture" and experts is None:
-            continue
-        known = known_law(name, experts)
+        known = known_law(name)
         optimal = np.asarray(known.law.optimal_parameters(flops))
         band: list[Sequence[float]] = []
         if isinstance(known.draws, Chinchilla):

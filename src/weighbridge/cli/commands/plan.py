@@ -45,14 +45,20 @@ def train(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Split a compute budget into parameters and tokens, and say how sure that is."""
+    """Split a compute budget, and say how sure that is."""
     from weighbridge.catalog.accelerators import accelerator as find
     from weighbridge.cli.plan_output import TrainingPlan, plan_json, plan_text
     from weighbridge.cli.scaling_output import parse_count
+    from weighbridge.errors import InputError
     from weighbridge.planning.scaling import allocation
     from weighbridge.planning.scaling.published import known_law
 
     flops = parse_count("--compute", compute)
+    if not 1e9 <= flops <= 1e32:
+        raise InputError(
+            f"--compute {compute}", "FLOPs of a whole training run, from 1e9 to 1e32",
+            "multiply PF-days by 8.64e19",
+        )  # fmt: skip
     known, machine = known_law(law, experts), find(accelerator)
     price = usd_per_hour if usd_per_hour is not None else machine.usd_per_hour
     lifetime = parse_count("--lifetime-tokens", lifetime_tokens) if lifetime_tokens else None

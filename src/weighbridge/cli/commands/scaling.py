@@ -22,6 +22,9 @@ Where = Annotated[
 DropHighest = Annotated[int, typer.Option(help="Leave out so many of the highest losses.", min=0)]
 Delta = Annotated[float, typer.Option(help="Huber's delta on log losses.", min=1e-9)]
 Bootstraps = Annotated[int, typer.Option(help="Resamples; 0 gives no intervals.", min=0)]
+SaveLaw = Annotated[
+    Path | None, typer.Option(metavar="FILE.json", help="Keep the law for plan train --law.")
+]
 EntropyFloor = Annotated[float, typer.Option(help="Lowest loss believed, nats per token.", min=0)]
 
 
@@ -39,14 +42,15 @@ def fit(
     cloud: Annotated[
         Path | None, typer.Option(metavar="FILE.svg|png", help="Draw the bootstrap's exponents.")
     ] = None,
-    save_law: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Keep the law for plan train --law.")
-    ] = None,
+    save_law: SaveLaw = None,
     threads: options.Threads = 0,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Fit L = E + A/N^alpha + B/D^beta (approach 3), started globally in every resample."""
+    """Fit E + A/N^alpha + B/D^beta, with intervals.
+
+    Approach 3 of Hoffmann et al. 2022, started globally for every resample.
+    """
     from weighbridge.cli.scaling_output import (
         check_image,
         draw_cloud,
@@ -102,7 +106,10 @@ def compare(
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Run approaches 1, 2, 3 and Kaplan's form on the same runs; say how far they disagree."""
+    """Say how far approaches 1, 2 and 3 disagree.
+
+    Kaplan's form L(N, D) is fitted to the same runs beside them.
+    """
     from weighbridge.cli.scaling_output import (
         check_image,
         comparison_json,
@@ -138,16 +145,23 @@ def mixture(
     bootstraps: Bootstraps = 200,
     where: Where = None,
     entropy_floor: EntropyFloor = 0.5,
+    save_law: SaveLaw = None,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Fit the joint law of dense and mixture-of-experts runs; needs a column named experts."""
-    from weighbridge.cli.scaling_output import mixture_json, mixture_text
+    """Fit dense and mixture-of-experts runs together.
+
+    Needs a column named experts, 1 for dense; parameters are the active ones.
+    """
+    from weighbridge.cli.scaling_output import keep_law, mixture_json, mixture_text
     from weighbridge.planning.scaling import mixture as joint
     from weighbridge.planning.scaling.reading import read_points
 
     points = read_points(runs, where=where or (), entropy_floor=entropy_floor)
     found = joint.fit(points, delta=delta, bootstraps=bootstraps, seed=seed)
+    if save_law:
+        how = f"weighbridge scaling mixture {runs.name} --delta {delta:g}"
+        keep_law(found, points, f"{how} --bootstraps {bootstraps} --seed {seed}", save_law)
     emit(mixture_json(found), mixture_text(found), json)
 
 
@@ -157,12 +171,9 @@ def laws(
     chart: Annotated[
         Path | None, typer.Option(metavar="FILE.svg|png", help="Draw D/N against compute.")
     ] = None,
-    experts: Annotated[
-        float | None, typer.Option(help="Effective experts: show joint laws, too.", min=1)
-    ] = None,
     json: options.Json = False,
 ) -> None:
-    """List the published laws and what each would buy with a budget."""
+    """List published laws and what each would buy."""
     from weighbridge.cli.scaling_output import (
         check_image,
         draw_laws,
@@ -173,9 +184,9 @@ def laws(
 
     check_image(chart)
     flops = parse_count("--compute", compute)
-    document = laws_json(flops, experts)
+    document = laws_json(flops)
     lines = [laws_text(document, flops)]
     if chart:
-        draw_laws(chart, experts)
+        draw_laws(chart)
         lines.append(str(chart))
     emit(document, "\n".join(lines), json)

@@ -53,8 +53,8 @@ class Points:
     def without_highest(self, count: int) -> "Points":
         """Return the runs without so many of the highest losses.
 
-        The published fit drops the five highest of 245, whose colours were hard to read off a
-        figure (Besiroglu et al. 2024, arXiv:2404.10102).
+        The published refit of Chinchilla's runs drops the five highest of 245 (Besiroglu et al.
+        2024, arXiv:2404.10102).
         """
         if count <= 0:
             return self

@@ -13,7 +13,6 @@ from weighbridge.planning.scaling.forms import (
     Kaplan,
     PowerAllocation,
 )
-from weighbridge.planning.scaling.parametric import NAMES, ParametricFit
 from weighbridge.planning.scaling.points import Points
 
 FORMS: dict[str, type] = {
@@ -78,28 +77,36 @@ def known_law(name: str, effective_experts: float | None = None) -> KnownLaw:
     return KnownLaw(name, record, law, draws)
 
 
-def record_of(fit: ParametricFit, points: Points, how: str) -> LawRecord:
+def record_of(
+    law: Chinchilla | JointMixture,
+    draws: Chinchilla | JointMixture | None,
+    points: Points,
+    how: str,
+) -> LawRecord:
     """Return a fit as a law's record, with at most a thousand draws in six figures.
 
     Args:
-        fit: The fit.
+        law: The fit.
+        draws: Its draws.
         points: What it rests on.
         how: The command that made it.
     """
-    draws = {}
-    if fit.draws is not None:
-        for name in NAMES:
-            kept = np.asarray(getattr(fit.draws, name))[:_DRAWS_KEPT]
-            draws[name] = [float(f"{value:.6g}") for value in kept]
+    names = [field.name for field in fields(law)]
+    kept = {}
+    if draws is not None:
+        for name in names:
+            drawn = np.asarray(getattr(draws, name))[:_DRAWS_KEPT]
+            kept[name] = [float(f"{value:.6g}") for value in drawn]
+    joint = isinstance(law, JointMixture)
     return LawRecord(
-        title=f"fitted to {fit.points} runs of {points.source.rsplit('/', 1)[-1]}",
-        form="chinchilla",
-        constants={name: float(getattr(fit.law, name)) for name in NAMES},
+        title=f"fitted to {len(points)} runs of {points.source.rsplit('/', 1)[-1]}",
+        form="joint-mixture" if joint else "chinchilla",
+        constants={name: float(np.asarray(getattr(law, name))) for name in names},
         source=how,
-        counts="all parameters",
+        counts="active parameters" if joint else "all parameters",
         smallest_flops=float(points.flops.min()),
         largest_flops=float(points.flops.max()),
         notes="; ".join(points.notes),
-        draws=draws,
-        draws_source=f"{how}; the first {len(draws['A'])} resamples" if draws else "",
+        draws=kept,
+        draws_source=f"{how}; the first {len(kept[names[0]])} resamples" if kept else "",
     )

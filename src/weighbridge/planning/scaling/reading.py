@@ -171,6 +171,8 @@ def _completed(path: Path, values: dict[str, Array], columns: list[str]) -> Poin
     if flops is None:
         flops = FLOPS_PER_PARAMETER_TOKEN * parameters * tokens
         notes.append("compute is not given: C = 6ND")
+    if loss.min() < 1:
+        notes.append("a loss below 1 is rare in nats per token: is it in bits per byte?")
     return Points(
         parameters, tokens, loss, flops, values.get("budgets"), values.get("experts"), str(path),
         tuple(notes),
