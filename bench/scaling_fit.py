@@ -86,7 +86,7 @@ def race(points: Any, starts: int, bootstraps: int) -> dict[str, Any]:
         "peer_starts_at_best": agreeing,
         "bootstraps": bootstraps,
         "bootstrap_seconds": round(resampled.seconds, 2),
-        "bootstrap_unconverged": resampled.unconverged,
+        "bootstrap_unusable": resampled.unusable,
         "bootstrap_ratio": round(whole * bootstraps / resampled.seconds),
         "threads": threads,
     }

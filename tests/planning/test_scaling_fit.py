@@ -203,3 +203,28 @@ def test_effective_experts_go_from_the_first_to_the_last():
     experts = np.array([1.0, 8.0, 1e9])
     assert mixture.effective_experts(experts) == pytest.approx(experts)
     assert mixture.effective_experts(experts, 2.0, 300.0)[[0, 2]] == pytest.approx([2.0, 300.0])
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["noise", "constant", "sizes alone", "few"]))
+@settings(max_examples=25, deadline=None)
+def test_whatever_the_runs_a_fit_is_finite_or_refused(seed, kind):
+    rng = np.random.default_rng(seed)
+    n = 12 if kind == "few" else 30
+    sizes, tokens = 10 ** rng.uniform(6, 11, n), 10 ** rng.uniform(7, 13, n)
+    loss = {
+        "noise": rng.uniform(1, 5, n),
+        "constant": np.full(n, 2.5),
+        "sizes alone": TRUTH.loss(sizes, 1e30),
+        "few": TRUTH.loss(sizes, tokens) * np.exp(0.05 * rng.standard_normal(n)),
+    }[kind]
+    points = Points(sizes, tokens, loss, 6 * sizes * tokens)
+    try:
+        found = parametric.fit(points, bootstraps=10)
+    except InputError:
+        return
+    for law in (found.law, found.draws):
+        for name in parametric.NAMES:
+            assert (
+                np.isfinite(getattr(law, name)).all()
+                and (np.asarray(getattr(law, name)) >= 0).all()
+            )

@@ -40,6 +40,11 @@ BROKEN = {
     "no tokens": ([{k: r[k] for k in ("params", "loss")} for r in rows()], "tokens or flops"),
     "swapped sizes": (renamed(rows(), params="tokens", tokens="params"), "look swapped"),
     "swapped loss": (renamed(rows(), params="loss", loss="params"), "look swapped"),
+    "swapped compute": (
+        [{"params": 6 * r["params"] * r["tokens"], "flops": r["params"], "loss": r["loss"]}
+         for r in rows()],
+        "look swapped",
+    ),
     "contradiction": (
         changed([{**r, "flops": 6 * r["params"] * r["tokens"]} for r in rows()], 5, flops=1e9),
         "line 5: FLOPs are",

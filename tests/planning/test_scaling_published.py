@@ -55,7 +55,7 @@ def test_least_absolute_deviations_are_the_published_constants(chinchilla):
 
 def test_bootstrap_intervals(resampled):
     """arXiv:2404.10102's 95 % intervals, from 4,000 resamples started at one point each."""
-    assert resampled.bootstraps == 1000 and resampled.unconverged == 0
+    assert resampled.bootstraps == 1000 and resampled.unusable == 0
     draws = resampled.draws
     for name, low, high, near in (
         ("A", 285, 744, 25),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from weighbridge.errors import InputError
+from weighbridge.planning.scaling.allocation import FAR_BEYOND
 from weighbridge.planning.scaling.comparison import Disagreement
 from weighbridge.planning.scaling.forms import Chinchilla, tokens_at
 from weighbridge.planning.scaling.mixture import MixtureFit
@@ -83,7 +84,7 @@ def fit_json(found: ParametricFit, points: Points) -> dict[str, Json]:
         "delta": found.delta,
         "points": found.points,
         "flops_range": [float(points.flops.min()), float(points.flops.max())],
-        "unconverged": found.unconverged,
+        "unusable": found.unusable,
         "notes": list(points.notes),
     }
 
@@ -103,7 +104,7 @@ def fit_text(found: ParametricFit, points: Points) -> str:
     if found.bootstraps:
         lines.append(
             f"  {found.bootstraps} resamples, each started globally, in {found.seconds:.1f} s"
-            + (f"; {found.unconverged} unconverged" if found.unconverged else "")
+            + (f"; {found.unusable} gave no law" if found.unusable else "")
         )
     low, high = points.flops.min(), points.flops.max()
     lines.append(f"  data from {low:.2g} to {high:.2g} FLOPs; beyond, this is extrapolation")
@@ -150,6 +151,8 @@ def comparison_json(found: Disagreement) -> dict[str, Json]:
 def comparison_text(found: Disagreement) -> str:
     """Return a comparison as a table and what it means."""
     far = f", {found.beyond:.3g} times the largest budget of the data" if found.beyond > 1 else ""
+    if found.beyond > FAR_BEYOND:
+        far += ": EXTRAPOLATED"
     lines = [
         f"at {found.flops:.3g} FLOPs{far}",
         f"  {'approach':<14} {'exponent a':<23} {'N_opt':<26} D/N",

@@ -62,6 +62,12 @@ def _units(points: Points) -> None:
             "losses below 20 and parameters in the thousands or more",
             "the two columns look swapped: rename them",
         )
+    if float(np.median(points.parameters)) > float(np.median(points.flops)):
+        raise InputError(
+            f"{points.parameters.max():.3g} parameters for {points.flops.max():.3g} FLOPs",
+            "far more FLOPs than parameters",
+            "the two columns look swapped: rename them",
+        )
     for name, values in (("parameters", points.parameters), ("tokens", points.tokens)):
         if float(np.median(values)) < _SMALLEST_MODEL:
             raise InputError(

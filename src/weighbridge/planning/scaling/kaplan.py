@@ -17,6 +17,12 @@ from weighbridge.planning.scaling.points import Array, Points
 
 _ALPHA_D = np.geomspace(0.02, 1.0, 40)
 _RATIOS = np.geomspace(0.2, 4.0, 30)
+_LEAST, _LARGEST_LOG = 1e-3, 200.0
+_NOT_FALLING = (
+    "no exponents of Kaplan's form give a loss that falls with both parameters and tokens",
+    "runs whose loss falls as either grows",
+    "see that columns aren't swapped",
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,12 @@ def fit(points: Points, *, delta: float = DELTA) -> KaplanFit:
         return np.asarray(theta[3] * np.logaddexp(size, data) - log_l)
 
     found = least_squares(
-        residuals, start, loss="huber", f_scale=delta, xtol=1e-14, ftol=1e-14, gtol=1e-15
-    )
+        residuals, start, loss="huber", f_scale=delta, xtol=1e-14, ftol=1e-14, gtol=1e-15,
+        bounds=([-np.inf, -np.inf, _LEAST, _LEAST], np.inf),
+    )  # fmt: skip
     log_size, log_data, ratio, alpha_d = (float(v) for v in found.x)
+    if min(ratio, alpha_d) <= 2 * _LEAST or abs(log_size / ratio) > _LARGEST_LOG:
+        raise InputError(*_NOT_FALLING)
     law = Kaplan(
         critical_parameters=float(np.exp(log_size / ratio + middle_n)),
         critical_tokens=float(np.exp(log_data + middle_d)),
@@ -78,9 +87,5 @@ def _project(log_n: Array, log_d: Array, log_l: Array) -> Array:
                 best = squares
                 start = np.array([*(np.log(scale) + shift), ratio, alpha_d])
     if start is None:
-        raise InputError(
-            "no exponents of Kaplan's form give a loss that falls with both parameters and tokens",
-            "runs whose loss falls as either grows",
-            "see that columns aren't swapped",
-        )
+        raise InputError(*_NOT_FALLING)
     return start

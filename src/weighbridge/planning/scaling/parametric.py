@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from weighbridge.errors import InputError
 from weighbridge.planning.scaling.forms import Chinchilla
@@ -20,6 +21,7 @@ DELTA = 1e-3
 NAMES = ("A", "B", "E", "alpha", "beta")
 BASINS = 3
 _AT_ONCE = 128  # resamples; their arrays then stay in a core's cache
+_LEAST_EXPONENT, _LEAST_SHARE = 1e-2, 1e-4
 _EASIEST_DELTA = 1e-3  # smaller ones are reached step by step: see `_polish`
 
 
@@ -33,7 +35,7 @@ class ParametricFit:
         draws: The same law fitted to resamples; its fields are arrays, or None.
         delta: δ.
         points: Runs fitted.
-        unconverged: Resamples at which the steps ran out.
+        unusable: Resamples without a law that falls with both; draws leave them out.
         seconds: That it took.
     """
 
@@ -42,7 +44,7 @@ class ParametricFit:
     draws: Chinchilla | None
     delta: float
     points: int
-    unconverged: int
+    unusable: int
     seconds: float
 
     @property
@@ -75,28 +77,36 @@ def fit(
         threads: Resamples are shared among so many; the result does not depend on it.
 
     Raises:
-        InputError: Loss doesn't fall with both parameters and tokens at any exponents.
+        InputError: Loss doesn't fall with both parameters and tokens, in all runs or in most
+            resamples.
     """
     started = time.perf_counter()
     everything = np.ones((1, len(points)))
     problem = _Problem(points, delta)
     best = problem.solve(everything)
-    if not len(best.value) or not np.isfinite(best.value[0]):
+    if not problem.usable(best).all() or not len(best.value):
         raise InputError(
             f"the losses of {points.source or 'these runs'} don't fall with both parameters and "
             "tokens",
             "runs whose loss falls as either grows",
             "see that columns aren't swapped, and add runs that differ in both",
         )
-    draws, unconverged = None, 0
+    draws, unusable = None, 0
     if bootstraps:
         rng = np.random.default_rng(seed)
         chances = np.full(len(points), 1 / len(points))
         counts = rng.multinomial(len(points), chances, size=bootstraps).astype(np.float64)
         found = problem.solve_all(counts, best.theta[0], threads)
-        usable = np.isfinite(found.value)
+        usable = problem.usable(found)
         draws = problem.law(found.theta[usable])
-        unconverged = int(np.sum(~found.converged))
+        unusable = int(np.sum(~usable))
+        if unusable > bootstraps / 2:
+            raise InputError(
+                f"{unusable} of {bootstraps} resamples of {points.source or 'these runs'} show no "
+                "loss that falls with both parameters and tokens",
+                "runs that fix a law whichever of them are drawn",
+                "add runs, or ask for --bootstraps 0 and trust the figures as little",
+            )
     law = problem.law(best.theta)
     return ParametricFit(
         law=Chinchilla(*(float(np.asarray(getattr(law, name))[0]) for name in NAMES)),
@@ -104,7 +114,7 @@ def fit(
         draws=draws,
         delta=delta,
         points=len(points),
-        unconverged=unconverged,
+        unusable=unusable,
         seconds=time.perf_counter() - started,
     )
 
@@ -149,6 +159,24 @@ class _Problem:
         parts = [weights[start : start + _AT_ONCE] for start in range(0, len(weights), _AT_ONCE)]
         with ThreadPoolExecutor(max(1, threads)) as pool:
             return _joined(list(pool.map(lambda part: self.solve(part, also), parts)))
+
+    def usable(self, found: Minimum) -> npt.NDArray[np.bool_]:
+        """Tell which rows hold a law that falls with parameters and with tokens.
+
+        A term that is nowhere a ten-thousandth of the loss has an exponent of no meaning. Where
+        there is no irreducible loss, log E falls for ever and steps never end: that is usable.
+        """
+        law = self.law(found.theta)
+        without_e = np.asarray(law.E) < _LEAST_SHARE * np.exp(self.model.log_loss.min())
+        good = found.converged | (np.isfinite(found.value) & without_e)
+        for value in (law.A, law.B, law.E, law.alpha, law.beta):
+            good &= np.isfinite(value)
+        good &= (np.asarray(law.alpha) > _LEAST_EXPONENT) & (np.asarray(law.beta) > _LEAST_EXPONENT)
+        with np.errstate(all="ignore"):
+            _, shares = self.model.shares(found.theta)
+        for share in shares[:2]:
+            good &= share.max(axis=1, initial=0.0) > _LEAST_SHARE
+        return good
 
     def law(self, theta: Array) -> Chinchilla:
         """Return the laws of rows of θ, with logarithms no longer centred."""

@@ -14,22 +14,24 @@ from weighbridge.planning.scaling.points import FLOPS_PER_PARAMETER_TOKEN, Array
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "parameters": (
-        "parameters", "params", "nparams", "numparams", "numparameters", "modelsize", "paramcount",
-        "activeparameters", "activeparams", "n", "size", "paramsnoembed", "nonembeddingparameters",
+        "parameters", "params", "n", "nparams", "nparameters", "numparams", "numparameters",
+        "modelsize", "modelparams", "modelparameters", "parametercount", "paramcount",
+        "activeparameters", "activeparams", "size", "paramsnoembed", "nonembeddingparameters",
     ),
     "tokens": (
-        "tokens", "trainingtokens", "traintokens", "ntokens", "numtokens", "tokensseen", "d", "t",
-        "datasetsize", "datasize",
+        "tokens", "d", "trainingtokens", "traintokens", "ntokens", "numtokens", "tokencount",
+        "tokensseen", "trainedtokens", "t", "datasetsize", "datasize", "data",
     ),
     "flops": (
-        "flops", "flop", "trainingflop", "trainingflops", "compute", "trainingcompute", "c",
+        "flops", "flop", "c", "trainingflop", "trainingflops", "trainflops", "totalflops",
+        "compute", "trainingcompute", "trainingcomputeflop",
     ),
     "budgets": ("budget", "flopbudget", "computebudget", "isoflop", "isoflopbudget"),
     "loss": (
         "loss", "valloss", "validationloss", "evalloss", "testloss", "finalloss", "crossentropy",
-        "l", "trainloss", "trainingloss",
+        "l", "nll", "trainloss", "trainingloss",
     ),
-    "experts": ("experts", "nexperts", "numexperts", "e"),
+    "experts": ("experts", "nexperts", "numexperts"),
 }  # fmt: skip
 """Names in lower case without spaces, dashes and underscores; an earlier one is preferred."""
 
@@ -168,6 +170,10 @@ def _completed(path: Path, values: dict[str, Array], columns: list[str]) -> Poin
         assert flops is not None
         tokens = flops / (FLOPS_PER_PARAMETER_TOKEN * parameters)
         notes.append("tokens are not given: D = C / 6N")
+    elif flops is not None:
+        off = float(np.median(flops / (FLOPS_PER_PARAMETER_TOKEN * parameters * tokens)))
+        if not 0.8 < off < 1.25:
+            notes.append(f"FLOPs are {off:.2f} times 6ND: attention, embeddings, or another count")
     if flops is None:
         flops = FLOPS_PER_PARAMETER_TOKEN * parameters * tokens
         notes.append("compute is not given: C = 6ND")
