@@ -105,6 +105,15 @@ def test_a_missing_file_and_a_wrong_condition_are_refused(tmp_path):
         read_points(path, where=["kind=b"])
 
 
+def test_too_many_losses_are_not_dropped(tmp_path):
+    points = read_points(write(tmp_path / "runs.csv", rows()))
+    assert len(points.without_highest(3)) == 13
+    assert points.without_highest(3).loss.max() == sorted(points.loss)[12]
+    for count in (7, 16, 300):
+        with pytest.raises(InputError, match="at least 10 left"):
+            points.without_highest(count)
+
+
 def test_columns_go_by_many_names_and_units_are_read(tmp_path):
     table = [
         {"Model Size": f"{r['params'] / 1e9}B", "D": r["tokens"], "val_loss": r["loss"]}

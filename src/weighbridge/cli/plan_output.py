@@ -72,9 +72,11 @@ def uncertainty(plan: TrainingPlan) -> str:
         return f"{plan.known.name} comes without draws, so none of these figures has an interval."
     said = f"The data fix the best size only to within a factor of {sizes[1] / sizes[0]:.2g}"
     if losses is not None and bought.regret is not None:
+        known_to = (losses[1] - losses[0]) / 2
+        weight = "hardly matters" if bought.regret < known_to / 4 else "matters"
         said += (
-            f", which hardly matters: at worst {bought.regret:.3f} nats are lost by it, while the "
-            f"loss itself is known to {(losses[1] - losses[0]) / 2:.3f}"
+            f", which {weight}: at worst {bought.regret:.3f} nats are lost by it, while the loss "
+            f"itself is known to {known_to:.3f}"
         )
     return said + ". Other data, tokenizers and architectures have other laws."
 
@@ -93,13 +95,12 @@ def plan_text(plan: TrainingPlan) -> str:
     for key, value, show in rows:
         told = key.replace("_per_parameter", " a parameter")
         lines.append(f"  {told:<20} {value:>7}   {between(bought.intervals[key], show)}".rstrip())
-    cost = f"${plan.bill.usd:,.0f} at {plan.price}" if plan.bill.usd is not None else (
-        "for dollars give --usd-per-hour"
-    )  # fmt: skip
-    lines.append(
-        f"  {plan.bill.hours:,.0f} hours of {plan.accelerator} at {plan.utilization:.0%} of peak"
-    )
-    lines.append(f"  {cost}")
+    hours = f"{plan.bill.hours:,.0f}" if plan.bill.hours >= 10 else f"{plan.bill.hours:.2g}"
+    lines.append(f"  {hours} hours of {plan.accelerator} at {plan.utilization:.0%} of peak")
+    lines.append("  for dollars give --usd-per-hour")
+    if plan.bill.usd is not None:
+        usd = f"{plan.bill.usd:,.0f}" if plan.bill.usd >= 10 else f"{plan.bill.usd:.2g}"
+        lines[-1] = f"  ${usd} at {plan.price}"
     if plan.served:
         lines += _served(plan.served, bought)
     if plan.repeated:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,8 @@ def comparison_text(found: Disagreement) -> str:
     ]
     for one in found.results:
         if one.why_not:
-            lines.append(f"  {one.approach:<14} nothing: {one.why_not}")
+            said = f"{one.approach:<14} nothing: {one.why_not}"
+            lines += textwrap.wrap(said, 78, initial_indent="  ", subsequent_indent=" " * 17)
             continue
         exponent, size = f"{one.exponent:.3f}", amount(one.parameters)
         if one.exponent_interval:

@@ -136,6 +136,7 @@ def compare(
         draw_parabolas(points, isoflops)
         lines.append(str(isoflops))
     emit(comparison_json(found), "\n".join(lines), json)
+    raise typer.Exit(3 if all(one.why_not for one in found.results) else 0)
 
 
 @app.command("mixture")

@@ -5,10 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from weighbridge.errors import InputError
-from weighbridge.planning.scaling.points import FLOPS_PER_PARAMETER_TOKEN, Points
-
-FEWEST = 10
-"""Twice the unknowns of Chinchilla's form."""
+from weighbridge.planning.scaling.points import FEWEST, FLOPS_PER_PARAMETER_TOKEN, Points
 
 _SMALLEST_MODEL = 1e3
 _HIGHEST_LOSS = 20.0  # nats: a uniform guess over half a thousand million tokens

@@ -168,7 +168,7 @@ class _Problem:
         """
         law = self.law(found.theta)
         without_e = np.asarray(law.E) < _LEAST_SHARE * np.exp(self.model.log_loss.min())
-        good = found.converged | (np.isfinite(found.value) & without_e)
+        good: npt.NDArray[np.bool_] = found.converged | (np.isfinite(found.value) & without_e)
         for value in (law.A, law.B, law.E, law.alpha, law.beta):
             good &= np.isfinite(value)
         good &= (np.asarray(law.alpha) > _LEAST_EXPONENT) & (np.asarray(law.beta) > _LEAST_EXPONENT)

@@ -5,10 +5,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from weighbridge.errors import InputError
+
 Array = npt.NDArray[np.float64]
 
 FLOPS_PER_PARAMETER_TOKEN = 6.0
 """Forward and backward pass, two and four operations a weight (Kaplan et al. 2020, table 1)."""
+
+
+FEWEST = 10
+"""Runs: twice the unknowns of Chinchilla's form."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,18 @@ class Points:
 
         The published refit of Chinchilla's runs drops the five highest of 245 (Besiroglu et al.
         2024, arXiv:2404.10102).
+
+        Raises:
+            InputError: Too few would be left.
         """
-        if count <= 0:
+        if count == 0:
             return self
+        if len(self) - count < FEWEST:
+            raise InputError(
+                f"--drop-highest {count} of {len(self)} runs",
+                f"at least {FEWEST} left",
+                "drop fewer",
+            )
         mask = np.ones(len(self), dtype=bool)
         mask[np.argsort(self.loss, kind="stable")[len(self) - count :]] = False
         note = f"the {count} highest losses are left out"
