@@ -1,1 +1,1 @@
-"""Before anything is spent: what a model is made of and what it costs. Arithmetic, no torch."""
+"""What is known before spending: anatomy, memory, throughput, cost, scaling laws. Never torch."""
