@@ -1,6 +1,7 @@
 """A judge's noise: published variance components, and intervals that cover what it moves."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,7 +57,15 @@ def test_answers_of_one_item_are_told_apart():
     """Two answers, each judged twice: only the judgements of one answer are compared."""
     samples = [answer("s", value, repeat) for repeat, value in enumerate([2, 2, 9, 9])]
     assert repeat_spread(judgements_of(samples, 2)).within_sd == 0
-    assert repeat_spread(judgements_of(samples, None)).within_sd > 3
+    assert repeat_spread(judgements_of(samples, 4)).within_sd > 3
+
+
+def test_what_the_judge_was_shown_tells_answers_apart_where_nothing_else_does():
+    shown = [replace(answer("s", v, r), prompt_digest=f"d{r // 2}") for r, v in
+             enumerate([2, 3, 9, 10])]  # fmt: skip
+    found = repeat_spread(judgements_of(shown, None))
+    assert (found.answers, found.within_sd**2) == (2, pytest.approx(0.5))
+    assert repeat_spread(judgements_of(shown[::2], None)) is None
 
 
 def test_one_judgement_each_says_nothing_of_the_judge():

@@ -9,7 +9,7 @@ Two kinds of noise must be told apart (generalizability theory, Brennan 2001, it
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +18,8 @@ from scipy import stats
 from weighbridge.records import Comparison, Graded, RepeatSpread, ScoredSample
 from weighbridge.statistics.paired import verdict
 
-Judgements = dict[tuple[str, int], dict[int, float]]
-"""By answer (sample and number of the answer): each pass's value."""
+Judgements = dict[tuple[str, int | str], dict[int, float]]
+"""By answer (sample, and which of its answers): each pass's value."""
 
 
 def judgements_of(samples: Iterable[ScoredSample], judge_repeats: int | None) -> Judgements:
@@ -28,13 +28,20 @@ def judgements_of(samples: Iterable[ScoredSample], judge_repeats: int | None) ->
     Args:
         samples: A judged run's.
         judge_repeats: Judgements of each answer; a sample's repeats are answers times these. None
-            where all repeats of a sample judge one answer.
+            where that is not known: then what the judge was shown tells one answer from another.
     """
     found: Judgements = {}
+    passes: dict[tuple[str, int | str], int] = {}
     for sample in samples:
+        if judge_repeats is not None:
+            answer, number = divmod(sample.repeat, judge_repeats)
+            key: tuple[str, int | str] = (sample.sample_id, answer)
+        else:
+            key = (sample.sample_id, sample.prompt_digest)
+            number = passes.get(key, 0)
+            passes[key] = number + 1
         if isinstance(sample.score, Graded):
-            answer, judged = divmod(sample.repeat, judge_repeats or sample.repeat + 1)
-            found.setdefault((sample.sample_id, answer), {})[judged] = sample.score.value
+            found.setdefault(key, {})[number] = sample.score.value
     return found
 
 
@@ -137,7 +144,7 @@ def with_judge_noise(
     )
 
 
-def means_by_item(judgements: Mapping[tuple[str, int], Mapping[int, float]]) -> dict[str, float]:
+def means_by_item(judgements: Judgements) -> dict[str, float]:
     """Return each item's mean over its readable judgements."""
     values: dict[str, list[float]] = {}
     for (sample_id, _), by_pass in judgements.items():
