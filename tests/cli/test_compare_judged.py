@@ -87,7 +87,7 @@ def test_what_was_not_measured_of_the_judge_is_named(scored):
 
 
 def test_judgments_of_two_answers_are_no_repeats_of_one(scored):
-    """mistral-orpo stands in GPT-4's file twice, with other answers: the judge's noise is unknown."""
+    """mistral-orpo stands in GPT-4's file twice, with other answers each time."""
     folder, runs = scored
     a, b = runs["mistral-orpo-trl"]["run"], runs["mistral-orpo"]["run"]
     found = json.loads(weighbridge("compare", a, b, "--json", cwd=folder).stdout)
@@ -101,10 +101,9 @@ def labelled(scored, path, shift):
     rows = []
     for name, less in (("trl", shift), ("mix", 0.0)):
         run = runs[f"mistral-orpo-{name}"]
-        shown = weighbridge("runs", "show", run["run"], "--samples", "--json", cwd=folder)
-        for sample in json.loads(shown.stdout)["samples"][:60:2]:
-            rating = max(1.0, min(10.0, sample["score"]["value"] - less))
-            rows.append({"sample_id": sample["sample_id"], "model": run["model"], "rating": rating})
+        for sample in RunStore(folder / ".weighbridge/runs").read(run["run"]).samples[:60:2]:
+            rating = max(1.0, min(10.0, sample.score.value - less))
+            rows.append({"sample_id": sample.sample_id, "model": run["model"], "rating": rating})
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
