@@ -180,6 +180,8 @@ def test_another_judge_of_the_same_answers_shows_who_favours_whom(scored, real_d
     assert swapped.returncode == 2 and "in the order compared" in swapped.stderr
     crossed = compared(scored, "--other-judge", "one")
     assert crossed.returncode == 2 and "two runs" in crossed.stderr
+    needless = compared(scored, "--offset", pair)
+    assert needless.returncode == 2 and "two runs by one protocol" in needless.stderr
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,8 @@ def read_human_labels(path: Path, scale: Scale) -> tuple[HumanLabel, ...]:
     Raises:
         InputError: No file, or nothing in it; MalformedRow names a row that is wrong.
     """
+    if not path.is_file():
+        raise InputError(f"no file at {path}", "a JSONL of people's labels", "check the path")
     labels = tuple(_label(path, number, row, scale) for number, row in rows(path))
     if not labels:
         raise InputError(f"{path} holds no labels", 'lines such as {"sample_id": …, "rating": …}')

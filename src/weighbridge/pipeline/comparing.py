@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
 from weighbridge.pipeline.judge_audit import (
     Evidence,
@@ -66,6 +67,7 @@ def compare_with_evidence(
     Raises:
         InputError: The runs can't be compared, or what is named does not fit them.
     """
+    _check_fits(run_a, run_b, other_judge is not None, offset is not None)
     if run_a.protocol != run_b.protocol and metric == "value":
         measured = offset or (find_offset(store, run_a, run_b) if store else None)
         across = across_protocols(run_a, run_b, measured, margin)
@@ -80,6 +82,20 @@ def compare_with_evidence(
     evidence = Evidence(labels, other_judge)
     widened, audit = audit_judge(comparison, run_a, run_b, evidence)
     return Compared(widened, audit)
+
+
+def _check_fits(run_a: EvalRun, run_b: EvalRun, other_judge: bool, offset: bool) -> None:
+    """Refuse what would be left aside without a word."""
+    if offset and run_a.protocol == run_b.protocol:
+        raise InputError(
+            f"--offset with two runs by one protocol, {run_a.protocol}",
+            "two runs whose protocols differ",
+            "leave it out: there is nothing to take out",
+        )
+    if other_judge and not is_judged(run_a):
+        raise InputError(
+            f"--other-judge with {run_a.title}", "a benchmark that a model judges, such as mt_bench"
+        )
 
 
 def find_offset(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> tuple[EvalRun, EvalRun] | None:

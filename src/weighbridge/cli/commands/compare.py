@@ -118,21 +118,21 @@ def _lines(found: "Compared", flips: int, by_default: bool) -> list[str]:
     return lines
 
 
-def _gap(result: Comparison) -> list[str]:
+def _gap(result: Comparison, indent: str = "  ") -> list[str]:
     low, high = result.interval
     unit = " points" if is_share(result.scale) else ""
     return [
-        f"  difference {gap(result.difference, result.scale)}{unit}, 95% interval "
+        f"{indent}difference {gap(result.difference, result.scale)}{unit}, 95% interval "
         f"{gap(low, result.scale)} to {gap(high, result.scale)}"
         + ("" if unit else f", on {named(result.scale)}")
     ]
 
 
-def _verdict(result: Comparison, by_default: bool) -> list[str]:
+def _verdict(result: Comparison, by_default: bool, indent: str = "  ") -> list[str]:
     chosen = " (2% of it, as nobody said)" if by_default and not is_share(result.scale) else ""
     at = f"{margin_in_words(result.margin, result.scale)}{chosen}"
     return wrapped(
-        f"{result.verdict.replace('_', '-')} at a margin of {at} (p = {result.p_value:.3g})", "  "
+        f"{result.verdict.replace('_', '-')} at a margin of {at} (p = {result.p_value:.3g})", indent
     )
 
 
@@ -163,8 +163,8 @@ def _across(found: "Compared", by_default: bool) -> list[str]:
         "  ",
     )
     lines.append("  without it:")
-    lines += _gap(across.corrected)
-    lines += _verdict(across.corrected, by_default)
+    lines += _gap(across.corrected, "    ")
+    lines += _verdict(across.corrected, by_default, "    ")
     if across.carried:
         lines += wrapped(
             f"This takes for granted that the protocol is worth to both what it is to "
