@@ -11,6 +11,7 @@ from pathlib import Path
 from weighbridge.evaluation.judging import JudgeMethod
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Json, Sample, Score
+from weighbridge.records.scale import SHARE, Scale
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class Benchmark:
         turns: Answers that an item asks for, each with the earlier ones in its prompt.
         turn: The sample that a turn of an item is, counted from 0, where there are several. Its
             messages are the user's alone; the model's answers are put between them when it asks.
+        labels: Names of the slices that a turn's sample belongs to, by kind ("category": "math");
+            a run's figures are given for each. Only for benchmarks whose runs are short.
         judges: How a model judges the answers, by protocol, where no program can.
         sampling: How answers are drawn unless the settings say otherwise.
         temperature: An item's own, where it depends on the item; None takes that of `sampling`.
@@ -130,6 +133,7 @@ class Benchmark:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     turns: int = 1
     turn: Callable[[Sample, int], Sample] = lambda sample, _: sample
+    labels: Callable[[Sample], Mapping[str, str]] | None = None
     judges: Mapping[str, JudgeMethod] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
     temperature: Callable[[Sample], float] | None = None
@@ -143,3 +147,8 @@ class Benchmark:
     default_shots: int = 0
     default_chat_shots: int = 0
     unit_size: int = 64
+
+    def scale(self, protocol: str) -> Scale:
+        """Return the lowest and highest value of an answer by a protocol; "" is the first."""
+        method = self.judges.get(protocol or self.protocols[0])
+        return method.scale if method is not None else SHARE

@@ -31,6 +31,7 @@ from weighbridge.evaluation.items import Items, Unit, cut, still, survey
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.prompt_shapes import PromptCheck, PromptShapes
 from weighbridge.evaluation.provenance import package_versions, platform_name
+from weighbridge.evaluation.slicing import slicing_by_labels
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import (
@@ -50,6 +51,7 @@ from weighbridge.records import (
     Sample,
     ScoredSample,
 )
+from weighbridge.records.scale import SHARE
 from weighbridge.statistics import estimate
 
 NEEDS = {
@@ -155,7 +157,7 @@ def evaluate(
         told = _Told(run, model, on_progress)
         for unit, scored in _answers(model, benchmark, settings, to_do, place, told, judging):
             run.journal.append_unit(unit.number, scored)
-            run.record(*told.since_last_unit())
+            run.record(*told.since_last_unit(), told.judged(judging))
         told.within_call(0.0)
         return _seal(run, model, benchmark, place, judging, load, prompts)
 
@@ -171,16 +173,18 @@ def _seal(
 ) -> EvalRun:
     """Read the finished journal once more: its figures, and what a reader must know of them."""
     ties = NearTies(model.ref.dtype)
-    scale = judging.method.scale if judging else (0.0, 1.0)
-    result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale)
+    scale = judging.method.scale if judging else SHARE
+    slicing = slicing_by_labels(benchmark, load())
+    result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale, slicing)
     where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
     notes = [*prompts.notes, *where.notes, *ties.notes]
     if judging:
         notes += judging.notes(run.journal.samples())
+        where = replace(where, judge=judging.judge.model.ref.name, judge_tokens=run.judge_tokens)
     if benchmark.executes_code:
         notes += benchmark.notes(load())
         where = replace(where, sandbox=place.sandbox_level)
-    return run.seal(result, replace(where, notes=tuple(notes)))
+    return run.seal(result, replace(where, notes=tuple(notes)), slicing)
 
 
 def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
@@ -203,6 +207,7 @@ class _Told:
 
     def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
         self._run, self._model, self._on_progress = run, model, on_progress
+        self._judge_tokens_before = 0
         self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens
         self.start_call()
 
@@ -223,6 +228,12 @@ class _Told:
         began, before = self._unit_began, self._tokens_before
         self._unit_began, self._tokens_before = time.perf_counter(), self._model.computed_tokens
         return self._unit_began - began, self._tokens_before - before
+
+    def judged(self, judging: Judging | None) -> int:
+        """Return the tokens that the judge took for the unit just finished."""
+        now = judging.tokens if judging is not None else 0
+        before, self._judge_tokens_before = self._judge_tokens_before, now
+        return now - before
 
 
 def complete(settings: Settings, benchmark: Benchmark) -> Settings:

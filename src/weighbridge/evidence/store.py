@@ -23,6 +23,7 @@ from weighbridge.records import (
     Json,
     ModelRef,
     Provenance,
+    Slicing,
     canonical_digest,
     canonical_json,
 )
@@ -68,7 +69,7 @@ class RunHeader:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of `runs list`; `mean` is None while the run is unfinished."""
+    """One line of `runs list`; `mean` is None while the run is unfinished, `scale` is its own."""
 
     run_id: str
     model: str
@@ -77,6 +78,7 @@ class RunSummary:
     done: int
     planned: int
     mean: float | None
+    scale: tuple[float, float] = (0.0, 1.0)
 
 
 def run_identity(fields: dict[str, Json]) -> str:
@@ -99,6 +101,7 @@ class OpenRun:
         finished: The sealed run without its samples, where there is nothing left to do.
         wall_seconds: Time spent on it, earlier attempts included.
         computed_tokens: Tokens computed for it, likewise.
+        judge_tokens: Tokens that its judge read and wrote, likewise.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class OpenRun:
         state = _read_json(folder / "progress.json") if finished is None else {}
         self.wall_seconds = float(state.get("wall_seconds", 0.0))
         self.computed_tokens = int(state.get("computed_tokens", 0))
+        self.judge_tokens = int(state.get("judge_tokens", 0))
         self._written = 0.0
         if finished is None:
             self._write_progress()
@@ -119,10 +123,11 @@ class OpenRun:
         """Answers that make the run whole."""
         return self._header.planned_samples
 
-    def record(self, seconds: float, tokens: int) -> None:
+    def record(self, seconds: float, tokens: int, judge_tokens: int = 0) -> None:
         """Add the time and tokens of a unit that is now in the journal."""
         self.wall_seconds += seconds
         self.computed_tokens += tokens
+        self.judge_tokens += judge_tokens
         # Small units come by the hundred a second, and each writing waits for the disk.
         if time.monotonic() - self._written >= PROGRESS_SECONDS:
             self._write_progress()
@@ -133,7 +138,9 @@ class OpenRun:
             with suppress(StorageError):  # whatever stopped the run is the error to be told of
                 self._write_progress()
 
-    def seal(self, estimate: Estimate, provenance: Provenance) -> EvalRun:
+    def seal(
+        self, estimate: Estimate, provenance: Provenance, slicing: Slicing | None = None
+    ) -> EvalRun:
         """Write the figures down and make the run read-only; it is returned without its samples."""
         read = tally(self.journal.samples())
         if read.samples != self._header.planned_samples:
@@ -156,6 +163,7 @@ class OpenRun:
             samples_digest=read.digest,
             estimate=estimate,
             provenance=provenance,
+            slicing=slicing or {},
         )
         document = asdict(run) | {
             "schema_version": SCHEMA_VERSION,
@@ -180,6 +188,7 @@ class OpenRun:
             "done": self.journal.finished_samples,
             "wall_seconds": self.wall_seconds,
             "computed_tokens": self.computed_tokens,
+            "judge_tokens": self.judge_tokens,
         }
         write_whole(self.folder / "progress.json", canonical_json(state))
         self._written = time.monotonic()
@@ -298,6 +307,7 @@ def _summary(folder: Path) -> RunSummary | None:
             return RunSummary(
                 folder.name, run.model.name, run.title, run.provenance.started,
                 run.estimate.n, max(planned, run.estimate.n), run.estimate.mean,
+                run.estimate.scale,
             )  # fmt: skip
         state = _read_json(folder / "progress.json")
         subset = f":{state['subset']}" if state.get("subset") else ""

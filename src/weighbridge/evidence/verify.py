@@ -47,7 +47,9 @@ def verify(folder: Path) -> Verification:
         run = read_run(folder, samples=False)
         samples = folder / "samples.jsonl"
         read = tally(read_samples(samples))
-        again = estimate(read_samples(samples), run.estimate.aggregate, run.estimate.scale)
+        again = estimate(
+            read_samples(samples), run.estimate.aggregate, run.estimate.scale, run.slicing
+        )
         checks = [
             *_digests(data, document, seal, run, read),
             _items(document, read),

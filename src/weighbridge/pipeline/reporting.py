@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 from weighbridge.errors import EvidenceError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.files import write_whole
+from weighbridge.pipeline.comparing import offsets_among
+from weighbridge.pipeline.judge_audit import readings, told
 from weighbridge.pipeline.project import Role, Tune, Weigh
 from weighbridge.pipeline.stages import Left, Outcome, Weighed, compare_runs
 from weighbridge.pipeline.verdict import Judged, judge
-from weighbridge.records import EvalRun, Json, canonical_json
+from weighbridge.records import EvalRun, HumanLabel, Json, ProtocolOffset, canonical_json
 from weighbridge.reports import (
     BenchmarkSection,
     Forecast,
@@ -57,6 +60,7 @@ class ReportFacts:
         reproduce: Commands.
         verdict: As judged.
         page_digest: SHA-256 of `report.html`.
+        labels: What people said of the answers; the judge is audited with them.
         schema_version: Of this file.
     """
 
@@ -72,6 +76,7 @@ class ReportFacts:
     reproduce: tuple[str, ...]
     verdict: str = ""
     page_digest: str = ""
+    labels: tuple[HumanLabel, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 
@@ -88,11 +93,14 @@ class Written:
 _FACTS = TypeAdapter(ReportFacts)
 
 
-def write_report(outcome: Outcome, folder: Path, generated: str, project_argument: str) -> Written:
+def write_report(
+    outcome: Outcome, folder: Path, generated: str, project_argument: str, store: RunStore
+) -> Written:
     """Write page, charts and `report.json` into a folder."""
     facts = _facts(outcome, generated, project_argument)
     judged = judge(outcome.weighed, outcome.plan.left)
-    report = _report(facts, outcome.weighed, judged)
+    runs = [run for w in outcome.weighed for run in (w.before, w.after)]
+    report = _report(facts, outcome.weighed, judged, offsets_among(runs, store))
     written = write(report, folder)
     document = asdict(facts) | {
         "verdict": judged.verdict,
@@ -125,9 +133,12 @@ def verify_report(path: Path, store: RunStore) -> list[Verification]:
 
 def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Check]:
     try:
-        weighed = [_weighed(m, store) for m in facts.measured]
+        weighed = [
+            compare_runs(m.weigh, store, m.before, m.after, facts.labels) for m in facts.measured
+        ]
         judged = judge(weighed, facts.left)
-        page = render(_report(facts, weighed, judged)).encode()
+        offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
+        page = render(_report(facts, weighed, judged, offsets)).encode()
         stands = (folder / "report.html").read_bytes()
     except (OSError, WeighbridgeError) as error:
         return [Check("page", False, str(error))]
@@ -151,12 +162,11 @@ def _digest(path: Path) -> str:
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _weighed(measured: Measured, store: RunStore) -> Weighed:
-    return compare_runs(measured.weigh, store, measured.before, measured.after)
-
-
 def _report(
-    facts: ReportFacts, weighed: "list[Weighed] | tuple[Weighed, ...]", judged: Judged
+    facts: ReportFacts,
+    weighed: Sequence[Weighed],
+    judged: Judged,
+    offsets: tuple[ProtocolOffset, ...],
 ) -> Report:
     order: dict[Role, int] = {"target": 0, "guard": 1}
     return Report(
@@ -167,12 +177,14 @@ def _report(
         findings=judged.findings,
         sections=tuple(
             BenchmarkSection(
-                title=w.after.title,
+                title=_title(w, weighed),
                 candidate=w.after,
                 reference=w.before,
                 comparison=w.comparison,
                 role=w.weigh.role,
                 part_comparisons=w.parts,
+                audit=told(w.audit, w.comparison) if w.audit is not None else (),
+                readings=readings(w.audit, w.comparison) if w.audit is not None else (),
             )
             for w in sorted(weighed, key=lambda w: order[w.weigh.role])
         ),
@@ -183,7 +195,15 @@ def _report(
         provenance=dict(facts.provenance),
         generated=facts.generated,
         reproduce=facts.reproduce,
+        offsets=offsets,
     )
+
+
+def _title(weighed: Weighed, every: Sequence[Weighed]) -> str:
+    """A benchmark's title, with the protocol where it stands there by two."""
+    title = weighed.after.title
+    alone = sum(other.after.title == title for other in every) == 1
+    return title if alone else f"{title}, {weighed.after.protocol}"
 
 
 def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFacts:
@@ -201,6 +221,7 @@ def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFac
         else (),
         forecasts=_forecasts(tuned) if tuned else (),
         provenance=tuple(_provenance(outcome).items()),
+        labels=plan.labels,
         reproduce=(
             f"weighbridge run {project_argument}".strip(),
             "weighbridge verify .weighbridge/reports/" + _slug(project.project.name),

@@ -5,14 +5,18 @@ plan -> weigh the base -> tune -> weigh the tuned model -> compare -> report
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
+from weighbridge.evaluation.human_labels import read_human_labels
+from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.runner import Place
 from weighbridge.evidence import RunStore
+from weighbridge.pipeline.comparing import compare_with_evidence, without_samples
+from weighbridge.pipeline.judge import JudgeChoice, open_judge
 from weighbridge.pipeline.project import Project, Weigh
 from weighbridge.pipeline.tuning import (
     TuningFiles,
@@ -29,12 +33,14 @@ from weighbridge.pipeline.weighing import (
     open_model,
     weigh,
 )
-from weighbridge.records import Comparison, EvalRun
+from weighbridge.records import Comparison, EvalRun, HumanLabel, JudgeAudit
+from weighbridge.records.scale import figure
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.statistics import compare
 
 if TYPE_CHECKING:
+    from weighbridge.models.open_weights import OpenWeights
     from weighbridge.tuning import TuneResult
 
 
@@ -79,6 +85,8 @@ class Plan:
     left: tuple[Left, ...]
     files: TuningFiles | None
     place: Place
+    judge: JudgeChoice = field(default_factory=JudgeChoice)
+    labels: tuple[HumanLabel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,7 @@ class Weighed:
     after: EvalRun
     comparison: Comparison
     parts: tuple[Comparison, ...]
+    audit: JudgeAudit | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,41 @@ def make_plan(project: Project, where: Where) -> Plan:
             left.append(Left(wanted, f"{error.saw}; needs {error.expected}", command))
             continue
         tasks.append((wanted, task))
-    return Plan(project, base, tuple(tasks), tuple(left), files, place)
+    judge, labels = _judge(project, [task for _, task in tasks])
+    return Plan(project, base, tuple(tasks), tuple(left), files, place, judge, labels)
+
+
+def _judge(project: Project, tasks: list[Task]) -> tuple[JudgeChoice, tuple[HumanLabel, ...]]:
+    """Return who judges, and what people said of the answers.
+
+    Raises:
+        InputError: Something must be judged and `[judge]` does not say by whom, or what it names is
+            not there.
+    """
+    named = project.judge
+    judged = [task for task in tasks if task.benchmark.judges.get(_protocol(task)) is not None]
+    if judged and named is None:
+        raise InputError(
+            f"{project.path}: {judged[0].title} without a judge",
+            "a model that judges the answers",
+            'add [judge] with model = "NAME"',
+        )
+    if named is None:
+        JudgeChoice().check((task.benchmark, task.settings) for task in tasks)
+        return JudgeChoice(), ()
+    choice = JudgeChoice(
+        _beside(project, named.model), named.repeats, named.max_tokens,
+        _beside(project, named.baseline) if named.baseline else "",
+    )  # fmt: skip
+    choice.check((task.benchmark, task.settings) for task in tasks)
+    if not named.human or not judged:
+        return choice, ()
+    scale = judged[0].benchmark.scale(_protocol(judged[0]))
+    return choice, read_human_labels(project.folder / named.human, scale)
+
+
+def _protocol(task: Task) -> str:
+    return task.settings.protocol or task.benchmark.protocols[0]
 
 
 def _beside(project: Project, name: str) -> str:
@@ -156,6 +199,7 @@ def _beside(project: Project, name: str) -> str:
 
 def _task(project: Project, wanted: Weigh, where: Where) -> Task:
     settings = Settings(
+        protocol=wanted.protocol,
         shots=wanted.shots or 0,
         limit=wanted.limit,
         repeats=wanted.repeats,
@@ -173,32 +217,31 @@ def _task(project: Project, wanted: Weigh, where: Where) -> Task:
 
 def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
     """Do the work. Stopped anywhere, the same call goes on from there with the same result."""
-    place = plan.place
     for left in plan.left:
         show.say(f"skipped {left.weigh.benchmark}: {left.why}")
         if left.get_it:
             show.say(f"        {left.get_it}")
-    before, tuned = _weigh_and_tune(plan, where, place, show)
+    before, tuned = _weigh_and_tune(plan, where, show)
     if tuned is None:
         runs = tuple((w, run) for (w, _), run in zip(plan.tasks, before, strict=True))
         return Outcome(plan, (), None, runs)
     location = replace(plan.base, adapter=tuned.adapter)
     with open_model(location, where.cache, where.device, where.threads, where.offline) as model:
-        after = [_weigh(model, task, place, show, "tuned") for _, task in plan.tasks]
+        after = _weigh_all(model, plan, where, show, "tuned")
     weighed = tuple(
-        compare_runs(wanted, where.store, old.run_id, new.run_id)
+        compare_runs(wanted, where.store, old.run_id, new.run_id, plan.labels)
         for (wanted, _), old, new in zip(plan.tasks, before, after, strict=True)
     )
     return Outcome(plan, weighed, tuned)
 
 
 def _weigh_and_tune(
-    plan: Plan, where: Where, place: Place, show: Show
+    plan: Plan, where: Where, show: Show
 ) -> "tuple[list[EvalRun], TuneResult | None]":
     with open_model(plan.base, where.cache, where.device, where.threads, where.offline) as model:
         for note in look_at_all_prompts(model, [task for _, task in plan.tasks]):
             show.say(f"note: {note}")
-        before = [_weigh(model, task, place, show, "base") for _, task in plan.tasks]
+        before = _weigh_all(model, plan, where, show, "base")
         if plan.files is None or plan.project.tune is None:
             return before, None
         settings = settings_from(plan.project.tune)
@@ -214,13 +257,27 @@ def _weigh_and_tune(
         return before, tuned
 
 
-def _weigh(model: object, task: Task, place: Place, show: Show, who: str) -> EvalRun:
+def _weigh_all(
+    model: "OpenWeights", plan: Plan, where: Where, show: Show, who: str
+) -> list[EvalRun]:
+    """Run every task; the judge is in memory only meanwhile."""
+    judged = any(task.benchmark.judges.get(_protocol(task)) for _, task in plan.tasks)
+    choice = plan.judge if judged else JudgeChoice()
+    with open_judge(
+        choice, where.store, where.cache, where.device, where.threads, where.offline
+    ) as judge:
+        return [_weigh(model, task, plan.place, show, who, judge) for _, task in plan.tasks]
+
+
+def _weigh(
+    model: "OpenWeights", task: Task, place: Place, show: Show, who: str, judge: Judge | None
+) -> EvalRun:
     with show.bar(f"{task.title} {who}") as bar:
-        run = weigh(model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens))  # type: ignore[arg-type]
-    low, high = run.estimate.interval
-    show.say(
-        f"{task.title} {who}: {run.estimate.mean:.1%} [{low:.1%}, {high:.1%}] n={run.estimate.n}"
+        run = weigh(model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens), judge)
+    mean, low, high = (
+        figure(value, run.estimate.scale) for value in (run.estimate.mean, *run.estimate.interval)
     )
+    show.say(f"{task.title} {who}: {mean} [{low}, {high}] n={run.estimate.n}")
     return run
 
 
@@ -251,13 +308,17 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
         yield on_event
 
 
-def compare_runs(wanted: Weigh, store: RunStore, before: str, after: str) -> Weighed:
+def compare_runs(
+    wanted: Weigh, store: RunStore, before: str, after: str, labels: tuple[HumanLabel, ...] = ()
+) -> Weighed:
     """Compare the tuned model's run with the base's, in the headline and in each part."""
     old, new = store.read(before), store.read(after)
     parts = tuple(
         compare(new, old, margin=wanted.margin, metric=name)
         for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
     )
-    comparison = compare(new, old, margin=wanted.margin)
-    # Samples are for comparing; nothing after it needs them in memory.
-    return Weighed(wanted, replace(old, samples=()), replace(new, samples=()), comparison, parts)
+    # A report is made again from its own runs, whatever else the store holds by then.
+    found = compare_with_evidence(new, old, None, margin=wanted.margin, labels=labels)
+    return Weighed(
+        wanted, without_samples(old), without_samples(new), found.comparison, parts, found.audit
+    )

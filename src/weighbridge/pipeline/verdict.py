@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from weighbridge.pipeline.stages import Left, Weighed
-from weighbridge.reports import Finding
+from weighbridge.records.scale import is_share, margin, named
+from weighbridge.reports import Finding, wording
 
 Verdict = Literal["paid", "did not pay", "insufficient evidence"]
 
@@ -55,11 +56,11 @@ def _holds(weighed: Weighed) -> bool:
 
 def _points(weighed: Weighed, what: str) -> str:
     c = weighed.comparison
-    low, high = c.interval
+    before, after = (wording.value(mean, c.scale) for mean in (c.mean_b, c.mean_a))
+    unit = "" if is_share(c.scale) else f" on {named(c.scale)}"
     return (
-        f"{c.benchmark} {what}: {100 * c.mean_b:.1f} % to {100 * c.mean_a:.1f} %, a difference of "
-        f"{100 * c.difference:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] "
-        f"on {c.n} paired items."
+        f"{c.benchmark} {what}: {before} to {after}{unit}, a difference of "
+        f"{wording.difference(c.difference, c.interval, c.scale)} on {c.n} paired items."
     )
 
 
@@ -75,8 +76,8 @@ def _target(weighed: Weighed) -> Finding:
 
 
 def _guard(weighed: Weighed) -> Finding:
-    margin = 100 * weighed.weigh.margin
-    title = f"{weighed.comparison.benchmark}: no worse than {margin:g} points"
+    c = weighed.comparison
+    title = f"{c.benchmark}: no worse than {margin(c.margin, c.scale)}"
     if _holds(weighed):
         return Finding(title, "yes", _points(weighed, "held"))
     if weighed.comparison.verdict == "inferior":

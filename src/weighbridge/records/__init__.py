@@ -3,14 +3,35 @@
 from weighbridge.records.anatomy import PART_NAMES, Anatomy, AnatomyPart, PartRole
 from weighbridge.records.comparison import Comparison, Flip, Verdict
 from weighbridge.records.digest import canonical_digest, canonical_json
+from weighbridge.records.judge_audit import (
+    Agreement,
+    HumanAgreement,
+    HumanCorrected,
+    HumanLabel,
+    JudgeAudit,
+    PositionConsistency,
+    RepeatSpread,
+    SelfPreference,
+)
 from weighbridge.records.model import ModelRef
+from weighbridge.records.protocol_offset import AcrossProtocols, ProtocolOffset
 from weighbridge.records.quantities import quantity
-from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Protocol, Provenance
+from weighbridge.records.run import (
+    Estimate,
+    EvalRun,
+    GroupMeans,
+    Protocol,
+    Provenance,
+    Slice,
+    Slicing,
+)
 from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
 __all__ = [
     "PART_NAMES",
+    "AcrossProtocols",
+    "Agreement",
     "Anatomy",
     "AnatomyPart",
     "Comparison",
@@ -20,16 +41,26 @@ __all__ = [
     "Generation",
     "Graded",
     "GroupMeans",
+    "HumanAgreement",
+    "HumanCorrected",
+    "HumanLabel",
     "Json",
+    "JudgeAudit",
     "Message",
     "ModelRef",
     "PartRole",
+    "PositionConsistency",
     "Protocol",
+    "ProtocolOffset",
     "Provenance",
+    "RepeatSpread",
     "Role",
     "Sample",
     "Score",
     "ScoredSample",
+    "SelfPreference",
+    "Slice",
+    "Slicing",
     "Ungraded",
     "UngradedReason",
     "Verdict",

@@ -58,6 +58,9 @@ class Comparison:
         bounds: The difference if every item lost to infrastructure had gone against A, and for A.
         by_cluster: Mean difference by cluster.
         flips: Items whose values differ, those that A lost first.
+        scale: Lowest and highest value of what is compared.
+        judge_stderr: Standard error that the judge's passes share, part of `stderr`; 0 where no
+            model judged, or none was asked twice.
     """
 
     run_a: str
@@ -78,3 +81,5 @@ class Comparison:
     bounds: tuple[float, float]
     by_cluster: dict[str, float]
     flips: tuple[Flip, ...]
+    scale: tuple[float, float] = (0.0, 1.0)
+    judge_stderr: float = 0.0

@@ -9,6 +9,25 @@ from weighbridge.records.sample import Json, ScoredSample
 Protocol = Literal["loglikelihood", "letter", "generative", "pairwise"]
 
 
+Slicing = dict[str, dict[str, tuple[str, ...]]]
+"""By kind and name of a slice: the ids of its samples."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A mean over some of a run's items.
+
+    Attributes:
+        mean: Over items, by the rules of the headline.
+        interval: 95 % interval of it.
+        n: Items.
+    """
+
+    mean: float
+    interval: tuple[float, float]
+    n: int
+
+
 @dataclass(frozen=True)
 class Estimate:
     """An aggregate with its uncertainty.
@@ -28,6 +47,8 @@ class Estimate:
         cluster_sizes: Items in each cluster's mean.
         parts: Mean of each named part.
         scale: Lowest and highest value that a sample can have.
+        slices: Figures of parts of the run that overlap with nothing else of their kind: by kind
+            ("category", "turn") and name.
     """
 
     aggregate: str
@@ -43,6 +64,7 @@ class Estimate:
     parts: dict[str, float] = field(default_factory=dict)
     cluster_sizes: dict[str, int] = field(default_factory=dict)
     scale: tuple[float, float] = (0.0, 1.0)
+    slices: dict[str, dict[str, Slice]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +101,8 @@ class Provenance:
         peak_memory_bytes: Peak resident memory of the process, where known.
         notes: Sentences that a reader must know (fallbacks, near ties).
         sandbox: The level at which model-written code ran; None where none ran.
+        judge: Whose judgements these are; None where no model judged.
+        judge_tokens: Tokens that the judge read and wrote; none of them is in the counts above.
     """
 
     packages: dict[str, str]
@@ -95,6 +119,8 @@ class Provenance:
     peak_memory_bytes: int | None = None
     notes: tuple[str, ...] = ()
     sandbox: str | None = None
+    judge: str | None = None
+    judge_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +140,7 @@ class EvalRun:
         estimate: The headline figure.
         provenance: Where and how.
         samples: The scored samples, in order of (id, repeat); empty where only the header was read.
+        slicing: Which samples make which slice of `estimate.slices`.
     """
 
     run_id: str
@@ -128,6 +155,7 @@ class EvalRun:
     estimate: Estimate
     provenance: Provenance
     samples: tuple[ScoredSample, ...] = ()
+    slicing: Slicing = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from weighbridge.records import Comparison, EvalRun
+from weighbridge.records import Comparison, EvalRun, ProtocolOffset
 
 ProjectVerdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
 Outcome = Literal["yes", "no", "insufficient"]
@@ -74,6 +74,9 @@ class BenchmarkSection:
         comparison: Candidate minus reference, over the same items.
         role: A target should improve; a guard must not get worse.
         part_comparisons: The same for each named part (the fields of an extracted object).
+        audit: Of the judge, where a model judged: labels, each with a sentence.
+        readings: The same difference read in other ways, each with its name: without the judge's
+            noise, as people see it.
     """
 
     title: str
@@ -82,6 +85,8 @@ class BenchmarkSection:
     comparison: Comparison
     role: Role
     part_comparisons: tuple[Comparison, ...] = ()
+    audit: tuple[tuple[str, str], ...] = ()
+    readings: tuple[tuple[str, Comparison], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ class Report:
         provenance: Label to value: digests, versions, seeds.
         generated: When, ISO 8601 in UTC.
         reproduce: Commands that make and verify these figures.
+        offsets: What asking in another way is worth, where a model was asked in two.
     """
 
     title: str
@@ -126,3 +132,4 @@ class Report:
     provenance: dict[str, str]
     generated: str
     reproduce: tuple[str, ...]
+    offsets: tuple[ProtocolOffset, ...] = ()

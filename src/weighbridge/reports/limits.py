@@ -36,7 +36,8 @@ def _of_section(section: BenchmarkSection) -> list[str]:
     comparison, title = section.comparison, section.title
     reach = (comparison.interval[1] - comparison.interval[0]) / 2
     told = f"{title}: {wording.count(comparison.n)} paired items resolve about ±"
-    told += f"{100 * reach:.1f} points; a smaller difference would not be seen"
+    size = wording.points(reach, comparison.scale).lstrip("+")
+    told += f"{size}; a smaller difference would not be seen"
     sentences = []
     if comparison.verdict == "inconclusive":
         sentences.append(f"{told}, and this one can't be told at the margin asked for.")
@@ -47,7 +48,8 @@ def _of_section(section: BenchmarkSection) -> list[str]:
         sentences.append(
             f"{title}: {comparison.unpaired} items could not be paired (answered by one model, or "
             f"lost to the machine). Had they all gone against the candidate, or all for it, the "
-            f"difference would lie between {wording.points(low)} and {wording.points(high)}."
+            f"difference would lie between {wording.points(low, comparison.scale)} and "
+            f"{wording.points(high, comparison.scale)}."
         )
     for run in (section.candidate, section.reference):
         sentences += [f"{title}, {run.model.name}: {note}" for note in run.provenance.notes]

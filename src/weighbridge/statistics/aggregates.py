@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from weighbridge.errors import EvidenceError, InputError, UnknownName
-from weighbridge.records import Estimate, Graded, GroupMeans, ScoredSample
+from weighbridge.records import Estimate, Graded, GroupMeans, ScoredSample, Slicing
 from weighbridge.statistics.columns import (
     ALONE,
     GRADED,
@@ -23,6 +23,7 @@ from weighbridge.statistics.columns import (
 )
 from weighbridge.statistics.intervals import clustered_standard_error, mean_interval
 from weighbridge.statistics.pass_at_k import pass_at_k
+from weighbridge.statistics.slices import SliceLabels
 
 
 def _mean(values: Floats) -> Floats:
@@ -102,6 +103,7 @@ def estimate(
     samples: Iterable[ScoredSample],
     aggregate: str = "mean",
     scale: tuple[float, float] = (0.0, 1.0),
+    slicing: Slicing | None = None,
 ) -> Estimate:
     """Compute a run's headline figure.
 
@@ -114,6 +116,7 @@ def estimate(
         samples: All of a run's samples; read once, one at a time, and not kept.
         aggregate: A name in `AGGREGATES`.
         scale: Lowest and highest value.
+        slicing: Slices to give figures of, too: by kind and name, the ids of their samples.
 
     Raises:
         UnknownName: No such aggregate.
@@ -123,7 +126,8 @@ def estimate(
     if aggregate not in AGGREGATES:
         raise UnknownName("aggregate", aggregate, AGGREGATES)
     chosen = AGGREGATES[aggregate]
-    read = columns_of(samples, scale)
+    labels = SliceLabels(slicing or {})
+    read = columns_of(labels.noted(samples), scale)
     _check_answers(read, aggregate)
     items, values = chosen.figures(read.worth, read.item, ~read.lost)
     _, graded = chosen.figures(read.worth, read.item, read.reason == GRADED)
@@ -143,6 +147,7 @@ def estimate(
         parts=_parts(read),
         cluster_sizes=_sizes(clusters, read.cluster_names),
         scale=scale,
+        slices=labels.figures(read, items, values, clusters, scale),
     )
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Comparison, EvalRun, Flip, Graded, ScoredSample, Verdict
+from weighbridge.records.scale import default_margin, is_share, named
 from weighbridge.statistics.aggregates import items_of, part
 from weighbridge.statistics.columns import worth
 from weighbridge.statistics.intervals import clustered_standard_error, spread_of
@@ -25,9 +26,10 @@ def compare(
     run_a: EvalRun,
     run_b: EvalRun,
     *,
-    margin: float = 0.02,
+    margin: float | None = None,
     metric: str = "value",
     scale: tuple[float, float] | None = None,
+    across_protocols: bool = False,
 ) -> Comparison:
     """Compare a candidate A with a reference B, item by item; repeats are averaged first.
 
@@ -47,9 +49,12 @@ def compare(
     Args:
         run_a: The candidate's run, with samples.
         run_b: The reference's run, with samples.
-        margin: How much worse A may be and still count as no worse, in the metric's units.
+        margin: How much worse A may be and still count as no worse, in the metric's units; None
+            takes 2 % of the scale's width.
         metric: "value", or the name of a part.
         scale: Lowest and highest value, A's own unless stated; parts are always in [0, 1].
+        across_protocols: Whether the two may have been asked by different protocols; the verdict
+            then is not one about models (see `protocol_offset`).
 
     Raises:
         InputError: The runs did not ask the same items, or the margin is no part of the scale.
@@ -57,7 +62,9 @@ def compare(
     """
     scale = (scale or run_a.estimate.scale) if metric == "value" else UNIT
     width = scale[1] - scale[0]
-    _check_comparable(run_a, run_b, margin, width)
+    margin = default_margin(scale) if margin is None else margin
+    check_margin(margin, scale)
+    _check_comparable(run_a, run_b, across_protocols)
     _check_metric(run_a, run_b, metric)
     items_a, items_b = _items(run_a, metric, scale), _items(run_b, metric, scale)
     shared = [item for item in items_a if item in items_b]
@@ -93,6 +100,7 @@ def compare(
         bounds=_bounds(shared, items_a, items_b, metric, scale),
         by_cluster=_by_cluster(difference, clusters),
         flips=_flips(paired, items_a, items_b, difference, metric, scale),
+        scale=scale,
     )
 
 
@@ -128,17 +136,34 @@ def _infer(
     return (low, high), float(law.sf((spread.mean + margin) / stderr))
 
 
-def _check_comparable(run_a: EvalRun, run_b: EvalRun, margin: float, width: float) -> None:
-    if not 0 <= margin < width:
+def check_margin(margin: float, scale: tuple[float, float]) -> None:
+    """Refuse a margin that is no gap on the scale.
+
+    Raises:
+        InputError: It is not.
+    """
+    width = scale[1] - scale[0]
+    if 0 <= margin < width:
+        return
+    what = "share of the scale" if is_share(scale) else f"gap on {named(scale)}"
+    raise InputError(
+        f"margin {margin:g}",
+        f"a {what}, from 0 to below {width:g}",
+        f"2 {'points' if is_share(scale) else '% of it'} are {default_margin(scale):g}",
+    )
+
+
+def _check_comparable(run_a: EvalRun, run_b: EvalRun, across_protocols: bool) -> None:
+    if run_a.estimate.scale != run_b.estimate.scale:
         raise InputError(
-            f"margin {margin:g}",
-            f"a share of the scale, from 0 to below {width:g}",
-            f"2 points are {0.02 * width:g}",
+            f"{run_a.run_id} is on {named(run_a.estimate.scale)}, "
+            f"{run_b.run_id} on {named(run_b.estimate.scale)}",
+            "one scale",
         )
     for run in (run_a, run_b):
         if not run.samples:
             raise InputError(f"{run.run_id} has no samples", "a run with its scored samples")
-    for what in ("benchmark", "benchmark_version", "protocol"):
+    for what in ("benchmark", "benchmark_version", *(() if across_protocols else ("protocol",))):
         first, second = getattr(run_a, what), getattr(run_b, what)
         if first != second:
             raise InputError(

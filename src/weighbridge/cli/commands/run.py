@@ -82,7 +82,7 @@ def run_project(
         emit({"runs": [run_json(r) for r in measured]}, "\n".join(map(run_text, measured)), json)
         return 3 if require else 0
     folder = report_folder(state, project.project.name)
-    written = write_report(outcome, folder, around.started, argument)
+    written = write_report(outcome, folder, around.started, argument, around.store)
     judged = written.judged
     signs = {"yes": "yes", "no": "NO ", "insufficient": "?  "}
     lines = ["", f"Verdict: {judged.verdict.upper()}", judged.headline, ""]

@@ -17,13 +17,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = False) -> None:
     """List runs, newest first, the unfinished ones with how far they have come."""
     from weighbridge.evidence import RunStore
+    from weighbridge.records.scale import figure
 
     found = RunStore(runs).summaries()
-    lines = [
-        f"{run.run_id:<58} "
-        + (f"{run.mean:>6.1%}" if run.mean is not None else f"{run.done} of {run.planned}")
-        for run in found
-    ]
+    lines = []
+    for run in found:
+        far = f"{run.done} of {run.planned}"
+        mean = far if run.mean is None else f"{figure(run.mean, run.scale):>6}"
+        lines.append(f"{run.run_id:<58} {mean}")
     document = {"runs": [as_plain(run) for run in found]}
     emit(document, "\n".join(lines) or f"no runs in {runs}", json)
 
