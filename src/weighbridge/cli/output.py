@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from weighbridge.records import EvalRun, GroupMeans, Json
+from weighbridge.records import ALARM, Estimate, EvalRun, GroupMeans, Json
 
 
 def emit(document: dict[str, Json], text: str, as_json: bool) -> None:
@@ -48,6 +49,11 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         }
         if groups := _groups(run):
             document["groups"] = {name: asdict(means) for name, means in groups.items()}
+    if estimate.beside:
+        document["beside"] = {
+            name: asdict(one) | {"interval": list(one.interval)}
+            for name, one in estimate.beside.items()
+        }
     if estimate.parts:
         document["parts"] = estimate.parts
     return document
@@ -69,7 +75,13 @@ def run_text(run: EvalRun) -> str:
     mean = figure(estimate.mean, estimate.scale)
     lines = [
         f"{run.title}  {run.model.name}  ({run.protocol})",
-        f"  {mean}  95% interval {low} to {high}  n = {estimate.n}",
+        f"  {_headline(estimate)}{mean}  95% interval {low} to {high}  n = {estimate.n}",
+    ]
+    lines += [
+        f"  {_called(name)} {figure(one.mean, estimate.scale)}  95% interval "
+        f"{figure(one.interval[0], estimate.scale)} to {figure(one.interval[1], estimate.scale)}  "
+        f"n = {one.n}"
+        for name, one in estimate.beside.items()
     ]
     ungraded = {reason: count for reason, count in estimate.ungraded.items() if count}
     if ungraded:
@@ -91,9 +103,28 @@ def run_text(run: EvalRun) -> str:
         for name, group in _groups(run).items()
     ]
     lines += [f"    {name:<12} {value:.1%}" for name, value in estimate.parts.items()]
-    lines += [f"  note: {note}" for note in run.provenance.notes]
+    if run.provenance.sandbox is not None:
+        lines.append(f"  code was judged at level {run.provenance.sandbox}")
+    lines += [wrapped(note) for note in run.provenance.notes]
     lines.append(f"  run {run.run_id}")
     return "\n".join(lines)
+
+
+def wrapped(note: str) -> str:
+    """Return a run's note for a terminal of 80 columns; an alarm stands by itself."""
+    text = note if note.startswith(ALARM) else f"note: {note}"
+    return textwrap.fill(
+        text, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+    )
+
+
+def _headline(estimate: Estimate) -> str:
+    return f"{_called(estimate.aggregate)} " if estimate.beside else ""
+
+
+def _called(aggregate: str) -> str:
+    """Return an aggregate's name for a person: pass@10."""
+    return aggregate.replace("pass_at_", "pass@")
 
 
 def _groups(run: EvalRun) -> dict[str, GroupMeans]:

@@ -20,11 +20,13 @@ from pathlib import Path
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.conversations import Judging, converse, judging_of
+from weighbridge.evaluation.extraction import extraction_alarms
 from weighbridge.evaluation.grading import (
     grade,
     sample_seed,
     sampling_for,
     scored_line,
+    usual_sampling,
     written_line,
 )
 from weighbridge.evaluation.items import Items, Unit, cut, still, survey
@@ -167,7 +169,12 @@ def _seal(
     scale = judging.method.scale if judging else (0.0, 1.0)
     result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale)
     where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
-    notes = [*where.notes, *ties.notes]
+    alarms: tuple[str, ...] = ()
+    if judging is None:  # what can't be read is the judge's doing there, and its notes say so
+        alarms = extraction_alarms(
+            benchmark, run.planned_samples, result.ungraded, run.journal.samples()
+        )
+    notes = [*alarms, *where.notes, *ties.notes]
     if judging:
         notes += judging.notes(run.journal.samples())
     if benchmark.executes_code:
@@ -238,15 +245,33 @@ def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Setting
         settings = replace(settings, chat_template=True)
     if settings.limit is not None and settings.limit < 1:
         raise InputError(f"--limit {settings.limit}", "at least 1")
+    settings = replace(settings, protocol=protocol)
+    _check_repeats(settings, benchmark, model)
+    return settings
+
+
+def _check_repeats(settings: Settings, benchmark: Benchmark, model: Model) -> None:
+    """Refuse repeats that can only be alike."""
     if settings.repeats < 1:
         raise InputError(f"--repeats {settings.repeats}", "at least 1")
-    if protocol in BY_LIKELIHOOD and settings.repeats > 1:
+    if settings.repeats == 1:
+        return
+    if settings.protocol in BY_LIKELIHOOD:
         raise InputError(
-            f"--repeats {settings.repeats} with protocol {protocol}",
+            f"--repeats {settings.repeats} with protocol {settings.protocol}",
             "1: likelihoods are not drawn, so each repeat would be the same",
             "leave --repeats out",
         )
-    return replace(settings, protocol=protocol)
+    temperature = settings.temperature
+    if temperature is None:
+        temperature = usual_sampling(benchmark, settings).temperature
+    computed_here = Capability.SCORE in model.capabilities  # elsewhere greedy answers may differ
+    if computed_here and benchmark.temperature is None and temperature == 0:
+        raise InputError(
+            f"--repeats {settings.repeats} at temperature 0",
+            "a temperature above 0: greedy answers are all alike",
+            "add --temperature 0.8, or leave --repeats out",
+        )
 
 
 def _identity_fields(
@@ -258,7 +283,8 @@ def _identity_fields(
     place: Place,
 ) -> dict[str, Json]:
     # What is not drawn has no sampling, whatever the benchmark's is where text is written.
-    sampling = Sampling() if settings.protocol in BY_LIKELIHOOD else benchmark.sampling
+    by_likelihood = settings.protocol in BY_LIKELIHOOD
+    sampling = Sampling() if by_likelihood else usual_sampling(benchmark, settings)
     return {
         "model": dict(model.ref.identity),
         "benchmark": benchmark.name,

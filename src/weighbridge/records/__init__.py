@@ -3,14 +3,24 @@
 from weighbridge.records.comparison import Comparison, Flip, Verdict
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
-from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Protocol, Provenance
+from weighbridge.records.run import (
+    ALARM,
+    Estimate,
+    EvalRun,
+    Figure,
+    GroupMeans,
+    Protocol,
+    Provenance,
+)
 from weighbridge.records.sample import Generation, Json, Message, Sample, ScoredSample
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
 __all__ = [
+    "ALARM",
     "Comparison",
     "Estimate",
     "EvalRun",
+    "Figure",
     "Flip",
     "Generation",
     "Graded",

@@ -8,6 +8,26 @@ from weighbridge.records.sample import Json, ScoredSample
 
 Protocol = Literal["loglikelihood", "letter", "generative", "pairwise"]
 
+ALARM = "ALARM: "
+"""How a note begins that puts a run's figure itself into doubt."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure beside the headline, such as pass@10 beside pass@1.
+
+    Attributes:
+        mean: Over items.
+        stderr: Of `mean`, clustered where samples have clusters.
+        interval: 95 % interval of `mean`.
+        n: Items in it.
+    """
+
+    mean: float
+    stderr: float
+    interval: tuple[float, float]
+    n: int
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -28,6 +48,7 @@ class Estimate:
         cluster_sizes: Items in each cluster's mean.
         parts: Mean of each named part.
         scale: Lowest and highest value that a sample can have.
+        beside: Figures beside the headline, by name of the aggregate.
     """
 
     aggregate: str
@@ -43,6 +64,7 @@ class Estimate:
     parts: dict[str, float] = field(default_factory=dict)
     cluster_sizes: dict[str, int] = field(default_factory=dict)
     scale: tuple[float, float] = (0.0, 1.0)
+    beside: dict[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
