@@ -1,7 +1,7 @@
 """Inside the tester's jail: test cases that are data, such as a user's own benchmark has.
 
-A case is `{"args": […], "kwargs": {…}, "returns": value}`; or, in place of a value that is returned,
-`"raises": "ValueError"`.
+A case is `{"args": […], "kwargs": {…}, "returns": value}`, or has `"raises": "ValueError"` in place
+of a value.
 """
 
 import math
