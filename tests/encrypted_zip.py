@@ -1,4 +1,4 @@
-"""Writes an archive encrypted as PKWARE's APPNOTE 6.1 says: `zipfile` reads those, and writes none."""
+"""Writes an archive encrypted as in PKWARE's APPNOTE 6.1, which `zipfile` reads and can't write."""
 
 import struct
 import zlib
