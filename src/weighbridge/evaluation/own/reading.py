@@ -175,15 +175,11 @@ def _answer_of_last_turn(
 
 
 def _prompt(sample: Sample, settings: Settings) -> Prompt:
-    """Return turns; or plain text, where likelihoods are compared or no chat is wanted."""
+    """Return turns; or plain text, where no chat is wanted."""
     examples = [Message(role, content) for role, content in sample.metadata.get("examples", ())]
     before = sum(1 for _ in _leading_system(sample))
     turns = (*sample.messages[:before], *examples, *sample.messages[before:])
-    if settings.chat_template or (
-        settings.chat_template is None and settings.protocol != "loglikelihood"
-    ):
-        return Prompt(messages=turns)
-    return Prompt(text=_plain(turns))
+    return Prompt(text=_plain(turns)) if settings.chat_template is False else Prompt(messages=turns)
 
 
 def _leading_system(sample: Sample) -> Iterator[Message]:

@@ -60,8 +60,8 @@ def extract_function(text: str, entry_point: str, opening: str = "") -> Extracte
         return Extracted(None, f"no fenced block defines {entry_point}")
     if opening and _goes_on(opening, text, entry_point):
         return Extracted(opening + text)
-    if (code := _unfenced(text, entry_point)) is not None:
-        return Extracted(_beside(opening, code))
+    if (plain := _unfenced(text, entry_point)) is not None:
+        return Extracted(_beside(opening, plain))
     return Extracted(None, f"no code that defines {entry_point}" if text.strip() else "no text")
 
 

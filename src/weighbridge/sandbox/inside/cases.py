@@ -6,6 +6,7 @@ of a value.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 RELATIVE = ABSOLUTE = 1e-6  # by which floating-point numbers may differ
@@ -22,7 +23,7 @@ def check_cases(candidate: Callable[..., Any], cases: Sequence[dict[str, Any]]) 
         shown = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
         call = f"{candidate.__name__}({', '.join(shown)})"[:200]
         if "raises" in case:
-            _check_raises(call, lambda a=args, k=kwargs: candidate(*a, **k), case["raises"])
+            _check_raises(call, partial(candidate, *args, **kwargs), case["raises"])
             continue
         found = candidate(*args, **kwargs)
         if not same(case["returns"], found):

@@ -128,7 +128,10 @@ def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
     tokens = definition.common.max_tokens or ANSWER_TOKENS
 
     def prompt(sample: Sample, settings: Settings) -> Prompt:
-        return benchmark.prompt(sample, replace(settings, protocol=settings.protocol or first))
+        # Likelihoods are compared after plain text, as MMLU's are, unless a chat is asked for.
+        if settings.chat_template is None and (settings.protocol or first) == "loglikelihood":
+            settings = replace(settings, chat_template=False)
+        return benchmark.prompt(sample, settings)
 
     return replace(
         benchmark,
