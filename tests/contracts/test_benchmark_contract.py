@@ -106,7 +106,7 @@ def test_limit_is_per_subset(loaded):
 
 @needs_jail
 def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
-    name, benchmark, samples = loaded
+    _, benchmark, samples = loaded
     for sample in samples[:3]:
         if benchmark.continuations is not None:
             for settings in (Settings(), Settings(chat_template=True)):
@@ -117,10 +117,7 @@ def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
             continue
         if benchmark.grade is None:
             continue
-        gold = benchmark.gold(sample)
-        if name == "own/regex":  # what a user's pattern finds is known to the user alone
-            gold = f"Total: {gold}"
-        perfect = grade(benchmark, sample, answer(sample, gold))
+        perfect = grade(benchmark, sample, answer(sample, benchmark.gold(sample)))
         assert isinstance(perfect, Graded) and perfect.value == 1, perfect
         silent = grade(benchmark, sample, answer(sample, ""))
         assert not (isinstance(silent, Graded) and silent.value > 0)

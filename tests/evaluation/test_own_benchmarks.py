@@ -84,8 +84,7 @@ def test_gold_scores_full_marks_and_a_wrong_answer_none(documented, kind):
     for sample in load(documented[kind]):
         if kind == "judge":
             continue
-        text = f"Total: {sample.target}" if kind == "regex" else benchmark.gold(sample)
-        assert grade(benchmark, sample, reply(text)).value == 1, (kind, sample)
+        assert grade(benchmark, sample, reply(benchmark.gold(sample))).value == 1, (kind, sample)
         score = grade(benchmark, sample, reply(wrong[kind]))
         assert not (isinstance(score, Graded) and score.value > 0)
         assert isinstance(grade(benchmark, sample, reply("")), Ungraded)
@@ -238,6 +237,12 @@ FAULTS = {
     "a loose brace": (TOML.replace("{q}", "{q"), ROW, "write a brace itself twice"),
     "a brace with more": (TOML.replace("{q}", "{q!r}"), ROW, "a column's name alone"),
     "invalid regex": (TOML + "pattern = '('", ROW, "pattern = '('"),
+    "an answer that isn't found": (
+        TOML + "pattern = 'Total: (.*)'\nanswer = 'Sum: {a}'", ROW, "finds 'x'",
+    ),
+    "examples without an answer": (
+        TOML + "pattern = 'x'\nexamples = 'rows.jsonl'", ROW, "this row is a worked example",
+    ),
     "no pattern": (TOML + "scorer = 'regex'", ROW, "names no pattern"),
     "shots alone": (TOML + "shots = 2", ROW, "shots = 2"),
     "scale": (TOML + "rubric = 'x'\nscale = [5, 1]", ROW, "scale = [5"),
@@ -308,7 +313,7 @@ def test_what_is_wrong_is_one_line(tmp_path, fault):
     data = rows if isinstance(rows, bytes) else (rows or "").encode()
     (tmp_path / f"rows.{ending}").write_bytes(data)
     with pytest.raises(WeighbridgeError) as told:
-        load(tmp_path / "own.toml")
+        load(tmp_path / "own.toml", shots=1 if "examples =" in toml else 0)
     assert said in str(told.value) and "\n" not in str(told.value), told.value
     assert told.value.exit_code == 2
 
