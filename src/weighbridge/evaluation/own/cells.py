@@ -41,18 +41,24 @@ class Cells:
         value = self.row[column]
         if value is None or value == [] or (isinstance(value, str) and not value.strip()):
             self.refuse("nothing there", "a value", column)
+        if isinstance(value, str):  # most are, and there may be millions
+            self._check_whole(value, column)
+            return value
         try:
             written = json.dumps(value, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError):
             shown = repr(value)[:60]
             self.refuse(f"{shown}, a {type(value).__name__}", "text, a number or JSON", column)
-        if half := half_character(written):
-            self.refuse(f"half a character, {half[0]}", "such escapes in pairs", column)
+        self._check_whole(written, column)
         try:
             canonical_json(value)
         except ValueError:  # a whole number beyond 2**53
             self.refuse(f"{written[:60]}", "whole numbers below 2**53, or text", column)
         return value
+
+    def _check_whole(self, text: str, column: str) -> None:
+        if half := half_character(text):
+            self.refuse(f"half a character, {half[0]}", "such escapes in pairs", column)
 
     def text(self, column: str) -> str:
         """Return a cell as text: what is no text as JSON."""
