@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from weighbridge.records import EvalRun, GroupMeans, Json
+from weighbridge.records import ALARM, Estimate, EvalRun, GroupMeans, Json
 from weighbridge.records.scale import figure
 
 
@@ -57,6 +57,11 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         }
         if groups := _groups(run):
             document["groups"] = {name: asdict(means) for name, means in groups.items()}
+    if estimate.beside:
+        document["beside"] = {
+            name: asdict(one) | {"interval": list(one.interval)}
+            for name, one in estimate.beside.items()
+        }
     if estimate.parts:
         document["parts"] = estimate.parts
     if estimate.slices:
@@ -73,7 +78,13 @@ def run_text(run: EvalRun) -> str:
     mean = figure(estimate.mean, estimate.scale)
     lines = [
         f"{run.title}  {run.model.name}  ({run.protocol})",
-        f"  {mean}  95% interval {low} to {high}  n = {estimate.n}",
+        f"  {_headline(estimate)}{mean}  95% interval {low} to {high}  n = {estimate.n}",
+    ]
+    lines += [
+        f"  {_called(name)} {figure(one.mean, estimate.scale)}  95% interval "
+        f"{figure(one.interval[0], estimate.scale)} to {figure(one.interval[1], estimate.scale)}  "
+        f"n = {one.n}"
+        for name, one in estimate.beside.items()
     ]
     ungraded = {reason: count for reason, count in estimate.ungraded.items() if count}
     if ungraded:
@@ -99,8 +110,11 @@ def run_text(run: EvalRun) -> str:
     if run.provenance.judge_tokens:
         tokens = run.provenance.input_tokens + run.provenance.output_tokens
         lines.append(f"  tokens {tokens:,}, and {run.provenance.judge_tokens:,} of the judge")
+    if run.provenance.sandbox is not None:
+        lines.append(f"  code was judged at level {run.provenance.sandbox}")
     for note in run.provenance.notes:
-        lines += wrapped(f"note: {note}", "  ")
+        # An alarm stands by itself.
+        lines += wrapped(note if note.startswith(ALARM) else f"note: {note}", "  ")
     lines.append(f"  run {run.run_id}")
     return "\n".join(lines)
 
@@ -115,6 +129,15 @@ def _slices(run: EvalRun) -> list[str]:
             )
             lines.append(f"    {name:<16} {mean:>6}  95% interval {low} to {high}  n = {one.n}")
     return lines
+
+
+def _headline(estimate: Estimate) -> str:
+    return f"{_called(estimate.aggregate)} " if estimate.beside else ""
+
+
+def _called(aggregate: str) -> str:
+    """Return an aggregate's name for a person: pass@10."""
+    return aggregate.replace("pass_at_", "pass@")
 
 
 def _groups(run: EvalRun) -> dict[str, GroupMeans]:

@@ -18,9 +18,16 @@ from weighbridge.records import (
 from weighbridge.sources.digests import text_digest
 
 
+def usual_sampling(benchmark: Benchmark, settings: Settings) -> Sampling:
+    """Return how a benchmark's answers are drawn where nobody said; chats may differ from text."""
+    if settings.chat_template and benchmark.chat_sampling is not None:
+        return benchmark.chat_sampling
+    return benchmark.sampling
+
+
 def sampling_for(benchmark: Benchmark, settings: Settings, sample: Sample) -> Sampling:
     """Return how an answer is drawn: as the settings say, else as the benchmark does."""
-    sampling = benchmark.sampling
+    sampling = usual_sampling(benchmark, settings)
     if benchmark.temperature is not None:
         sampling = replace(sampling, temperature=benchmark.temperature(sample))
     if settings.temperature is not None:

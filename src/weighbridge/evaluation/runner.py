@@ -20,11 +20,13 @@ from pathlib import Path
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.conversations import Judging, converse, judging_of
+from weighbridge.evaluation.extraction import extraction_alarms
 from weighbridge.evaluation.grading import (
     grade_reply,
     sample_seed,
     sampling_for,
     scored_line,
+    usual_sampling,
     written_line,
 )
 from weighbridge.evaluation.items import Items, Unit, cut, still, survey
@@ -125,6 +127,7 @@ def evaluate(
     """
     settings = complete(settings or Settings(), benchmark)
     require_capable(model, benchmark, settings)
+    _check_repeats(settings, benchmark, model)
     if benchmark.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
     load = partial(benchmark.load, LoadRequest(data, subset, settings))
@@ -177,7 +180,12 @@ def _seal(
     slicing = slicing_by_labels(benchmark, load())
     result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale, slicing)
     where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
-    notes = [*prompts.notes, *where.notes, *ties.notes]
+    alarms: tuple[str, ...] = ()
+    if judging is None:  # what can't be read is the judge's doing there, and its notes say so
+        alarms = extraction_alarms(
+            benchmark, run.planned_samples, result.ungraded, run.journal.samples()
+        )
+    notes = [*alarms, *prompts.notes, *where.notes, *ties.notes]
     if judging:
         notes += judging.notes(run.journal.samples())
         where = replace(where, judge=judging.judge.model.ref.name, judge_tokens=run.judge_tokens)
@@ -266,6 +274,22 @@ def complete(settings: Settings, benchmark: Benchmark) -> Settings:
     return replace(settings, protocol=protocol)
 
 
+def _check_repeats(settings: Settings, benchmark: Benchmark, model: Model) -> None:
+    """Refuse repeats that can only be alike."""
+    if settings.repeats == 1:
+        return
+    temperature = settings.temperature
+    if temperature is None:
+        temperature = usual_sampling(benchmark, settings).temperature
+    computed_here = Capability.SCORE in model.capabilities  # elsewhere greedy answers may differ
+    if computed_here and benchmark.temperature is None and temperature == 0:
+        raise InputError(
+            f"--repeats {settings.repeats} at temperature 0",
+            "a temperature above 0: greedy answers are all alike",
+            "add --temperature 0.8, or leave --repeats out",
+        )
+
+
 def require_capable(model: Model, benchmark: Benchmark, settings: Settings) -> None:
     """Refuse a protocol that a model has no way to follow.
 
@@ -292,7 +316,8 @@ def _identity_fields(
     place: Place,
 ) -> dict[str, Json]:
     # What is not drawn has no sampling, whatever the benchmark's is where text is written.
-    sampling = Sampling() if settings.protocol in BY_LIKELIHOOD else benchmark.sampling
+    by_likelihood = settings.protocol in BY_LIKELIHOOD
+    sampling = Sampling() if by_likelihood else usual_sampling(benchmark, settings)
     return {
         "model": dict(model.ref.identity),
         "benchmark": benchmark.name,

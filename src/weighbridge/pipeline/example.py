@@ -54,7 +54,7 @@ BENCHMARK = """\
 name = "tickets"
 data = "test.jsonl"
 messages = "messages"       # or: prompt = "Classify: {{text}}" and target = "label"
-scorer = "exact"            # exact, regex (with pattern = "…") or json_object
+scorer = "exact"            # exact, regex, json_object, choice, code or judge
 max_tokens = 64
 """
 

@@ -17,8 +17,10 @@ from weighbridge.records.model import ModelRef
 from weighbridge.records.protocol_offset import AcrossProtocols, ProtocolOffset
 from weighbridge.records.quantities import quantity
 from weighbridge.records.run import (
+    ALARM,
     Estimate,
     EvalRun,
+    Figure,
     GroupMeans,
     Protocol,
     Provenance,
@@ -29,6 +31,7 @@ from weighbridge.records.sample import Generation, Json, Message, Role, Sample, 
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
 __all__ = [
+    "ALARM",
     "PART_NAMES",
     "AcrossProtocols",
     "Agreement",
@@ -37,6 +40,7 @@ __all__ = [
     "Comparison",
     "Estimate",
     "EvalRun",
+    "Figure",
     "Flip",
     "Generation",
     "Graded",

@@ -8,6 +8,26 @@ from weighbridge.records.sample import Json, ScoredSample
 
 Protocol = Literal["loglikelihood", "letter", "generative", "pairwise"]
 
+ALARM = "ALARM: "
+"""How a note begins that puts a run's figure itself into doubt."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure beside the headline, such as pass@10 beside pass@1.
+
+    Attributes:
+        mean: Over items.
+        stderr: Of `mean`, clustered where samples have clusters.
+        interval: 95 % interval of `mean`.
+        n: Items in it.
+    """
+
+    mean: float
+    stderr: float
+    interval: tuple[float, float]
+    n: int
+
 
 Slicing = dict[str, dict[str, tuple[str, ...]]]
 """By kind and name of a slice: the ids of its samples."""
@@ -49,6 +69,7 @@ class Estimate:
         scale: Lowest and highest value that a sample can have.
         slices: Figures of parts of the run that overlap with nothing else of their kind: by kind
             ("category", "turn") and name.
+        beside: Figures beside the headline, by name of the aggregate.
     """
 
     aggregate: str
@@ -65,6 +86,7 @@ class Estimate:
     cluster_sizes: dict[str, int] = field(default_factory=dict)
     scale: tuple[float, float] = (0.0, 1.0)
     slices: dict[str, dict[str, Slice]] = field(default_factory=dict)
+    beside: dict[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

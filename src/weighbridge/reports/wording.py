@@ -1,6 +1,15 @@
 """How figures and records are put into words; one place, so that a report speaks with one voice."""
 
-from weighbridge.records import Comparison, EvalRun, Graded, Json, Score, canonical_json
+from weighbridge.records import (
+    ALARM,
+    Comparison,
+    EvalRun,
+    Figure,
+    Graded,
+    Json,
+    Score,
+    canonical_json,
+)
 from weighbridge.records.scale import SHARE, Scale, is_share, named
 from weighbridge.reports.content import Forecast, Role
 
@@ -125,6 +134,21 @@ def ungraded(run: EvalRun) -> str:
     """Ungraded samples by reason: ``2 unparsed, 1 truncated``, or ``none``."""
     reasons = [f"{n} {reason}" for reason, n in run.estimate.ungraded.items() if n]
     return ", ".join(reasons) or "none"
+
+
+def beside(run: EvalRun) -> list[tuple[str, Figure]]:
+    """The figures beside a run's headline, the headline first: ``pass@1``, ``pass@10``."""
+    stated = run.estimate
+    if not stated.beside:
+        return []
+    first = Figure(stated.mean, stated.stderr, stated.interval, stated.n)
+    named = {stated.aggregate: first, **stated.beside}
+    return [(name.replace("pass_at_", "pass@"), one) for name, one in named.items()]
+
+
+def alarms(run: EvalRun) -> list[str]:
+    """What puts a run's figure itself into doubt."""
+    return [note.removeprefix(ALARM) for note in run.provenance.notes if note.startswith(ALARM)]
 
 
 def graded_only(run: EvalRun) -> str:
