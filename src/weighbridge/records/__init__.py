@@ -1,9 +1,16 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
-from weighbridge.records.comparison import Comparison, Flip, Verdict
+from weighbridge.records.comparison import Comparison, Flip, VarianceSplit, Verdict
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
-from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Protocol, Provenance
+from weighbridge.records.run import (
+    Estimate,
+    EvalRun,
+    GroupMeans,
+    Protocol,
+    Provenance,
+    Stopped,
+)
 from weighbridge.records.sample import Generation, Json, Message, Sample, ScoredSample
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
@@ -23,8 +30,10 @@ __all__ = [
     "Sample",
     "Score",
     "ScoredSample",
+    "Stopped",
     "Ungraded",
     "UngradedReason",
+    "VarianceSplit",
     "Verdict",
     "canonical_digest",
     "canonical_json",
