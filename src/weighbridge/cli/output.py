@@ -48,6 +48,8 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         }
         if groups := _groups(run):
             document["groups"] = {name: asdict(means) for name, means in groups.items()}
+    if run.stopped is not None:
+        document["stopped"] = asdict(run.stopped) | {"early": run.stopped.early}
     if estimate.parts:
         document["parts"] = estimate.parts
     return document

@@ -33,9 +33,9 @@ class Metric:
         """What an answer counts; None if infrastructure lost it."""
         return worth(answer, self.scale[0]) if self.name == "value" else part(answer, self.name)
 
-    def items(self, run: EvalRun) -> dict[str, list[ScoredSample]]:
-        """A run's answers by item; a part has its own scale, its run's values stay unchecked."""
-        return items_of(run.samples, self.scale if self.name == "value" else (-math.inf, math.inf))
+    def items(self, samples: Iterable[ScoredSample]) -> dict[str, list[ScoredSample]]:
+        """Answers by item; a part has its own scale, the run's values then stay unchecked."""
+        return items_of(samples, self.scale if self.name == "value" else (-math.inf, math.inf))
 
 
 @dataclass(frozen=True)
@@ -123,24 +123,23 @@ def pair(run_a: EvalRun, run_b: EvalRun, metric: Metric) -> Pairs:
         InputError: There is none, or a value is off the scale.
         EvidenceError: The same repeat of an item twice.
     """
-    of_a, of_b = metric.items(run_a), metric.items(run_b)
+    of_a, of_b = metric.items(run_a.samples), metric.items(run_b.samples)
     shared = [name for name in of_a if name in of_b]
     if not shared:
         raise InputError(
             f"{run_a.run_id} and {run_b.run_id} have no item in common", "at least one"
         )
-    items = tuple(
-        Item(
-            name,
-            of_a[name][0].cluster,
-            of_a[name],
-            of_b[name],
-            _known(metric, of_a[name]),
-            _known(metric, of_b[name]),
-        )
-        for name in shared
-    )
+    items = tuple(item_of(metric, of_a[name], of_b[name]) for name in shared)
     return Pairs(items, len(of_a.keys() | of_b.keys()) - len(shared), metric)
+
+
+def item_of(
+    metric: Metric, answers_a: Sequence[ScoredSample], answers_b: Sequence[ScoredSample]
+) -> Item:
+    """Put two runs' answers to one item side by side."""
+    first = answers_a[0]
+    worths_a, worths_b = _known(metric, answers_a), _known(metric, answers_b)
+    return Item(first.sample_id, first.cluster, answers_a, answers_b, worths_a, worths_b)
 
 
 def _known(metric: Metric, answers: Iterable[ScoredSample]) -> tuple[float, ...]:

@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
+from weighbridge.records import canonical_digest
 from weighbridge.statistics.columns import Floats
 from weighbridge.statistics.inference import ALPHA, Inference, Nothing
 
@@ -80,6 +81,16 @@ class Anytime:
         return float(special.logsumexp(growth) - math.log(len(_SHARES)))
 
 
+def place_in_order(seed: int, cluster: str | None, sample_id: str) -> tuple[str, str]:
+    """Return what to sort items by, so that clusters come whole and in an order of chance.
+
+    A function of the names alone, so that the order is settled before anything is asked, and can be
+    told again from evidence.
+    """
+    whole = cluster if cluster is not None else f"item {sample_id}"
+    return canonical_digest([seed, whole]), canonical_digest([seed, whole, sample_id])
+
+
 def anytime(
     difference: Floats,
     clusters: Sequence[str | None] | None,
@@ -97,7 +108,7 @@ def anytime(
     if len(difference) == 0:
         return Nothing(width)
     groups = _rounds(clusters, len(difference))
-    sums = np.bincount(groups, weights=difference / width)
+    sums = np.bincount(groups, weights=difference / width).astype(np.float64)
     return of_rounds(sums, np.bincount(groups).astype(np.float64), width, largest_cluster)
 
 

@@ -30,6 +30,8 @@ def command(
     judge_repeats: options.JudgeRepeats = 1,
     judge_max_tokens: options.JudgeMaxTokens = None,
     baseline: options.Baseline = "",
+    stop_when_decided: options.StopWhenDecided = "",
+    margin: options.Margin = 0.02,
     show_prompt: Annotated[bool, typer.Option(help="Print the first prompt and stop.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
     data: options.Data = None,
@@ -51,6 +53,7 @@ def command(
         first_prompt,
         open_model,
         place_for,
+        stop_rule,
         weigh,
         what_would_run,
     )
@@ -72,6 +75,7 @@ def command(
     limit_bytes = options.parse_memory(memory)
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings) for task in chosen])
+    stop = stop_rule(stop_when_decided, margin, around.store, chosen) if stop_when_decided else None
     with open_model(
         model, around.cache, around.device, around.threads, around.offline, limit_bytes
     ) as opened:
@@ -90,7 +94,7 @@ def command(
         ) as judging:  # fmt: skip
             for task in chosen:
                 with progress(task.title) as bar:
-                    finished.append(weigh(opened, task, place, drawn_on(bar), judging))
+                    finished.append(weigh(opened, task, place, drawn_on(bar), judging, stop))
                 if not json:
                     typer.echo(run_text(finished[-1]))
     if json:
