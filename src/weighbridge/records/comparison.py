@@ -90,6 +90,8 @@ class Comparison:
             against the claim. `equivalent` is the larger p-value of two one-sided tests.
         variance: Between and within items; None where no item has two answers of either run.
         anytime: Whether the interval and p-values hold at any moment of stopping.
+        cluster_sizes: Paired items of each cluster; empty where none has two.
+        design_effect: How many times its unclustered value the variance of the difference is.
     """
 
     run_a: str
@@ -115,3 +117,5 @@ class Comparison:
     claims: dict[Verdict, float] = field(default_factory=dict)
     variance: VarianceSplit | None = None
     anytime: bool = False
+    cluster_sizes: tuple[int, ...] = ()
+    design_effect: float = 1.0

@@ -1,5 +1,6 @@
 """Two runs over the same items: the difference, what it supports, and where it lies."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -113,7 +114,19 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
         claims=claims_at(margin, known, worst, best),
         variance=variance_split(paired),
         anytime=law.anytime,
+        cluster_sizes=_sizes(clusters),
+        design_effect=_design_effect(difference, clusters),
     )
+
+
+def _sizes(clusters: Sequence[str | None]) -> tuple[int, ...]:
+    counts = Counter(name for name in clusters if name is not None)
+    return tuple(counts.values()) if any(count > 1 for count in counts.values()) else ()
+
+
+def _design_effect(difference: Floats, clusters: Sequence[str | None]) -> float:
+    plain = clustered_standard_error(difference)
+    return (clustered_standard_error(difference, clusters) / plain) ** 2 if plain > 0 else 1.0
 
 
 def _inferences(
