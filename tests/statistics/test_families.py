@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
-from test_comparison_rules import LOST, answer, run, run_of
 
+from scored_runs import LOST, answer, run, run_of
 from weighbridge.statistics import compare
 from weighbridge.statistics.families import decide_together, holm
 from weighbridge.statistics.inference import claims_at, first_claim, fixed

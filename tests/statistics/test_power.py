@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_comparison_rules import answer, run, run_of
 
+from scored_runs import answer, run, run_of
 from weighbridge.errors import InputError
 from weighbridge.statistics import compare
 from weighbridge.statistics.inference import fixed

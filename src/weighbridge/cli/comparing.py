@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from weighbridge.cli.output import as_plain, figure
-from weighbridge.records import Comparison, Json
+from weighbridge.records import CleanSubset, Comparison, Contamination, Json
 
 if TYPE_CHECKING:
     from weighbridge.pipeline.grouping import GroupComparison
@@ -66,6 +66,29 @@ def groups_json(found: "Sequence[GroupComparison]") -> list[dict[str, Json]]:
         }
         for group in found
     ]
+
+
+def overlap_text(found: Contamination, clean: CleanSubset, scale: Scale) -> str:
+    """Return a run's headline beside its score without items that overlap with tuning data."""
+    per_unit = _per_unit(scale)
+    lines = [
+        f"  {len(found.found)} of {found.items} items overlap with "
+        f"{_short(found.tuning_data, 40)}:",
+        f"    {len(found.exact)} share a long run of words, {len(found.near)} are nearly alike",
+    ]
+    if found.short:
+        lines.append(f"    {found.short} are too short to be judged")
+    if clean.clean_mean is None:
+        lines.append("    without them nothing is left")
+    elif found.found:
+        low, high = (figure(end, scale) for end in clean.clean_interval)
+        lines += [
+            f"    without them {figure(clean.clean_mean, scale)}, 95% interval {low} to {high}, "
+            f"n = {clean.clean_n}",
+            f"    what they add to the headline: {per_unit * clean.difference:+.1f} points, 95% "
+            f"interval {_span(clean.difference_interval, per_unit)}",
+        ]
+    return "\n".join(lines)
 
 
 def _lost(result: Comparison, per_unit: float) -> list[str]:

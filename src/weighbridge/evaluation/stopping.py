@@ -21,6 +21,8 @@ from weighbridge.statistics.pairing import Item, Metric, item_of
 from weighbridge.statistics.sequential import of_rounds, place_in_order
 
 DECIDED: tuple[Verdict, ...] = ("superior", "equivalent", "non_inferior", "inferior")
+TARGET_DECIDED: tuple[Verdict, ...] = ("superior", "equivalent", "inferior")
+"""Where an improvement is looked for, "no worse" is no answer yet."""
 
 
 @dataclass(frozen=True)
@@ -204,9 +206,15 @@ def note_of(stopped: Stopped, reference: str) -> str:
     return f"Not decided before its end against {reference}: {asked}, in random order; {what}."
 
 
+def can_stop(benchmark: Benchmark) -> bool:
+    """Whether a program grades single answers, and an item is worth the mean of its repeats."""
+    single = not benchmark.judges and benchmark.turns == 1
+    return single and benchmark.aggregate in ("mean", "pass_at_1")
+
+
 def _check(rule: StopRule, benchmark: Benchmark, protocol: str) -> None:
     reference = rule.reference
-    if benchmark.judges or benchmark.turns > 1 or benchmark.aggregate not in ("mean", "pass_at_1"):
+    if not can_stop(benchmark):
         raise InputError(
             f"--stop-when-decided with {benchmark.name}",
             "a benchmark of single answers that a program grades",

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.runner import Place
+from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
 from weighbridge.evidence import RunStore
+from weighbridge.pipeline.contamination import find_overlap, score_without, without
 from weighbridge.pipeline.project import Project, Weigh
 from weighbridge.pipeline.tuning import (
     TuningFiles,
@@ -28,7 +30,7 @@ from weighbridge.pipeline.weighing import (
     open_model,
     weigh,
 )
-from weighbridge.records import Comparison, EvalRun
+from weighbridge.records import CleanSubset, Comparison, Contamination, EvalRun
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.statistics import compare
@@ -57,6 +59,7 @@ class Where:
     offline: bool
     started: str
     allow_weaker_sandbox: bool = False
+    stop_when_decided: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,33 @@ class Plan:
 
 @dataclass(frozen=True)
 class Weighed:
-    """One benchmark before and after, and the comparison of the two."""
+    """One benchmark before and after, and the comparison of the two.
+
+    Attributes:
+        weigh: What was asked for.
+        before: The base's run, without samples.
+        after: The tuned model's.
+        comparison: After minus before, over all items.
+        parts: The same for each named part.
+        contamination: Items that overlap with the tuning data; None where that was not looked for.
+        clean: The comparison without them; None where none overlap, or all do.
+        clean_scores: Headline beside clean score, before and after; empty where none overlap.
+    """
 
     weigh: Weigh
     before: EvalRun
     after: EvalRun
     comparison: Comparison
     parts: tuple[Comparison, ...]
+    contamination: Contamination | None = None
+    clean: Comparison | None = None
+    clean_scores: tuple[CleanSubset, ...] = ()
+
+    @property
+    def decisive(self) -> Comparison | None:
+        """What a verdict rests on: the items that were not learnt; None if there are none."""
+        overlapping = self.contamination is not None and self.contamination.found
+        return self.clean if overlapping else self.comparison
 
 
 @dataclass(frozen=True)
@@ -183,10 +206,13 @@ def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
         return Outcome(plan, (), None, runs)
     location = replace(plan.base, adapter=tuned.adapter)
     with open_model(location, where.cache, where.device, where.threads, where.offline) as model:
-        after = [_weigh(model, task, place, show, "tuned") for _, task in plan.tasks]
+        after = [
+            _weigh(model, task, place, show, "tuned", _stop(where, wanted, task, old))
+            for (wanted, task), old in zip(plan.tasks, before, strict=True)
+        ]
     weighed = tuple(
-        compare_runs(wanted, where.store, old.run_id, new.run_id)
-        for (wanted, _), old, new in zip(plan.tasks, before, after, strict=True)
+        compare_runs(wanted, where.store, old.run_id, new.run_id, _overlap(plan, task, show))
+        for (wanted, task), old, new in zip(plan.tasks, before, after, strict=True)
     )
     return Outcome(plan, weighed, tuned)
 
@@ -211,9 +237,37 @@ def _weigh_and_tune(
         return before, tuned
 
 
-def _weigh(model: object, task: Task, place: Place, show: Show, who: str) -> EvalRun:
+def _stop(where: Where, wanted: Weigh, task: Task, old: EvalRun) -> StopRule | None:
+    """When the tuned model's run may end: a target is to improve, a guard only not to get worse."""
+    if not where.stop_when_decided or not can_stop(task.benchmark):
+        return None
+    until = TARGET_DECIDED if wanted.role == "target" else DECIDED
+    return StopRule(where.store.read(old.run_id), wanted.margin, until)
+
+
+def _overlap(plan: Plan, task: Task, show: Show) -> Contamination | None:
+    """Look for a benchmark's items in the tuning data."""
+    if plan.files is None:
+        return None
+    found = find_overlap(task.benchmark, task.items(task.settings), plan.files.train)
+    if found.found:
+        show.say(
+            f"{task.title}: {len(found.found)} of {found.items} items overlap with the tuning data"
+        )
+    return found
+
+
+def _weigh(
+    model: object, task: Task, place: Place, show: Show, who: str, stop: StopRule | None = None
+) -> EvalRun:
     with show.bar(f"{task.title} {who}") as bar:
-        run = weigh(model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens))  # type: ignore[arg-type]
+        run = weigh(
+            model,  # type: ignore[arg-type]
+            task,
+            place,
+            lambda p: bar(p.done, p.total, p.computed_tokens),
+            stop=stop,
+        )
     low, high = run.estimate.interval
     show.say(
         f"{task.title} {who}: {run.estimate.mean:.1%} [{low:.1%}, {high:.1%}] n={run.estimate.n}"
@@ -248,13 +302,32 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
         yield on_event
 
 
-def compare_runs(wanted: Weigh, store: RunStore, before: str, after: str) -> Weighed:
-    """Compare the tuned model's run with the base's, in the headline and in each part."""
+def compare_runs(
+    wanted: Weigh,
+    store: RunStore,
+    before: str,
+    after: str,
+    contamination: Contamination | None = None,
+) -> Weighed:
+    """Compare the tuned model's run with the base's, in the headline and in each part.
+
+    Where items overlap with the tuning data, the two are compared without them, too.
+    """
     old, new = store.read(before), store.read(after)
     parts = tuple(
         compare(new, old, margin=wanted.margin, metric=name)
         for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
     )
     comparison = compare(new, old, margin=wanted.margin)
+    clean: Comparison | None = None
+    scores: tuple[CleanSubset, ...] = ()
+    if contamination is not None and contamination.found:
+        kept = without(new, contamination), without(old, contamination)
+        if kept[0].samples and kept[1].samples:
+            clean = compare(*kept, margin=wanted.margin)
+        scores = (score_without(old, contamination), score_without(new, contamination))
     # Samples are for comparing; nothing after it needs them in memory.
-    return Weighed(wanted, replace(old, samples=()), replace(new, samples=()), comparison, parts)
+    return Weighed(
+        wanted, replace(old, samples=()), replace(new, samples=()), comparison, parts,
+        contamination, clean, scores,
+    )  # fmt: skip

@@ -1,6 +1,7 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
 from weighbridge.records.comparison import Comparison, Flip, VarianceSplit, Verdict
+from weighbridge.records.contamination import CleanSubset, Contamination
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
 from weighbridge.records.run import (
@@ -15,7 +16,9 @@ from weighbridge.records.sample import Generation, Json, Message, Sample, Scored
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
 __all__ = [
+    "CleanSubset",
     "Comparison",
+    "Contamination",
     "Estimate",
     "EvalRun",
     "Flip",

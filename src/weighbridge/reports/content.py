@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from weighbridge.records import Comparison, EvalRun
+from weighbridge.records import CleanSubset, Comparison, Contamination, EvalRun
 
 ProjectVerdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
 Outcome = Literal["yes", "no", "insufficient"]
@@ -74,6 +74,9 @@ class BenchmarkSection:
         comparison: Candidate minus reference, over the same items.
         role: A target should improve; a guard must not get worse.
         part_comparisons: The same for each named part (the fields of an extracted object).
+        contamination: Items that overlap with the tuning data; None where that was not looked for.
+        clean_scores: Headline beside the score without them: of the reference, of the candidate.
+        clean_comparison: Candidate minus reference without them.
     """
 
     title: str
@@ -82,6 +85,9 @@ class BenchmarkSection:
     comparison: Comparison
     role: Role
     part_comparisons: tuple[Comparison, ...] = ()
+    contamination: Contamination | None = None
+    clean_scores: tuple[CleanSubset, ...] = ()
+    clean_comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)

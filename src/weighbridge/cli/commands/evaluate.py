@@ -4,12 +4,20 @@ A benchmark is NAME, NAME:SUBSET (mmlu:astronomy), or the path of your own .toml
 never computed twice: an interrupted one goes on, a finished one is shown.
 """
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import drawn_on, emit, progress, run_json, run_text
+from weighbridge.cli.comparing import overlap_text
+from weighbridge.cli.output import as_plain, drawn_on, emit, progress, run_json, run_text
+from weighbridge.errors import InputError
+from weighbridge.evidence import RunStore
+from weighbridge.records import CleanSubset, Contamination, EvalRun
+
+if TYPE_CHECKING:
+    from weighbridge.pipeline.weighing import Task
 
 NAME = "NAME[:SUBSET]"
 
@@ -32,6 +40,9 @@ def command(
     baseline: options.Baseline = "",
     stop_when_decided: options.StopWhenDecided = "",
     margin: options.Margin = 0.02,
+    tuning_data: Annotated[
+        Path | None, typer.Option(help="File in which to look for the benchmark's items.")
+    ] = None,
     show_prompt: Annotated[bool, typer.Option(help="Print the first prompt and stop.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
     data: options.Data = None,
@@ -72,6 +83,8 @@ def command(
             {"would_run": plan}, "\n".join(f"{p['benchmark']}: {p['n']} items" for p in plan), json
         )
         return
+    if tuning_data is not None and not tuning_data.is_file():
+        raise InputError(f"no file at {tuning_data}", "JSONL or text that was tuned on")
     limit_bytes = options.parse_memory(memory)
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings) for task in chosen])
@@ -88,6 +101,7 @@ def command(
             allow_weaker_sandbox=allow_weaker_sandbox,
         )  # fmt: skip
         finished = []
+        overlaps: list[tuple[Contamination, CleanSubset]] = []
         with open_judge(
             choice, around.store, around.cache, around.device, around.threads, around.offline,
             limit_bytes,
@@ -95,7 +109,24 @@ def command(
             for task in chosen:
                 with progress(task.title) as bar:
                     finished.append(weigh(opened, task, place, drawn_on(bar), judging, stop))
+                if tuning_data is not None:
+                    overlaps.append(_overlap(task, finished[-1], around.store, tuning_data))
                 if not json:
                     typer.echo(run_text(finished[-1]))
+                    for found, clean in overlaps[-1:]:
+                        typer.echo(overlap_text(found, clean, finished[-1].estimate.scale))
     if json:
-        emit({"runs": [run_json(run) for run in finished]}, "", True)
+        documents = [run_json(run) for run in finished]
+        for document, (found, clean) in zip(documents, overlaps, strict=False):
+            document["contamination"] = as_plain(found) | {"clean": as_plain(clean)}
+        emit({"runs": documents}, "", True)
+
+
+def _overlap(
+    task: "Task", run: EvalRun, store: RunStore, tuning_data: Path
+) -> tuple[Contamination, CleanSubset]:
+    """Which items overlap with tuning data, and what the run scores without them."""
+    from weighbridge.pipeline.contamination import find_overlap, score_without
+
+    found = find_overlap(task.benchmark, task.items(task.settings), tuning_data)
+    return found, score_without(store.read(run.run_id), found)
