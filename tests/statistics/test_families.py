@@ -140,7 +140,9 @@ def test_without_repeats_there_is_nothing_to_split():
     assert compare(lost, run_of("b", [answer("s", 1.0), answer("t", 0.0)])).variance is None
 
 
-@pytest.mark.parametrize(("items", "repeats"), [(12, 4), (40, 2), (40, 8)])
+@pytest.mark.parametrize(
+    ("items", "repeats"), [(12, 4), (40, 2), pytest.param(40, 8, marks=pytest.mark.slow)]
+)
 def test_intervals_cover_with_repeats_and_few_items(items, repeats):
     """300 simulations each; Monte-Carlo error (3 sd) 3.8 points."""
     rng = np.random.default_rng(35)

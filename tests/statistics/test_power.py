@@ -48,7 +48,7 @@ def drawn(rng, design, clusters, size):
         (Design(0.1, -0.02, disagreement=0.3), 250),
         (Design(0.0, 0.1, disagreement=0.2), 160),
         (Design(0.1, disagreement=0.02), 50),
-        (Design(0.02, disagreement=0.01), 1000),
+        (Design(0.03, disagreement=0.05), 400),
     ],
 )
 def test_unclustered_power_is_that_of_compare(design, n):
@@ -89,6 +89,7 @@ def test_clustered_power_is_that_of_compare(design, clusters):
     assert claimed / rounds == pytest.approx(promised, abs=monte_carlo(0.8, rounds) + 0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("items", "repeats"), [(150, 2), (80, 5)])
 def test_power_with_repeats_is_that_of_compare(items, repeats):
     """300 simulations of two whole runs each; Monte-Carlo error (3 sd) 6.9 points at 80 %."""
@@ -112,6 +113,7 @@ def test_power_with_repeats_is_that_of_compare(items, repeats):
     assert claimed / rounds == pytest.approx(promised, abs=monte_carlo(0.8, rounds))
 
 
+@pytest.mark.slow
 def test_the_items_needed_are_enough_for_compare_end_to_end():
     """400 whole comparisons at the size advised for 80 %; Monte-Carlo error (3 sd) 6 points."""
     design = Design(0.08, disagreement=0.15)
