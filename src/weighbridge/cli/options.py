@@ -49,6 +49,14 @@ Baseline = Annotated[
         metavar="RUN_OR_FILE", help="Answers to compare with (--protocol pairwise): run or JSONL."
     ),
 ]
+StopWhenDecided = Annotated[
+    str,
+    typer.Option(
+        metavar="RUN",
+        help="Ask in random order; stop once no worse or worse than RUN beyond --margin.",
+    ),
+]
+Margin = Annotated[float, typer.Option(help="How much worse than that run is still fine.")]
 DEFAULT_RUNS = Path(".weighbridge/runs")
 
 

@@ -62,6 +62,8 @@ def run_json(run: EvalRun) -> dict[str, Json]:
             name: asdict(one) | {"interval": list(one.interval)}
             for name, one in estimate.beside.items()
         }
+    if run.stopped is not None:
+        document["stopped"] = asdict(run.stopped) | {"early": run.stopped.early}
     if estimate.parts:
         document["parts"] = estimate.parts
     if estimate.slices:

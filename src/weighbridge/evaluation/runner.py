@@ -10,7 +10,7 @@ stream: a run of millions of items holds the units in work, and some tens of byt
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -29,11 +29,12 @@ from weighbridge.evaluation.grading import (
     usual_sampling,
     written_line,
 )
-from weighbridge.evaluation.items import Items, Unit, cut, still, survey
+from weighbridge.evaluation.items import Items, Load, Unit, cut, still, survey
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.prompt_shapes import PromptCheck, PromptShapes
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evaluation.slicing import slicing_by_labels
+from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters, note_of
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import (
@@ -107,6 +108,7 @@ def evaluate(
     settings: Settings | None = None,
     data: Path | None = None,
     judge: Judge | None = None,
+    stop: StopRule | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> EvalRun:
     """Run one benchmark on one model, or return the run that already did exactly this.
@@ -119,33 +121,39 @@ def evaluate(
         settings: What a person chose; part of the run's identity.
         data: Where the items are, if the benchmark does not carry them.
         judge: Who judges, where the benchmark needs a judge; part of the run's identity there.
+        stop: When the run may end before every item was asked; part of its identity.
         on_progress: Told while answers are computed.
 
     Raises:
-        InputError: The settings contradict the benchmark, the model or the judge; or a prompt
-            can't be put to one of the models.
+        InputError: The settings contradict the benchmark, the model, the judge or the stop rule;
+            or a prompt can't be put to one of the models.
     """
     settings = complete(settings or Settings(), benchmark)
     require_capable(model, benchmark, settings)
     _check_repeats(settings, benchmark, model)
     if benchmark.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
-    load = partial(benchmark.load, LoadRequest(data, subset, settings))
+    load: Load = partial(benchmark.load, LoadRequest(data, subset, settings))
+    stopping = Stopping(stop, benchmark, settings, load) if stop else None
+    load, cutting = (stopping.load, cut_at_clusters) if stopping else (load, cut)
     shapes = PromptShapes(benchmark, settings)
-    items = survey(lambda: shapes.noting(load()), settings.repeats, benchmark.unit_size)
+    items = survey(lambda: shapes.noting(load()), settings.repeats, benchmark.unit_size, cutting)
     if not items.samples:
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
     judging = judging_of(benchmark, settings, judge, load)
     prompts = shapes.check(model, judge)
     fields = _identity_fields(model, benchmark, subset, settings, items, place)
     fields |= {"judge": judging.identity if judging else None} | prompts.changes
+    fields |= {"stop": stopping.settings} if stopping else {}
     header = RunHeader(
         model=model.ref,
         benchmark=benchmark.name,
         benchmark_version=benchmark.version,
         subset=subset,
         protocol=settings.protocol,
-        settings=settings.as_json() | ({"judge": judging.identity} if judging else {}),
+        settings=settings.as_json()
+        | ({"judge": judging.identity} if judging else {})
+        | ({"stop": stopping.settings} if stopping else {}),
         aggregate=benchmark.aggregate,
         planned_samples=items.samples * benchmark.turns * (judging.judge.repeats if judging else 1),
         planned_units=items.units,
@@ -155,14 +163,18 @@ def evaluate(
         if run.finished is not None:
             return run.finished
         finished = run.journal.finished_units()
-        units = still(items, cut(load(), settings.repeats, benchmark.unit_size))
+        units = still(items, cutting(load(), settings.repeats, benchmark.unit_size))
         to_do = (unit for unit in units if unit.number not in finished)
         told = _Told(run, model, on_progress)
-        for unit, scored in _answers(model, benchmark, settings, to_do, place, told, judging):
+        answers = _answers(model, benchmark, settings, to_do, place, told, judging)
+        if stopping:
+            stopping.add(run.journal.samples())
+            answers = stopping.watch(answers)
+        for unit, scored in answers:
             run.journal.append_unit(unit.number, scored)
             run.record(*told.since_last_unit(), told.judged(judging))
         told.within_call(0.0)
-        return _seal(run, model, benchmark, place, judging, load, prompts)
+        return _seal(run, model, benchmark, place, judging, load, prompts, stopping)
 
 
 def _seal(
@@ -171,8 +183,9 @@ def _seal(
     benchmark: Benchmark,
     place: Place,
     judging: Judging | None,
-    load: Callable[[], Iterable[Sample]],
+    load: Load,
     prompts: PromptCheck,
+    stopping: Stopping | None = None,
 ) -> EvalRun:
     """Read the finished journal once more: its figures, and what a reader must know of them."""
     ties = NearTies(model.ref.dtype)
@@ -192,7 +205,10 @@ def _seal(
     if benchmark.executes_code:
         notes += benchmark.notes(load())
         where = replace(where, sandbox=place.sandbox_level)
-    return run.seal(result, replace(where, notes=tuple(notes)), slicing)
+    stopped = stopping.ended(run.journal.samples(), run.planned_samples) if stopping else None
+    if stopping and stopped:
+        notes.append(note_of(stopped, stopping.settings["reference"]))
+    return run.seal(result, replace(where, notes=tuple(notes)), slicing, stopped)
 
 
 def _at_weaker_level(benchmark: Benchmark) -> Benchmark:

@@ -24,6 +24,7 @@ from weighbridge.records import (
     ModelRef,
     Provenance,
     Slicing,
+    Stopped,
     canonical_digest,
     canonical_json,
 )
@@ -139,14 +140,24 @@ class OpenRun:
                 self._write_progress()
 
     def seal(
-        self, estimate: Estimate, provenance: Provenance, slicing: Slicing | None = None
+        self,
+        estimate: Estimate,
+        provenance: Provenance,
+        slicing: Slicing | None = None,
+        stopped: Stopped | None = None,
     ) -> EvalRun:
-        """Write the figures down and make the run read-only; it is returned without its samples."""
+        """Write the figures down and make the run read-only; it is returned without its samples.
+
+        Args:
+            estimate: Of the samples.
+            provenance: Where and how.
+            slicing: Which samples make which slice of the estimate.
+            stopped: How it ended, where it might end before every planned sample was asked.
+        """
         read = tally(self.journal.samples())
-        if read.samples != self._header.planned_samples:
-            raise EvidenceError(
-                f"{self.run_id} has {read.samples} samples", f"{self._header.planned_samples}"
-            )
+        planned = stopped.asked_samples if stopped else self._header.planned_samples
+        if read.samples != planned:
+            raise EvidenceError(f"{self.run_id} has {read.samples} samples", f"{planned}")
         provenance = replace(
             provenance, input_tokens=read.input_tokens, output_tokens=read.output_tokens
         )
@@ -164,13 +175,16 @@ class OpenRun:
             estimate=estimate,
             provenance=provenance,
             slicing=slicing or {},
+            stopped=stopped,
         )
         document = asdict(run) | {
             "schema_version": SCHEMA_VERSION,
             "identity_fields": self._fields,
-            "planned_samples": header.planned_samples,
+            "planned_samples": planned,
         }
         document.pop("samples")
+        if stopped is None:
+            document.pop("stopped")  # runs that can't stop look as they always did
         data = canonical_json(document)
         with storage_errors(self.folder):
             os.chmod(self.folder / "samples.jsonl", 0o444)

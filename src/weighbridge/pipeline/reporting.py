@@ -13,11 +13,19 @@ from weighbridge.errors import EvidenceError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.files import write_whole
 from weighbridge.pipeline.comparing import offsets_among
+from weighbridge.pipeline.contamination import overlap_again
 from weighbridge.pipeline.judge_audit import readings, told
 from weighbridge.pipeline.project import Role, Tune, Weigh
 from weighbridge.pipeline.stages import Left, Outcome, Weighed, compare_runs
 from weighbridge.pipeline.verdict import Judged, judge
-from weighbridge.records import EvalRun, HumanLabel, Json, ProtocolOffset, canonical_json
+from weighbridge.records import (
+    Contamination,
+    EvalRun,
+    HumanLabel,
+    Json,
+    ProtocolOffset,
+    canonical_json,
+)
 from weighbridge.reports import (
     BenchmarkSection,
     Forecast,
@@ -27,6 +35,7 @@ from weighbridge.reports import (
     render,
     write,
 )
+from weighbridge.sources.digests import file_digest
 
 if TYPE_CHECKING:
     from weighbridge.tuning import TuneResult
@@ -41,6 +50,7 @@ class Measured:
     weigh: Weigh
     before: str
     after: str
+    contamination: Contamination | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class ReportFacts:
         forecasts: Predicted and measured.
         provenance: Label to value.
         reproduce: Commands.
+        tuning_data: Where the file lay that benchmarks' items were looked for in.
         verdict: As judged.
         page_digest: SHA-256 of `report.html`.
         labels: What people said of the answers; the judge is audited with them.
@@ -74,6 +85,7 @@ class ReportFacts:
     forecasts: tuple[Forecast, ...]
     provenance: tuple[tuple[str, str], ...]
     reproduce: tuple[str, ...]
+    tuning_data: str = ""
     verdict: str = ""
     page_digest: str = ""
     labels: tuple[HumanLabel, ...] = ()
@@ -133,9 +145,7 @@ def verify_report(path: Path, store: RunStore) -> list[Verification]:
 
 def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Check]:
     try:
-        weighed = [
-            compare_runs(m.weigh, store, m.before, m.after, facts.labels) for m in facts.measured
-        ]
+        weighed = [_weighed(m, store, facts.labels) for m in facts.measured]
         judged = judge(weighed, facts.left)
         offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
         page = render(_report(facts, weighed, judged, offsets)).encode()
@@ -151,7 +161,22 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
             "page digest", _digest(folder / "report.html") == facts.page_digest, facts.page_digest
         ),
         Check("page made again from samples", page == stands, again),
+        *_overlap_checks(facts, store),
     ]
+
+
+def _overlap_checks(facts: ReportFacts, store: RunStore) -> list[Check]:
+    """Look for the items in the tuning data again, where both are at hand."""
+    path, found = Path(facts.tuning_data), []
+    for measured in facts.measured:
+        stated = measured.contamination
+        if stated is None or not path.is_file() or file_digest(path) != stated.tuning_digest:
+            continue
+        again = overlap_again(store.read(measured.before), path)
+        if again is not None:
+            name = f"overlap of {measured.weigh.benchmark} with the tuning data"
+            found.append(Check(name, again == stated, f"{len(again.found)} of {again.items} items"))
+    return found
 
 
 def _folder_of(path: Path) -> Path:
@@ -160,6 +185,11 @@ def _folder_of(path: Path) -> Path:
 
 def _digest(path: Path) -> str:
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _weighed(measured: Measured, store: RunStore, labels: tuple[HumanLabel, ...]) -> Weighed:
+    m = measured
+    return compare_runs(m.weigh, store, m.before, m.after, labels, m.contamination)
 
 
 def _report(
@@ -185,6 +215,9 @@ def _report(
                 part_comparisons=w.parts,
                 audit=told(w.audit, w.comparison) if w.audit is not None else (),
                 readings=readings(w.audit, w.comparison) if w.audit is not None else (),
+                contamination=w.contamination,
+                clean_scores=w.clean_scores,
+                clean_comparison=w.clean,
             )
             for w in sorted(weighed, key=lambda w: order[w.weigh.role])
         ),
@@ -213,7 +246,11 @@ def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFac
         title=project.project.name,
         question=project.project.question,
         generated=generated,
-        measured=tuple(Measured(w.weigh, w.before.run_id, w.after.run_id) for w in outcome.weighed),
+        measured=tuple(
+            Measured(w.weigh, w.before.run_id, w.after.run_id, w.contamination)
+            for w in outcome.weighed
+        ),
+        tuning_data=str(plan.files.train) if plan.files else "",
         left=plan.left,
         training=_curve(tuned) if tuned else (),
         training_facts=tuple(_training_facts(project.tune, tuned).items())
@@ -306,8 +343,23 @@ def as_json(written: Written, outcome: Outcome) -> dict[str, Any]:
         "report": str(written.page),
         "adapter": str(outcome.tuned.adapter) if outcome.tuned else None,
         "runs": [r.run_id for w in outcome.weighed for r in (w.before, w.after)],
+        "contamination": [contamination_json(w) for w in outcome.weighed if w.contamination],
         "skipped": [
             {"benchmark": x.weigh.benchmark, "why": x.why, "get_it": x.get_it}
             for x in outcome.plan.left
         ],
+    }
+
+
+def contamination_json(weighed: Weighed) -> dict[str, Json]:
+    """Return which items overlap with the tuning data, and what is scored without them."""
+    clean = weighed.clean
+    return {
+        "benchmark": weighed.comparison.benchmark,
+        **(asdict(weighed.contamination) if weighed.contamination else {}),
+        "scores": [asdict(score) for score in weighed.clean_scores],
+        "difference": weighed.comparison.difference,
+        "clean_difference": clean.difference if clean else None,
+        "clean_interval": list(clean.interval) if clean else None,
+        "clean_verdict": clean.verdict if clean else None,
     }

@@ -3,9 +3,10 @@
 plan -> weigh the base -> tune -> weigh the tuned model -> compare -> report
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,8 +15,10 @@ from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.human_labels import read_human_labels
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.runner import Place
+from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
 from weighbridge.evidence import RunStore
 from weighbridge.pipeline.comparing import compare_with_evidence, without_samples
+from weighbridge.pipeline.contamination import find_overlap, score_without, without
 from weighbridge.pipeline.judge import JudgeChoice, open_judge
 from weighbridge.pipeline.project import Project, Weigh
 from weighbridge.pipeline.tuning import (
@@ -33,8 +36,15 @@ from weighbridge.pipeline.weighing import (
     open_model,
     weigh,
 )
-from weighbridge.records import Comparison, EvalRun, HumanLabel, JudgeAudit
-from weighbridge.records.scale import figure
+from weighbridge.records import (
+    CleanSubset,
+    Comparison,
+    Contamination,
+    EvalRun,
+    HumanLabel,
+    JudgeAudit,
+)
+from weighbridge.records.scale import default_margin, figure
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.statistics import compare
@@ -64,6 +74,7 @@ class Where:
     offline: bool
     started: str
     allow_weaker_sandbox: bool = False
+    stop_when_decided: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Weighed:
-    """One benchmark before and after, and the comparison of the two."""
+    """One benchmark before and after, and the comparison of the two.
+
+    Attributes:
+        weigh: What was asked for.
+        before: The base's run, without samples.
+        after: The tuned model's.
+        comparison: After minus before, over all items.
+        parts: The same for each named part.
+        contamination: Items that overlap with the tuning data; None where that was not looked for.
+        clean: The comparison without them; None where none overlap, or all do.
+        clean_scores: Headline beside clean score, before and after; empty where none overlap.
+    """
 
     weigh: Weigh
     before: EvalRun
@@ -99,6 +121,15 @@ class Weighed:
     comparison: Comparison
     parts: tuple[Comparison, ...]
     audit: JudgeAudit | None = None
+    contamination: Contamination | None = None
+    clean: Comparison | None = None
+    clean_scores: tuple[CleanSubset, ...] = ()
+
+    @property
+    def decisive(self) -> Comparison | None:
+        """What a verdict rests on: the items that were not learnt; None if there are none."""
+        overlapping = self.contamination is not None and self.contamination.found
+        return self.clean if overlapping else self.comparison
 
 
 @dataclass(frozen=True)
@@ -227,10 +258,16 @@ def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
         return Outcome(plan, (), None, runs)
     location = replace(plan.base, adapter=tuned.adapter)
     with open_model(location, where.cache, where.device, where.threads, where.offline) as model:
-        after = _weigh_all(model, plan, where, show, "tuned")
+        stops = [
+            _stop(where, wanted, task, old)
+            for (wanted, task), old in zip(plan.tasks, before, strict=True)
+        ]
+        after = _weigh_all(model, plan, where, show, "tuned", stops)
     weighed = tuple(
-        compare_runs(wanted, where.store, old.run_id, new.run_id, plan.labels)
-        for (wanted, _), old, new in zip(plan.tasks, before, after, strict=True)
+        compare_runs(
+            wanted, where.store, old.run_id, new.run_id, plan.labels, _overlap(plan, task, show)
+        )
+        for (wanted, task), old, new in zip(plan.tasks, before, after, strict=True)
     )
     return Outcome(plan, weighed, tuned)
 
@@ -258,7 +295,12 @@ def _weigh_and_tune(
 
 
 def _weigh_all(
-    model: "OpenWeights", plan: Plan, where: Where, show: Show, who: str
+    model: "OpenWeights",
+    plan: Plan,
+    where: Where,
+    show: Show,
+    who: str,
+    stops: Sequence[StopRule | None] = (),
 ) -> list[EvalRun]:
     """Run every task; the judge is in memory only meanwhile."""
     judged = any(task.benchmark.judges.get(_protocol(task)) for _, task in plan.tasks)
@@ -266,14 +308,46 @@ def _weigh_all(
     with open_judge(
         choice, where.store, where.cache, where.device, where.threads, where.offline
     ) as judge:
-        return [_weigh(model, task, plan.place, show, who, judge) for _, task in plan.tasks]
+        return [
+            _weigh(model, task, plan.place, show, who, judge, stop)
+            for (_, task), stop in zip_longest(plan.tasks, stops)
+        ]
+
+
+def _stop(where: Where, wanted: Weigh, task: Task, old: EvalRun) -> StopRule | None:
+    """When the tuned model's run may end: a target is to improve, a guard only not to get worse."""
+    if not where.stop_when_decided or not can_stop(task.benchmark):
+        return None
+    until = TARGET_DECIDED if wanted.role == "target" else DECIDED
+    margin = default_margin(old.estimate.scale) if wanted.margin is None else wanted.margin
+    return StopRule(where.store.read(old.run_id), margin, until)
+
+
+def _overlap(plan: Plan, task: Task, show: Show) -> Contamination | None:
+    """Look for a benchmark's items in the tuning data."""
+    if plan.files is None:
+        return None
+    found = find_overlap(task.benchmark, task.items(task.settings), plan.files.train)
+    if found.found:
+        show.say(
+            f"{task.title}: {len(found.found)} of {found.items} items overlap with the tuning data"
+        )
+    return found
 
 
 def _weigh(
-    model: "OpenWeights", task: Task, place: Place, show: Show, who: str, judge: Judge | None
+    model: "OpenWeights",
+    task: Task,
+    place: Place,
+    show: Show,
+    who: str,
+    judge: Judge | None,
+    stop: StopRule | None,
 ) -> EvalRun:
     with show.bar(f"{task.title} {who}") as bar:
-        run = weigh(model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens), judge)
+        run = weigh(
+            model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens), judge, stop
+        )
     mean, low, high = (
         figure(value, run.estimate.scale) for value in (run.estimate.mean, *run.estimate.interval)
     )
@@ -309,9 +383,17 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
 
 
 def compare_runs(
-    wanted: Weigh, store: RunStore, before: str, after: str, labels: tuple[HumanLabel, ...] = ()
+    wanted: Weigh,
+    store: RunStore,
+    before: str,
+    after: str,
+    labels: tuple[HumanLabel, ...] = (),
+    contamination: Contamination | None = None,
 ) -> Weighed:
-    """Compare the tuned model's run with the base's, in the headline and in each part."""
+    """Compare the tuned model's run with the base's, in the headline and in each part.
+
+    Where items overlap with the tuning data, the two are compared without them, too.
+    """
     old, new = store.read(before), store.read(after)
     parts = tuple(
         compare(new, old, margin=wanted.margin, metric=name)
@@ -319,6 +401,16 @@ def compare_runs(
     )
     # A report is made again from its own runs, whatever else the store holds by then.
     found = compare_with_evidence(new, old, None, margin=wanted.margin, labels=labels)
+    clean: Comparison | None = None
+    scores: tuple[CleanSubset, ...] = ()
+    if contamination is not None and contamination.found:
+        kept = without(new, contamination), without(old, contamination)
+        if kept[0].samples and kept[1].samples:
+            clean = compare_with_evidence(
+                *kept, None, margin=wanted.margin, labels=labels
+            ).comparison
+        scores = (score_without(old, contamination), score_without(new, contamination))
     return Weighed(
-        wanted, without_samples(old), without_samples(new), found.comparison, parts, found.audit
-    )
+        wanted, without_samples(old), without_samples(new), found.comparison, parts, found.audit,
+        contamination, clean, scores,
+    )  # fmt: skip

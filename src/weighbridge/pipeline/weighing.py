@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weighbridge.errors import MissingPiece
+from weighbridge.errors import InputError, MissingPiece
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, check_prompts
 from weighbridge.evaluation.registry import find_benchmark
 from weighbridge.evaluation.runner import Place, Progressed, complete, evaluate, require_capable
+from weighbridge.evaluation.stopping import StopRule
 from weighbridge.evidence import RunStore
 from weighbridge.records import EvalRun, Json, Sample
 from weighbridge.sources.datasets import DataPlaces, find_data
@@ -171,12 +172,26 @@ def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
     return replace(place, sandbox_level=str(found.level), weaker_sandbox=weaker)
 
 
+def stop_rule(reference: str, margin: float, store: RunStore, tasks: Sequence[Task]) -> StopRule:
+    """Read the run that a new one is to be decided against.
+
+    Raises:
+        InputError: There are several benchmarks, and the run is of one.
+    """
+    if len(tasks) > 1:
+        raise InputError(
+            f"--stop-when-decided with {len(tasks)} benchmarks", "one: a run is of one benchmark"
+        )
+    return StopRule(store.read(reference), margin)
+
+
 def weigh(
     model: "OpenWeights",
     task: Task,
     place: Place,
     on_progress: Callable[[Progressed], None],
     judge: Judge | None = None,
+    stop: StopRule | None = None,
 ) -> EvalRun:
     """Run one task; the judge is asked only where the benchmark needs one."""
     return evaluate(
@@ -187,6 +202,7 @@ def weigh(
         settings=task.settings,
         data=task.data,
         judge=judge,
+        stop=stop,
         on_progress=on_progress,
     )
 

@@ -1,7 +1,8 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
 from weighbridge.records.anatomy import PART_NAMES, Anatomy, AnatomyPart, PartRole
-from weighbridge.records.comparison import Comparison, Flip, Verdict
+from weighbridge.records.comparison import Comparison, Flip, VarianceSplit, Verdict
+from weighbridge.records.contamination import CleanSubset, Contamination
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.judge_audit import (
     Agreement,
@@ -26,6 +27,7 @@ from weighbridge.records.run import (
     Provenance,
     Slice,
     Slicing,
+    Stopped,
 )
 from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
@@ -37,7 +39,9 @@ __all__ = [
     "Agreement",
     "Anatomy",
     "AnatomyPart",
+    "CleanSubset",
     "Comparison",
+    "Contamination",
     "Estimate",
     "EvalRun",
     "Figure",
@@ -65,8 +69,10 @@ __all__ = [
     "SelfPreference",
     "Slice",
     "Slicing",
+    "Stopped",
     "Ungraded",
     "UngradedReason",
+    "VarianceSplit",
     "Verdict",
     "canonical_digest",
     "canonical_json",

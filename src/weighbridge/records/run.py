@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from weighbridge.records.comparison import Verdict
 from weighbridge.records.model import ModelRef
 from weighbridge.records.sample import Json, ScoredSample
 
@@ -146,6 +147,30 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """How a run ended that was to stop once it was decided against a reference.
+
+    Attributes:
+        planned_samples: Answers that the whole benchmark would have taken.
+        asked_samples: Answers taken; all of them if nothing was decided before.
+        verdict: Of the comparison with the reference, at the moment of stopping.
+        difference: From the reference, over the items asked.
+        interval: 95 % interval of it that holds at any moment of stopping.
+    """
+
+    planned_samples: int
+    asked_samples: int
+    verdict: Verdict
+    difference: float
+    interval: tuple[float, float]
+
+    @property
+    def early(self) -> bool:
+        """Whether anything was left unasked."""
+        return self.asked_samples < self.planned_samples
+
+
+@dataclass(frozen=True)
 class EvalRun:
     """A finished run. `identity` says what it was: equal identities are never computed twice.
 
@@ -163,6 +188,8 @@ class EvalRun:
         provenance: Where and how.
         samples: The scored samples, in order of (id, repeat); empty where only the header was read.
         slicing: Which samples make which slice of `estimate.slices`.
+        stopped: How it ended, if it was to stop once it was decided; its `settings["stop"]` say
+            against which run and at which margin.
     """
 
     run_id: str
@@ -178,6 +205,7 @@ class EvalRun:
     provenance: Provenance
     samples: tuple[ScoredSample, ...] = ()
     slicing: Slicing = field(default_factory=dict)
+    stopped: Stopped | None = None
 
     @property
     def title(self) -> str:

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from weighbridge.records import Comparison, EvalRun, ProtocolOffset
+from weighbridge.records import (
+    CleanSubset,
+    Comparison,
+    Contamination,
+    EvalRun,
+    ProtocolOffset,
+)
 
 ProjectVerdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
 Outcome = Literal["yes", "no", "insufficient"]
@@ -77,6 +83,9 @@ class BenchmarkSection:
         audit: Of the judge, where a model judged: labels, each with a sentence.
         readings: The same difference read in other ways, each with its name: without the judge's
             noise, as people see it.
+        contamination: Items that overlap with the tuning data; None where that was not looked for.
+        clean_scores: Headline beside the score without them: of the reference, of the candidate.
+        clean_comparison: Candidate minus reference without them.
     """
 
     title: str
@@ -87,6 +96,9 @@ class BenchmarkSection:
     part_comparisons: tuple[Comparison, ...] = ()
     audit: tuple[tuple[str, str], ...] = ()
     readings: tuple[tuple[str, Comparison], ...] = ()
+    contamination: Contamination | None = None
+    clean_scores: tuple[CleanSubset, ...] = ()
+    clean_comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from weighbridge.records import (
     SelfPreference,
 )
 from weighbridge.statistics.agreement import agreement_rate, cohen_kappa, rank_correlation
+from weighbridge.statistics.inference import verdict
 from weighbridge.statistics.intervals import (
     clustered_standard_error,
     groups_of,
     mean_interval,
     spread_of,
 )
-from weighbridge.statistics.paired import verdict
 
 PART = "position_consistent"
 _BOTH = {"win, swapped loss": "first", "loss, swapped win": "second"}

@@ -16,8 +16,9 @@ from weighbridge.records import AcrossProtocols, Comparison, EvalRun, ProtocolOf
 from weighbridge.records.scale import default_margin, width
 from weighbridge.statistics.aggregates import items_of
 from weighbridge.statistics.columns import worth
+from weighbridge.statistics.inference import Shifted, claims_at, fixed, verdict
 from weighbridge.statistics.intervals import clustered_standard_error
-from weighbridge.statistics.paired import _infer, compare, verdict
+from weighbridge.statistics.paired import compare
 
 Items = dict[str, list[ScoredSample]]
 
@@ -133,7 +134,14 @@ def _corrected(
     reach = width(scale)
     # Gaps of two models reach over the scale's width, a gap of gaps over twice that.
     beyond = bool((np.abs(gaps) > reach).any())
-    interval, p_value = _infer(gaps, clusters, margin, 2 * reach if beyond else reach)
+    known = fixed(gaps, clusters, 2 * reach if beyond else reach)
+    # What the two runs lost may have moved the gap as far as it may have moved the raw one.
+    worst, best = (Shifted(known, bound - raw.difference) for bound in raw.bounds)
+    interval = known.interval()
+    bounds_interval = (
+        min(interval[0], worst.interval()[0]),
+        max(interval[1], best.interval()[1]),
+    )
     return replace(
         raw,
         mean_a=float(a.mean() - (first - second).mean()),
@@ -141,9 +149,11 @@ def _corrected(
         difference=float(gaps.mean()),
         stderr=clustered_standard_error(gaps, clusters),
         interval=interval,
-        p_value=p_value,
+        p_value=known.p_above(-margin),
         mcnemar_p_value=None,
-        verdict=verdict(interval, margin),
+        bounds_interval=bounds_interval,
+        claims=claims_at(margin, known, worst, best),
+        verdict=verdict(bounds_interval, margin),
         n=len(shared),
         unpaired=raw.n + raw.unpaired - len(shared),
         by_cluster={},

@@ -4,6 +4,7 @@ A benchmark is NAME, NAME:SUBSET (mmlu:astronomy), or the path of your own .toml
 never computed twice: an interrupted one goes on, a finished one is shown.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,13 @@ from weighbridge.records import Json
 
 if TYPE_CHECKING:
     from weighbridge.models.template_checks import UnloadedModel
+from weighbridge.cli.comparing import overlap_text
+from weighbridge.cli.output import as_plain
+from weighbridge.errors import InputError
+from weighbridge.evidence import RunStore
+from weighbridge.records import CleanSubset, Contamination, EvalRun
+
+if TYPE_CHECKING:
     from weighbridge.pipeline.weighing import Task
 
 NAME = "NAME[:SUBSET]"
@@ -35,6 +43,11 @@ def command(
     judge_repeats: options.JudgeRepeats = 1,
     judge_max_tokens: options.JudgeMaxTokens = None,
     baseline: options.Baseline = "",
+    stop_when_decided: options.StopWhenDecided = "",
+    margin: options.Margin = 0.02,
+    tuning_data: Annotated[
+        Path | None, typer.Option(help="File in which to look for the benchmark's items.")
+    ] = None,
     show_prompt: Annotated[bool, typer.Option(help="Print each first prompt and stop.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
     data: options.Data = None,
@@ -57,6 +70,7 @@ def command(
         notes_before_loading,
         open_model,
         place_for,
+        stop_rule,
         weigh,
         what_would_run,
         without_weights,
@@ -79,9 +93,12 @@ def command(
     if show_prompt:
         _show_prompts(without_weights(model, around.offline), chosen, json)
         return
+    if tuning_data is not None and not tuning_data.is_file():
+        raise InputError(f"no file at {tuning_data}", "JSONL or text that was tuned on")
     limit_bytes = options.parse_memory(memory)
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings) for task in chosen])
+    stop = stop_rule(stop_when_decided, margin, around.store, chosen) if stop_when_decided else None
     with open_model(
         model, around.cache, around.device, around.threads, around.offline, limit_bytes
     ) as opened:
@@ -90,6 +107,7 @@ def command(
             allow_weaker_sandbox=allow_weaker_sandbox,
         )  # fmt: skip
         finished = []
+        overlaps: list[tuple[Contamination, CleanSubset]] = []
         with open_judge(
             choice, around.store, around.cache, around.device, around.threads, around.offline,
             limit_bytes,
@@ -98,11 +116,18 @@ def command(
                 typer.echo(f"note: {note}", err=True)
             for task in chosen:
                 with progress(task.title) as bar:
-                    finished.append(weigh(opened, task, place, drawn_on(bar), judging))
+                    finished.append(weigh(opened, task, place, drawn_on(bar), judging, stop))
+                if tuning_data is not None:
+                    overlaps.append(_overlap(task, finished[-1], around.store, tuning_data))
                 if not json:
                     typer.echo(run_text(finished[-1]))
+                    for found, clean in overlaps[-1:]:
+                        typer.echo(overlap_text(found, clean, finished[-1].estimate.scale))
     if json:
-        emit({"runs": [run_json(run) for run in finished]}, "", True)
+        documents = [run_json(run) for run in finished]
+        for document, (found, clean) in zip(documents, overlaps, strict=False):
+            document["contamination"] = as_plain(found) | {"clean": as_plain(clean)}
+        emit({"runs": documents}, "", True)
 
 
 def _show_prompts(model: "UnloadedModel", tasks: "list[Task]", json: bool) -> None:
@@ -122,3 +147,13 @@ def _show_prompts(model: "UnloadedModel", tasks: "list[Task]", json: bool) -> No
     title = "== {benchmark} ==\n" if len(shown) > 1 else ""
     text = "\n\n".join(title.format(**one) + one["prompt"] for one in shown)
     emit({"prompts": shown}, text, json)
+
+
+def _overlap(
+    task: "Task", run: EvalRun, store: RunStore, tuning_data: Path
+) -> tuple[Contamination, CleanSubset]:
+    """Which items overlap with tuning data, and what the run scores without them."""
+    from weighbridge.pipeline.contamination import find_overlap, score_without
+
+    found = find_overlap(task.benchmark, task.items(task.settings), tuning_data)
+    return found, score_without(store.read(run.run_id), found)

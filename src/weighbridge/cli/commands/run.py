@@ -27,6 +27,12 @@ def command(
     threads: options.Threads = 0,
     offline: options.Offline = False,
     allow_weaker_sandbox: options.WeakerSandbox = False,
+    stop_when_decided: Annotated[
+        bool,
+        typer.Option(
+            "--stop-when-decided", help="Ask the tuned model in random order, till it is decided."
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
@@ -34,6 +40,7 @@ def command(
         project, str(project), require=require, dry_run=dry_run, data=data, runs=runs,
         cache=cache, device=device, threads=threads, offline=offline,
         allow_weaker_sandbox=allow_weaker_sandbox, json=json,
+        stop_when_decided=stop_when_decided,
     )  # fmt: skip
     raise typer.Exit(code)
 
@@ -52,6 +59,7 @@ def run_project(
     offline: bool,
     json: bool,
     allow_weaker_sandbox: bool = False,
+    stop_when_decided: bool = False,
 ) -> int:
     """Run a project file's stages and print the outcome; return the exit code."""
     from weighbridge.cli.drawing import Drawn
@@ -68,7 +76,7 @@ def run_project(
     state = runs.parent
     where = Where(
         around.store, state, around.cache, around.places, device, around.threads,
-        around.offline, around.started, allow_weaker_sandbox,
+        around.offline, around.started, allow_weaker_sandbox, stop_when_decided,
     )  # fmt: skip
     plan = make_plan(project, where)
     if dry_run:
