@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import default_cache
+
+if TYPE_CHECKING:
+    from weighbridge.pipeline.endpoints import Endpoints
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never reach for the network.")]
@@ -47,6 +50,13 @@ Baseline = Annotated[
         metavar="RUN_OR_FILE", help="Answers to compare with (--protocol pairwise): run or JSONL."
     ),
 ]
+MaxUsd = Annotated[
+    float | None,
+    typer.Option(
+        "--max-usd", metavar="USD", min=0, help="Endpoints: stop before more than this is spent."
+    ),
+]
+ANY_MODEL = "Alias, folder, .gguf, Hub id, BASE+ADAPTER, or endpoint."
 DEFAULT_RUNS = Path(".weighbridge/runs")
 
 
@@ -103,6 +113,19 @@ def surroundings(
         threads=threads or _cores(),
         offline=places.offline,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def endpoints(runs: Path, offline: bool, max_usd: float | None = None) -> "Endpoints":
+    """Return what opening endpoints needs; their keys are looked up here alone."""
+    from weighbridge.models.endpoint import Budget
+    from weighbridge.pipeline.endpoints import Endpoints
+
+    return Endpoints(
+        answers=runs.parent / "answers",
+        key=os.environ.get,
+        budget=Budget(max_usd),
+        offline=offline,
     )
 
 

@@ -39,6 +39,8 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         "bounds": list(estimate.bounds),
         "notes": list(run.provenance.notes),
         "sandbox": run.provenance.sandbox,
+        "cost_usd": run.provenance.cost_usd,
+        "unasked": run.unasked_samples,
     }
     if estimate.clusters:
         document |= {
@@ -91,6 +93,11 @@ def run_text(run: EvalRun) -> str:
         for name, group in _groups(run).items()
     ]
     lines += [f"    {name:<12} {value:.1%}" for name, value in estimate.parts.items()]
+    if run.provenance.prices:
+        lines.append(
+            f"  cost {run.provenance.cost_usd:.6f} USD "
+            f"({run.provenance.input_tokens:,} tokens in, {run.provenance.output_tokens:,} out)"
+        )
     lines += [f"  note: {note}" for note in run.provenance.notes]
     lines.append(f"  run {run.run_id}")
     return "\n".join(lines)

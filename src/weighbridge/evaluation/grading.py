@@ -6,6 +6,7 @@ from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.models.protocol import Generated, Sampling
 from weighbridge.records import (
+    Charge,
     Generation,
     Sample,
     Score,
@@ -45,6 +46,7 @@ def written_line(
         seed=written.seed,
         score=score,
         latency_seconds=written.latency_seconds,
+        charges=(written.charge,) if written.charge else (),
     )
 
 
@@ -60,8 +62,9 @@ def grade(
         prompt_text: The prompt as the model saw it, which may have opened the thought.
     """
     assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
-    if generation.stop == "error":
-        return Ungraded("infrastructure", "the answer was lost")
+    if (without := ungraded(generation)) is not None:
+        # A server's words may quote what it was asked.
+        return without if benchmark.publishes_questions else replace(without, why="")
     answer = separate_reasoning(generation.text, prompt_text).answer
     if answer is None:
         return Ungraded("truncated", "the thought never ends")
@@ -70,6 +73,19 @@ def grade(
     except Exception as error:  # whatever it was, the model is not to blame for it
         told = f": {error}" if benchmark.publishes_questions else ""
         return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
+
+
+def ungraded(generation: Generation) -> Ungraded | None:
+    """Return why there is no answer to judge; None where there is one."""
+    match generation.stop:
+        case "error":
+            return Ungraded("infrastructure", generation.why or "the answer was lost")
+        case "refused":
+            return Ungraded("refused", generation.why or generation.text)
+        case "overlong":
+            return Ungraded("truncated", generation.why or "the prompt is beyond the context")
+        case _:
+            return None
 
 
 def sample_seed(seed: int, sample_id: str, repeat: int) -> int:
@@ -92,6 +108,7 @@ def scored_line(
     output_tokens: int = 0,
     seed: int = 0,
     latency_seconds: float = 0.0,
+    charges: tuple[Charge, ...] = (),
 ) -> ScoredSample:
     """Return one line of evidence; of an item it holds what its benchmark publishes."""
     shown = benchmark.publishes_questions
@@ -113,4 +130,5 @@ def scored_line(
         seed=seed,
         score=score,
         latency_seconds=latency_seconds,
+        charges=charges,
     )

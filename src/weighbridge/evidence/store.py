@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import re
 import time
@@ -133,15 +134,30 @@ class OpenRun:
             with suppress(StorageError):  # whatever stopped the run is the error to be told of
                 self._write_progress()
 
-    def seal(self, estimate: Estimate, provenance: Provenance) -> EvalRun:
-        """Write the figures down and make the run read-only; it is returned without its samples."""
+    def cost_usd(self) -> float:
+        """What the answers in the journal cost."""
+        if not self.journal.finished_samples:
+            return 0.0
+        return math.fsum(c.usd for sample in self.journal.samples() for c in sample.charges)
+
+    def seal(self, estimate: Estimate, provenance: Provenance, unasked: int = 0) -> EvalRun:
+        """Write the figures down and make the run read-only; it is returned without its samples.
+
+        Args:
+            estimate: The figures.
+            provenance: Where they come from.
+            unasked: Samples that the run lacks; see `EvalRun.unasked_samples`.
+        """
         read = tally(self.journal.samples())
         if read.samples != self._header.planned_samples:
             raise EvidenceError(
                 f"{self.run_id} has {read.samples} samples", f"{self._header.planned_samples}"
             )
         provenance = replace(
-            provenance, input_tokens=read.input_tokens, output_tokens=read.output_tokens
+            provenance,
+            input_tokens=read.input_tokens,
+            output_tokens=read.output_tokens,
+            cost_usd=read.cost_usd,
         )
         header = self._header
         run = EvalRun(
@@ -156,6 +172,7 @@ class OpenRun:
             samples_digest=read.digest,
             estimate=estimate,
             provenance=provenance,
+            unasked_samples=unasked,
         )
         document = asdict(run) | {
             "schema_version": SCHEMA_VERSION,

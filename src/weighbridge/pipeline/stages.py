@@ -4,15 +4,18 @@ plan -> weigh the base -> tune -> weigh the tuned model -> compare -> report
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.runner import Place
 from weighbridge.evidence import RunStore
+from weighbridge.models.endpoint import EndpointAddress
+from weighbridge.models.protocol import Model
+from weighbridge.pipeline.endpoints import Endpoints, address_of
 from weighbridge.pipeline.project import Project, Weigh
 from weighbridge.pipeline.tuning import (
     TuningFiles,
@@ -25,6 +28,7 @@ from weighbridge.pipeline.weighing import (
     Task,
     at_sandbox_level,
     find_task,
+    open_any,
     open_model,
     weigh,
 )
@@ -34,6 +38,7 @@ from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.statistics import compare
 
 if TYPE_CHECKING:
+    from weighbridge.models.open_weights import OpenWeights
     from weighbridge.tuning import TuneResult
 
 
@@ -56,6 +61,7 @@ class Where:
     threads: int
     offline: bool
     started: str
+    endpoints: Endpoints
     allow_weaker_sandbox: bool = False
 
 
@@ -73,11 +79,12 @@ class Plan:
     """What will run, checked before anything is loaded."""
 
     project: Project
-    base: WeightsLocation
+    base: WeightsLocation | EndpointAddress
     tasks: tuple[tuple[Weigh, Task], ...]
     left: tuple[Left, ...]
     files: TuningFiles | None
     place: Place
+    incumbent: EndpointAddress | None = None
 
 
 @dataclass(frozen=True)
@@ -120,9 +127,19 @@ def make_plan(project: Project, where: Where) -> Plan:
     """
     if not project.evaluate:
         raise InputError(f"{project.path} evaluates nothing", "at least one [[evaluate]]")
-    base = find_weights(_beside(project, project.model.base), offline=where.offline)
+    base = address_of(project.model.base) or find_weights(
+        _beside(project, project.model.base), offline=where.offline
+    )
+    incumbent = project.incumbent.address if project.incumbent else None
+    for address in (base, incumbent):
+        if isinstance(address, EndpointAddress):
+            where.endpoints.open(
+                address
+            ).close()  # its key is there, and a price where there's a cap
     files = None
     if project.tune is not None:
+        if isinstance(base, EndpointAddress):
+            raise InputError(f"[tune] with the endpoint {base.host}", "open weights to tune")
         validation = project.tune.validation
         files = read_tuning_files(
             project.folder / project.tune.train,
@@ -131,7 +148,10 @@ def make_plan(project: Project, where: Where) -> Plan:
         settings_from(project.tune)
     tasks: list[tuple[Weigh, Task]] = []
     left: list[Left] = []
-    place = Place(where.store, where.threads, where.started, max(1, where.threads))
+    place = Place(
+        where.store, where.threads, where.started, max(1, where.threads),
+        already_paid=where.endpoints.budget.already_paid,
+    )  # fmt: skip
     for wanted in project.evaluate:
         try:
             task = _task(project, wanted, where)
@@ -144,7 +164,7 @@ def make_plan(project: Project, where: Where) -> Plan:
             left.append(Left(wanted, f"{error.saw}; needs {error.expected}", command))
             continue
         tasks.append((wanted, task))
-    return Plan(project, base, tuple(tasks), tuple(left), files, place)
+    return Plan(project, base, tuple(tasks), tuple(left), files, place, incumbent)
 
 
 def _beside(project: Project, name: str) -> str:
@@ -162,12 +182,26 @@ def _task(project: Project, wanted: Weigh, where: Where) -> Task:
         temperature=wanted.temperature,
         max_tokens=wanted.max_tokens,
         chat_template=wanted.chat_template,
+        protocol=wanted.protocol,
     )
     task = find_task(_beside(project, wanted.benchmark), where.places, settings, wanted.shots)
+    if project.incumbent is not None:
+        task = _for_both(task, project, wanted, where)
     # Reading the items now means that a malformed row costs seconds, not the tuning run.
     if not sum(1 for _ in task.items(task.settings)):
         raise InputError(f"{wanted.benchmark} has no items", "at least one")
     return task
+
+
+def _for_both(task: Task, project: Project, wanted: Weigh, where: Where) -> Task:
+    """Ask both models alike, in the way that endpoints can: a conversation, answered in text."""
+    settings = task.settings
+    if not settings.protocol and "generative" in task.benchmark.protocols:
+        settings = replace(settings, protocol="generative")
+    if settings.chat_template is None:
+        settings = replace(settings, chat_template=True)
+    name = _beside(project, wanted.benchmark)
+    return find_task(name, where.places, settings, wanted.shots)
 
 
 def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
@@ -177,43 +211,85 @@ def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
         show.say(f"skipped {left.weigh.benchmark}: {left.why}")
         if left.get_it:
             show.say(f"        {left.get_it}")
+    if plan.incumbent is not None:
+        return _against_incumbent(plan, plan.incumbent, where, show)
     before, tuned = _weigh_and_tune(plan, where, place, show)
     if tuned is None:
         runs = tuple((w, run) for (w, _), run in zip(plan.tasks, before, strict=True))
         return Outcome(plan, (), None, runs)
+    assert isinstance(plan.base, WeightsLocation)
     location = replace(plan.base, adapter=tuned.adapter)
     with open_model(location, where.cache, where.device, where.threads, where.offline) as model:
         after = [_weigh(model, task, place, show, "tuned") for _, task in plan.tasks]
-    weighed = tuple(
+    return Outcome(plan, _compared(plan, where, before, after), tuned)
+
+
+def _against_incumbent(plan: Plan, address: EndpointAddress, where: Where, show: Show) -> Outcome:
+    """Tune the candidate if asked to, and measure it and the incumbent on the same items."""
+    stated = plan.project.incumbent
+    assert stated is not None
+    asking = replace(
+        where.endpoints,
+        patience=replace(where.endpoints.patience, request_seconds=stated.request_seconds),
+        most_at_a_time=stated.max_at_a_time,
+    )
+    with closing(asking.open(address)) as incumbent:
+        _ = incumbent.capabilities  # a wrong key or model costs seconds, not the tuning run
+        tuned = _tune(plan, where, show)
+        base = plan.base
+        if tuned is not None:
+            assert isinstance(base, WeightsLocation)
+            base = replace(base, adapter=tuned.adapter)
+        with open_any(base, where.endpoints, where.cache, where.device, where.threads) as model:
+            after = [_weigh(model, task, plan.place, show, "candidate") for _, task in plan.tasks]
+        before = [_weigh(incumbent, task, plan.place, show, "incumbent") for _, task in plan.tasks]
+    return Outcome(plan, _compared(plan, where, before, after), tuned)
+
+
+def _compared(
+    plan: Plan, where: Where, before: list[EvalRun], after: list[EvalRun]
+) -> tuple[Weighed, ...]:
+    return tuple(
         compare_runs(wanted, where.store, old.run_id, new.run_id)
         for (wanted, _), old, new in zip(plan.tasks, before, after, strict=True)
     )
-    return Outcome(plan, weighed, tuned)
 
 
 def _weigh_and_tune(
     plan: Plan, where: Where, place: Place, show: Show
 ) -> "tuple[list[EvalRun], TuneResult | None]":
-    with open_model(plan.base, where.cache, where.device, where.threads, where.offline) as model:
+    with open_any(plan.base, where.endpoints, where.cache, where.device, where.threads) as model:
         before = [_weigh(model, task, place, show, "base") for _, task in plan.tasks]
-        if plan.files is None or plan.project.tune is None:
-            return before, None
-        settings = settings_from(plan.project.tune)
-        folder = run_folder(where.state / "tuning", model.ref.weights_digest, settings, plan.files)
-        with tuning_bar(show, "tune") as on_event:
-            tuned = tune_model(
-                model, plan.project.model.base, settings, plan.files, folder, on_event
-            )
-        show.say(
-            f"tuned: loss {tuned.loss_first:.3f} to {tuned.loss_last:.3f} in {tuned.steps} steps, "
-            f"{tuned.tokens_per_second:,.0f} tok/s"
-        )
-        return before, tuned
+        return before, _tune_opened(model, plan, where, show)
 
 
-def _weigh(model: object, task: Task, place: Place, show: Show, who: str) -> EvalRun:
+def _tune(plan: Plan, where: Where, show: Show) -> "TuneResult | None":
+    if plan.files is None or isinstance(plan.base, EndpointAddress):
+        return None
+    with open_model(plan.base, where.cache, where.device, where.threads, where.offline) as model:
+        return _tune_opened(model, plan, where, show)
+
+
+def _tune_opened(model: Model, plan: Plan, where: Where, show: Show) -> "TuneResult | None":
+    if plan.files is None or plan.project.tune is None:
+        return None
+    settings = settings_from(plan.project.tune)
+    folder = run_folder(where.state / "tuning", model.ref.weights_digest, settings, plan.files)
+    with tuning_bar(show, "tune") as on_event:
+        tuned = tune_model(
+            cast("OpenWeights", model), plan.project.model.base, settings, plan.files, folder,
+            on_event,
+        )  # fmt: skip
+    show.say(
+        f"tuned: loss {tuned.loss_first:.3f} to {tuned.loss_last:.3f} in {tuned.steps} steps, "
+        f"{tuned.tokens_per_second:,.0f} tok/s"
+    )
+    return tuned
+
+
+def _weigh(model: Model, task: Task, place: Place, show: Show, who: str) -> EvalRun:
     with show.bar(f"{task.title} {who}") as bar:
-        run = weigh(model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens))  # type: ignore[arg-type]
+        run = weigh(model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens))
     low, high = run.estimate.interval
     show.say(
         f"{task.title} {who}: {run.estimate.mean:.1%} [{low:.1%}, {high:.1%}] n={run.estimate.n}"

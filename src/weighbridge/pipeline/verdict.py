@@ -7,7 +7,7 @@ from typing import Literal
 from weighbridge.pipeline.stages import Left, Weighed
 from weighbridge.reports import Finding
 
-Verdict = Literal["paid", "did not pay", "insufficient evidence"]
+Verdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ def judge(weighed: Sequence[Weighed], left: Sequence[Left]) -> Judged:
     """
     targets = [w for w in weighed if w.weigh.role == "target"]
     guards = [w for w in weighed if w.weigh.role == "guard"]
-    findings = [*map(_target, targets), *map(_guard, guards), *map(_missing, left)]
+    findings = [*map(_target, targets), *map(_guard, guards), *map(missing, left)]
     broken = [w for w in guards if w.comparison.verdict == "inferior"]
     improved = [w for w in targets if w.comparison.verdict == "superior"]
     hopeless = [w for w in targets if w.comparison.verdict in ("inferior", "equivalent")]
-    open_guards = [w for w in guards if w.weigh.required and not _holds(w)]
+    open_guards = [w for w in guards if w.weigh.required and not holds(w)]
     open_left = [x for x in left if x.weigh.required or x.weigh.role == "target"]
     if broken:
         return Judged("did not pay", _points(broken[0], "got worse"), tuple(findings))
@@ -49,7 +49,8 @@ def judge(weighed: Sequence[Weighed], left: Sequence[Left]) -> Judged:
     return Judged("paid", _points(improved[0], "improved"), tuple(findings))
 
 
-def _holds(weighed: Weighed) -> bool:
+def holds(weighed: Weighed) -> bool:
+    """Whether the candidate is shown to be no worse than its reference."""
     return weighed.comparison.verdict in ("superior", "equivalent", "non_inferior")
 
 
@@ -77,14 +78,15 @@ def _target(weighed: Weighed) -> Finding:
 def _guard(weighed: Weighed) -> Finding:
     margin = 100 * weighed.weigh.margin
     title = f"{weighed.comparison.benchmark}: no worse than {margin:g} points"
-    if _holds(weighed):
+    if holds(weighed):
         return Finding(title, "yes", _points(weighed, "held"))
     if weighed.comparison.verdict == "inferior":
         return Finding(title, "no", _points(weighed, "got worse"))
     return Finding(title, "insufficient", _points(weighed, "can't be told at this size"))
 
 
-def _missing(left: Left) -> Finding:
+def missing(left: Left) -> Finding:
+    """Return the finding on a benchmark that was not run."""
     do = f" Get it: {left.get_it}" if left.get_it else ""
     title = f"{left.weigh.benchmark}: not measured"
     return Finding(title, "insufficient", f"{left.why[:1].upper()}{left.why[1:]}.{do}")

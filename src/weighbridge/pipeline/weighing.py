@@ -4,13 +4,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from weighbridge.errors import InputError, MissingPiece
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.registry import find_benchmark
 from weighbridge.evaluation.runner import Place, Progressed, evaluate
 from weighbridge.evidence import RunStore
+from weighbridge.models.endpoint import EndpointAddress, is_endpoint
+from weighbridge.models.protocol import Capability, Model
+from weighbridge.pipeline.endpoints import Endpoints, address_of
 from weighbridge.records import EvalRun, Json, Sample
 from weighbridge.sources.datasets import DataPlaces, find_data
 from weighbridge.sources.weights import WeightsLocation, find_weights
@@ -100,8 +104,10 @@ def open_model(
     offline: bool,
     memory_bytes: int | None = None,
 ) -> "Iterator[OpenWeights]":
-    """Load a model and let go of it afterwards."""
+    """Load open weights and let go of them afterwards."""
     if isinstance(spec, str):
+        if is_endpoint(spec):
+            raise InputError(f"{spec} is an endpoint", "open weights, which this command needs")
         spec = find_weights(spec, offline=offline)
     _need_torch()
     from weighbridge.models.open_weights import load
@@ -113,10 +119,32 @@ def open_model(
         model.close()
 
 
+@contextmanager
+def open_any(
+    spec: str | WeightsLocation | EndpointAddress,
+    endpoints: Endpoints,
+    cache: Path,
+    device: str,
+    threads: int,
+    memory_bytes: int | None = None,
+    by: Literal["model", "judge"] = "model",
+) -> Iterator[Model]:
+    """Open a model that is weights or an endpoint, as it is named."""
+    if isinstance(spec, str):
+        spec = address_of(spec) or spec
+    if isinstance(spec, EndpointAddress):
+        endpoint = endpoints.open(spec, by)
+        try:
+            yield endpoint
+        finally:
+            endpoint.close()
+        return
+    with open_model(spec, cache, device, threads, endpoints.offline, memory_bytes) as model:
+        yield model
+
+
 def _need_torch() -> None:
     import importlib.util
-
-    from weighbridge.errors import MissingPiece
 
     missing = [n for n in ("torch", "transformers", "peft") if importlib.util.find_spec(n) is None]
     if missing:
@@ -134,13 +162,16 @@ def place_for(
     tasks: Sequence[Task],
     *,
     allow_weaker_sandbox: bool = False,
+    already_paid: Callable[[float], None] = lambda usd: None,
 ) -> Place:
     """Describe where runs happen; asks for a sandbox only if something will run in it.
 
     Raises:
         SandboxUnavailable: A task runs model-written code and there is no jail for it.
     """
-    place = Place(store, threads, started, graders=max(1, threads))
+    place = Place(
+        store, threads, started, graders=max(1, threads), already_paid=already_paid
+    )  # fmt: skip
     if any(task.benchmark.executes_code for task in tasks):
         return at_sandbox_level(place, allow_weaker_sandbox)
     return place
@@ -171,7 +202,7 @@ def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
 
 
 def weigh(
-    model: "OpenWeights",
+    model: Model,
     task: Task,
     place: Place,
     on_progress: Callable[[Progressed], None],
@@ -190,10 +221,8 @@ def weigh(
     )
 
 
-def first_prompt(model: "OpenWeights", task: Task) -> str:
+def first_prompt(model: Model, task: Task) -> str:
     """Return the first item's prompt as the model would see it; unpublished texts are left out."""
-    from weighbridge.models.prompts import render
-
     limited = replace(task.settings, limit=1)
     sample = next(iter(task.items(limited)))
     if not task.benchmark.publishes_questions:
@@ -202,4 +231,11 @@ def first_prompt(model: "OpenWeights", task: Task) -> str:
             messages=tuple(replace(m, content="[not published]") for m in sample.messages),
             choices=("[not published]",) * len(sample.choices),
         )
-    return render(model.tokenizer, task.benchmark.prompt(task.benchmark.turn(sample, 0), limited))
+    if Capability.ONLY_CHAT in model.capabilities:
+        limited = replace(limited, chat_template=True)
+    prompt = task.benchmark.prompt(task.benchmark.turn(sample, 0), limited)
+    if (tokenizer := getattr(model, "tokenizer", None)) is None:
+        return "\n\n".join(f"[{turn.role}]\n{turn.content}" for turn in prompt.messages)
+    from weighbridge.models.prompts import render
+
+    return render(tokenizer, prompt)

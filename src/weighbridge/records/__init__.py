@@ -1,5 +1,6 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
+from weighbridge.records.charge import Charge, Price, Rate
 from weighbridge.records.comparison import Comparison, Flip, Verdict
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
@@ -8,6 +9,7 @@ from weighbridge.records.sample import Generation, Json, Message, Sample, Scored
 from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
 
 __all__ = [
+    "Charge",
     "Comparison",
     "Estimate",
     "EvalRun",
@@ -18,8 +20,10 @@ __all__ = [
     "Json",
     "Message",
     "ModelRef",
+    "Price",
     "Protocol",
     "Provenance",
+    "Rate",
     "Sample",
     "Score",
     "ScoredSample",

@@ -75,7 +75,8 @@ class Provenance:
         input_tokens: Tokens read.
         output_tokens: Tokens written.
         computed_tokens: Tokens put through the model; fewer than read where prefixes are shared.
-        cost_usd: Paid to an endpoint; 0 for open weights.
+        cost_usd: Paid to endpoints, the sum over the samples' charges; 0 for open weights.
+        prices: Where the prices come from that those charges rest on, by who answered.
         peak_memory_bytes: Peak resident memory of the process, where known.
         notes: Sentences that a reader must know (fallbacks, near ties).
         sandbox: The level at which model-written code ran; None where none ran.
@@ -92,6 +93,7 @@ class Provenance:
     output_tokens: int = 0
     computed_tokens: int = 0
     cost_usd: float = 0.0
+    prices: dict[str, str] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
     notes: tuple[str, ...] = ()
     sandbox: str | None = None
@@ -114,6 +116,8 @@ class EvalRun:
         estimate: The headline figure.
         provenance: Where and how.
         samples: The scored samples, in order of (id, repeat); empty where only the header was read.
+        unasked_samples: Planned and not asked, because a cap on spending stopped the run: its
+            figures are over the others.
     """
 
     run_id: str
@@ -128,6 +132,7 @@ class EvalRun:
     estimate: Estimate
     provenance: Provenance
     samples: tuple[ScoredSample, ...] = ()
+    unasked_samples: int = 0
 
     @property
     def title(self) -> str:

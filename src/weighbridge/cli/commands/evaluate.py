@@ -1,21 +1,28 @@
 """Measure a model on one or more benchmarks.
 
-A benchmark is NAME, NAME:SUBSET (mmlu:astronomy), or the path of your own .toml. The same run is
+A model is an alias, a folder, a .gguf file, a Hub id, BASE+ADAPTER, or an endpoint: openai:MODEL or
+http://HOST/v1#MODEL. A benchmark is NAME, NAME:SUBSET (mmlu:astronomy), or the path of your own .toml. The same run is
 never computed twice: an interrupted one goes on, a finished one is shown.
 """
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import drawn_on, emit, progress, run_json, run_text
+from weighbridge.errors import CapReached
+from weighbridge.records import Json
+
+if TYPE_CHECKING:
+    from weighbridge.pipeline.weighing import Task
 
 NAME = "NAME[:SUBSET]"
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Alias, folder, .gguf, Hub id, or BASE+ADAPTER.")],
+    model: Annotated[str, typer.Argument(help=options.ANY_MODEL)],
     benchmark: Annotated[list[str], typer.Option("--benchmark", "-b", metavar=NAME)],
     protocol: Annotated[str, typer.Option(help="How answers are obtained.")] = "",
     shots: Annotated[int | None, typer.Option(help="Worked examples before a question.")] = None,
@@ -30,6 +37,7 @@ def command(
     judge_repeats: options.JudgeRepeats = 1,
     judge_max_tokens: options.JudgeMaxTokens = None,
     baseline: options.Baseline = "",
+    max_usd: options.MaxUsd = None,
     show_prompt: Annotated[bool, typer.Option(help="Print the first prompt and stop.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
     data: options.Data = None,
@@ -49,10 +57,9 @@ def command(
     from weighbridge.pipeline.weighing import (
         find_all,
         first_prompt,
-        open_model,
+        open_any,
         place_for,
         weigh,
-        what_would_run,
     )
 
     around = options.surroundings(
@@ -64,34 +71,52 @@ def command(
     )  # fmt: skip
     chosen = find_all(benchmark, around.places, settings, shots)
     if dry_run:
-        plan = what_would_run(model, chosen)
-        emit(
-            {"would_run": plan}, "\n".join(f"{p['benchmark']}: {p['n']} items" for p in plan), json
-        )
+        emit(*_intended(model, judge, judge_repeats, chosen), json)
         return
     limit_bytes = options.parse_memory(memory)
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings) for task in chosen])
-    with open_model(
-        model, around.cache, around.device, around.threads, around.offline, limit_bytes
-    ) as opened:
+    reach = options.endpoints(runs, around.offline, max_usd)
+    with open_any(model, reach, around.cache, around.device, around.threads, limit_bytes) as opened:
         if show_prompt:
             text = first_prompt(opened, chosen[0])
             emit({"prompt": text}, text, json)
             return
         place = place_for(
             around.store, around.threads, around.started, chosen,
-            allow_weaker_sandbox=allow_weaker_sandbox,
+            allow_weaker_sandbox=allow_weaker_sandbox, already_paid=reach.budget.already_paid,
         )  # fmt: skip
         finished = []
         with open_judge(
-            choice, around.store, around.cache, around.device, around.threads, around.offline,
-            limit_bytes,
+            choice, around.store, reach, around.cache, around.device, around.threads, limit_bytes,
         ) as judging:  # fmt: skip
             for task in chosen:
                 with progress(task.title) as bar:
                     finished.append(weigh(opened, task, place, drawn_on(bar), judging))
                 if not json:
                     typer.echo(run_text(finished[-1]))
+                if finished[-1].unasked_samples:
+                    break  # the cap holds for all of them
     if json:
         emit({"runs": [run_json(run) for run in finished]}, "", True)
+    if finished[-1].unasked_samples:
+        raise typer.Exit(CapReached.exit_code)
+
+
+def _intended(
+    model: str, judge: str, judge_repeats: int, chosen: "Sequence[Task]"
+) -> tuple[dict[str, Json], str]:
+    """Return what would run, and what it would cost at endpoints, as JSON and as text."""
+    from weighbridge.pipeline.endpoints import ASSUMPTIONS, address_of, estimate_spending, told
+    from weighbridge.pipeline.weighing import what_would_run
+
+    rows, lines = what_would_run(model, chosen), []
+    asked, judging = address_of(model), address_of(judge)
+    for row, task in zip(rows, chosen, strict=True):
+        said, row["spending"] = told(estimate_spending(asked, judging, task, judge_repeats))
+        lines += [f"{row['benchmark']}: {row['n']} items", *said]
+    document: dict[str, Json] = {"would_run": rows}
+    if asked or judging:
+        document["assumptions"] = list(ASSUMPTIONS)
+        lines += ["assumed: " + "; ".join(ASSUMPTIONS)]
+    return document, "\n".join(lines)
