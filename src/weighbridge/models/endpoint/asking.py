@@ -28,6 +28,7 @@ from weighbridge.models.protocol import Sampling
 from weighbridge.records import Json, Message, Price
 
 GREETING = Asked((Message("user", "Answer with one letter: A."),), Sampling(max_tokens=16), True)
+TRIES_TO_REACH = 3  # before its first answer, a server that is away is the wrong address
 BUSY_TRIES = 10  # times `Patience.attempts`, where a server is too busy again and again
 TOKENS_A_MESSAGE = 32  # what a chat template may put around a turn, generously
 
@@ -199,7 +200,8 @@ class Asker:
     async def _attempt(self, request: Request, asked: Asked, held: float) -> Reply:
         """Send once, and settle what it cost."""
         body = self.wording.body(self._address.model, asked)
-        self._answers.sent(request, held)
+        if held:
+            self._answers.sent(request, held)
         try:
             reply = await self._send(body)
         except asyncio.CancelledError:
@@ -245,7 +247,7 @@ class Asker:
             cause = error.__cause__ or error
             refused = "connect" in type(cause).__name__.lower()
             why = one_line(f"{type(cause).__name__}: {cause}", self._secret)
-            return Again(f"the connection failed ({why})", charged=not refused)
+            return Again(f"the connection failed ({why})", charged=not refused, away=refused)
         except openai.OpenAIError as error:
             why = one_line(str(error), self._secret)
             return Again(f"a reply that can't be read ({why})", charged=True)
@@ -253,12 +255,10 @@ class Asker:
     def _shown(self, reply: Reply) -> Reply:
         """Shorten a server's words to what a person reads in one line."""
         match reply:
-            case Again(why=why):
-                return Again(one_line(why), reply.wait_seconds, reply.too_much, reply.charged)
-            case NoAnswer(why=why):
-                return NoAnswer(one_line(why), reply.stop)
+            case Again(why=why) | NoAnswer(why=why):
+                return replace(reply, why=one_line(why))
             case Hopeless():
-                return Hopeless(one_line(reply.saw), reply.expected, reply.do)
+                return replace(reply, saw=one_line(reply.saw))
             case _:
                 return reply
 
@@ -281,6 +281,9 @@ class Asker:
             do = "run again then: it goes on from there"
             saw = f"{self._address.host} asks to wait {reply.wait_seconds:,.0f} s"
             raise self._stop(EndpointUnusable(saw, f"at most {patience.give_up_seconds:g}", do))
+        if reply.away and not self.said and tries >= TRIES_TO_REACH:
+            do = "start the server, or check the address"
+            raise self._stop(EndpointUnusable(f"{self._address.host}: {reply.why}", "a server", do))
         often = failures >= patience.attempts or tries >= BUSY_TRIES * patience.attempts
         if often and (self._succeeded > began or await self._alive()):
             self.lost += 1

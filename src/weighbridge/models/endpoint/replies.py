@@ -60,12 +60,14 @@ class Again:
         wait_seconds: How long the server asks to wait; None where it says nothing.
         too_much: Whether fewer requests at a time would help.
         charged: Whether the server may have charged for it.
+        away: Whether the server could not be reached.
     """
 
     why: str
     wait_seconds: float | None = None
     too_much: bool = False
     charged: bool = False
+    away: bool = False
 
 
 @dataclass(frozen=True)
