@@ -1,6 +1,9 @@
 """One request until it has an answer: sent when there is room, asked again where that can help."""
 
 import asyncio
+import contextlib
+import heapq
+import itertools
 import random
 import time
 from dataclasses import dataclass, replace
@@ -89,6 +92,8 @@ class Asker:
         self.stopped: WeighbridgeError | None = None
         self._rng = random.Random(time.time_ns())
         self._changed = asyncio.Condition()
+        self._places = itertools.count(1)
+        self._waiting: list[int] = []  # places of those that wait for their turn, a heap
         self._succeeded = time.monotonic()
         self._extra_tokens = 64
         self._seen: set[str] = set()  # requests whose earlier cost is counted
@@ -122,10 +127,10 @@ class Asker:
         self._count_earlier(request, known)
         if known is not None:
             return _told(known)
-        began = time.monotonic()
+        place, began = next(self._places), time.monotonic()
         tries = failures = 0
         while True:
-            held = await self._turn(asked)
+            held = await self._turn(asked, place)
             tries += 1
             sent = time.monotonic()
             reply = await self._attempt(request, asked, held)
@@ -164,25 +169,45 @@ class Asker:
         self.stopped = self.stopped or error
         return self.stopped
 
-    async def _turn(self, asked: Asked) -> float:
-        """Wait until one more request may be sent, and set aside the most that it can cost."""
-        async with self._changed:
-            while True:
-                if self.stopped is not None:
-                    raise self.stopped
-                usd = self.usd_at_most(asked)
-                if not self._budget.could_fit(usd):
-                    raise self._stop(self._budget.reached(usd))
-                left = self._concurrency.not_before - time.monotonic()
-                if left <= 0 and self._concurrency.free and self._budget.fits(usd):
-                    self._budget.hold(usd)
-                    self._concurrency.in_flight += 1
-                    return usd
-                try:
-                    async with asyncio.timeout(max(left, 0.01) if left > 0 else 1.0):
-                        await self._changed.wait()
-                except TimeoutError:
-                    continue
+    async def _turn(self, asked: Asked, place: int) -> float:
+        """Wait until one more request may be sent, and set aside the most that it can cost.
+
+        Whoever was asked for first goes first, even where it is asked again: what is answered when
+        a cap is reached is then the beginning of what was asked for.
+        """
+        heapq.heappush(self._waiting, place)
+        try:
+            async with self._changed:
+                while True:
+                    if self.stopped is not None:
+                        raise self.stopped
+                    if self._waiting[0] == place and (usd := self._room_for(asked)) is not None:
+                        return usd
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._pause()):
+                            await self._changed.wait()
+        finally:
+            self._waiting.remove(place)
+            heapq.heapify(self._waiting)
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _room_for(self, asked: Asked) -> float | None:
+        """Set aside the most that a request can cost, if it may be sent now."""
+        usd = self.usd_at_most(asked)
+        if not self._budget.could_fit(usd):
+            raise self._stop(self._budget.reached(usd))
+        waits = self._concurrency.not_before > time.monotonic()
+        if waits or not self._concurrency.free or not self._budget.fits(usd):
+            return None
+        self._budget.hold(usd)
+        self._concurrency.in_flight += 1
+        return usd
+
+    def _pause(self) -> float:
+        """Seconds until the server wants to hear again; else as long as nothing changes."""
+        left = self._concurrency.not_before - time.monotonic()
+        return max(left, 0.01) if left > 0 else 1.0
 
     async def _free(self, reply: Reply, sent: float) -> None:
         """Give a place back, and let the number of places follow what came."""
@@ -302,7 +327,7 @@ class Asker:
     async def _alive(self) -> bool:
         """Whether the server answers something else, so that it is this request that it can't."""
         try:
-            held = await self._turn(GREETING)
+            held = await self._turn(GREETING, 0)
         except CapReached:
             return True
         sent = time.monotonic()
