@@ -263,6 +263,7 @@ def _check_figures(path: Path, document: Mapping[str, Any]) -> None:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             continue
         if value < 0 or (name in _MORE_THAN_0 and value == 0):
-            raise InputError(f"{path}: {name} = {value:g}", "more than 0" if value else "0 or more")
+            least = "more than 0" if name in _MORE_THAN_0 else "0 or more"
+            raise InputError(f"{path}: {name} = {value:g}", least)
         if name == "utilization" and value > 1:
             raise InputError(f"{path}: {name} = {value:g}", "a share of at most 1")
