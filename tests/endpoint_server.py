@@ -1,6 +1,6 @@
 """Real servers on loopback, with real weights, that speak the protocol of OpenAI's API.
 
-`serving_weights` is a small one around our own weights: it counts tokens and shows log-probabilities,
+`serving_weights` is a small one around our own weights: it counts tokens, shows log-probabilities,
 and can have the habits of servers that want other words. `transformers_serve` starts that program.
 """
 

@@ -1,8 +1,8 @@
 """A proxy on loopback that passes requests on, or does to them what networks and servers do.
 
 Faults: "429" (with `Retry-After` in seconds), "429-date" (as a date), "500", "503", "slow" (longer
-than the client waits), "cut" (the body ends in its middle), "garbage" (no JSON), "empty" (no choices),
-"refusal" (a refusal field), "reset" (the connection is torn down), "" (none).
+than the client waits), "cut" (the body ends in its middle), "garbage" (no JSON), "empty" (without
+choices), "refusal" (a refusal field), "reset" (the connection is torn down), "" (none).
 """
 
 import http.client

@@ -1,4 +1,4 @@
-"""An endpoint over real sockets, with real weights behind them: answers, words, letters, failures."""
+"""An endpoint over real sockets, with real weights behind them: answers, words, letters, faults."""
 
 import random
 import time

@@ -1,8 +1,8 @@
 """What was answered before a cap on spending stopped a run: sealed as a run of its own.
 
-The run itself stays open, so that a higher cap goes on with it and ends with what an undisturbed run
-would have had. Its answered part is valid evidence meanwhile: it verifies, compares, and says how
-many samples it lacks.
+The run itself stays open, so that a higher cap goes on with it and ends with what an undisturbed
+run would have had. Its answered part is valid evidence meanwhile: it verifies, compares, and says
+how many samples it lacks.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,8 @@
 """From comparisons with the incumbent to a verdict: replace, keep, or insufficient evidence.
 
-Three findings, each of which can be missing, and what is missing never passes: capability parity (no
-benchmark worse than the incumbent beyond its margin), economic viability (what the same items cost),
-and fitness to release, which only a project that releases its weights needs.
+Three findings, each of which can be missing, and what is missing never passes: capability parity
+(no benchmark worse than the incumbent beyond its margin), economic viability (what the same items
+cost), and fitness to release, which only a project that releases its weights needs.
 """
 
 from collections.abc import Sequence

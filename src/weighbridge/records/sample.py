@@ -59,8 +59,8 @@ class Generation:
         sample_id: The sample's id.
         repeat: 0-based index where a sample is answered several times.
         text: The answer, without the prompt and without the stop string.
-        stop: Why it ended: an end-of-turn token, a stop string, the token limit, a failure, a refusal
-            that the server marks as one, or a prompt beyond the model's context.
+        stop: Why it ended: an end-of-turn token, a stop string, the token limit, a failure, a
+            refusal that the server marks as one, or a prompt beyond the model's context.
         input_tokens: Length of the prompt.
         output_tokens: Tokens generated, the end token included.
         seed: Seed of the sampler for this sample and repeat.

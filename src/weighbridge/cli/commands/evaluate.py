@@ -1,8 +1,8 @@
 """Measure a model on one or more benchmarks.
 
-A model is an alias, a folder, a .gguf file, a Hub id, BASE+ADAPTER, or an endpoint: openai:MODEL or
-http://HOST/v1#MODEL. A benchmark is NAME, NAME:SUBSET (mmlu:astronomy), or the path of your own .toml. The same run is
-never computed twice: an interrupted one goes on, a finished one is shown.
+An endpoint is openai:MODEL (or another provider) or http://HOST/v1#MODEL. A benchmark is NAME,
+NAME:SUBSET (mmlu:astronomy), or the path of your own .toml. The same run is never computed twice:
+an interrupted one goes on, a finished one is shown.
 """
 
 from collections.abc import Sequence

@@ -36,8 +36,8 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     code = run_project(
-        project, str(project), require=require, dry_run=dry_run, max_usd=max_usd, data=data, runs=runs,
-        cache=cache, device=device, threads=threads, offline=offline,
+        project, str(project), require=require, dry_run=dry_run, max_usd=max_usd, data=data,
+        runs=runs, cache=cache, device=device, threads=threads, offline=offline,
         allow_weaker_sandbox=allow_weaker_sandbox, json=json,
     )  # fmt: skip
     raise typer.Exit(code)

@@ -1,9 +1,9 @@
 """Answers on disk, by all that makes a request what it is: none is asked or paid for twice.
 
-One append-only file an endpoint. A request is noted before it is sent and its answer, durably, before
-it is used, so that a process killed at any moment loses what was in flight and still knows what that
-may have cost. A benchmark's questions may be quoted in an answer, so an answer is kept unreadable
-but for who has the request: under a keystream (SHAKE-256) that the request itself seeds.
+One append-only file an endpoint. A request is noted before it is sent, and its answer, durably,
+before it is used, so that a process killed at any moment loses what was in flight and still knows
+what that may have cost. A benchmark's questions may be quoted in an answer, so an answer is kept
+unreadable but for who has the request: under a keystream (SHAKE-256) that the request seeds.
 """
 
 import base64
