@@ -293,6 +293,7 @@ def test_offline_reaches_this_machine_alone(opened):
         ("https://host/v1?key=abc#m", "did you mean|one of"),
         ("https://host/v1?api_key_env=sk-proj-123#m", "not the name of an environment variable"),
         ("openai:", "no model named"),
+        ("http://localhost/v1?input_usd_per_million_tokens=3#m", "price .* is not whole"),
     ],
 )
 def test_a_wrong_address_is_one_clear_error(spec, said):

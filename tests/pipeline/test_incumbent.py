@@ -174,7 +174,7 @@ def test_a_cap_leaves_it_open_and_a_higher_one_decides(server, tiny_model, train
         (expected,) = row["spending"]
         assert expected["requests"] == ITEMS and expected["output_tokens_at_most"] == 4 * ITEMS
         assert not proxy.came
-        cap = expected["usd_at_most"] * 0.6
+        cap = expected["usd"] * 0.6
         done = weighbridge("run", "--offline", "--max-usd", cap, "--json", cwd=tmp_path)
         assert done.returncode == 3, done.stderr
         outcome = json.loads(done.stdout)

@@ -64,7 +64,7 @@ class Spending:
         requests: Answers asked for.
         input_tokens: Likely.
         output_tokens_at_most: If every answer were as long as allowed.
-        usd_at_most: Of both; None where no price is known.
+        usd: Of both; None where no price is known.
         price: Where the price comes from.
     """
 
@@ -72,7 +72,7 @@ class Spending:
     requests: int
     input_tokens: int
     output_tokens_at_most: int
-    usd_at_most: float | None
+    usd: float | None
     price: str
 
 
@@ -149,7 +149,7 @@ def told(spending: Sequence[Spending]) -> tuple[list[str], list[dict[str, Json]]
     lines = [
         f"  {s.who}: {s.requests} requests, {s.input_tokens:,} tokens in, at most "
         f"{s.output_tokens_at_most:,} out: "
-        + (f"at most {s.usd_at_most:.4f} USD" if s.usd_at_most is not None else "cost unknown")
+        + (f"about {s.usd:.4f} USD" if s.usd is not None else "cost unknown")
         + f"\n    ({s.price})"
         for s in spending
     ]

@@ -6,12 +6,14 @@ https://llm.example.com/v1?api_key_env=LLM_KEY#m  with the variable that holds i
 """
 
 import ipaddress
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from weighbridge.errors import InputError, UnknownName
-from weighbridge.records import Price, canonical_digest
+from weighbridge.records import Price, Rate, canonical_digest
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,12 @@ PROVIDERS = {
     "xai": Provider("https://api.x.ai/v1", "XAI_API_KEY"),
 }
 
-_QUERY = ("api_key_env",)
+_PRICES = (
+    "input_usd_per_million_tokens",
+    "output_usd_per_million_tokens",
+    "cached_input_usd_per_million_tokens",
+)
+_QUERY = ("api_key_env", *_PRICES)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -127,7 +134,26 @@ def read_address(spec: str) -> EndpointAddress:
         if name not in _QUERY:
             raise UnknownName("key in an endpoint's address", name, _QUERY)
     base = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-    return EndpointAddress(base, parts.fragment, query.get("api_key_env", ""))
+    price = _stated_price(query)
+    return EndpointAddress(base, parts.fragment, query.get("api_key_env", ""), price)
+
+
+def _stated_price(query: Mapping[str, str]) -> Price | None:
+    stated = {name: query[name] for name in _PRICES if name in query}
+    if not stated:
+        return None
+    try:
+        usd = {name: float(value) for name, value in stated.items()}
+        whole, written = usd[_PRICES[0]], usd[_PRICES[1]]
+        cached = usd.get(_PRICES[2], whole)
+        if not all(math.isfinite(value) and value >= 0 for value in usd.values()):
+            raise ValueError
+    except (ValueError, KeyError) as error:
+        raise InputError(
+            "the price in an endpoint's address is not whole",
+            f"{_PRICES[0]}=NUMBER&{_PRICES[1]}=NUMBER",
+        ) from error
+    return Price((Rate(-1, whole, written, cached),), "the address")
 
 
 def at_provider(name: str, model: str, api_key_env: str = "") -> EndpointAddress:

@@ -351,7 +351,8 @@ def open_endpoint(
         raise InputError(
             f"--max-usd with {address.model} at {address.host}, whose price is not known",
             "a price",
-            "state it in the project file: price = { input_usd_per_million_tokens = …, … }",
+            "state it: URL?input_usd_per_million_tokens=…&output_usd_per_million_tokens=…#MODEL, "
+            "or price = { … } in the project file",
         )
     path = answers / f"{address.file_stem}.jsonl"
     return Endpoint(
