@@ -5,6 +5,8 @@ WeighbridgeError
 │   ├── UnknownName       a name that is not in the list; near misses are suggested
 │   └── MalformedRow      a data file's row, with file, line and column
 ├── MissingPiece          a package, model, data set or program is not here         exit 2
+├── EndpointUnusable     an endpoint that no further request can mend              exit 2
+├── CapReached           what may be spent is spent; a higher cap goes on           exit 3
 ├── SandboxUnavailable    model-written code can't be run safely on this machine    exit 2
 ├── StorageError          a disk is full, a folder is read-only, a file is locked   exit 2
 ├── EvidenceError         evidence was altered, or contradicts itself               exit 1
@@ -87,6 +89,16 @@ class MalformedRow(InputError):
 
 class MissingPiece(WeighbridgeError):
     """A package, model, data set or program that the command needs is not on this machine."""
+
+
+class EndpointUnusable(WeighbridgeError):
+    """An endpoint refuses every request, or has not answered for long: asking on can't help."""
+
+
+class CapReached(WeighbridgeError):
+    """The next request could cost more than what may still be spent, so it was not sent."""
+
+    exit_code = 3
 
 
 class SandboxUnavailable(WeighbridgeError):

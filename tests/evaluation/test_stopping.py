@@ -24,8 +24,7 @@ def bench(tmp_path):
     with (tmp_path / "test.jsonl").open("w") as file:
         for i in range(ITEMS):
             row = {"id": f"i{i:03d}", "q": f"question {i}", "a": "yes"}
-            source = f"s{i // 4}" if i < 400 else f"alone{i}"
-            file.write(json.dumps(row | {"source": source}) + "\n")
+            file.write(json.dumps(row | ({"source": f"s{i // 4}"} if i < 400 else {})) + "\n")
     (tmp_path / "own.toml").write_text(
         'data = "test.jsonl"\nprompt = "{q}"\ntarget = "a"\nid = "id"\ncluster = "source"\n'
     )

@@ -145,7 +145,9 @@ def test_timing_is_not_part_of_the_digest_and_the_answer_is():
 )  # fmt: skip
 def test_sorting_in_pieces_gives_the_digest_of_sorting_at_once(keys, at_once):
     rows = [replace(sample(i), sample_id=name, repeat=r) for i, (name, r) in enumerate(keys)]
-    lines = [canonical_json(replace(row, latency_seconds=0)) for row in rows]
+    kept = [vars(replace(row, latency_seconds=0)) for row in rows]
+    # As samples were before they could have charges: runs of that time verify.
+    lines = [canonical_json({k: v for k, v in row.items() if k != "charges"}) for row in kept]
     ordered = sorted(range(len(rows)), key=lambda i: (rows[i].sample_id, rows[i].repeat))
     whole = hashlib.sha256(b"".join(hashlib.sha256(lines[i]).digest() for i in ordered))
     with pytest.MonkeyPatch.context() as patch:

@@ -15,6 +15,7 @@ from weighbridge.sources.weights import default_cache
 
 if TYPE_CHECKING:  # evidence brings scipy, a second that a command without runs does not need
     from weighbridge.evidence import RunStore
+    from weighbridge.pipeline.endpoints import Endpoints
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never reach for the network.")]
@@ -57,6 +58,13 @@ StopWhenDecided = Annotated[
     ),
 ]
 Margin = Annotated[float, typer.Option(help="How much worse than that run is still fine.")]
+MaxUsd = Annotated[
+    float | None,
+    typer.Option(
+        "--max-usd", metavar="USD", min=0, help="Endpoints: stop before more than this is spent."
+    ),
+]
+ANY_MODEL = "Alias, folder, .gguf, Hub id, BASE+ADAPTER, or endpoint."
 DEFAULT_RUNS = Path(".weighbridge/runs")
 
 
@@ -121,6 +129,19 @@ def stays_offline(offline: bool) -> bool:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     return offline or os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "TRUE")
+
+
+def endpoints(runs: Path, offline: bool, max_usd: float | None = None) -> "Endpoints":
+    """Return what opening endpoints needs; their keys are looked up here alone."""
+    from weighbridge.models.endpoint import Budget
+    from weighbridge.pipeline.endpoints import Endpoints
+
+    return Endpoints(
+        answers=runs.parent / "answers",
+        key=os.environ.get,
+        budget=Budget(max_usd),
+        offline=offline,
+    )
 
 
 def parse_memory(text: str) -> int | None:

@@ -48,6 +48,8 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         "bounds": list(estimate.bounds),
         "notes": list(run.provenance.notes),
         "sandbox": run.provenance.sandbox,
+        "cost_usd": run.provenance.cost_usd,
+        "unasked": run.unasked_samples,
     }
     if estimate.clusters:
         document |= {
@@ -114,6 +116,11 @@ def run_text(run: EvalRun) -> str:
         lines.append(f"  tokens {tokens:,}, and {run.provenance.judge_tokens:,} of the judge")
     if run.provenance.sandbox is not None:
         lines.append(f"  code was judged at level {run.provenance.sandbox}")
+    if run.provenance.prices:
+        lines.append(
+            f"  cost {run.provenance.cost_usd:.6f} USD "
+            f"({run.provenance.input_tokens:,} tokens in, {run.provenance.output_tokens:,} out)"
+        )
     for note in run.provenance.notes:
         # An alarm stands by itself.
         lines += wrapped(note if note.startswith(ALARM) else f"note: {note}", "  ")

@@ -8,15 +8,31 @@ All requests of a round are one call, which batches them as it likes.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from weighbridge.errors import InputError
+from weighbridge.errors import CapReached, EndpointUnusable, InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
-from weighbridge.evaluation.grading import grade_reply, sample_seed, sampling_for, written_line
+from weighbridge.evaluation.grading import (
+    grade_reply,
+    sample_seed,
+    sampling_for,
+    ungraded,
+    written_line,
+)
 from weighbridge.evaluation.items import Unit
 from weighbridge.evaluation.judging import Judge, JudgeMethod, repeat_notes
 from weighbridge.evaluation.reasoning import answer_of
 from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model
-from weighbridge.records import Generation, Json, Message, Sample, Score, ScoredSample, Ungraded
+from weighbridge.records import (
+    Charge,
+    Generation,
+    Json,
+    Message,
+    Sample,
+    Score,
+    ScoredSample,
+    Ungraded,
+)
 
 _LOST_BEFORE = "an earlier answer of the conversation was lost"
 
@@ -53,8 +69,10 @@ class Judging:
         """Count what the judge read and wrote, and return its words without its thoughts."""
         made = generated.generation
         self.tokens += made.input_tokens + made.output_tokens
-        if made.stop == "error":
-            return Ungraded("infrastructure", "the judge's answer was lost")
+        if made.stop in ("error", "refused", "overlong"):
+            return Ungraded(
+                "infrastructure", f"the judge's answer was lost: {made.why or made.stop}"
+            )
         said = answer_of(generated)
         return Ungraded("unparsed", "the judge's thought never ends") if said is None else said
 
@@ -195,43 +213,53 @@ def _judged_lines(
     benchmark: Benchmark, answers: Sequence[Answer], judging: Judging, seed: int
 ) -> Iterator[ScoredSample]:
     """Yield a line for each judgement; an answer is asked for once, so its tokens count once."""
-    for answer, scores in zip(answers, judgements(answers, judging, seed), strict=True):
+    for answer, judged in zip(answers, judgements(answers, judging, seed), strict=True):
         first = answer.generated.generation.repeat * judging.judge.repeats
-        line = written_line(benchmark, answer.sample, answer.generated, scores[0])
-        yield replace(line, repeat=first)
-        again = replace(line, input_tokens=0, output_tokens=0, latency_seconds=0.0)
-        for k, score in enumerate(scores[1:], start=1):
-            yield replace(again, repeat=first + k, score=score)
+        line = written_line(benchmark, answer.sample, answer.generated, judged[0].score)
+        again = replace(line, input_tokens=0, output_tokens=0, latency_seconds=0.0, charges=())
+        for k, (score, charges) in enumerate(judged):
+            asked = line if k == 0 else again
+            yield replace(asked, repeat=first + k, score=score, charges=(*asked.charges, *charges))
 
 
-def judgements(answers: Sequence[Answer], judging: Judging, seed: int) -> list[list[Score]]:
-    """Return `judge.repeats` scores of each answer.
+class Judgement(NamedTuple):
+    """One judgement of an answer, and what the judge's endpoint charged for it."""
+
+    score: Score
+    charges: tuple[Charge, ...] = ()
+
+
+def judgements(answers: Sequence[Answer], judging: Judging, seed: int) -> list[list[Judgement]]:
+    """Return `judge.repeats` judgements of each answer.
 
     What was lost, and silence, is not shown to the judge: neither may earn anything.
     """
     judge, method = judging.judge, judging.method
-    scores: list[list[Score]] = [[] for _ in answers]
+    scores: list[list[Judgement]] = [[] for _ in answers]
     asked: list[tuple[int, list[GenerateRequest]]] = []
     for place, answer in enumerate(answers):
         unasked = _without_judge(answer)
         for k in range(judge.repeats):
             if unasked is not None:
-                scores[place].append(unasked)
+                scores[place].append(Judgement(unasked))
             else:
                 asked.append((place, _requests(answer, judge, method, seed, k)))
     texts = _texts(judging, [request for _, requests in asked for request in requests])
     for place, requests in asked:
-        read = [next(texts) for _ in requests]
+        said = [next(texts) for _ in requests]
+        read = [text for text, _ in said]
         failed = next((text for text in read if isinstance(text, Ungraded)), None)
-        scores[place].append(failed or method.read([t for t in read if isinstance(t, str)]))
+        score = failed or method.read([t for t in read if isinstance(t, str)])
+        scores[place].append(Judgement(score, tuple(c for _, c in said if c is not None)))
     return scores
 
 
 def _without_judge(answer: Answer) -> Ungraded | None:
     generation = answer.generated.generation
-    if generation.stop == "error":
-        why = "the answer was lost" if answer.generated.prompt_text else _LOST_BEFORE
-        return Ungraded("infrastructure", why)
+    if generation.stop == "error" and not answer.generated.prompt_text:
+        return Ungraded("infrastructure", _LOST_BEFORE)
+    if (without := ungraded(generation)) is not None:
+        return without
     if answer.said is None:
         return Ungraded("truncated", "the thought never ends")
     if not answer.said.strip():
@@ -258,20 +286,28 @@ def _baseline(judge: Judge, sample: Sample) -> tuple[str, ...]:
     return tuple(judge.baseline[f"{item}/{n}"].strip() for n in range(1, int(turn) + 1))
 
 
-def _texts(judging: Judging, requests: Sequence[GenerateRequest]) -> Iterator[str | Ungraded]:
+Said = tuple[str | Ungraded, Charge | None]  # a judge's text, and what it cost
+
+
+def _texts(judging: Judging, requests: Sequence[GenerateRequest]) -> Iterator[Said]:
     """Yield the judge's texts; one that it could not write is our failure, not the answer's."""
-    done: list[str | Ungraded] = []
+    done: list[Said] = []
     try:
         for generated in judging.judge.model.generate(requests):
-            done.append(judging.read(generated))
+            done.append((judging.read(generated), generated.generation.charge))
+    except (CapReached, EndpointUnusable):  # each by itself would end the same way
+        raise
     except Exception:  # one request may have stopped all: each is asked by itself
         done.extend(_alone(judging, request) for request in requests[len(done) :])
     yield from done
 
 
-def _alone(judging: Judging, request: GenerateRequest) -> str | Ungraded:
+def _alone(judging: Judging, request: GenerateRequest) -> Said:
     try:
         (generated,) = judging.judge.model.generate([request])
+    except (CapReached, EndpointUnusable):
+        raise
     except Exception as error:  # whatever it was, the judged model is not to blame for it
-        return Ungraded("infrastructure", f"the judge failed: {type(error).__name__}: {error}")
-    return judging.read(generated)
+        why = f"the judge failed: {type(error).__name__}: {error}"
+        return Ungraded("infrastructure", why), None
+    return judging.read(generated), generated.generation.charge

@@ -8,6 +8,7 @@ from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.models.protocol import Generated, Sampling
 from weighbridge.models.thoughts import MARKERS, Markers
 from weighbridge.records import (
+    Charge,
     Generation,
     Sample,
     Score,
@@ -54,6 +55,7 @@ def written_line(
         seed=written.seed,
         score=score,
         latency_seconds=written.latency_seconds,
+        charges=(written.charge,) if written.charge else (),
     )
 
 
@@ -79,8 +81,9 @@ def grade(
         markers: What the model may put before and after a thought.
     """
     assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
-    if generation.stop == "error":
-        return Ungraded("infrastructure", "the answer was lost")
+    if (without := ungraded(generation)) is not None:
+        # A server's words may quote what it was asked.
+        return without if benchmark.publishes_questions else replace(without, why="")
     answer = separate_reasoning(generation.text, prompt_text, markers).answer
     if answer is None:
         return Ungraded("truncated", "the thought never ends")
@@ -89,6 +92,19 @@ def grade(
     except Exception as error:  # whatever it was, the model is not to blame for it
         told = f": {error}" if benchmark.publishes_questions else ""
         return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
+
+
+def ungraded(generation: Generation) -> Ungraded | None:
+    """Return why there is no answer to judge; None where there is one."""
+    match generation.stop:
+        case "error":
+            return Ungraded("infrastructure", generation.why or "the answer was lost")
+        case "refused":
+            return Ungraded("refused", generation.why or generation.text)
+        case "overlong":
+            return Ungraded("truncated", generation.why or "the prompt is beyond the context")
+        case _:
+            return None
 
 
 def sample_seed(seed: int, sample_id: str, repeat: int) -> int:
@@ -111,6 +127,7 @@ def scored_line(
     output_tokens: int = 0,
     seed: int = 0,
     latency_seconds: float = 0.0,
+    charges: tuple[Charge, ...] = (),
 ) -> ScoredSample:
     """Return one line of evidence; of an item it holds what its benchmark publishes."""
     shown = benchmark.publishes_questions
@@ -132,4 +149,5 @@ def scored_line(
         seed=seed,
         score=score,
         latency_seconds=latency_seconds,
+        charges=charges,
     )

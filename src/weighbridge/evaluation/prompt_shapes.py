@@ -12,7 +12,7 @@ from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.conversations import with_answers
 from weighbridge.evaluation.judging import Judge
-from weighbridge.models.protocol import Finding, Shape
+from weighbridge.models.protocol import Capability, Finding, Shape
 from weighbridge.records import Json, Sample
 
 
@@ -38,6 +38,10 @@ class PromptCheck:
 
 class Asked(Protocol):
     """A model, loaded or not, that says what it makes of prompts: see `Model`."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do, as far as that is known."""
 
     def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
         """Say what is peculiar about prompts of these shapes."""

@@ -11,13 +11,12 @@ stream: a run of millions of items holds the units in work, and some tens of byt
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
-from weighbridge.errors import InputError, UnknownName
+from weighbridge.errors import CapReached, InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.conversations import Judging, converse, judging_of
 from weighbridge.evaluation.extraction import extraction_alarms
@@ -31,7 +30,8 @@ from weighbridge.evaluation.grading import (
 )
 from weighbridge.evaluation.items import Items, Load, Unit, cut, still, survey
 from weighbridge.evaluation.judging import Judge
-from weighbridge.evaluation.prompt_shapes import PromptCheck, PromptShapes
+from weighbridge.evaluation.parts import seal_part
+from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, PromptShapes
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evaluation.slicing import slicing_by_labels
 from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters, note_of
@@ -39,10 +39,12 @@ from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import (
     Capability,
+    Generated,
     GenerateRequest,
     Model,
     Sampling,
     ScoreRequest,
+    ScoreResult,
 )
 from weighbridge.models.thoughts import REPLIES
 from weighbridge.process_memory import peak_memory_bytes
@@ -52,6 +54,7 @@ from weighbridge.records import (
     Json,
     Provenance,
     Sample,
+    Score,
     ScoredSample,
 )
 from weighbridge.records.scale import SHARE
@@ -86,6 +89,7 @@ class Place:
         graders: Answers judged at a time, where judging runs code.
         sandbox_level: The level at which model-written code runs; None where none does.
         weaker_sandbox: Whether that is a level at which verdicts can be faked, as a person allowed.
+        already_paid: Told what answers cost (USD) that earlier attempts of a run paid for.
     """
 
     store: RunStore
@@ -94,6 +98,7 @@ class Place:
     graders: int = 2
     sandbox_level: str | None = None
     weaker_sandbox: bool = False
+    already_paid: Callable[[float], None] = lambda usd: None
 
 
 OnProgress = Callable[[Progressed], None]
@@ -124,11 +129,16 @@ def evaluate(
         stop: When the run may end before every item was asked; part of its identity.
         on_progress: Told while answers are computed.
 
+    Where a cap on spending stops it, the run stays open, for a higher cap to go on, and what was
+    answered until then is sealed as a run of its own: see `EvalRun.unasked_samples`.
+
     Raises:
         InputError: The settings contradict the benchmark, the model, the judge or the stop rule;
             or a prompt can't be put to one of the models.
+        EndpointUnusable: An endpoint refuses everything or is away; the run can be gone on with.
+        CapReached: A cap on spending allows no answer at all.
     """
-    settings = complete(settings or Settings(), benchmark)
+    settings = complete(suited(settings or Settings(), model), benchmark)
     require_capable(model, benchmark, settings)
     _check_repeats(settings, benchmark, model)
     if benchmark.executes_code and place.weaker_sandbox:
@@ -159,26 +169,42 @@ def evaluate(
         planned_units=items.units,
         started=place.started,
     )
+    seal = partial(
+        _seal, model=model, benchmark=benchmark, place=place, judging=judging, load=load,
+        prompts=prompts, stopping=stopping,
+    )  # fmt: skip
     with place.store.open(fields, header) as run:
         if run.finished is not None:
+            place.already_paid(run.finished.provenance.cost_usd)
             return run.finished
+        place.already_paid(run.cost_usd())
         finished = run.journal.finished_units()
         units = still(items, cutting(load(), settings.repeats, benchmark.unit_size))
         to_do = (unit for unit in units if unit.number not in finished)
         told = _Told(run, model, on_progress)
-        answers = _answers(model, benchmark, settings, to_do, place, told, judging)
-        if stopping:
-            stopping.add(run.journal.samples())
-            answers = stopping.watch(answers)
-        for unit, scored in answers:
-            run.journal.append_unit(unit.number, scored)
-            run.record(*told.since_last_unit(), told.judged(judging))
+        part: list[ScoredSample] = []
+        try:
+            answers = _answers(model, benchmark, settings, to_do, place, told, judging)
+            if stopping:
+                stopping.add(run.journal.samples())
+                answers = stopping.watch(answers)
+            for unit, scored in answers:
+                if len(scored) < header.planned_samples // items.samples * len(unit.samples):
+                    part = scored
+                    continue
+                run.journal.append_unit(unit.number, scored)
+                run.record(*told.since_last_unit(), told.judged(judging))
+        except CapReached as reached:
+            return seal_part(run, part, place.store, fields, header, reached, seal)
         told.within_call(0.0)
-        return _seal(run, model, benchmark, place, judging, load, prompts, stopping)
+        return seal(run)
 
 
 def _seal(
     run: OpenRun,
+    unasked: int = 0,
+    notes: tuple[str, ...] = (),
+    *,
     model: Model,
     benchmark: Benchmark,
     place: Place,
@@ -198,17 +224,28 @@ def _seal(
         alarms = extraction_alarms(
             benchmark, run.planned_samples, result.ungraded, run.journal.samples()
         )
-    notes = [*alarms, *prompts.notes, *where.notes, *ties.notes]
+    said = [*notes, *alarms, *prompts.notes, *where.notes, *ties.notes]
     if judging:
-        notes += judging.notes(run.journal.samples())
+        said += judging.judge.model.notes if judging.judge.model is not model else ()
+        said += judging.notes(run.journal.samples())
         where = replace(where, judge=judging.judge.model.ref.name, judge_tokens=run.judge_tokens)
     if benchmark.executes_code:
-        notes += benchmark.notes(load())
+        said += benchmark.notes(load())
         where = replace(where, sandbox=place.sandbox_level)
-    stopped = stopping.ended(run.journal.samples(), run.planned_samples) if stopping else None
+    stopped = None
+    if stopping and not unasked:  # a run that a cap cut off decided nothing
+        stopped = stopping.ended(run.journal.samples(), run.planned_samples)
     if stopping and stopped:
-        notes.append(note_of(stopped, stopping.settings["reference"]))
-    return run.seal(result, replace(where, notes=tuple(notes)), slicing, stopped)
+        said.append(note_of(stopped, stopping.settings["reference"]))
+    where = replace(where, notes=tuple(dict.fromkeys(said)), prices=_prices(model, judging))
+    return run.seal(result, where, slicing, stopped, unasked)
+
+
+def _prices(model: Model, judging: Judging | None) -> dict[str, str]:
+    """Say where the prices come from that a run's charges rest on."""
+    asked = {"model": model} | ({"judge": judging.judge.model} if judging else {})
+    found = {who: getattr(one, "price", None) for who, one in asked.items()}
+    return {who: price.source for who, price in found.items() if price is not None}
 
 
 def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
@@ -258,6 +295,13 @@ class _Told:
         now = judging.tokens if judging is not None else 0
         before, self._judge_tokens_before = self._judge_tokens_before, now
         return now - before
+
+
+def suited(settings: Settings, model: Asked) -> Settings:
+    """Ask in conversations a model that takes nothing else, as endpoints do."""
+    if settings.chat_template is None and Capability.ONLY_CHAT in model.capabilities:
+        return replace(settings, chat_template=True)
+    return settings
 
 
 def complete(settings: Settings, benchmark: Benchmark) -> Settings:
@@ -360,13 +404,29 @@ def _answers(
         for unit in units:
             told.start_call()
             samples = [sample for sample, _ in unit.samples]
-            yield unit, list(_by_likelihood(model, benchmark, settings, samples))
+            scored, reached = _until_capped(_by_likelihood(model, benchmark, settings, samples))
+            yield unit, scored
+            if reached is not None:
+                raise reached
     elif judging is not None or benchmark.turns > 1:
         yield from converse(model, benchmark, settings, units, judging, told.start_call)
     else:
         # One call for all: places of finished answers are taken across the units' borders.
         told.start_call()
         yield from _by_generation(model, benchmark, settings, units, place)
+
+
+def _until_capped(
+    samples: Iterator[ScoredSample],
+) -> tuple[list[ScoredSample], CapReached | None]:
+    """Gather samples, and what a cap on spending leaves of them."""
+    gathered: list[ScoredSample] = []
+    try:
+        for sample in samples:
+            gathered.append(sample)
+    except CapReached as reached:
+        return gathered, reached
+    return gathered, None
 
 
 def _by_likelihood(
@@ -380,12 +440,7 @@ def _by_likelihood(
         for sample, options in zip(samples, offered, strict=True)
     ]
     for sample, options, result in zip(samples, offered, model.score(requests), strict=True):
-        best = max(range(len(options)), key=lambda i: result.logprobs[i])
-        answer = options[best].strip()
-        right = answer == str(sample.target)
-        why = ("" if right else f"expected {sample.target}") + (
-            " (near tie)" if result.near_tie else ""
-        )
+        answer, score = _likeliest(sample, options, result)
         yield scored_line(
             benchmark,
             sample,
@@ -394,8 +449,21 @@ def _by_likelihood(
             logprobs=result.logprobs,
             stop="scored",
             input_tokens=result.input_tokens,
-            score=Graded(float(right), answer, why.strip()),
+            score=score,
+            charges=(result.charge,) if result.charge else (),
         )
+
+
+def _likeliest(sample: Sample, options: Sequence[str], result: ScoreResult) -> tuple[str, Score]:
+    if result.ungraded is not None:
+        return "", result.ungraded
+    best = max(range(len(options)), key=lambda i: result.logprobs[i])
+    answer = options[best].strip()
+    right = answer == str(sample.target)
+    why = ("" if right else f"expected {sample.target}") + (
+        " (near tie)" if result.near_tie else ""
+    )
+    return answer, Graded(float(right), answer, why.strip())
 
 
 def _by_generation(
@@ -419,15 +487,24 @@ def _by_generation(
     answers = iter(model.generate(requests()))
     workers = place.graders if benchmark.executes_code else 1
     with ThreadPoolExecutor(max_workers=workers) as graders:
-        for first in answers:
-            unit = asked.popleft()
-            following, waiting = chain([first], answers), []
-            for sample, _ in unit.samples:
-                generated = next(following)
+        waiting: list[tuple[Sample, Generated, Future[Score]]] = []
+        reached: CapReached | None = None
+        while reached is None:
+            try:
+                generated = next(answers, None)
+            except CapReached as error:
+                reached, generated = error, None
+            if generated is not None:
+                sample, _ = asked[0].samples[len(waiting)]
                 job = graders.submit(grade_reply, benchmark, sample, generated)
                 waiting.append((sample, generated, job))
-            scored = [written_line(benchmark, s, one, job.result()) for s, one, job in waiting]
-            yield unit, scored
+            elif reached is None:
+                return
+            if waiting and (reached or len(waiting) == len(asked[0].samples)):
+                scored = [written_line(benchmark, s, one, job.result()) for s, one, job in waiting]
+                yield asked.popleft(), scored
+                waiting.clear()
+    raise reached
 
 
 def _provenance(

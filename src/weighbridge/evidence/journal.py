@@ -8,6 +8,7 @@ many lines it has, and opening the journal cuts the file after the last whole un
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -98,6 +99,9 @@ class Journal:
 def _line(unit: int, unit_size: int, sample: ScoredSample) -> str:
     # `asdict` would copy every value before it is written, at twice the cost of writing.
     row = {"unit": unit, "unit_size": unit_size} | vars(sample) | {"score": vars(sample.score)}
+    charges = [asdict(charge) for charge in row.pop("charges")]
+    if charges:
+        row["charges"] = charges
     return json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n"
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import heapq
+import math
 import struct
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -22,12 +24,13 @@ class Tally:
     """What one reading of a run's samples tells.
 
     Attributes:
-        digest: Of the samples, sorted by (sample id, repeat), with timing left out: an interrupted
-            run and an undisturbed one, or two runs of different speed, have the same.
+        digest: Of the samples, sorted by (sample id, repeat), with timing and charges left out: an
+            interrupted run and an undisturbed one, or two of different speed, have the same.
         samples: How many there are.
         distinct: How many pairs of sample id and repeat.
         input_tokens: Tokens read.
         output_tokens: Tokens written.
+        cost_usd: The sum of the charges.
     """
 
     digest: str
@@ -35,16 +38,19 @@ class Tally:
     distinct: int
     input_tokens: int
     output_tokens: int
+    cost_usd: float
 
 
 def tally(samples: Iterable[ScoredSample]) -> Tally:
     """Read samples once, one at a time, and keep of each its id, repeat and digest."""
     count = input_tokens = output_tokens = 0
+    charges = array("d")
     keys, packed = list[_Key](), list[bytes]()
     for sample in samples:
         count += 1
         input_tokens += sample.input_tokens
         output_tokens += sample.output_tokens
+        charges.extend(charge.usd for charge in sample.charges)
         keys.append(_key(sample))
         if len(keys) == SORTED_AT_ONCE:
             packed.append(_pack(sorted(keys)))
@@ -54,7 +60,8 @@ def tally(samples: Iterable[ScoredSample]) -> Tally:
         digest.update(line)
         distinct += (sample_id, repeat) != last
         last = (sample_id, repeat)
-    return Tally(f"sha256:{digest.hexdigest()}", count, distinct, input_tokens, output_tokens)
+    cost = math.fsum(charges)
+    return Tally(f"sha256:{digest.hexdigest()}", count, distinct, input_tokens, output_tokens, cost)
 
 
 def samples_digest(samples: Iterable[ScoredSample]) -> str:
@@ -76,9 +83,16 @@ def seal_of(run_json: bytes, samples: str) -> dict[str, Json]:
 
 
 def _key(sample: ScoredSample) -> _Key:
-    line = hashlib.sha256(canonical_json(replace(sample, latency_seconds=0))).digest()
+    line = hashlib.sha256(canonical_json(_lasting(sample))).digest()
     # UTF-8 sorts as code points do, which is how Python sorts texts.
     return sample.sample_id.encode("utf-8", "surrogatepass"), sample.repeat, line
+
+
+def _lasting(sample: ScoredSample) -> dict[str, Json]:
+    """Return what two runs of the same answers share: neither timing nor what was charged."""
+    lasting = vars(replace(sample, latency_seconds=0)).copy()
+    lasting.pop("charges")
+    return lasting
 
 
 def _pack(keys: Iterable[_Key]) -> bytes:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import re
 import time
@@ -139,12 +140,19 @@ class OpenRun:
             with suppress(StorageError):  # whatever stopped the run is the error to be told of
                 self._write_progress()
 
+    def cost_usd(self) -> float:
+        """What the answers in the journal cost."""
+        if not self.journal.finished_samples:
+            return 0.0
+        return math.fsum(c.usd for sample in self.journal.samples() for c in sample.charges)
+
     def seal(
         self,
         estimate: Estimate,
         provenance: Provenance,
         slicing: Slicing | None = None,
         stopped: Stopped | None = None,
+        unasked: int = 0,
     ) -> EvalRun:
         """Write the figures down and make the run read-only; it is returned without its samples.
 
@@ -153,13 +161,17 @@ class OpenRun:
             provenance: Where and how.
             slicing: Which samples make which slice of the estimate.
             stopped: How it ended, where it might end before every planned sample was asked.
+            unasked: Samples that the run lacks; see `EvalRun.unasked_samples`.
         """
         read = tally(self.journal.samples())
         planned = stopped.asked_samples if stopped else self._header.planned_samples
         if read.samples != planned:
             raise EvidenceError(f"{self.run_id} has {read.samples} samples", f"{planned}")
         provenance = replace(
-            provenance, input_tokens=read.input_tokens, output_tokens=read.output_tokens
+            provenance,
+            input_tokens=read.input_tokens,
+            output_tokens=read.output_tokens,
+            cost_usd=read.cost_usd,
         )
         header = self._header
         run = EvalRun(
@@ -176,6 +188,7 @@ class OpenRun:
             provenance=provenance,
             slicing=slicing or {},
             stopped=stopped,
+            unasked_samples=unasked,
         )
         document = asdict(run) | {
             "schema_version": SCHEMA_VERSION,

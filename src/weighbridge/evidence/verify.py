@@ -54,6 +54,7 @@ def verify(folder: Path) -> Verification:
         checks = [
             *_digests(data, document, seal, run, read),
             _items(document, read),
+            *_totals(run, read),
             *_figures(run.estimate, again, document["estimate"].keys()),
         ]
         if run.stopped is not None:
@@ -83,6 +84,15 @@ def _items(document: dict[str, Json], read: Tally) -> Check:
     planned = document["planned_samples"]
     whole = read.distinct == read.samples == planned
     return Check("items", whole, f"{read.distinct} distinct of {read.samples}, planned {planned}")
+
+
+def _totals(run: EvalRun, read: Tally) -> list[Check]:
+    """Add up again what the samples read, wrote and cost; each charge is tokens times a rate."""
+    stated, again = asdict(run.provenance), asdict(read)
+    return [
+        Check(f"total {name}", _close(stated[name], again[name]), _shown(stated[name], again[name]))
+        for name in ("input_tokens", "output_tokens", "cost_usd")
+    ]
 
 
 def _figures(run: Estimate, recomputed: Estimate, named: Collection[str]) -> list[Check]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from weighbridge.models.thoughts import MARKERS, Markers
-from weighbridge.records import Generation, Message, ModelRef, Role
+from weighbridge.records import Charge, Generation, Message, ModelRef, Role, Ungraded
 
 Shape = tuple[Role, ...]  # the roles of a prompt's turns; empty for plain text
 
@@ -15,13 +15,14 @@ class Capability(StrEnum):
     """What a backend can do.
 
     LETTER_LOGPROBS is `score` for continuations of one token each, the first of a reply, which is
-    all that most endpoints report.
+    all that most endpoints report. ONLY_CHAT means that it takes conversations and no raw text.
     """
 
     SCORE = "score"
     GENERATE = "generate"
     LETTER_LOGPROBS = "letter_logprobs"
     CHAT = "chat"
+    ONLY_CHAT = "only_chat"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class ScoreResult:
         prompt_text: The prompt as rendered.
         input_tokens: Tokens of prompt and longest continuation.
         near_tie: The two best continuations differ by less than the noise of the batch's shape.
+        ungraded: Why there are no log-probabilities, where there are none.
+        charge: What an endpoint charged; None for open weights.
     """
 
     sample_id: str
@@ -73,6 +76,8 @@ class ScoreResult:
     prompt_text: str
     input_tokens: int
     near_tie: bool = False
+    ungraded: Ungraded | None = None
+    charge: Charge | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from weighbridge.models.prompts import PromptWriter, encode, special_tokens_around
-from weighbridge.models.protocol import Finding, Shape
+from weighbridge.models.protocol import Capability, Finding, Prompt, Shape
 from weighbridge.models.thoughts import Markers, opened_thought, own_markers, with_known
 
 _PROBE = "weighbridge"
@@ -101,8 +101,13 @@ class UnloadedModel:
     """A model of which the tokenizer alone is read, which is enough to look at its prompts."""
 
     prompts: PromptWriter
+    capabilities: frozenset[Capability] = frozenset()
 
     def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
         """Look at what the tokenizer and the chat template make of prompts of these shapes."""
         markers = with_known(own_markers(self.prompts.tokenizer))
         return check_prompts(self.prompts, shapes, markers)
+
+    def as_read(self, prompt: Prompt) -> str:
+        """Return a prompt as the model reads it."""
+        return self.prompts.as_read(prompt)

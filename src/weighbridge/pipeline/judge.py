@@ -10,7 +10,8 @@ from weighbridge.evaluation.answers import read_answers
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evidence import RunStore
-from weighbridge.pipeline.weighing import open_model
+from weighbridge.pipeline.endpoints import Endpoints
+from weighbridge.pipeline.weighing import open_any
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ class JudgeChoice:
 def open_judge(
     choice: JudgeChoice,
     store: RunStore,
+    endpoints: Endpoints,
     cache: Path,
     device: str,
     threads: int,
-    offline: bool,
     memory_bytes: int | None = None,
 ) -> Iterator[Judge | None]:
     """Load the judge and let go of it afterwards; None where none was named."""
@@ -70,7 +71,9 @@ def open_judge(
         yield None
         return
     name, baseline = read_baseline(choice.baseline, store) if choice.baseline else ("", {})
-    with open_model(choice.model, cache, device, threads, offline, memory_bytes) as model:
+    with open_any(
+        choice.model, endpoints, cache, device, threads, memory_bytes, by="judge"
+    ) as model:
         yield Judge(model, choice.repeats, choice.max_tokens, baseline, name)
 
 

@@ -6,7 +6,7 @@ silent default.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,18 +14,28 @@ from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
+from weighbridge.models.endpoint.address import EndpointAddress, at_provider
+from weighbridge.records import Price, Rate
 from weighbridge.records.scale import SHARE
 from weighbridge.statistics import check_margin
 
 Role = Literal["target", "guard"]
+Use = Literal["in house", "release"]
 
 
 @dataclass(frozen=True)
 class About:
-    """`[project]`: what the report is called and asks."""
+    """`[project]`: what the report is called and asks.
+
+    Attributes:
+        name: Title of the report, and its folder's name.
+        question: What it answers.
+        use: What becomes of a model that passes: used, or its weights released, which needs gates.
+    """
 
     name: str
     question: str = ""
+    use: Use = "in house"
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,69 @@ class BaseModel:
     """`[model]`: the open model to start from."""
 
     base: str
+
+
+@dataclass(frozen=True)
+class StatedPrice:
+    """`price = { … }` of an incumbent, in USD per million tokens."""
+
+    input_usd_per_million_tokens: float
+    output_usd_per_million_tokens: float
+    cached_input_usd_per_million_tokens: float | None = None
+
+    @property
+    def price(self) -> Price:
+        """The price as runs record it."""
+        cached = self.cached_input_usd_per_million_tokens
+        whole = self.input_usd_per_million_tokens
+        rate = Rate(
+            -1, whole, self.output_usd_per_million_tokens, whole if cached is None else cached
+        )
+        return Price((rate,), "the project file")
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """`[incumbent]`: the model that is paid for, at its endpoint.
+
+    Attributes:
+        endpoint: A provider's name (`openai`), or where its API begins (`https://HOST/v1`).
+        model: What the endpoint calls the model.
+        api_key_env: The environment variable that holds the key; "" takes a provider's usual one.
+        price: Where no list states it, or another one was agreed on.
+        max_at_a_time: Requests at a time, at most.
+        request_seconds: How long one request may take.
+    """
+
+    endpoint: str
+    model: str
+    api_key_env: str = ""
+    price: StatedPrice | None = None
+    max_at_a_time: int = 64
+    request_seconds: float = 600.0
+
+    @property
+    def address(self) -> EndpointAddress:
+        """Where it is."""
+        price = self.price.price if self.price else None
+        if "://" in self.endpoint:
+            return EndpointAddress(self.endpoint, self.model, self.api_key_env, price)
+        return replace(at_provider(self.endpoint, self.model, self.api_key_env), price=price)
+
+
+@dataclass(frozen=True)
+class Economics:
+    """`[economics]`: what the candidate costs where it would run.
+
+    Attributes:
+        machine_usd_per_hour: Of the machine that the candidate was measured on.
+        utilization: Share of the hours paid for in which it works.
+        max_cost_ratio: The candidate may cost this many times what the incumbent does.
+    """
+
+    machine_usd_per_hour: float
+    utilization: float = 1.0
+    max_cost_ratio: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,8 +142,9 @@ class Weigh:
         role: `target` should improve; `guard` must not get worse.
         margin: How much worse still counts as no worse, in the units of the benchmark's scale; None
             takes 2 % of it.
+        protocol: How answers are obtained; "" takes the benchmark's own, and where there is an
+            incumbent the one that endpoints can do.
         required: A guard that is skipped or can't decide then leaves the verdict open.
-        protocol: How answers are obtained; "" takes the benchmark's first.
     """
 
     benchmark: str
@@ -115,6 +189,8 @@ class Project:
     evaluate: tuple[Weigh, ...]
     tune: Tune | None = None
     judge: JudgedBy | None = None
+    incumbent: Incumbent | None = None
+    economics: Economics | None = None
     data: dict[str, str] = field(default_factory=dict)
     path: Path = Path("weighbridge.toml")
 
@@ -130,8 +206,14 @@ class Project:
 
 
 _TABLES: dict[str, type] = {
-    "project": About, "model": BaseModel, "tune": Tune, "judge": JudgedBy, "evaluate": Weigh,
-}  # fmt: skip
+    "project": About,
+    "model": BaseModel,
+    "tune": Tune,
+    "judge": JudgedBy,
+    "evaluate": Weigh,
+    "incumbent": Incumbent,
+    "economics": Economics,
+}
 
 
 def read_project(path: Path) -> Project:
@@ -176,6 +258,7 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
                     raise UnknownName(f"key in [{key}] of {path}", name, names)
     for row in document.get("evaluate", []):
         _check_margin(path, row)
+    _check_figures(path, document)
     roles = get_args(Role)
     for row in document.get("evaluate", []):
         if row.get("role", "target") not in roles:
@@ -194,3 +277,28 @@ def _check_margin(path: Path, row: Mapping[str, Any]) -> None:
         check_margin(margin, scale)
     except InputError as error:
         raise InputError(f"{path}: {error.saw} for {name}", error.expected, error.do) from error
+
+
+_MORE_THAN_0 = ("machine_usd_per_hour", "utilization", "max_at_a_time", "request_seconds")
+
+
+def _check_figures(path: Path, document: Mapping[str, Any]) -> None:
+    """Refuse figures that are of the right kind and make no sense."""
+    stated = document.get("incumbent", {})
+    price = stated.get("price", {})
+    if not isinstance(price, dict):
+        raise InputError(
+            f"{path}: price = {price!r}"[:200], "a table { … } of USD per million tokens"
+        )
+    names = [f.name for f in fields(StatedPrice)]
+    for name in price:
+        if name not in names:
+            raise UnknownName(f"key in price of {path}", name, names)
+    for name, value in {**stated, **document.get("economics", {}), **price}.items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            continue
+        if value < 0 or (name in _MORE_THAN_0 and value == 0):
+            least = "more than 0" if name in _MORE_THAN_0 else "0 or more"
+            raise InputError(f"{path}: {name} = {value:g}", least)
+        if name == "utilization" and value > 1:
+            raise InputError(f"{path}: {name} = {value:g}", "a share of at most 1")

@@ -15,7 +15,8 @@ from weighbridge.evidence.files import write_whole
 from weighbridge.pipeline.comparing import offsets_among
 from weighbridge.pipeline.contamination import overlap_again
 from weighbridge.pipeline.judge_audit import readings, told
-from weighbridge.pipeline.project import Role, Tune, Weigh
+from weighbridge.pipeline.project import Economics, Role, Tune, Use, Weigh
+from weighbridge.pipeline.replacement import judge_replacement, viability
 from weighbridge.pipeline.stages import Left, Outcome, Weighed, compare_runs
 from weighbridge.pipeline.verdict import Judged, judge
 from weighbridge.records import (
@@ -54,6 +55,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """What a project file states that a replacement is judged by."""
+
+    use: Use
+    economics: Economics | None
+
+
+@dataclass(frozen=True)
 class ReportFacts:
     """What a report says beyond its runs: `report.json`. The page is a function of this and them.
 
@@ -69,6 +78,7 @@ class ReportFacts:
         provenance: Label to value.
         reproduce: Commands.
         tuning_data: Where the file lay that benchmarks' items were looked for in.
+        replacement: What decides whether the incumbent is replaced, where there is one.
         verdict: As judged.
         page_digest: SHA-256 of `report.html`.
         labels: What people said of the answers; the judge is audited with them.
@@ -86,6 +96,7 @@ class ReportFacts:
     provenance: tuple[tuple[str, str], ...]
     reproduce: tuple[str, ...]
     tuning_data: str = ""
+    replacement: "Replacement | None" = None
     verdict: str = ""
     page_digest: str = ""
     labels: tuple[HumanLabel, ...] = ()
@@ -110,7 +121,7 @@ def write_report(
 ) -> Written:
     """Write page, charts and `report.json` into a folder."""
     facts = _facts(outcome, generated, project_argument)
-    judged = judge(outcome.weighed, outcome.plan.left)
+    judged = _judged(outcome.weighed, facts)
     runs = [run for w in outcome.weighed for run in (w.before, w.after)]
     report = _report(facts, outcome.weighed, judged, offsets_among(runs, store))
     written = write(report, folder)
@@ -143,10 +154,17 @@ def verify_report(path: Path, store: RunStore) -> list[Verification]:
     return found
 
 
+def _judged(weighed: Sequence[Weighed], facts: ReportFacts) -> Judged:
+    if facts.replacement is None:
+        return judge(weighed, facts.left)
+    stated = facts.replacement
+    return judge_replacement(weighed, facts.left, stated.economics, stated.use)
+
+
 def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Check]:
     try:
         weighed = [_weighed(m, store, facts.labels) for m in facts.measured]
-        judged = judge(weighed, facts.left)
+        judged = _judged(weighed, facts)
         offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
         page = render(_report(facts, weighed, judged, offsets)).encode()
         stands = (folder / "report.html").read_bytes()
@@ -259,6 +277,9 @@ def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFac
         forecasts=_forecasts(tuned) if tuned else (),
         provenance=tuple(_provenance(outcome).items()),
         labels=plan.labels,
+        replacement=Replacement(project.project.use, project.economics)
+        if project.incumbent
+        else None,
         reproduce=(
             f"weighbridge run {project_argument}".strip(),
             "weighbridge verify .weighbridge/reports/" + _slug(project.project.name),
@@ -306,6 +327,8 @@ def _provenance(outcome: Outcome) -> dict[str, str]:
     if not runs:
         return {}
     before, after = runs[0], runs[1]
+    if outcome.plan.incumbent is not None:
+        return _replacement_provenance(before, after, runs)
     facts: dict[str, Json] = {
         "Base": f"{before.model.name} ({before.model.source})",
         "Base weights": before.model.weights_digest,
@@ -325,6 +348,32 @@ def _provenance(outcome: Outcome) -> dict[str, str]:
     return {key: str(value) for key, value in facts.items() if value is not None}
 
 
+def _replacement_provenance(
+    incumbent: EvalRun, candidate: EvalRun, runs: list[EvalRun]
+) -> dict[str, str]:
+    price = incumbent.provenance.prices.get("model")
+    facts: dict[str, Json] = {
+        "Incumbent": f"{incumbent.model.name} ({incumbent.model.source})",
+        "Incumbent, as it names itself": incumbent.model.revision,
+        "Incumbent's price": price,
+        "Charged": f"{sum(r.provenance.cost_usd for r in runs):.6f} USD",
+        "Candidate": f"{candidate.model.name} ({candidate.model.source})",
+        "Candidate's weights": candidate.model.weights_digest,
+        "Adapter weights": candidate.model.adapter_digest,
+        "Tokenizer": candidate.model.tokenizer_digest,
+        "Chat template": candidate.model.chat_template_digest,
+        "Stored as": candidate.model.quantization,
+        "Computed in": candidate.model.dtype,
+        "Machine": candidate.provenance.platform,
+        "Device": f"{candidate.provenance.device}, {candidate.provenance.threads} threads",
+        "Python": candidate.provenance.python,
+        "Packages": ", ".join(f"{k} {v}" for k, v in candidate.provenance.packages.items()),
+        "Time in evaluation": f"{sum(r.provenance.wall_seconds for r in runs):,.0f} s",
+    }
+    facts |= {f"Samples of {run.run_id}": run.samples_digest for run in runs}
+    return {key: str(value) for key, value in facts.items() if value is not None}
+
+
 def report_folder(state: Path, name: str) -> Path:
     """Return where a project's report goes."""
     return state / "reports" / _slug(name)
@@ -336,8 +385,11 @@ def _slug(name: str) -> str:
 
 def as_json(written: Written, outcome: Outcome) -> dict[str, Any]:
     """Return what `run` and `demo` print with --json."""
+    project = outcome.plan.project
+    found = viability(outcome.weighed, project.economics) if project.incumbent else None
     return {
         "verdict": written.judged.verdict,
+        "economics": asdict(found) if found else None,
         "headline": written.judged.headline,
         "findings": [asdict(finding) for finding in written.judged.findings],
         "report": str(written.page),

@@ -4,11 +4,11 @@ plan -> weigh the base -> tune -> weigh the tuned model -> compare -> report
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
@@ -17,8 +17,11 @@ from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.runner import Place
 from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
 from weighbridge.evidence import RunStore
+from weighbridge.models.endpoint import EndpointAddress
+from weighbridge.models.protocol import Model
 from weighbridge.pipeline.comparing import compare_with_evidence, without_samples
 from weighbridge.pipeline.contamination import find_overlap, score_without, without
+from weighbridge.pipeline.endpoints import Endpoints, address_of
 from weighbridge.pipeline.judge import JudgeChoice, open_judge
 from weighbridge.pipeline.project import Project, Weigh
 from weighbridge.pipeline.tuning import (
@@ -33,6 +36,7 @@ from weighbridge.pipeline.weighing import (
     at_sandbox_level,
     find_task,
     look_at_all_prompts,
+    open_any,
     open_model,
     weigh,
 )
@@ -73,6 +77,7 @@ class Where:
     threads: int
     offline: bool
     started: str
+    endpoints: Endpoints
     allow_weaker_sandbox: bool = False
     stop_when_decided: bool = False
 
@@ -91,13 +96,14 @@ class Plan:
     """What will run, checked before anything is loaded."""
 
     project: Project
-    base: WeightsLocation
+    base: WeightsLocation | EndpointAddress
     tasks: tuple[tuple[Weigh, Task], ...]
     left: tuple[Left, ...]
     files: TuningFiles | None
     place: Place
     judge: JudgeChoice = field(default_factory=JudgeChoice)
     labels: tuple[HumanLabel, ...] = ()
+    incumbent: EndpointAddress | None = None
 
 
 @dataclass(frozen=True)
@@ -161,9 +167,24 @@ def make_plan(project: Project, where: Where) -> Plan:
     """
     if not project.evaluate:
         raise InputError(f"{project.path} evaluates nothing", "at least one [[evaluate]]")
-    base = find_weights(_beside(project, project.model.base), offline=where.offline)
+    base = address_of(project.model.base) or find_weights(
+        _beside(project, project.model.base), offline=where.offline
+    )
+    incumbent = project.incumbent.address if project.incumbent else None
+    if incumbent is not None and where.stop_when_decided:
+        raise InputError(
+            "--stop-when-decided with an [incumbent]",
+            "a project that tunes",
+            "leave it out, or use --max-usd",
+        )
+    for address in (base, incumbent):
+        if isinstance(address, EndpointAddress):
+            # Its key is there, and a price where there's a cap.
+            where.endpoints.open(address).close()
     files = None
     if project.tune is not None:
+        if isinstance(base, EndpointAddress):
+            raise InputError(f"[tune] with the endpoint {base.host}", "open weights to tune")
         validation = project.tune.validation
         files = read_tuning_files(
             project.folder / project.tune.train,
@@ -172,7 +193,10 @@ def make_plan(project: Project, where: Where) -> Plan:
         settings_from(project.tune)
     tasks: list[tuple[Weigh, Task]] = []
     left: list[Left] = []
-    place = Place(where.store, where.threads, where.started, max(1, where.threads))
+    place = Place(
+        where.store, where.threads, where.started, max(1, where.threads),
+        already_paid=where.endpoints.budget.already_paid,
+    )  # fmt: skip
     for wanted in project.evaluate:
         try:
             task = _task(project, wanted, where)
@@ -186,7 +210,7 @@ def make_plan(project: Project, where: Where) -> Plan:
             continue
         tasks.append((wanted, task))
     judge, labels = _judge(project, [task for _, task in tasks])
-    return Plan(project, base, tuple(tasks), tuple(left), files, place, judge, labels)
+    return Plan(project, base, tuple(tasks), tuple(left), files, place, judge, labels, incumbent)
 
 
 def _judge(project: Project, tasks: list[Task]) -> tuple[JudgeChoice, tuple[HumanLabel, ...]]:
@@ -240,10 +264,23 @@ def _task(project: Project, wanted: Weigh, where: Where) -> Task:
         chat_template=wanted.chat_template,
     )
     task = find_task(_beside(project, wanted.benchmark), where.places, settings, wanted.shots)
+    if project.incumbent is not None:
+        task = _for_both(task, project, wanted, where)
     # Reading the items now means that a malformed row costs seconds, not the tuning run.
     if not sum(1 for _ in task.items(task.settings)):
         raise InputError(f"{wanted.benchmark} has no items", "at least one")
     return task
+
+
+def _for_both(task: Task, project: Project, wanted: Weigh, where: Where) -> Task:
+    """Ask both models alike, in the way that endpoints can: a conversation, answered in text."""
+    settings = task.settings
+    if not settings.protocol and "generative" in task.benchmark.protocols:
+        settings = replace(settings, protocol="generative")
+    if settings.chat_template is None:
+        settings = replace(settings, chat_template=True)
+    name = _beside(project, wanted.benchmark)
+    return find_task(name, where.places, settings, wanted.shots)
 
 
 def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
@@ -252,10 +289,13 @@ def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
         show.say(f"skipped {left.weigh.benchmark}: {left.why}")
         if left.get_it:
             show.say(f"        {left.get_it}")
+    if plan.incumbent is not None:
+        return _against_incumbent(plan, plan.incumbent, where, show)
     before, tuned = _weigh_and_tune(plan, where, show)
     if tuned is None:
         runs = tuple((w, run) for (w, _), run in zip(plan.tasks, before, strict=True))
         return Outcome(plan, (), None, runs)
+    assert isinstance(plan.base, WeightsLocation)
     location = replace(plan.base, adapter=tuned.adapter)
     with open_model(location, where.cache, where.device, where.threads, where.offline) as model:
         stops = [
@@ -263,39 +303,84 @@ def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
             for (wanted, task), old in zip(plan.tasks, before, strict=True)
         ]
         after = _weigh_all(model, plan, where, show, "tuned", stops)
-    weighed = tuple(
+    return Outcome(plan, _compared(plan, where, show, before, after), tuned)
+
+
+def _against_incumbent(plan: Plan, address: EndpointAddress, where: Where, show: Show) -> Outcome:
+    """Tune the candidate if asked to, and measure it and the incumbent on the same items."""
+    stated = plan.project.incumbent
+    assert stated is not None
+    asking = replace(
+        where.endpoints,
+        patience=replace(where.endpoints.patience, request_seconds=stated.request_seconds),
+        most_at_a_time=stated.max_at_a_time,
+    )
+    with closing(asking.open(address)) as incumbent:
+        _ = incumbent.capabilities  # a wrong key or model costs seconds, not the tuning run
+        tuned = _tune(plan, where, show)
+        base = plan.base
+        if tuned is not None:
+            assert isinstance(base, WeightsLocation)
+            base = replace(base, adapter=tuned.adapter)
+        with open_any(base, where.endpoints, where.cache, where.device, where.threads) as model:
+            _look(model, plan, show)
+            after = _weigh_all(model, plan, where, show, "candidate")
+        before = _weigh_all(incumbent, plan, where, show, "incumbent")
+    return Outcome(plan, _compared(plan, where, show, before, after), tuned)
+
+
+def _look(model: Model, plan: Plan, show: Show) -> None:
+    """Say what is peculiar about how the model is asked, before anything is spent."""
+    for note in look_at_all_prompts(model, [task for _, task in plan.tasks]):
+        show.say(f"note: {note}")
+
+
+def _compared(
+    plan: Plan, where: Where, show: Show, before: list[EvalRun], after: list[EvalRun]
+) -> tuple[Weighed, ...]:
+    return tuple(
         compare_runs(
             wanted, where.store, old.run_id, new.run_id, plan.labels, _overlap(plan, task, show)
         )
         for (wanted, task), old, new in zip(plan.tasks, before, after, strict=True)
     )
-    return Outcome(plan, weighed, tuned)
 
 
 def _weigh_and_tune(
     plan: Plan, where: Where, show: Show
 ) -> "tuple[list[EvalRun], TuneResult | None]":
-    with open_model(plan.base, where.cache, where.device, where.threads, where.offline) as model:
-        for note in look_at_all_prompts(model, [task for _, task in plan.tasks]):
-            show.say(f"note: {note}")
+    with open_any(plan.base, where.endpoints, where.cache, where.device, where.threads) as model:
+        _look(model, plan, show)
         before = _weigh_all(model, plan, where, show, "base")
-        if plan.files is None or plan.project.tune is None:
-            return before, None
-        settings = settings_from(plan.project.tune)
-        folder = run_folder(where.state / "tuning", model.ref.weights_digest, settings, plan.files)
-        with tuning_bar(show, "tune") as on_event:
-            tuned = tune_model(
-                model, plan.project.model.base, settings, plan.files, folder, on_event
-            )
-        show.say(
-            f"tuned: loss {tuned.loss_first:.3f} to {tuned.loss_last:.3f} in {tuned.steps} steps, "
-            f"{tuned.tokens_per_second:,.0f} tok/s"
-        )
-        return before, tuned
+        return before, _tune_opened(model, plan, where, show)
+
+
+def _tune(plan: Plan, where: Where, show: Show) -> "TuneResult | None":
+    if plan.files is None or isinstance(plan.base, EndpointAddress):
+        return None
+    with open_model(plan.base, where.cache, where.device, where.threads, where.offline) as model:
+        return _tune_opened(model, plan, where, show)
+
+
+def _tune_opened(model: Model, plan: Plan, where: Where, show: Show) -> "TuneResult | None":
+    if plan.files is None or plan.project.tune is None:
+        return None
+    settings = settings_from(plan.project.tune)
+    folder = run_folder(where.state / "tuning", model.ref.weights_digest, settings, plan.files)
+    with tuning_bar(show, "tune") as on_event:
+        tuned = tune_model(
+            cast("OpenWeights", model), plan.project.model.base, settings, plan.files, folder,
+            on_event,
+        )  # fmt: skip
+    show.say(
+        f"tuned: loss {tuned.loss_first:.3f} to {tuned.loss_last:.3f} in {tuned.steps} steps, "
+        f"{tuned.tokens_per_second:,.0f} tok/s"
+    )
+    return tuned
 
 
 def _weigh_all(
-    model: "OpenWeights",
+    model: Model,
     plan: Plan,
     where: Where,
     show: Show,
@@ -306,7 +391,7 @@ def _weigh_all(
     judged = any(task.benchmark.judges.get(_protocol(task)) for _, task in plan.tasks)
     choice = plan.judge if judged else JudgeChoice()
     with open_judge(
-        choice, where.store, where.cache, where.device, where.threads, where.offline
+        choice, where.store, where.endpoints, where.cache, where.device, where.threads
     ) as judge:
         return [
             _weigh(model, task, plan.place, show, who, judge, stop)
@@ -336,7 +421,7 @@ def _overlap(plan: Plan, task: Task, show: Show) -> Contamination | None:
 
 
 def _weigh(
-    model: "OpenWeights",
+    model: Model,
     task: Task,
     place: Place,
     show: Show,

@@ -17,7 +17,7 @@ from weighbridge.records.scale import gap, is_share, margin, named
 from weighbridge.reports import Finding, wording
 from weighbridge.statistics.families import decide_together
 
-Verdict = Literal["paid", "did not pay", "insufficient evidence"]
+Verdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class _Decided:
+class Decided:
     """A benchmark with the verdict that it supports as one of several."""
 
     weighed: Weighed
@@ -39,10 +39,12 @@ class _Decided:
 
     @property
     def role(self) -> str:
+        """Target or guard."""
         return self.weighed.weigh.role
 
     @property
     def holds(self) -> bool:
+        """Whether the candidate is shown to be no worse than its reference."""
         return self.supports in ("superior", "equivalent", "non_inferior")
 
 
@@ -53,41 +55,42 @@ def judge(weighed: Sequence[Weighed], left: Sequence[Left]) -> Judged:
     required guard is missing or undecided. It *did not pay* if a guard is worse beyond its margin,
     or no target is better although each could be told. Otherwise the evidence is insufficient.
     """
-    decided = _decide(weighed)
+    decided = decide(weighed)
     targets = [d for d in decided if d.role == "target"]
     guards = [d for d in decided if d.role == "guard"]
-    findings = (*map(_target, targets), *map(_guard, guards), *map(_missing, left))
+    findings = (*map(_target, targets), *map(_guard, guards), *map(missing, left))
     broken = [d for d in guards if d.supports == "inferior"]
     improved = [d for d in targets if d.supports == "superior"]
     hopeless = [d for d in targets if d.supports in ("inferior", "equivalent")]
     open_guards = [d.weighed.weigh for d in guards if d.weighed.weigh.required and not d.holds]
     open_left = [x.weigh for x in left if x.weigh.required or x.weigh.role == "target"]
     if broken:
-        return Judged("did not pay", _points(broken[0], "got worse"), findings)
+        return Judged("did not pay", points(broken[0], "got worse"), findings)
     if hopeless:
-        return Judged("did not pay", _points(hopeless[0], "did not improve"), findings)
+        return Judged("did not pay", points(hopeless[0], "did not improve"), findings)
     if not targets or len(improved) < len(targets):
         undecided = next((d for d in targets if d not in improved), None)
-        headline = _points(undecided, "can't be told") if undecided else "No target was measured."
+        headline = points(undecided, "can't be told") if undecided else "No target was measured."
         return Judged("insufficient evidence", headline, findings)
     if open_guards or open_left:
         name = (open_guards or open_left)[0].benchmark
         headline = f"Targets improved, but the required guard {name} leaves it open."
         return Judged("insufficient evidence", headline, findings)
-    return Judged("paid", _points(improved[0], "improved"), findings)
+    return Judged("paid", points(improved[0], "improved"), findings)
 
 
-def _decide(weighed: Sequence[Weighed]) -> list[_Decided]:
+def decide(weighed: Sequence[Weighed]) -> list[Decided]:
     """Correct what each benchmark supports for there being several."""
     told = [w for w in weighed if w.decisive is not None]
     joint = iter(decide_together([w.decisive for w in told if w.decisive is not None]))
     return [
-        _Decided(w, next(joint).verdict if w.decisive is not None else "inconclusive", len(told))
+        Decided(w, next(joint).verdict if w.decisive is not None else "inconclusive", len(told))
         for w in weighed
     ]
 
 
-def _points(decided: _Decided, what: str) -> str:
+def points(decided: Decided, what: str) -> str:
+    """Say what came out, with the figures that it rests on."""
     weighed = decided.weighed
     c = weighed.decisive
     if c is None:
@@ -112,7 +115,7 @@ def _left_out(weighed: Weighed) -> str:
     )
 
 
-def _uncorrected(decided: _Decided, comparison: Comparison) -> str:
+def _uncorrected(decided: Decided, comparison: Comparison) -> str:
     if decided.supports == comparison.verdict:
         return ""
     by_itself = comparison.verdict.replace("_", "-")
@@ -129,7 +132,7 @@ def _lost(comparison: Comparison) -> str:
     )
 
 
-def _target(decided: _Decided) -> Finding:
+def _target(decided: Decided) -> Finding:
     outcome: Literal["yes", "no", "insufficient"] = "insufficient"
     if decided.supports == "superior":
         outcome = "yes"
@@ -137,20 +140,21 @@ def _target(decided: _Decided) -> Finding:
         outcome = "no"
     what = {"yes": "improved", "no": "did not improve", "insufficient": "can't be told"}[outcome]
     title = f"{decided.weighed.comparison.benchmark}: better"
-    return Finding(title, outcome, _points(decided, what))
+    return Finding(title, outcome, points(decided, what))
 
 
-def _guard(decided: _Decided) -> Finding:
+def _guard(decided: Decided) -> Finding:
     c = decided.weighed.comparison
     title = f"{c.benchmark}: no worse than {margin(c.margin, c.scale)}"
     if decided.holds:
-        return Finding(title, "yes", _points(decided, "held"))
+        return Finding(title, "yes", points(decided, "held"))
     if decided.supports == "inferior":
-        return Finding(title, "no", _points(decided, "got worse"))
-    return Finding(title, "insufficient", _points(decided, "can't be told at this size"))
+        return Finding(title, "no", points(decided, "got worse"))
+    return Finding(title, "insufficient", points(decided, "can't be told at this size"))
 
 
-def _missing(left: Left) -> Finding:
+def missing(left: Left) -> Finding:
+    """Return the finding on a benchmark that was not run."""
     do = f" Get it: {left.get_it}" if left.get_it else ""
     title = f"{left.weigh.benchmark}: not measured"
     return Finding(title, "insufficient", f"{left.why[:1].upper()}{left.why[1:]}.{do}")

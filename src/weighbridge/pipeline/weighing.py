@@ -4,16 +4,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from weighbridge.errors import InputError, MissingPiece
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, check_prompts
 from weighbridge.evaluation.registry import find_benchmark
-from weighbridge.evaluation.runner import Place, Progressed, complete, evaluate, require_capable
+from weighbridge.evaluation.runner import (
+    Place,
+    Progressed,
+    complete,
+    evaluate,
+    require_capable,
+    suited,
+)
 from weighbridge.evaluation.stopping import StopRule
 from weighbridge.evidence import RunStore
+from weighbridge.models.endpoint import EndpointAddress, is_endpoint
+from weighbridge.models.protocol import Model
+from weighbridge.pipeline.endpoints import Endpoints, UnopenedEndpoint, address_of
 from weighbridge.records import EvalRun, Json, Sample
 from weighbridge.sources.datasets import DataPlaces, find_data
 from weighbridge.sources.weights import WeightsLocation, find_weights
@@ -21,6 +31,8 @@ from weighbridge.sources.weights import WeightsLocation, find_weights
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
     from weighbridge.models.template_checks import UnloadedModel
+
+    Unloaded = UnloadedModel | UnopenedEndpoint
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,10 @@ def open_model(
     offline: bool,
     memory_bytes: int | None = None,
 ) -> "Iterator[OpenWeights]":
-    """Load a model and let go of it afterwards."""
+    """Load open weights and let go of them afterwards."""
     if isinstance(spec, str):
+        if is_endpoint(spec):
+            raise InputError(f"{spec} is an endpoint", "open weights, which this command needs")
         spec = find_weights(spec, offline=offline)
     _need_torch()
     from weighbridge.models.open_weights import load
@@ -115,6 +129,30 @@ def open_model(
         yield model
     finally:
         model.close()
+
+
+@contextmanager
+def open_any(
+    spec: str | WeightsLocation | EndpointAddress,
+    endpoints: Endpoints,
+    cache: Path,
+    device: str,
+    threads: int,
+    memory_bytes: int | None = None,
+    by: Literal["model", "judge"] = "model",
+) -> Iterator[Model]:
+    """Open a model that is weights or an endpoint, as it is named."""
+    if isinstance(spec, str):
+        spec = address_of(spec) or spec
+    if isinstance(spec, EndpointAddress):
+        endpoint = endpoints.open(spec, by)
+        try:
+            yield endpoint
+        finally:
+            endpoint.close()
+        return
+    with open_model(spec, cache, device, threads, endpoints.offline, memory_bytes) as model:
+        yield model
 
 
 def _need_torch() -> None:
@@ -136,13 +174,16 @@ def place_for(
     tasks: Sequence[Task],
     *,
     allow_weaker_sandbox: bool = False,
+    already_paid: Callable[[float], None] = lambda usd: None,
 ) -> Place:
     """Describe where runs happen; asks for a sandbox only if something will run in it.
 
     Raises:
         SandboxUnavailable: A task runs model-written code and there is no jail for it.
     """
-    place = Place(store, threads, started, graders=max(1, threads))
+    place = Place(
+        store, threads, started, graders=max(1, threads), already_paid=already_paid
+    )  # fmt: skip
     if any(task.benchmark.executes_code for task in tasks):
         return at_sandbox_level(place, allow_weaker_sandbox)
     return place
@@ -186,7 +227,7 @@ def stop_rule(reference: str, margin: float, store: RunStore, tasks: Sequence[Ta
 
 
 def weigh(
-    model: "OpenWeights",
+    model: Model,
     task: Task,
     place: Place,
     on_progress: Callable[[Progressed], None],
@@ -213,25 +254,28 @@ def look_at_prompts(model: Asked, task: Task, judge: Judge | None = None) -> Pro
     Raises:
         InputError: The model, or the judge, can't be asked so.
     """
-    settings = complete(task.settings, task.benchmark)
+    settings = complete(suited(task.settings, model), task.benchmark)
     return check_prompts(model, task.benchmark, settings, task.items(settings), judge)
 
 
 def look_at_all_prompts(
-    model: "OpenWeights", tasks: Sequence[Task], judge: Judge | None = None
+    model: Model, tasks: Sequence[Task], judge: Judge | None = None
 ) -> tuple[str, ...]:
     """Look at the prompts of every task before the first one starts; return what was found."""
     for task in tasks:
-        require_capable(model, task.benchmark, complete(task.settings, task.benchmark))
+        settings = complete(suited(task.settings, model), task.benchmark)
+        require_capable(model, task.benchmark, settings)
     return _sentences([look_at_prompts(model, task, judge) for task in tasks])
 
 
-def without_weights(spec: str | WeightsLocation, offline: bool) -> "UnloadedModel":
-    """Read a model's tokenizer alone, which is enough to see how it is asked.
+def without_weights(spec: str | WeightsLocation | EndpointAddress, offline: bool) -> "Unloaded":
+    """Read of a model what shows how it is asked: the tokenizer alone, and of an endpoint nothing.
 
     Raises:
         MissingPiece: It, or what reads it, is not here.
     """
+    if isinstance(spec, EndpointAddress) or (isinstance(spec, str) and is_endpoint(spec)):
+        return UnopenedEndpoint()
     location = find_weights(spec, offline=offline) if isinstance(spec, str) else spec
     _need_torch()
     from weighbridge.models.prompts import PromptWriter
@@ -244,7 +288,9 @@ def without_weights(spec: str | WeightsLocation, offline: bool) -> "UnloadedMode
     return UnloadedModel(PromptWriter(tokenizer, location.name))
 
 
-def notes_before_loading(spec: str | WeightsLocation, tasks: Sequence[Task]) -> tuple[str, ...]:
+def notes_before_loading(
+    spec: str | WeightsLocation | EndpointAddress, tasks: Sequence[Task]
+) -> tuple[str, ...]:
     """Look at the prompts of every task for a dry run, which fetches nothing."""
     try:
         model = without_weights(spec, offline=True)
@@ -257,9 +303,9 @@ def _sentences(checks: Sequence[PromptCheck]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for check in checks for note in check.notes))
 
 
-def first_prompt(model: "UnloadedModel", task: Task) -> str:
+def first_prompt(model: "Unloaded", task: Task) -> str:
     """Return the first item's prompt as the model reads it; unpublished texts are left out."""
-    limited = replace(complete(task.settings, task.benchmark), limit=1)
+    limited = replace(complete(suited(task.settings, model), task.benchmark), limit=1)
     sample = next(iter(task.items(limited)))
     if not task.benchmark.publishes_questions:
         sample = replace(
@@ -268,4 +314,4 @@ def first_prompt(model: "UnloadedModel", task: Task) -> str:
             choices=("[not published]",) * len(sample.choices),
         )
     prompt = task.benchmark.prompt(task.benchmark.turn(sample, 0), limited)
-    return model.prompts.as_read(prompt)
+    return model.as_read(prompt)

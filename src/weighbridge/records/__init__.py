@@ -1,6 +1,7 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
 from weighbridge.records.anatomy import PART_NAMES, Anatomy, AnatomyPart, PartRole
+from weighbridge.records.charge import Charge, Price, Rate
 from weighbridge.records.comparison import Comparison, Flip, VarianceSplit, Verdict
 from weighbridge.records.contamination import CleanSubset, Contamination
 from weighbridge.records.digest import canonical_digest, canonical_json
@@ -39,6 +40,7 @@ __all__ = [
     "Agreement",
     "Anatomy",
     "AnatomyPart",
+    "Charge",
     "CleanSubset",
     "Comparison",
     "Contamination",
@@ -58,9 +60,11 @@ __all__ = [
     "ModelRef",
     "PartRole",
     "PositionConsistency",
+    "Price",
     "Protocol",
     "ProtocolOffset",
     "Provenance",
+    "Rate",
     "RepeatSpread",
     "Role",
     "Sample",

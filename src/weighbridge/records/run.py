@@ -120,7 +120,8 @@ class Provenance:
         input_tokens: Tokens read.
         output_tokens: Tokens written.
         computed_tokens: Tokens put through the model; fewer than read where prefixes are shared.
-        cost_usd: Paid to an endpoint; 0 for open weights.
+        cost_usd: Paid to endpoints, the sum over the samples' charges; 0 for open weights.
+        prices: Where the prices come from that those charges rest on, by who answered.
         peak_memory_bytes: Peak resident memory of the process, where known.
         notes: Sentences that a reader must know (fallbacks, near ties).
         sandbox: The level at which model-written code ran; None where none ran.
@@ -139,6 +140,7 @@ class Provenance:
     output_tokens: int = 0
     computed_tokens: int = 0
     cost_usd: float = 0.0
+    prices: dict[str, str] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
     notes: tuple[str, ...] = ()
     sandbox: str | None = None
@@ -190,6 +192,8 @@ class EvalRun:
         slicing: Which samples make which slice of `estimate.slices`.
         stopped: How it ended, if it was to stop once it was decided; its `settings["stop"]` say
             against which run and at which margin.
+        unasked_samples: Planned and not asked, because a cap on spending stopped the run: its
+            figures are over the others.
     """
 
     run_id: str
@@ -206,6 +210,7 @@ class EvalRun:
     samples: tuple[ScoredSample, ...] = ()
     slicing: Slicing = field(default_factory=dict)
     stopped: Stopped | None = None
+    unasked_samples: int = 0
 
     @property
     def title(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from weighbridge.records.charge import Charge
 from weighbridge.records.digest import canonical_digest
 from weighbridge.records.score import Score
 
@@ -59,21 +60,26 @@ class Generation:
         sample_id: The sample's id.
         repeat: 0-based index where a sample is answered several times.
         text: The answer, without the prompt and without the stop string.
-        stop: Why it ended: an end-of-turn token, a stop string, the token limit, or a failure.
+        stop: Why it ended: an end-of-turn token, a stop string, the token limit, a failure, a
+            refusal that the server marks as one, or a prompt beyond the model's context.
         input_tokens: Length of the prompt.
         output_tokens: Tokens generated, the end token included.
         seed: Seed of the sampler for this sample and repeat.
         latency_seconds: Wall time until the last token.
+        charge: What an endpoint charged; None for open weights.
+        why: What went wrong, where there is no answer.
     """
 
     sample_id: str
     repeat: int
     text: str
-    stop: Literal["end", "stop_string", "length", "error"]
+    stop: Literal["end", "stop_string", "length", "error", "refused", "overlong"]
     input_tokens: int
     output_tokens: int
     seed: int
     latency_seconds: float = 0.0
+    charge: Charge | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ class ScoredSample:
         seed: The sampler's seed.
         score: Graded or Ungraded.
         latency_seconds: Timing, left out of the samples digest.
+        charges: What endpoints charged for the answer and its judgement; left out of the samples
+            digest as timing is, because what a server has at hand is not the model's doing.
     """
 
     sample_id: str
@@ -113,3 +121,4 @@ class ScoredSample:
     seed: int
     score: Score
     latency_seconds: float = 0.0
+    charges: tuple[Charge, ...] = ()

@@ -13,11 +13,12 @@ from weighbridge.cli import options
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Alias, folder, .gguf, Hub id, or BASE+ADAPTER.")],
+    model: Annotated[str, typer.Argument(help=options.ANY_MODEL)],
     against: Annotated[str, typer.Option(help="A second model that answers too.")] = "",
     system: Annotated[str, typer.Option(help="The system turn, or @FILE that holds it.")] = "",
     max_tokens: Annotated[int, typer.Option(min=1)] = 256,
     temperature: Annotated[float, typer.Option(min=0)] = 0.0,
+    runs: options.Runs = options.DEFAULT_RUNS,
     cache: options.Cache = None,
     device: options.Device = "auto",
     threads: options.Threads = 0,
@@ -31,7 +32,7 @@ def command(
     from weighbridge.errors import InputError
     from weighbridge.evaluation.reasoning import answer_of
     from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling
-    from weighbridge.pipeline.weighing import open_model
+    from weighbridge.pipeline.weighing import open_any
     from weighbridge.records import Message
 
     if system.startswith("@"):
@@ -40,12 +41,11 @@ def command(
             raise InputError(f"--system {system}", f"a file at {path}")
         system = path.read_text(encoding="utf-8").strip()
     around = options.surroundings(cache=cache, device=device, threads=threads, offline=offline)
+    reach = options.endpoints(runs, around.offline)
     opening = [Message("system", system)] if system else []
     with ExitStack() as stack:
         models = [
-            stack.enter_context(
-                open_model(spec, around.cache, device, around.threads, around.offline)
-            )
+            stack.enter_context(open_any(spec, reach, around.cache, device, around.threads))
             for spec in (model, against)
             if spec
         ]
@@ -62,7 +62,7 @@ def command(
                     Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
                 )
                 (answer,) = opened.generate([request])
-                text = answer.generation.text.strip()
+                text = answer.generation.text.strip() or answer.generation.why
                 history.append(Message("assistant", (answer_of(answer) or "").strip()))
                 label = f"[{opened.ref.name}] " if len(models) > 1 else ""
                 typer.echo(f"{label}{text}")

@@ -1,34 +1,31 @@
 """Measure a model on one or more benchmarks.
 
-A benchmark is NAME, NAME:SUBSET (mmlu:astronomy), or the path of your own .toml. The same run is
-never computed twice: an interrupted one goes on, a finished one is shown.
+An endpoint is openai:MODEL (or another provider) or http://HOST/v1#MODEL. A benchmark is NAME,
+NAME:SUBSET (mmlu:astronomy), or the path of your own .toml. The same run is never computed twice:
+an interrupted one goes on, a finished one is shown.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import drawn_on, emit, progress, run_json, run_text
-from weighbridge.records import Json
-
-if TYPE_CHECKING:
-    from weighbridge.models.template_checks import UnloadedModel
 from weighbridge.cli.comparing import overlap_text
-from weighbridge.cli.output import as_plain
-from weighbridge.errors import InputError
+from weighbridge.cli.output import as_plain, drawn_on, emit, progress, run_json, run_text
+from weighbridge.errors import CapReached, InputError
 from weighbridge.evidence import RunStore
-from weighbridge.records import CleanSubset, Contamination, EvalRun
+from weighbridge.records import CleanSubset, Contamination, EvalRun, Json
 
 if TYPE_CHECKING:
-    from weighbridge.pipeline.weighing import Task
+    from weighbridge.pipeline.weighing import Task, Unloaded
 
 NAME = "NAME[:SUBSET]"
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="Alias, folder, .gguf, Hub id, or BASE+ADAPTER.")],
+    model: Annotated[str, typer.Argument(help=options.ANY_MODEL)],
     benchmark: Annotated[list[str], typer.Option("--benchmark", "-b", metavar=NAME)],
     protocol: Annotated[str, typer.Option(help="How answers are obtained.")] = "",
     shots: Annotated[int | None, typer.Option(help="Worked examples before a question.")] = None,
@@ -49,6 +46,7 @@ def command(
         Path | None, typer.Option(help="File in which to look for the benchmark's items.")
     ] = None,
     show_prompt: Annotated[bool, typer.Option(help="Print each first prompt and stop.")] = False,
+    max_usd: options.MaxUsd = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
     data: options.Data = None,
     runs: options.Runs = options.DEFAULT_RUNS,
@@ -67,12 +65,10 @@ def command(
     from weighbridge.pipeline.weighing import (
         find_all,
         look_at_all_prompts,
-        notes_before_loading,
-        open_model,
+        open_any,
         place_for,
         stop_rule,
         weigh,
-        what_would_run,
         without_weights,
     )
 
@@ -85,10 +81,7 @@ def command(
     )  # fmt: skip
     chosen = find_all(benchmark, around.places, settings, shots)
     if dry_run:
-        plan, notes = what_would_run(model, chosen), notes_before_loading(model, chosen)
-        lines = [f"{p['benchmark']}: {p['n']} items" for p in plan]
-        lines += [f"note: {note}" for note in notes]
-        emit({"would_run": plan, "notes": list(notes)}, "\n".join(lines), json)
+        emit(*_intended(model, judge, judge_repeats, chosen), json)
         return
     if show_prompt:
         _show_prompts(without_weights(model, around.offline), chosen, json)
@@ -99,18 +92,16 @@ def command(
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings) for task in chosen])
     stop = stop_rule(stop_when_decided, margin, around.store, chosen) if stop_when_decided else None
-    with open_model(
-        model, around.cache, around.device, around.threads, around.offline, limit_bytes
-    ) as opened:
+    reach = options.endpoints(runs, around.offline, max_usd)
+    with open_any(model, reach, around.cache, around.device, around.threads, limit_bytes) as opened:
         place = place_for(
             around.store, around.threads, around.started, chosen,
-            allow_weaker_sandbox=allow_weaker_sandbox,
+            allow_weaker_sandbox=allow_weaker_sandbox, already_paid=reach.budget.already_paid,
         )  # fmt: skip
         finished = []
         overlaps: list[tuple[Contamination, CleanSubset]] = []
         with open_judge(
-            choice, around.store, around.cache, around.device, around.threads, around.offline,
-            limit_bytes,
+            choice, around.store, reach, around.cache, around.device, around.threads, limit_bytes,
         ) as judging:  # fmt: skip
             for note in look_at_all_prompts(opened, chosen, judging):
                 typer.echo(f"note: {note}", err=True)
@@ -123,14 +114,18 @@ def command(
                     typer.echo(run_text(finished[-1]))
                     for found, clean in overlaps[-1:]:
                         typer.echo(overlap_text(found, clean, finished[-1].estimate.scale))
+                if finished[-1].unasked_samples:
+                    break  # the cap holds for all of them
     if json:
         documents = [run_json(run) for run in finished]
         for document, (found, clean) in zip(documents, overlaps, strict=False):
             document["contamination"] = as_plain(found) | {"clean": as_plain(clean)}
         emit({"runs": documents}, "", True)
+    if finished[-1].unasked_samples:
+        raise typer.Exit(CapReached.exit_code)
 
 
-def _show_prompts(model: "UnloadedModel", tasks: "list[Task]", json: bool) -> None:
+def _show_prompts(model: "Unloaded", tasks: "list[Task]", json: bool) -> None:
     """Print each benchmark's first prompt as the model reads it; what was found, to stderr."""
     from weighbridge.pipeline.weighing import first_prompt, look_at_prompts
 
@@ -157,3 +152,24 @@ def _overlap(
 
     found = find_overlap(task.benchmark, task.items(task.settings), tuning_data)
     return found, score_without(store.read(run.run_id), found)
+
+
+def _intended(
+    model: str, judge: str, judge_repeats: int, chosen: "Sequence[Task]"
+) -> tuple[dict[str, Json], str]:
+    """Return what would run, and what it would cost at endpoints, as JSON and as text."""
+    from weighbridge.pipeline.endpoints import ASSUMPTIONS, address_of, estimate_spending, told
+    from weighbridge.pipeline.weighing import notes_before_loading, what_would_run
+
+    rows, lines = what_would_run(model, chosen), list[str]()
+    notes = notes_before_loading(model, chosen)
+    asked, judging = address_of(model), address_of(judge)
+    for row, task in zip(rows, chosen, strict=True):
+        said, row["spending"] = told(estimate_spending(asked, judging, task, judge_repeats))
+        lines += [f"{row['benchmark']}: {row['n']} items", *said]
+    lines += [f"note: {note}" for note in notes]
+    document: dict[str, Json] = {"would_run": rows, "notes": list(notes)}
+    if asked or judging:
+        document["assumptions"] = list(ASSUMPTIONS)
+        lines += ["assumed: " + "; ".join(ASSUMPTIONS)]
+    return document, "\n".join(lines)

@@ -1,5 +1,7 @@
 """Run a project: weigh the base, tune it, weigh it again, and write the report.
 
+With an [incumbent], the candidate is weighed against the model that is paid for.
+
 Interrupted anywhere, the same command goes on from there. Exit 0 when every stage ended; with
 --require VERDICT, 1 for the opposite verdict and 3 for insufficient evidence.
 """
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 
 def command(
     project: Annotated[Path, typer.Argument(help="Project file or its folder.")] = Path(),
-    require: Annotated[str, typer.Option(help="Exit 0 only for this verdict (paid).")] = "",
+    require: Annotated[
+        str, typer.Option(help="Exit 0 only for this verdict (paid, replace).")
+    ] = "",
     dry_run: Annotated[bool, typer.Option(help="Check everything, say what would run.")] = False,
+    max_usd: options.MaxUsd = None,
     data: options.Data = None,
     runs: options.Runs = options.DEFAULT_RUNS,
     cache: options.Cache = None,
@@ -37,8 +42,8 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     code = run_project(
-        project, str(project), require=require, dry_run=dry_run, data=data, runs=runs,
-        cache=cache, device=device, threads=threads, offline=offline,
+        project, str(project), require=require, dry_run=dry_run, max_usd=max_usd, data=data,
+        runs=runs, cache=cache, device=device, threads=threads, offline=offline,
         allow_weaker_sandbox=allow_weaker_sandbox, json=json,
         stop_when_decided=stop_when_decided,
     )  # fmt: skip
@@ -60,6 +65,7 @@ def run_project(
     json: bool,
     allow_weaker_sandbox: bool = False,
     stop_when_decided: bool = False,
+    max_usd: float | None = None,
 ) -> int:
     """Run a project file's stages and print the outcome; return the exit code."""
     from weighbridge.cli.drawing import Drawn
@@ -76,14 +82,15 @@ def run_project(
     state = runs.parent
     where = Where(
         around.store, state, around.cache, around.places, device, around.threads,
-        around.offline, around.started, allow_weaker_sandbox, stop_when_decided,
+        around.offline, around.started, options.endpoints(runs, around.offline, max_usd),
+        allow_weaker_sandbox, stop_when_decided,
     )  # fmt: skip
     plan = make_plan(project, where)
     if dry_run:
         emit(*_intended(project.model.base, plan), json)
         return 0
     outcome = run_stages(plan, where, Drawn())
-    if outcome.tuned is None:
+    if outcome.single:
         from weighbridge.cli.output import run_json, run_text
 
         measured = [run for _, run in outcome.single]
@@ -100,19 +107,27 @@ def run_project(
         base = project.model.base
         lines.append(f"Try it:  weighbridge chat {base} --against {base}+{outcome.tuned.adapter}")
     emit(as_json(written, outcome), "\n".join(lines), json)
+    partly = any(r.unasked_samples for w in outcome.weighed for r in (w.before, w.after))
     if not require or judged.verdict == require:
-        return 0
+        return 3 if partly else 0
     return 3 if judged.verdict == "insufficient evidence" else 1
 
 
 def _intended(base: str, plan: "Plan") -> tuple[dict[str, Json], str]:
     """Return what would run and what would be skipped, as JSON and as text."""
+    from weighbridge.pipeline.endpoints import ASSUMPTIONS, estimate_spending, told
     from weighbridge.pipeline.weighing import notes_before_loading, what_would_run
 
     tasks = [task for _, task in plan.tasks]
     rows, notes = what_would_run(base, tasks), notes_before_loading(plan.base, tasks)
+    money: list[str] = []
+    if plan.incumbent is not None:
+        for row, task in zip(rows, tasks, strict=True):
+            said, row["spending"] = told(estimate_spending(plan.incumbent, None, task))
+            money += [f"{row['benchmark']} at {plan.incumbent.host}:", *said]
+        money.append("assumed: " + "; ".join(ASSUMPTIONS))
     skipped = [{"benchmark": x.weigh.benchmark, "get_it": x.get_it} for x in plan.left]
     lines = [f"{row['benchmark']}: {row['n']} items, twice" for row in rows]
     lines += [f"{x.weigh.benchmark}: skipped, {x.why}" for x in plan.left]
-    lines += [f"note: {note}" for note in notes]
+    lines += [*money, *(f"note: {note}" for note in notes)]
     return {"would_run": rows, "skipped": skipped, "notes": list(notes)}, "\n".join(lines)

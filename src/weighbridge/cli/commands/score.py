@@ -12,6 +12,7 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit, progress, run_json, run_text
+from weighbridge.errors import CapReached
 
 
 def command(
@@ -23,6 +24,7 @@ def command(
     judge_repeats: options.JudgeRepeats = 1,
     judge_max_tokens: options.JudgeMaxTokens = None,
     baseline: options.Baseline = "",
+    max_usd: options.MaxUsd = None,
     protocol: Annotated[str, typer.Option(help="How answers are judged.")] = "generative",
     data: options.Data = None,
     runs: options.Runs = options.DEFAULT_RUNS,
@@ -59,13 +61,14 @@ def command(
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, settings)])
     model = RecordedAnswers(read, partial=partial)
+    reach = options.endpoints(runs, around.offline, max_usd)
     place = place_for(
         around.store, around.threads, around.started, [task],
-        allow_weaker_sandbox=allow_weaker_sandbox,
+        allow_weaker_sandbox=allow_weaker_sandbox, already_paid=reach.budget.already_paid,
     )  # fmt: skip
     with (
         open_judge(
-            choice, around.store, around.cache, around.device, around.threads, around.offline
+            choice, around.store, reach, around.cache, around.device, around.threads
         ) as judging,
         progress(task.title) as bar,
     ):
@@ -80,3 +83,5 @@ def command(
             on_progress=lambda p: bar(p.done, p.total),
         )
     emit({"runs": [run_json(run)]}, run_text(run), json)
+    if run.unasked_samples:
+        raise typer.Exit(CapReached.exit_code)

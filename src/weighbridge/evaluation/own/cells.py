@@ -65,6 +65,17 @@ class Cells:
         value = self.value(column)
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
+    def text_if_any(self, column: str) -> str | None:
+        """Return a cell as text; None where this row, but not the first, lacks it or it is empty.
+
+        Raises:
+            UnknownName: The file has no such column.
+        """
+        missing = column not in self.row and not self.first
+        if missing or self.row.get(column, column) in (None, ""):
+            return None
+        return self.text(column)
+
     def listed(self, column: str) -> list[Json]:
         """Return a cell that holds a list; as text it is read as JSON, since CSV has only text."""
         value = self.value(column)

@@ -127,7 +127,8 @@ def _sample(definition: Definition, cells: Cells, examples: list[list[Json]]) ->
         id=cells.text(named) if named else f"{cells.path.stem}-{cells.line:06d}",
         messages=tuple(turns),
         target=solution.target,
-        cluster=cells.text(common.cluster) if common.cluster else None,
+        # An item without a source stands alone.
+        cluster=cells.text_if_any(common.cluster) if common.cluster else None,
         choices=solution.choices,
         metadata=solution.metadata | ({"examples": examples} if examples else {}),
     )

@@ -1,0 +1,29 @@
+"""Any OpenAI-compatible server as a model, through the `openai` client and without torch.
+
+address.py      what a person calls an endpoint: `openai:gpt-4o`, a URL, a project file's table
+prices.py       what its tokens cost
+wording.py      the request in the words that this server accepts, learnt once
+replies.py      what came back: an answer, a reason to ask again, or one to stop
+concurrency.py  how many requests at a time: more while all goes well, half when it doesn't
+spending.py     the cap: the worst case is set aside before a request is sent
+answers.py      answers on disk before they are used, so that none is asked or paid for twice
+asking.py       one request until it has an answer, asked again where that can help
+model.py        all of it behind the protocol that every model has
+"""
+
+from weighbridge.models.endpoint.address import EndpointAddress, is_endpoint, read_address
+from weighbridge.models.endpoint.asking import Patience
+from weighbridge.models.endpoint.model import Endpoint, open_endpoint
+from weighbridge.models.endpoint.prices import find_price
+from weighbridge.models.endpoint.spending import Budget
+
+__all__ = [
+    "Budget",
+    "Endpoint",
+    "EndpointAddress",
+    "Patience",
+    "find_price",
+    "is_endpoint",
+    "open_endpoint",
+    "read_address",
+]

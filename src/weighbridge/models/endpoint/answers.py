@@ -1,0 +1,135 @@
+"""Answers on disk, by all that makes a request what it is: none is asked or paid for twice.
+
+One append-only file an endpoint. A request is noted before it is sent, and its answer, durably,
+before it is used, so that a process killed at any moment loses what was in flight and still knows
+what that may have cost. A benchmark's questions may be quoted in an answer, so an answer is kept
+unreadable but for who has the request: under a keystream (SHAKE-256) that the request seeds.
+"""
+
+import base64
+import errno
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from weighbridge.evidence.files import storage_errors
+from weighbridge.models.endpoint.replies import Answer
+from weighbridge.records import Json, canonical_json
+
+_ANSWER = TypeAdapter(Answer)
+
+
+class Request:
+    """A request's identity: its name in the file, and what its answer is kept under."""
+
+    def __init__(self, fields: dict[str, Json]) -> None:
+        whole = canonical_json(fields)
+        self.name = hashlib.sha256(whole).hexdigest()
+        self._seed = hashlib.sha256(b"answer to " + whole).digest()
+
+    def keep(self, answer: Answer) -> str:
+        """Return an answer as it is kept."""
+        return base64.b64encode(self._mask(canonical_json(asdict(answer)))).decode("ascii")
+
+    def read(self, kept: str) -> Answer | None:
+        """Return an answer that was kept; None if it is damaged."""
+        try:
+            return _ANSWER.validate_json(self._mask(base64.b64decode(kept, validate=True)))
+        except (ValueError, ValidationError):
+            return None
+
+    def _mask(self, data: bytes) -> bytes:
+        stream = hashlib.shake_256(self._seed).digest(len(data))
+        return bytes(a ^ b for a, b in zip(data, stream, strict=True))
+
+
+class Answers:
+    """The file of one endpoint, open for appending.
+
+    Attributes:
+        path: The file; made when the first request is sent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._at: dict[str, int] = {}  # where an answer's line begins
+        self._open: dict[str, list[float]] = {}  # sent, and not known how it ended: its worst cost
+        self._handle: int | None = None
+        if path.exists():
+            with path.open("rb") as file:
+                begin = 0
+                for line in file:
+                    self._note(line, begin)
+                    begin += len(line)
+
+    def find(self, request: Request) -> Answer | None:
+        """Return the answer to a request that was asked before."""
+        if request.name not in self._at:
+            return None
+        with self.path.open("rb") as file:
+            file.seek(self._at[request.name])
+            row = json.loads(file.readline())
+        return request.read(row["kept"])
+
+    def lost_usd(self, request: Request) -> float:
+        """Return the most that a request may have cost whose answer never came."""
+        return sum(self._open.get(request.name, ()))
+
+    def sent(self, request: Request, usd_at_most: float) -> None:
+        """Note a request about to be sent. A killed process has written it; power may be lost."""
+        self._append({"sent": request.name, "usd_at_most": usd_at_most}, durable=False)
+
+    def not_charged(self, request: Request) -> None:
+        """Note that a request certainly cost nothing."""
+        self._append({"not_charged": request.name}, durable=False)
+
+    def answered(self, request: Request, answer: Answer) -> None:
+        """Keep an answer; it is on disk when this returns."""
+        self._append({"answered": request.name, "kept": request.keep(answer)}, durable=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _append(self, row: dict[str, Json], *, durable: bool) -> None:
+        line = json.dumps(row).encode("ascii") + b"\n"
+        with storage_errors(self.path):
+            if self._handle is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+                size = os.fstat(self._handle).st_size
+                if size and os.pread(self._handle, 1, size - 1) != b"\n":
+                    os.write(self._handle, b"\n")  # what a crash cut is no line, and stays alone
+            if os.write(self._handle, line) != len(line):
+                raise OSError(errno.ENOSPC, "no room for an answer", str(self.path))
+            end = os.lseek(self._handle, 0, os.SEEK_CUR)
+            if durable:
+                os.fsync(self._handle)
+        self._note(line, end - len(line))
+
+    def _note(self, line: bytes, begin: int) -> None:
+        """Take up one line; one that a crash cut says nothing."""
+        try:
+            row = json.loads(line)
+            if "sent" in row:
+                self._open.setdefault(row["sent"], []).append(float(row["usd_at_most"]))
+            elif "answered" in row and isinstance(row["kept"], str):
+                self._at[row["answered"]] = begin
+                self._end(row["answered"])
+            elif "not_charged" in row:
+                self._end(row["not_charged"])
+        except (ValueError, KeyError, TypeError):
+            return
+
+    def _end(self, name: str) -> None:
+        open_ = self._open.get(name)
+        if open_:
+            open_.pop()
+            if not open_:
+                del self._open[name]

@@ -1,0 +1,364 @@
+"""One request until it has an answer: sent when there is room, asked again where that can help."""
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import random
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from weighbridge.errors import CapReached, EndpointUnusable, WeighbridgeError
+from weighbridge.models.endpoint.address import EndpointAddress
+from weighbridge.models.endpoint.answers import Answers, Request
+from weighbridge.models.endpoint.concurrency import Concurrency
+from weighbridge.models.endpoint.replies import (
+    Again,
+    Answer,
+    Hopeless,
+    NoAnswer,
+    Refused,
+    Reply,
+    one_line,
+    read_body,
+    read_refusal,
+)
+from weighbridge.models.endpoint.spending import Budget
+from weighbridge.models.endpoint.wording import Asked, Wording
+from weighbridge.models.protocol import Sampling
+from weighbridge.records import Json, Message, Price
+
+GREETING = Asked((Message("user", "Answer with one letter: A."),), Sampling(max_tokens=16), True)
+TRIES_TO_REACH = 3  # before its first answer, a server that is away is the wrong address
+BUSY_TRIES = 10  # times `Patience.attempts`, where a server is too busy again and again
+TOKENS_A_MESSAGE = 32  # what a chat template may put around a turn, generously
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait, and how often to ask again.
+
+    Attributes:
+        request_seconds: For one request from its first byte to its last.
+        attempts: Tries of one request, while others succeed.
+        first_wait_seconds: Upper end of the first wait; each wait is drawn from 0 to its upper
+            end, which doubles (full jitter).
+        longest_wait_seconds: Upper end of any wait.
+        give_up_seconds: Without any answer for so long, the run is stopped; it can go on later.
+    """
+
+    request_seconds: float = 600.0
+    attempts: int = 8
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 60.0
+    give_up_seconds: float = 300.0
+
+    def wait_seconds(self, attempt: int, rng: random.Random) -> float:
+        """Draw the wait after an attempt, counted from 1."""
+        upper = min(
+            self.longest_wait_seconds, self.first_wait_seconds * 2.0 ** min(attempt - 1, 30)
+        )
+        return rng.uniform(0.0, upper)
+
+
+class Asker:
+    """Sends requests to one endpoint; lives in one event loop.
+
+    Attributes:
+        lost: Requests that ended without an answer.
+        uncounted: Answers without token counts.
+        said: What the server called the models that answered.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        address: EndpointAddress,
+        secret: str,
+        answers: Answers,
+        budget: Budget,
+        price: Price | None,
+        patience: Patience,
+        concurrency: Concurrency,
+    ) -> None:
+        self._client, self._address, self._secret = client, address, secret
+        self._answers, self._budget, self._price = answers, budget, price
+        self._patience, self._concurrency = patience, concurrency
+        self.wording = Wording()
+        self.lost = self.uncounted = 0
+        self.said: dict[str, None] = {}
+        self.stopped: WeighbridgeError | None = None
+        self._rng = random.Random(time.time_ns())
+        self._changed = asyncio.Condition()
+        self._places = itertools.count(1)
+        self._waiting: list[int] = []  # places of those that wait for their turn, a heap
+        self._succeeded = time.monotonic()
+        self._extra_tokens = 64
+        self._seen: set[str] = set()  # requests whose earlier cost is counted
+
+    def input_tokens_at_most(self, asked: Asked) -> int:
+        """Bound a prompt's length: no token is shorter than a byte."""
+        texts = sum(len(m.content.encode("utf-8", "replace")) for m in asked.messages)
+        return texts + TOKENS_A_MESSAGE * len(asked.messages) + self._extra_tokens
+
+    def usd_at_most(self, asked: Asked) -> float:
+        """Return the most that a request can cost; 0 where no price is known."""
+        if self._price is None:
+            return 0.0
+        return self._price.usd_at_most(self.input_tokens_at_most(asked), asked.sampling.max_tokens)
+
+    def usd(self, answer: Answer) -> float:
+        """Return what an answer cost; 0 where no price is known."""
+        if self._price is None:
+            return 0.0
+        rate = self._price.rate(answer.input_tokens)
+        return rate.usd(answer.input_tokens, answer.cached_input_tokens, answer.output_tokens)
+
+    async def ask(self, request: Request, asked: Asked) -> Answer | NoAnswer:
+        """Return the answer, from disk if it was given before.
+
+        Raises:
+            CapReached: It could cost more than may still be spent.
+            EndpointUnusable: No request will have an answer, or none had one for long.
+        """
+        known = self._answers.find(request)
+        self._count_earlier(request, known)
+        if known is not None:
+            return _told(known)
+        place, began = next(self._places), time.monotonic()
+        tries = failures = 0
+        while True:
+            held = await self._turn(asked, place)
+            tries += 1
+            sent = time.monotonic()
+            reply = await self._attempt(request, asked, held)
+            await self._free(reply, sent)
+            match reply:
+                case Answer() | NoAnswer():
+                    return reply
+                case Hopeless(saw, expected, do):
+                    raise self._stop(EndpointUnusable(f"{self._address.host} {saw}", expected, do))
+                case Refused():
+                    tries -= 1  # learnt from: the next one is another request
+                case Again():
+                    failures += reply.charged or not reply.too_much
+                    if await self._gives_up(reply, tries, failures, began):
+                        return NoAnswer(f"{tries} tries; the last: {reply.why}")
+                    await asyncio.sleep(self._patience.wait_seconds(tries, self._rng))
+
+    async def greet(self, request: Request) -> Answer:
+        """Ask for one letter: shows whether key and model are right, and what the server can do.
+
+        Raises:
+            EndpointUnusable: They are not.
+        """
+        answer = await self.ask(request, GREETING)
+        if isinstance(answer, NoAnswer):
+            do = "check the address and the model"
+            raise self._stop(
+                EndpointUnusable(f"{self._address.host}: {answer.why}", "a letter", do)
+            )
+        if answer.counted:
+            self._extra_tokens = max(self._extra_tokens, answer.input_tokens)
+        return answer
+
+    def _stop(self, error: WeighbridgeError) -> WeighbridgeError:
+        """Let nothing more be sent; what is in flight is waited for."""
+        self.stopped = self.stopped or error
+        return self.stopped
+
+    async def _turn(self, asked: Asked, place: int) -> float:
+        """Wait until one more request may be sent, and set aside the most that it can cost.
+
+        Whoever was asked for first goes first, even where it is asked again: what is answered when
+        a cap is reached is then the beginning of what was asked for.
+        """
+        heapq.heappush(self._waiting, place)
+        try:
+            async with self._changed:
+                while True:
+                    if self.stopped is not None:
+                        raise self.stopped
+                    if self._waiting[0] == place and (usd := self._room_for(asked)) is not None:
+                        return usd
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(self._pause()):
+                            await self._changed.wait()
+        finally:
+            self._waiting.remove(place)
+            heapq.heapify(self._waiting)
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _room_for(self, asked: Asked) -> float | None:
+        """Set aside the most that a request can cost, if it may be sent now."""
+        usd = self.usd_at_most(asked)
+        if not self._budget.could_fit(usd):
+            raise self._stop(self._budget.reached(usd))
+        waits = self._concurrency.not_before > time.monotonic()
+        if waits or not self._concurrency.free or not self._budget.fits(usd):
+            return None
+        self._budget.hold(usd)
+        self._concurrency.in_flight += 1
+        return usd
+
+    def _pause(self) -> float:
+        """Seconds until the server wants to hear again; else as long as nothing changes."""
+        left = self._concurrency.not_before - time.monotonic()
+        return max(left, 0.01) if left > 0 else 1.0
+
+    async def _free(self, reply: Reply, sent: float) -> None:
+        """Give a place back, and let the number of places follow what came."""
+        concurrency = self._concurrency
+        concurrency.in_flight -= 1
+        if isinstance(reply, Answer):
+            self._succeeded = time.monotonic()
+            concurrency.answered()
+        elif isinstance(reply, Again) and reply.too_much:
+            wait = reply.wait_seconds or 0.0
+            concurrency.too_much(sent, time.monotonic(), wait)
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _attempt(self, request: Request, asked: Asked, held: float) -> Reply:
+        """Send once, and settle what it cost."""
+        body = self.wording.body(self._address.model, asked)
+        if held:
+            self._answers.sent(request, held)
+        try:
+            reply = await self._send(body)
+        except asyncio.CancelledError:
+            self._concurrency.in_flight -= 1
+            self._budget.lose(held)
+            raise
+        if isinstance(reply, Answer):
+            reply = self._counted(reply, asked)
+            self._answers.answered(request, reply)
+            self._budget.settle(held, self.usd(reply))
+            self._seen.add(request.name)
+            self.said[reply.says] = None
+        elif isinstance(reply, Again) and reply.charged:
+            self._budget.lose(held)
+        else:
+            self._answers.not_charged(request)
+            self._budget.settle(held, 0.0)
+        if isinstance(reply, Refused) and not self._reworded(body, asked, reply):
+            return NoAnswer(reply.why)
+        if isinstance(reply, NoAnswer) and reply.stop != "error":
+            # A refusal or a prompt too long is the model's own, and would be the same again. Its
+            # stop tells it apart: it was not charged.
+            self._answers.answered(request, Answer(reply.why, reply.stop))
+        return reply
+
+    async def _send(self, body: dict[str, Json]) -> Reply:
+        """Send once and read what comes back; nothing of `openai` is known beyond here."""
+        import openai
+
+        try:
+            async with asyncio.timeout(self._patience.request_seconds):
+                raw = await self._client.chat.completions.with_raw_response.create(**body)
+                return read_body(raw.http_response.content)
+        except openai.APIStatusError as error:
+            response = error.response
+            after = response.headers.get("retry-after")
+            words = one_line(response.text, self._secret, 4000).encode()
+            return self._shown(read_refusal(response.status_code, after, words, datetime.now(UTC)))
+        except (TimeoutError, openai.APITimeoutError):
+            seconds = self._patience.request_seconds
+            return Again(f"no answer within {seconds:g} s", too_much=True, charged=True)
+        except openai.APIConnectionError as error:
+            cause = error.__cause__ or error
+            refused = "connect" in type(cause).__name__.lower()
+            why = one_line(f"{type(cause).__name__}: {cause}", self._secret)
+            return Again(f"the connection failed ({why})", charged=not refused, away=refused)
+        except openai.OpenAIError as error:
+            why = one_line(str(error), self._secret)
+            return Again(f"a reply that can't be read ({why})", charged=True)
+
+    def _shown(self, reply: Reply) -> Reply:
+        """Shorten a server's words to what a person reads in one line."""
+        match reply:
+            case Again(why=why) | NoAnswer(why=why):
+                return replace(reply, why=one_line(why))
+            case Hopeless():
+                return replace(reply, saw=one_line(reply.saw))
+            case _:
+                return reply
+
+    def _reworded(self, body: dict[str, Json], asked: Asked, reply: Refused) -> bool:
+        """Whether the request is worded otherwise now, by this refusal or by an earlier one."""
+        if self.wording.body(self._address.model, asked) != body:
+            return True
+        return self.wording.learn(body, reply.why, reply.parameter)
+
+    async def _gives_up(self, reply: Again, tries: int, failures: int, began: float) -> bool:
+        """Whether a request is lost. A server that is away for all is waited for instead.
+
+        Being too busy is no failure of the request, unless it is never anything else.
+
+        Raises:
+            EndpointUnusable: It has been away for too long.
+        """
+        patience = self._patience
+        if (reply.wait_seconds or 0.0) > patience.give_up_seconds:
+            do = "run again then: it goes on from there"
+            saw = f"{self._address.host} asks to wait {reply.wait_seconds:,.0f} s"
+            raise self._stop(EndpointUnusable(saw, f"at most {patience.give_up_seconds:g}", do))
+        if reply.away and not self.said and tries >= TRIES_TO_REACH:
+            do = "start the server, or check the address"
+            raise self._stop(EndpointUnusable(f"{self._address.host}: {reply.why}", "a server", do))
+        often = failures >= patience.attempts or tries >= BUSY_TRIES * patience.attempts
+        if often and (self._succeeded > began or await self._alive()):
+            self.lost += 1
+            return True
+        away = time.monotonic() - max(self._succeeded, began)
+        if away > patience.give_up_seconds:
+            raise self._stop(
+                EndpointUnusable(
+                    f"no answer from {self._address.host} for {away:.0f} s; the last: {reply.why}",
+                    "",
+                    "run again later: it goes on from there, and no answer is asked for twice",
+                )
+            )
+        return False
+
+    async def _alive(self) -> bool:
+        """Whether the server answers something else, so that it is this request that it can't."""
+        try:
+            held = await self._turn(GREETING, 0)
+        except CapReached:
+            return True
+        sent = time.monotonic()
+        reply = await self._send(self.wording.body(self._address.model, GREETING))
+        await self._free(reply, sent)
+        self._budget.settle(held, self.usd(reply) if isinstance(reply, Answer) else 0.0)
+        return isinstance(reply, Answer)
+
+    def _counted(self, answer: Answer, asked: Asked) -> Answer:
+        """Return an answer with token counts, the highest possible where the server has none."""
+        if answer.counted:
+            return answer
+        self.uncounted += 1
+        return replace(
+            answer,
+            input_tokens=self.input_tokens_at_most(asked),
+            output_tokens=asked.sampling.max_tokens,
+        )
+
+    def _count_earlier(self, request: Request, known: Answer | None) -> None:
+        """Count what earlier attempts of the same run paid for a request, or may have paid."""
+        if request.name in self._seen:
+            return
+        self._seen.add(request.name)
+        self._budget.uncertain_usd += self._answers.lost_usd(request)
+        if known is not None:
+            self._budget.already_paid(self.usd(known))
+            self.uncounted += not known.counted
+            self.said[known.says] = None
+
+
+def _told(known: Answer) -> Answer | NoAnswer:
+    """Return what a kept answer stood for: a prompt too long was kept as one, too."""
+    return NoAnswer(known.text, known.stop) if known.stop == "overlong" else known

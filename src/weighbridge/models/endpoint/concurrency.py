@@ -1,0 +1,49 @@
+"""How many requests at a time: additive increase, multiplicative decrease (Chiu and Jain 1989)."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Concurrency:
+    """A limit that finds what a server bears.
+
+    It grows by one for each limit's worth of answers and halves when the server says that it is too
+    much. Failures of requests that were sent before the last halving are of the same jam, so they
+    halve it no further.
+
+    Attributes:
+        most: Never more than this.
+        limit: Requests at a time.
+        in_flight: Requests sent and not answered.
+        not_before: The time before which nothing is sent, as the server asked.
+    """
+
+    most: int = 64
+    limit: float = 4.0
+    in_flight: int = 0
+    not_before: float = 0.0
+    _halved: float = field(default=float("-inf"), repr=False)
+
+    def __post_init__(self) -> None:
+        self.limit = min(self.limit, float(self.most))
+
+    @property
+    def free(self) -> bool:
+        """Whether another request may be sent, as far as their number goes."""
+        return self.in_flight < max(1, int(self.limit))
+
+    def answered(self) -> None:
+        """Note an answer."""
+        self.limit = min(float(self.most), self.limit + 1 / self.limit)
+
+    def too_much(self, sent: float, now: float, wait_seconds: float = 0.0) -> None:
+        """Note that the server could not take it.
+
+        Args:
+            sent: When the request was sent.
+            now: When it failed.
+            wait_seconds: How long the server asks to be left alone.
+        """
+        self.not_before = max(self.not_before, now + wait_seconds)
+        if sent >= self._halved:
+            self.limit, self._halved = max(1.0, self.limit / 2), now

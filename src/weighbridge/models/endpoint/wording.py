@@ -1,0 +1,113 @@
+"""A request in the words that one server accepts: what it refuses is learnt once, and said.
+
+Servers that speak the same protocol differ in what they take: one wants `max_completion_tokens` for
+`max_tokens`, another has a fixed temperature, a third no seed.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from weighbridge.models.protocol import Sampling
+from weighbridge.records import Json, Message
+
+MOST_STOPS = 4  # what OpenAI's API takes; the rest is cut here
+TOP_LOGPROBS = (20, 5)  # asked for in this order; servers have different limits
+
+_REFUSES = re.compile(
+    r"support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra|invalid|unused"
+    r"|must be|less than|at most|deprecated|only the default|does not|cannot be",
+    re.IGNORECASE,
+)
+_OPTIONAL = ("top_logprobs", "logprobs", "temperature", "top_p", "seed", "stop")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a server is asked for.
+
+    Attributes:
+        messages: The conversation.
+        sampling: How the answer is drawn.
+        letters: Whether the first token's alternatives are wanted rather than the text.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    letters: bool = False
+
+
+@dataclass
+class Wording:
+    """What is known of a server's words.
+
+    Attributes:
+        limit_key: What it calls the token limit.
+        top_logprobs: Alternatives to ask for; 0 where it gives none.
+        refused: Parameters that it does not take.
+    """
+
+    limit_key: str = "max_tokens"
+    top_logprobs: int = TOP_LOGPROBS[0]
+    refused: set[str] = field(default_factory=set)
+
+    def body(self, model: str, asked: Asked) -> dict[str, Json]:
+        """Return the request's body."""
+        sampling = asked.sampling
+        body: dict[str, Json] = {
+            "model": model,
+            "messages": [{"role": m.role, "content": m.content} for m in asked.messages],
+            self.limit_key: sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "seed": sampling.seed % 2**31,
+        }
+        if sampling.top_p != 1:
+            body["top_p"] = sampling.top_p
+        if sampling.stop:
+            body["stop"] = list(sampling.stop[:MOST_STOPS])
+        if asked.letters and self.top_logprobs:
+            body |= {"logprobs": True, "top_logprobs": self.top_logprobs}
+        return {key: value for key, value in body.items() if key not in self.refused}
+
+    def learn(self, body: dict[str, Json], message: str, parameter: str = "") -> bool:
+        """Change the wording by what a server said of a request.
+
+        Args:
+            body: The request that it refused.
+            message: Its words.
+            parameter: The parameter that it names, where it does.
+
+        Returns:
+            Whether asking again, in other words, can help.
+        """
+        named = parameter if parameter in body else self._named(body, message)
+        if named == "max_tokens" and self._wants_the_other(message, parameter):
+            self.limit_key = "max_completion_tokens"
+        elif named in ("logprobs", "top_logprobs"):
+            fewer = [n for n in TOP_LOGPROBS if n < int(body.get("top_logprobs", 0))]
+            self.top_logprobs = fewer[0] if fewer and named == "top_logprobs" else 0
+        elif named in _OPTIONAL:
+            self.refused.add(named)
+        else:
+            return False
+        return True
+
+    def notes(self, who: str) -> tuple[str, ...]:
+        """Say what a reader must know: parameters that had to be left out change the answers."""
+        if not self.refused:
+            return ()
+        return (f"{who} takes no {', '.join(sorted(self.refused))}: asked without.",)
+
+    def _named(self, body: dict[str, Json], message: str) -> str:
+        """Find the parameter that a message refuses."""
+        if not _REFUSES.search(message):
+            return ""
+        names: Sequence[str] = (self.limit_key, *_OPTIONAL)
+        found = (n for n in names if n in body and re.search(rf"\b{n}\b", message))
+        return next(found, "")
+
+    def _wants_the_other(self, message: str, parameter: str) -> bool:
+        # "max_tokens is too large" names it too, and no other word for it helps there.
+        return "max_completion_tokens" in message or (
+            parameter == "max_tokens" and "support" in message.lower()
+        )
