@@ -1,24 +1,25 @@
 """`power`, `compare --groups` and `evaluate --stop-when-decided` as a person types them."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from test_cli import weighbridge
 
 from weighbridge.evidence import RunHeader, RunStore
-from weighbridge.records import Graded, ModelRef, Provenance, ScoredSample, Ungraded
+from weighbridge.records import Charge, Graded, ModelRef, Provenance, Rate, ScoredSample, Ungraded
 from weighbridge.statistics import estimate
 
 
-def sealed(folder, name, scores, clusters=None, repeats=1, cost_usd=0.0):
+def sealed(folder, name, scores, clusters=None, repeats=1, usd_each=0.0):
     """A run in the store, as if a model had been asked."""
     ref = ModelRef(name, "directory:x", f"sha256:{name}")
+    rate = Rate(0, 1e6 * usd_each, 0.0, 0.0)
+    charges = (Charge("model", 1, 0, 1, 0, rate),) if usd_each else ()
     rows = [
         ScoredSample(f"s{i:04d}", k, clusters[i] if clusters else None, f"d{i}", "p", f"q{i}", "t",
                      "o", (), "end", 1, 1, 0,
-                     s if isinstance(s, Ungraded) else Graded(float(s), "a"))
+                     s if isinstance(s, Ungraded) else Graded(float(s), "a"), charges=charges)
         for i, of in enumerate(scores)
         for k, s in enumerate(of if repeats > 1 else [of])
     ]  # fmt: skip
@@ -29,7 +30,7 @@ def sealed(folder, name, scores, clusters=None, repeats=1, cost_usd=0.0):
     with RunStore(folder / ".weighbridge/runs").open(fields, header) as run:
         run.journal.append_unit(0, rows)
         place = Provenance({}, "3", "Linux", "cpu", 1, "2026")
-        return run.seal(estimate(rows), replace(place, cost_usd=cost_usd)).run_id
+        return run.seal(estimate(rows), place).run_id
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def two(tmp_path):
     topics = [f"topic {i % 3}" for i in range(300)]
     a, b = rng.random(300) < 0.7, rng.random(300) < 0.6
     lost = [Ungraded("infrastructure") if i < 4 else float(x) for i, x in enumerate(a)]
-    return sealed(tmp_path, "a", lost, topics, cost_usd=3.0), sealed(tmp_path, "b", b, topics)
+    return sealed(tmp_path, "a", lost, topics, usd_each=0.01), sealed(tmp_path, "b", b, topics)
 
 
 def test_comparing_shows_losses_and_groups_within_80_columns(two, tmp_path):

@@ -53,7 +53,8 @@ def test_a_moved_system_turn_is_said_before_the_run_and_after_it(own, tmp_path):
     assert done.stderr == f"note: {note}\n"
     first, second = json.loads(done.stdout)["runs"]
     assert first["notes"] == [] and second["notes"] == [note]
-    assert f"  note: {note}" in weighbridge("evaluate", model, *own, cwd=tmp_path).stdout
+    shown = weighbridge("evaluate", model, *own, cwd=tmp_path).stdout
+    assert f"note: {note}" in " ".join(shown.split())
 
 
 def test_each_benchmark_s_first_prompt_is_shown(own, tmp_path):
