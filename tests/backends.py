@@ -1,14 +1,15 @@
 """The backends that the benchmark contract runs on, each over real tiny weights.
 
-To add one, such as an OpenAI-compatible server over loopback: write a context manager that takes a
-folder of weights with a chat template and yields a `Model`, and name it in `BACKENDS`. Protocols
-that it lacks the capability for must be refused in one line; all others hold the whole contract.
+To add one, write a context manager that takes a folder of weights with a chat template and yields a
+`Model`, and name it in `BACKENDS`. Protocols that it lacks the capability for must be refused in one
+line; all others hold the whole contract.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+from endpoint_server import serving_weights
 from weighbridge.models.protocol import Model
 
 
@@ -25,6 +26,19 @@ def open_weights(folder: Path) -> Iterator[Model]:
         model.close()
 
 
+@contextmanager
+def endpoint(folder: Path) -> Iterator[Model]:
+    """The same weights behind an OpenAI-compatible server on loopback."""
+    from weighbridge.models.endpoint import open_endpoint, read_address
+
+    with open_weights(folder) as weights, serving_weights(weights) as served:
+        address = read_address(served.spec)
+        answers = folder.parent / "answers"
+        with closing(open_endpoint(address, key=lambda _: None, answers=answers)) as model:
+            yield model
+
+
 BACKENDS: dict[str, Callable[[Path], AbstractContextManager[Model]]] = {
     "open_weights": open_weights,
+    "endpoint": endpoint,
 }
