@@ -1,8 +1,8 @@
 """The backends that the benchmark contract runs on, each over real tiny weights.
 
-To add one, write a context manager that takes a folder of weights with a chat template and yields a
-`Model`, and name it in `BACKENDS`. Protocols that it lacks the capability for must be refused in one
-line; all others hold the whole contract.
+To add one, write a context manager that takes a folder of weights with a chat template and yields
+a `Model`, and name it in `BACKENDS`. Protocols that it lacks the capability for must be refused in
+one line; all others hold the whole contract.
 """
 
 from collections.abc import Callable, Iterator
