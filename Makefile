@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One worker a core; a file's tests stay together, since they share what is dear to build.
+SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -15,10 +17,10 @@ demo: $(VENV)/.demo  ## Tune a small model for a service desk and see whether it
 	$(BIN)/weighbridge demo
 
 test: $(VENV)/.dev  ## Run the tests
-	$(BIN)/python -m pytest -m "not slow and not network and not gpu"
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not network and not gpu"
 
 test-all: $(VENV)/.dev  ## Run the tests that take minutes, too
-	$(BIN)/python -m pytest -m "not network and not gpu"
+	$(BIN)/python -m pytest $(SPREAD) -m "not network and not gpu"
 
 check: $(VENV)/.dev  ## Lint, types, import contracts
 	$(BIN)/ruff check .

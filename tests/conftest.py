@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker, and what it starts, has one core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from tiny import build_tiny_model
 
 REPOSITORY = Path(__file__).parent.parent
