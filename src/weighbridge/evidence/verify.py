@@ -52,6 +52,7 @@ def verify(folder: Path) -> Verification:
             *_digests(data, document, seal, run, read),
             _items(document, read),
             *_figures(run.estimate, again, document["estimate"].keys()),
+            *_origin(run),
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, WeighbridgeError) as error:
         checks = [Check("readable", False, str(error) or type(error).__name__)]
@@ -71,6 +72,15 @@ def _digests(
     if isinstance(model, dict):
         checks.append(_equal("model", dict(run.model.identity), model))
     return checks
+
+
+def _origin(run: EvalRun) -> list[Check]:
+    """Say where the trust begins: what came before the samples is as good as the files."""
+    origin = run.provenance.origin
+    if origin is None:
+        return []
+    by = f"{origin.harness} {origin.version or '(version not stated)'}"
+    return [Check("origin", True, f"imported from {by}: checked from its samples on")]
 
 
 def _items(document: dict[str, Json], read: Tally) -> Check:

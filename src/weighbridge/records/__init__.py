@@ -3,11 +3,19 @@
 from weighbridge.records.comparison import Comparison, Flip, Verdict
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.model import ModelRef
-from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Protocol, Provenance
+from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Origin, Protocol, Provenance
 from weighbridge.records.sample import Generation, Json, Message, Sample, ScoredSample
-from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
+from weighbridge.records.score import (
+    OUTCOMES,
+    Graded,
+    Score,
+    Ungraded,
+    UngradedReason,
+    outcome,
+)
 
 __all__ = [
+    "OUTCOMES",
     "Comparison",
     "Estimate",
     "EvalRun",
@@ -18,6 +26,7 @@ __all__ = [
     "Json",
     "Message",
     "ModelRef",
+    "Origin",
     "Protocol",
     "Provenance",
     "Sample",
@@ -28,4 +37,5 @@ __all__ = [
     "Verdict",
     "canonical_digest",
     "canonical_json",
+    "outcome",
 ]

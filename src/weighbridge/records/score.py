@@ -38,3 +38,19 @@ class Ungraded:
 
 
 Score = Graded | Ungraded
+
+OUTCOMES = ("right", "partly", "wrong", "refused", "unparsed", "truncated", "infrastructure")
+"""What can become of an answer, the best first."""
+
+
+def outcome(score: Score, scale: tuple[float, float] = (0.0, 1.0)) -> str:
+    """Return what became of an answer, in one word of `OUTCOMES`.
+
+    >>> outcome(Graded(0.5, "B")), outcome(Ungraded("refused"))
+    ('partly', 'refused')
+    """
+    if not isinstance(score, Graded):
+        return score.reason
+    if score.value >= scale[1]:
+        return "right"
+    return "wrong" if score.value <= scale[0] else "partly"
