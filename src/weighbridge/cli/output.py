@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,9 +92,15 @@ def run_text(run: EvalRun) -> str:
         for name, group in _groups(run).items()
     ]
     lines += [f"    {name:<12} {value:.1%}" for name, value in estimate.parts.items()]
-    lines += [f"  note: {note}" for note in run.provenance.notes]
+    lines += [_wrapped(f"note: {note}") for note in run.provenance.notes]
     lines.append(f"  run {run.run_id}")
     return "\n".join(lines)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(
+        text, 80, initial_indent="  ", subsequent_indent="    ", break_long_words=False
+    )
 
 
 def _groups(run: EvalRun) -> dict[str, GroupMeans]:

@@ -11,13 +11,14 @@ number (`Score.unscored()`) or a missing score is infrastructure.
 
 import json
 import math
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from weighbridge.errors import InputError, MalformedRow, MissingPiece
+from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evidence.importing import (
     Foreign,
     Found,
@@ -39,6 +40,14 @@ from weighbridge.sources.tables import Row
 
 VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 NO_ANSWER = "N"
+NO_GRADE: dict[str, UngradedReason] = {
+    "refusal": "refused",
+    "no_response": "unparsed",
+    "invalid_response_format": "unparsed",
+    "grader_failed": "infrastructure",
+    "scoring_failed": "infrastructure",
+}
+"""Inspect's reasons of an abnormal score; others are a scorer's own words."""
 STOPS = {"stop": "end", "max_tokens": "length", "model_length": "length"}
 REASONS: tuple[str, ...] = get_args(UngradedReason)
 UNKNOWN = ("the weights' digest", "the machine")
@@ -93,27 +102,26 @@ def _open(path: Path) -> _Log:
 
 
 def _open_zip(path: Path) -> _Log:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if "header.json" not in names:
-                raise InputError(
-                    f"{path} has no header: the evaluation was not finished",
-                    "a finished log",
-                    "finish it with: inspect eval-retry",
-                )
-            header = json.loads(archive.read("header.json"))
-    except NotImplementedError as error:
-        raise MissingPiece(
-            f"{path} is compressed in a way that this Python can't read",
-            "deflate",
-            "convert it: inspect log convert --to json",
-        ) from error
+    with _archive(path) as archive:
+        if "header.json" not in archive.namelist():
+            raise InputError(
+                f"{path} has no header: the evaluation was not finished",
+                "a finished log",
+                "finish it with: inspect eval-retry",
+            )
+        header = json.loads(archive.read("header.json"))
     return _Log(path, header, _zipped_samples(path))
 
 
+def _archive(path: Path) -> zipfile.ZipFile:
+    """Open a zip, also one compressed with Zstandard as Inspect does since 2026."""
+    if sys.version_info < (3, 14):
+        import zipfile_zstd  # noqa: F401: teaches zipfile what Python 3.14 knows
+    return zipfile.ZipFile(path)
+
+
 def _zipped_samples(path: Path) -> Iterator[Row]:
-    with zipfile.ZipFile(path) as archive:
+    with _archive(path) as archive:
         for name in sorted(archive.namelist()):
             if name.startswith("samples/") and name.endswith(".json"):
                 yield json.loads(archive.read(name))
@@ -239,8 +247,10 @@ def _score(row: Row, scorer: str, metric: str, stop: str) -> Score:
     figure = _figure(value)
     if figure is None:
         return Ungraded("infrastructure", "the scorer gave no reading")
-    if figure == 0 and (value == NO_ANSWER or answer == "" or stop == "content_filter"):
-        return _no_answer(stop)
+    reason = read.get("reason")
+    said_nothing = value == NO_ANSWER or answer == "" or stop == "content_filter"
+    if figure == 0 and (said_nothing or reason in NO_GRADE):
+        return _no_answer(stop, reason)
     parts = {
         str(name): other
         for name, each in scores.items()
@@ -249,12 +259,13 @@ def _score(row: Row, scorer: str, metric: str, stop: str) -> Score:
     return Graded(figure, "" if answer is None else str(answer), parts=parts)
 
 
-def _no_answer(stop: str) -> Ungraded:
+def _no_answer(stop: str, reason: Json) -> Ungraded:
     if stop == "content_filter":
         return Ungraded("refused", "stopped by a content filter")
     if STOPS.get(stop) == "length":
         return Ungraded("truncated", "the token limit came before an answer")
-    return Ungraded("unparsed", "the scorer read no answer")
+    why = f"the scorer read no answer ({reason})" if reason else "the scorer read no answer"
+    return Ungraded(NO_GRADE.get(str(reason), "unparsed"), why)
 
 
 def _one_of(values: Row, scorer: str, metric: str) -> Json:

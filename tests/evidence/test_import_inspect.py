@@ -1,0 +1,125 @@
+"""Inspect's own logs, made here with its mock model, in both forms; and our export read by Inspect."""
+
+import json
+import zipfile
+from dataclasses import replace
+
+import pytest
+from harness_files import run_inspect
+
+from weighbridge.errors import InputError
+from weighbridge.evidence import RunStore, verify
+from weighbridge.evidence.exporting import ExportRequest, export_runs
+from weighbridge.evidence.importing import ImportRequest, import_runs
+from weighbridge.records import Graded, Ungraded
+
+WHEN = "2026-01-01T00:00:00+00:00"
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    pytest.importorskip("inspect_ai")
+    return run_inspect(tmp_path_factory.mktemp("inspect"))
+
+
+def take(path, folder, **request):
+    store = RunStore(folder)
+    (run,), _ = import_runs("inspect", ImportRequest(path, **request), store, WHEN)
+    return store, store.read(run.run_id)
+
+
+@pytest.mark.parametrize("form", [".eval", ".json"])
+def test_every_way_to_give_no_answer_is_told_apart(logs, form, tmp_path):
+    store, run = take(logs[form], tmp_path)
+    scores = {sample.sample_id: sample.score for sample in run.samples}
+    assert scores["q0"] == Graded(1.0, "1")
+    assert isinstance(scores["q1"], Graded) and scores["q1"].value == 0
+    assert isinstance(scores["q2"], Ungraded) and scores["q2"].reason == "truncated"
+    assert isinstance(scores["q3"], Ungraded) and scores["q3"].reason == "refused"
+    assert isinstance(scores["q5"], Ungraded) and scores["q5"].reason == "unparsed"
+    assert isinstance(scores["q7"], Ungraded) and scores["q7"].reason == "infrastructure"
+    assert run.estimate.n == 7 and run.estimate.ungraded["infrastructure"] == 1
+    assert run.provenance.origin.harness == "inspect"
+    assert run.model.name == "mockllm/model"
+    assert verify(store.folder_of(run.run_id)).ok
+
+
+@pytest.mark.parametrize("form", [".eval", ".json"])
+def test_our_mean_is_the_log_s_own_accuracy(logs, form, tmp_path):
+    _, run = take(logs[form], tmp_path)
+    origin = run.provenance.origin
+    assert run.estimate.mean == pytest.approx(origin.stated["fallible/accuracy"], abs=1e-12)
+    assert not any("its samples give" in note for note in run.provenance.notes)
+
+
+def test_texts_that_inspect_stores_beside_a_sample_are_put_back(logs, tmp_path):
+    _, run = take(logs[".eval"], tmp_path)
+    long = next(sample for sample in run.samples if sample.sample_id == "q6")
+    assert long.question == "What is 6 + 1?" + " please" * 200
+    assert long.output == "x" * 4000
+    assert (long.input_tokens, long.output_tokens, long.stop) == (7, 2, "end")
+
+
+def test_a_field_makes_clusters(logs, tmp_path):
+    _, run = take(logs[".eval"], tmp_path, cluster="subject")
+    assert sorted(run.estimate.clusters) == ["s0", "s1"]
+
+
+def test_texts_can_be_withheld(logs, tmp_path):
+    store, run = take(logs[".eval"], tmp_path, withhold=True)
+    assert all(s.question is None and s.target is None for s in run.samples)
+    text = (store.folder_of(run.run_id) / "samples.jsonl").read_text()
+    assert "please" not in text and "can't" not in text
+    assert run.estimate.mean == take(logs[".eval"], tmp_path / "shown")[1].estimate.mean
+
+
+def test_a_score_that_is_off_the_scale_is_refused_and_the_option_named(logs, tmp_path):
+    log = json.loads(logs[".json"].read_text())
+    log["samples"][0]["scores"]["fallible"]["value"] = 7
+    path = tmp_path / "rated.json"
+    path.write_text(json.dumps(log))
+    with pytest.raises(InputError, match="--scale LOW:HIGH"):
+        take(path, tmp_path / "runs")
+    _, run = take(path, tmp_path / "runs", scale=(0.0, 10.0))
+    assert run.estimate.scale == (0.0, 10.0)
+    assert any("states fallible/accuracy" in note for note in run.provenance.notes)
+
+
+def test_a_log_that_was_not_finished_or_is_none_is_one_line(logs, tmp_path):
+    unfinished = tmp_path / "unfinished.eval"
+    with zipfile.ZipFile(unfinished, "w") as archive:
+        archive.writestr("_journal/start.json", "{}")
+    with pytest.raises(InputError, match="was not finished"):
+        take(unfinished, tmp_path / "runs")
+    cut = tmp_path / "cut.eval"
+    cut.write_bytes(logs[".eval"].read_bytes()[:3000])
+    with pytest.raises(InputError, match="can't be read"):
+        take(cut, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("ending", [".eval", ".json"])
+def test_inspect_s_own_reader_opens_our_export_and_it_comes_back_whole(logs, ending, tmp_path):
+    from inspect_ai.log import read_eval_log, read_eval_log_sample
+
+    _, run = take(logs[".eval"], tmp_path / "first", cluster="subject")
+    # An id with a slash, as in mmlu's, must not become a folder that the reader misses.
+    renamed = tuple(replace(s, sample_id=f"sums/{s.sample_id}") for s in run.samples)
+    run = replace(run, samples=renamed)
+    path = tmp_path / f"export{ending}"
+    export_runs("inspect", ExportRequest((run,), path))
+    log = read_eval_log(str(path))
+    assert log.status == "success" and log.eval.model == run.model.name
+    assert len(log.samples) == len(run.samples)
+    assert log.results.scores[0].metrics["mean"].value == run.estimate.mean
+    if ending == ".eval":
+        assert read_eval_log_sample(str(path), "sums/q4").output.completion == "5"
+    _, back = take(path, tmp_path / "second")
+    assert [s.score for s in back.samples] == [replace(s.score, parts={})
+            if isinstance(s.score, Graded) else s.score for s in run.samples]  # fmt: skip
+    assert [s.cluster for s in back.samples] == [s.cluster for s in run.samples]
+    assert [(s.question, s.output, s.target) for s in back.samples] == [
+        (s.question, s.output, s.target) for s in run.samples
+    ]
+    assert back.estimate.mean == run.estimate.mean
