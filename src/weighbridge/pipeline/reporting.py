@@ -22,6 +22,7 @@ from weighbridge.reports import (
     Skipped,
     TrainingPoint,
     render,
+    render_explorer,
     write,
 )
 
@@ -94,6 +95,7 @@ def write_report(outcome: Outcome, folder: Path, generated: str, project_argumen
     judged = judge(outcome.weighed, outcome.plan.left)
     report = _report(facts, outcome.weighed, judged)
     written = write(report, folder)
+    _write_items(report, folder, outcome.plan.place.store)
     document = asdict(facts) | {
         "verdict": judged.verdict,
         "page_digest": _digest(written.html),
@@ -101,6 +103,16 @@ def write_report(outcome: Outcome, folder: Path, generated: str, project_argumen
     path = folder / "report.json"
     write_whole(path, canonical_json(document))
     return Written(written.html, path, written.charts, judged)
+
+
+def _write_items(report: Report, folder: Path, store: RunStore) -> None:
+    """Write each benchmark's items side by side; two runs' samples are in memory at a time."""
+    for section in report.sections:
+        candidate, reference = (
+            store.read(run.run_id) for run in (section.candidate, section.reference)
+        )
+        page = render_explorer(candidate, reference, section.comparison)
+        write_whole(folder / section.items_page, page.encode("utf-8"))
 
 
 def is_report(path: Path) -> bool:
@@ -173,8 +185,9 @@ def _report(
                 comparison=w.comparison,
                 role=w.weigh.role,
                 part_comparisons=w.parts,
+                items_page=f"items-{number}.html",
             )
-            for w in sorted(weighed, key=lambda w: order[w.weigh.role])
+            for number, w in enumerate(sorted(weighed, key=lambda w: order[w.weigh.role]), start=1)
         ),
         training=facts.training,
         training_facts=dict(facts.training_facts),

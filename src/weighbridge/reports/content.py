@@ -74,6 +74,7 @@ class BenchmarkSection:
         comparison: Candidate minus reference, over the same items.
         role: A target should improve; a guard must not get worse.
         part_comparisons: The same for each named part (the fields of an extracted object).
+        items_page: File beside the report that shows every item; "" where there is none.
     """
 
     title: str
@@ -82,6 +83,7 @@ class BenchmarkSection:
     comparison: Comparison
     role: Role
     part_comparisons: tuple[Comparison, ...] = ()
+    items_page: str = ""
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ def render_explorer(run_a: EvalRun, run_b: EvalRun, comparison: Comparison) -> s
             run_b=run_b,
             comparison=comparison,
             difference=_difference(run_a, comparison),
+            margin=_margin(run_a, comparison),
             results=Counter(item.result for item in items),
             result_names=RESULTS,
             outcomes=_outcomes(items),
@@ -130,6 +131,12 @@ def _difference(run: EvalRun, comparison: Comparison) -> str:
         return wording.difference(comparison.difference, comparison.interval)
     low, high = comparison.interval
     return f"{comparison.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _margin(run: EvalRun, comparison: Comparison) -> str:
+    if comparison.metric != "value" or tuple(run.estimate.scale) == (0, 1):
+        return wording.points(comparison.margin).lstrip("+")
+    return f"{comparison.margin:g}"
 
 
 def paired_items(run_a: EvalRun, run_b: EvalRun, comparison: Comparison) -> Iterator[Item]:
