@@ -9,7 +9,7 @@ them are written by hand. `--to FOLDER` writes it elsewhere, for a test that com
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,8 +158,8 @@ def _opening(count: int) -> str:
 *Made by `make parity-page`; every figure is computed from single answers. Do not edit by hand.*
 
 The article says that open-weight models "routinely match or exceed proprietary systems on standard
-benchmarks", and shows it on MMLU. MMLU is a benchmark for which the answers of proprietary models to
-each single question have been published: HELM's, of ten models, {_n(count)} questions each
+benchmarks", and shows it on MMLU. There the answers of proprietary models to each single question
+have been published: HELM's, of ten models, {_n(count)} questions each
 (aryopg/mmlu-redux @ 4563cfa79b65, CC BY 4.0). So the claim can be tested as one would test a
 replacement: question by question, with an interval, at a margin stated beforehand.
 
@@ -194,11 +194,14 @@ def _means_table(runs: dict[str, EvalRun]) -> str:
 def _unparsed(runs: dict[str, EvalRun]) -> str:
     run = runs["openai_gpt-4-1106-preview"]
     graded = estimate(s for s in run.samples if isinstance(s.score, Graded))
-    return f"""HELM lets a model write one token and compares it with the letter. gpt-4-1106 began to reason
-("To", "Let", "The") in {_n(run.estimate.ungraded["unparsed"])} of its answers. The published
-{run.estimate.macro_mean:.4f} counts those as wrong; its mean over subjects, letters only, is {graded.macro_mean:.4f}. Both are true of something: the first of this protocol, the second of what the
-model knows where it answers in it. Neither is imputed here. An unparsed answer is
-`Ungraded("unparsed")`, and a comparison is made with those questions and without them.
+    unparsed = _n(run.estimate.ungraded["unparsed"])
+    counted, read = f"{run.estimate.macro_mean:.4f}", f"{graded.macro_mean:.4f}"
+    return f"""HELM lets a model write one token and compares it with the letter. gpt-4-1106 began
+to reason ("To", "Let", "The") in {unparsed} of its answers. The published {counted} counts those
+as wrong; its mean over subjects, letters only, is {read}. Both are true of something: the first of
+this protocol, the second of what the model knows where it answers in it. Neither is imputed here.
+An unparsed answer is `Ungraded("unparsed")`, and each comparison is made with those questions and
+without them.
 """
 
 
@@ -207,8 +210,8 @@ def _identical(runs: dict[str, EvalRun]) -> str:
     said = {s.sample_id: s.output for s in first.samples}
     same = sum(said[s.sample_id] == s.output for s in second.samples)
     return f"""One thing in the files is odd: the columns of palmyra-x-v3 and text-unicorn agree in
-{_n(same)} of {_n(len(said))} answers, which two models of different makers don't do. One of the two is
-probably a copy. Neither is used below.
+{_n(same)} of {_n(len(said))} answers, which one does not expect of two makers' models. One column
+may be a copy of the other. Neither is used below.
 """
 
 
@@ -279,11 +282,11 @@ def _meaning(pair: Pair, what: str) -> str:
 def _clusters(every: Sequence[Pair], alone: Sequence[Pair]) -> str:
     lines = [
         "## Why so wide an interval\n",
-        "Questions of one subject rise and fall together: a model that is weak in moral scenarios is",
-        "weak in many of its 895 questions at once. The interval above takes the 57 subjects as drawn",
-        "from all that could be asked (clustered, t with 56 degrees of freedom), which is what a buyer",
-        "needs who will ask other things. Taking these 57 subjects as all there is, and the questions as",
-        "independent, gives the narrower one:\n",
+        "Questions of one subject rise and fall together: a model that is weak in moral scenarios",
+        "is weak in many of its 895 questions at once. The interval above takes the 57 subjects as",
+        "drawn from all that could be asked (clustered, t with 56 degrees of freedom), which is",
+        "what a buyer needs who will ask other things. Taking these 57 subjects as all there is,",
+        "and the questions as independent, gives the narrower one:\n",
         "| against | clustered by subject | questions independent | at 1 point | at 2 points |",
         "|---|---|---|---|---|",
     ]
@@ -317,10 +320,10 @@ def _limits() -> str:
 
 - These are models of spring 2024, and the article speaks of 2026. The page weighs the claim on the
   proprietary answers that it has; newer models need their own answers to single questions.
-- One benchmark, one prompt, one token. HELM's files don't tell the prompts; MMLU's own errors are in
-  (aryopg/mmlu-redux counts them), and any of these models may have seen the questions.
+- One benchmark, one prompt, one token. HELM's files don't tell the prompts; MMLU's own errors are
+  in (aryopg/mmlu-redux counts them), and any of these models may have seen the questions.
 - The open model goes by HELM's name for the base model, not the chat one.
-- An answer that is no letter is a fault of model and protocol together, and the files don't tell them
+- An answer that is no letter is a fault of model and protocol together; the files can't tell them
   apart.
 """
 

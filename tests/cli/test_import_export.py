@@ -1,4 +1,4 @@
-"""Import, export and a run's samples on the command line: JSON, text of 80 columns, one-line errors."""
+"""Import, export and samples on the command line: JSON, 80 columns, errors of one line."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Inspect's own logs, made here with its mock model, in both forms; and our export read by Inspect."""
+"""Inspect's own logs, made here with its mock model; and our export, read by Inspect."""
 
 import json
 import zipfile
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from harness_files import run_inspect
 
-from weighbridge.errors import InputError
+from weighbridge.errors import EvidenceError, InputError
 from weighbridge.evidence import RunStore, verify
 from weighbridge.evidence.exporting import ExportRequest, export_runs
 from weighbridge.evidence.importing import ImportRequest, import_runs
@@ -123,3 +123,26 @@ def test_inspect_s_own_reader_opens_our_export_and_it_comes_back_whole(logs, end
         (s.question, s.output, s.target) for s in run.samples
     ]
     assert back.estimate.mean == run.estimate.mean
+
+
+def test_gpqa_s_texts_are_never_taken_in(logs, tmp_path):
+    """Its authors ask that no question stands in plain text anywhere."""
+    log = json.loads(logs[".json"].read_text())
+    log["eval"]["task"] = "inspect_evals/gpqa_diamond"
+    path = tmp_path / "gpqa.json"
+    path.write_text(json.dumps(log))
+    store, run = take(path, tmp_path / "runs")
+    assert run.benchmark == "gpqa_diamond"
+    kept = "".join(p.read_text() for p in store.folder_of(run.run_id).iterdir() if p.is_file())
+    assert "What is" not in kept and "no number" not in kept
+    assert run.estimate.mean == take(logs[".json"], tmp_path / "shown")[1].estimate.mean
+
+
+def test_a_sample_that_is_there_twice_leaves_no_run_behind(logs, tmp_path):
+    log = json.loads(logs[".json"].read_text())
+    log["samples"].append(log["samples"][0])
+    path = tmp_path / "twice.json"
+    path.write_text(json.dumps(log))
+    with pytest.raises(EvidenceError, match="there twice"):
+        take(path, tmp_path / "runs")
+    assert RunStore(tmp_path / "runs").summaries() == []

@@ -41,7 +41,7 @@ def test_a_group_is_one_run_with_its_tasks_as_clusters(imported, output):
         {name: stated[name]["acc,none"] for name in ("letters", "others")}, abs=1e-12
     )
     assert both.protocol == "loglikelihood" and both.estimate.n == 80
-    assert both.benchmark_version == "lm-eval:2.0"
+    assert both.benchmark_version == "lm-eval:2.0 acc,none"
 
 
 def test_it_is_marked_as_imported_and_verifies(imported):
@@ -137,3 +137,19 @@ def test_files_that_are_damaged_or_not_there_are_one_line(output, tmp_path):
     with pytest.raises(MalformedRow, match="line 4"):
         import_runs("lm-eval", ImportRequest(copy), store, WHEN)
     assert store.summaries() == []
+
+
+def test_runs_of_different_metrics_are_not_compared(output, tmp_path):
+    store = RunStore(tmp_path)
+    runs = [
+        import_runs("lm-eval", ImportRequest(output, metric=metric), store, WHEN)[0]
+        for metric in ("exact_match,strict", "exact_match,loose")
+    ]
+    strict, loose = (store.read(run.run_id) for (run,) in runs)
+    with pytest.raises(InputError, match="exact_match,loose"):
+        compare(strict, loose)
+
+
+def test_a_cluster_that_is_no_field_names_those_that_are(output, tmp_path):
+    with pytest.raises(InputError, match="has no field topic; expected one of question, gold"):
+        import_runs("lm-eval", ImportRequest(output, cluster="topic"), RunStore(tmp_path), WHEN)

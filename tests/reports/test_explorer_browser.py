@@ -185,7 +185,9 @@ def test_hostile_answers_run_nothing(browser, show, runs, tmp_path):
                 for sample in run.samples[:5]
             ),
         )
-        for run, score in ((runs[0], Graded(1.0, "A", HOSTILE)), (runs[1], Graded(0.0, "B", HOSTILE)))
+        for run, score in zip(
+            runs, (Graded(1.0, "A", HOSTILE), Graded(0.0, "B", HOSTILE)), strict=True
+        )
     )  # fmt: skip
     path = tmp_path / "hostile.html"
     path.write_text(render_explorer(a, b, compare(a, b)))

@@ -1,4 +1,4 @@
-"""Runs written in other tools' formats. The folder `exports/` is the list; one `EXPORTER` a file."""
+"""Runs in other tools' formats: the folder `exports/` is the list, one `EXPORTER` a file."""
 
 import importlib
 from collections.abc import Callable, Sequence

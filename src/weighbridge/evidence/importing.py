@@ -73,8 +73,9 @@ class Foreign:
     Attributes:
         model: Its name there.
         benchmark: Likewise.
-        benchmark_version: Begins with the harness's name, so that it is never paired with a run of
-            ours by mistake: the prompts are others.
+        benchmark_version: Harness, version of the task, and what of it counts: `compare` pairs
+            neither runs of different metrics nor an imported run with one of ours, whose prompts
+            are others.
         protocol: How answers were obtained.
         samples: Scored.
         files: That all of this was read from.
@@ -246,6 +247,21 @@ def imported_sample(
     )
 
 
+def named_field(fields: Json, name: str, where: str) -> str:
+    """Return the field of an item that its neighbours share.
+
+    Raises:
+        InputError: It has no such field.
+    """
+    if name not in fields:
+        raise InputError(
+            f"{where} has no field {name}",
+            f"one of {', '.join(map(str, fields)) or 'none'}",
+            "correct --cluster",
+        )
+    return str(fields[name])
+
+
 def clean(text: str) -> str:
     """Return text that UTF-8 can hold: a lone surrogate becomes a question mark."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
@@ -313,12 +329,12 @@ def _seal(
         planned_units=1,
         started=run.started or imported,
     )
+    figures = estimate(run.samples, "mean", request.scale)  # refuses what contradicts itself
     with store.open(fields, header) as opened:
         if opened.finished is not None:
             return opened.finished
         if not opened.journal.finished_units():
             opened.journal.append_unit(0, run.samples)
-        figures = estimate(run.samples, "mean", request.scale)
         origin = Origin(harness, run.version, files, run.unknown, run.stated)
         notes = (*_notes(origin, run, figures.mean), *run.notes)
         return opened.seal(figures, _provenance(run, origin, notes, imported))

@@ -168,8 +168,8 @@ def _item(
     scale: tuple[float, float],
 ) -> Item:
     shown = (*answers_a, *answers_b)[0]
-    a = _answer(answers_a, flip and (flip.output_a, flip.score_a), metric, scale)
-    b = _answer(answers_b, flip and (flip.output_b, flip.score_b), metric, scale)
+    a = _answer(answers_a, (flip.output_a, flip.score_a) if flip else None, metric, scale)
+    b = _answer(answers_b, (flip.output_b, flip.score_b) if flip else None, metric, scale)
     result = _result(a, b, flip, scale)
     return Item(
         sample_id=name,
@@ -202,15 +202,15 @@ def _answer(
     read = [worth(s, scale[0]) if metric == "value" else part(s, metric) for s in answers]
     values = [value for value in read if value is not None]
     # Of a part, right and wrong are the part's own.
-    judged = Graded(score.parts.get(metric, 0.0), "") if _has_parts(score, metric) else score
+    judged = _of_part(score, metric) if metric != "value" else score
     why = "" if answers[0].question is None else score.why
     return Answer(
         outcome(judged, scale), fmean(values) if values else None, text, why, len(answers)
     )
 
 
-def _has_parts(score: Score, metric: str) -> bool:
-    return metric != "value" and isinstance(score, Graded)
+def _of_part(score: Score, name: str) -> Score:
+    return Graded(score.parts.get(name, 0.0), "") if isinstance(score, Graded) else score
 
 
 def _outcomes(items: Sequence[Item]) -> list[str]:

@@ -3,8 +3,8 @@
 The Hub reads `.eval_results/*.yaml` of a model's repository and shows them on the model's page and
 on the benchmark's leaderboard; `model-card.yaml` is the front matter that goes into `README.md`.
 Both are written through huggingface_hub's own classes. The figure is the run's mean: what the model
-refused, or said unreadably, counts. Its share, its interval and the samples digest stand in `notes`,
-so that a reader can check it with `weighbridge verify`.
+refused, or said unreadably, counts. Its interval, what is ungraded and the samples digest stand in
+`notes`, so that a reader can check it with `weighbridge verify`.
 """
 
 from pathlib import Path
@@ -38,8 +38,8 @@ def _stem(run: EvalRun) -> str:
 
 
 def _eval_results(run: EvalRun, request: ExportRequest) -> bytes:
+    import yaml
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-    from huggingface_hub.utils import yaml_dump
 
     entry = EvalResultEntry(
         dataset_id=request.dataset,
@@ -50,7 +50,9 @@ def _eval_results(run: EvalRun, request: ExportRequest) -> bytes:
         source_name="Weighbridge" if request.source_url else None,
         notes=_notes(run),
     )
-    return yaml_dump(eval_result_entries_to_yaml([entry])).encode("utf-8")
+    document = eval_result_entries_to_yaml([entry])
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return text.encode("utf-8")
 
 
 def _model_card(request: ExportRequest) -> bytes:

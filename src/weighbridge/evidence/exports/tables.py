@@ -2,8 +2,8 @@
 
 Everything that a sample holds is there, so that the table can be turned back: what is no text or
 number (targets that are not text, parts, log-probabilities) is JSON. CSV can't tell an absent text
-from an empty one; Parquet can. Cells are written as the model wrote them: read CSV as data, not in a
-program that takes a leading "=" for a formula.
+from an empty one; Parquet can. Cells are written as the model wrote them: read CSV as data, not in
+a program that takes a leading "=" for a formula.
 """
 
 import csv

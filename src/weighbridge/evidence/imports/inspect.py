@@ -1,8 +1,8 @@
 """Inspect's logs, `.eval` (a zip of JSON) and `.json`: one run a log.
 
-The value is the log's first scorer's, unless `--metric SCORER` (or `SCORER/KEY`, where a scorer gives
-several values) says otherwise; other scorers' values in [0, 1] are parts. Values become numbers by
-Inspect's own rule: C and yes 1, P a half, I, N and no 0.
+The value is the log's first scorer's, unless `--metric SCORER` (or `SCORER/KEY`, where a scorer
+gives several values) says otherwise; other scorers' values in [0, 1] are parts. Values become
+numbers by Inspect's own rule: C and yes 1, P a half, I, N and no 0.
 
 What is no grade stays none: `N` (no answer) is refused, truncated or unparsed by the stop reason;
 an incorrect answer of which the scorer read nothing is unparsed; an error, a value that is not a
@@ -25,6 +25,7 @@ from weighbridge.evidence.importing import (
     Importer,
     ImportRequest,
     imported_sample,
+    named_field,
     number,
 )
 from weighbridge.records import (
@@ -116,7 +117,7 @@ def _open_zip(path: Path) -> _Log:
 def _archive(path: Path) -> zipfile.ZipFile:
     """Open a zip, also one compressed with Zstandard as Inspect does since 2026."""
     if sys.version_info < (3, 14):
-        import zipfile_zstd  # noqa: F401: teaches zipfile what Python 3.14 knows
+        import zipfile_zstd  # noqa: F401 (teaches zipfile what Python 3.14 knows)
     return zipfile.ZipFile(path)
 
 
@@ -144,7 +145,7 @@ def _run(log: _Log, request: ImportRequest) -> Foreign:
     return Foreign(
         model=str(said.get("model", "unknown")),
         benchmark=task.rsplit("/", 1)[-1],
-        benchmark_version=f"inspect:{said.get('task_version', 0)}",
+        benchmark_version=f"inspect:{said.get('task_version', 0)} {request.metric or wanted}",
         protocol="generative",
         samples=samples,
         files=(log.path,),
@@ -209,7 +210,9 @@ def _sample(row: Row, shown: bool, request: ImportRequest, scorer: str) -> Score
     text = _attached(_completion(output), attached)
     usage = output.get("usage") or {}
     metadata = row.get("metadata") or {}
-    cluster = str(metadata[request.cluster]) if request.cluster else metadata.get("cluster")
+    cluster = metadata.get("cluster")
+    if request.cluster:
+        cluster = named_field(metadata, request.cluster, f"sample {row['id']}")
     stop = _stop_reason(output)
     return imported_sample(
         shown=shown,

@@ -23,6 +23,7 @@ from weighbridge.evidence.importing import (
     Importer,
     ImportRequest,
     imported_sample,
+    named_field,
     number,
 )
 from weighbridge.records import Graded, Json, Score, ScoredSample, Ungraded
@@ -59,7 +60,7 @@ class _Task:
 
     @property
     def kind(self) -> str:
-        """What the harness asked for: `multiple_choice`, `generate_until`, …"""
+        """What the harness asked for, such as `multiple_choice`."""
         return str(self.config.get("output_type", ""))
 
     @property
@@ -191,13 +192,14 @@ def _run(
     key = f"{first.metric},{first.filter}"
     figures = _mapping(results, "results", name)
     stated = {k: float(v) for k, v in figures.items() if number(v) is not None}
-    unknown = UNKNOWN
+    version = results.get("versions", {}).get(name, "unknown")
+    unknown: tuple[str, ...] = UNKNOWN
     if not any(sample.cluster for sample in samples):
         unknown = (*unknown, "which items share a source (name the field with --cluster)")
     return Foreign(
         model=str(results.get("model_name") or config.get("model") or "unknown"),
         benchmark=name,
-        benchmark_version=f"lm-eval:{results.get('versions', {}).get(name, 'unknown')}",
+        benchmark_version=f"lm-eval:{version} {key}",
         protocol=PROTOCOLS[first.kind],
         samples=tuple(samples),
         files=(path, *(task.path for task in tasks)),
@@ -259,7 +261,7 @@ def _sample(
     answer = _answer(task.kind, row, arguments)
     cluster = task.name if grouped else None
     if request.cluster:
-        cluster = str(doc[request.cluster])
+        cluster = named_field(doc, request.cluster, f"{task.name}, item {row['doc_id']}")
     item = {
         "task": task.name,
         "doc": row.get("doc_hash") or text_digest(json.dumps(doc, sort_keys=True)),
