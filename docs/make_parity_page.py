@@ -100,6 +100,7 @@ def make(runs: dict[str, EvalRun]) -> tuple[str, str]:
     """Return the page and its chart."""
     every = [_pair(runs, name) for name in PROPRIETARY]
     parsed = [_pair(runs, name, both_parsed(runs[OPEN], runs[name])) for name in PROPRIETARY]
+    parsed = [p for p, all_ in zip(parsed, every, strict=True) if p.first.n < all_.first.n]
     alone = [_pair(_unclustered(runs), name) for name in PROPRIETARY]
     drawing = _chart(every, parsed)
     count = len(runs[OPEN].samples)
@@ -111,7 +112,7 @@ def make(runs: dict[str, EvalRun]) -> tuple[str, str]:
         "## Llama 3 70B against three proprietary models\n",
         f"![{drawing.description}]({NAME}.svg)\n",
         _pairs_table(f"All {_n(count)} answers; what is no letter counts as wrong", every),
-        _pairs_table("Only questions to which both wrote a letter", parsed),
+        _pairs_table("Only questions to which both wrote a letter, where some did not", parsed),
         _conclusion(every, parsed),
         _clusters(every, alone),
         _groups(runs),
@@ -234,22 +235,23 @@ def _pairs_table(title: str, pairs: Sequence[Pair]) -> str:
 
 
 def _conclusion(every: Sequence[Pair], parsed: Sequence[Pair]) -> str:
-    sentences = [_sentence(pair, without) for pair, without in zip(every, parsed, strict=True)]
+    read = {pair.reference: pair for pair in parsed}
+    sentences = [_sentence(pair, read.get(pair.reference)) for pair in every]
     shown = [f for pair in (*every, *parsed) for f in pair.found]
     parity = [f for f in shown if f.verdict in ("superior", "equivalent", "non_inferior")]
     worse = [f for f in shown if f.verdict == "inferior"]
     return (
         "### What these answers support\n\n"
         + "\n".join(f"- {sentence}" for sentence in sentences)
-        + f"\n\nOf {len(shown)} readings (three references, two margins, with and without unparsed "
-        f"answers), {len(parity)} support parity and {len(worse)} "
+        + f"\n\nOf {len(shown)} readings ({len(every)} references at two margins, and without the "
+        f"unparsed answers where there are any), {len(parity)} support parity and {len(worse)} "
         f"{'says' if len(worse) == 1 else 'say'} that the open model is worse by more than the "
         "margin. Where it can't be told, that is not parity: missing evidence never passes. These "
-        "are six comparisons; no interval is adjusted for that.\n"
+        f"are {len(every) + len(parsed)} comparisons; no interval is adjusted for that.\n"
     )
 
 
-def _sentence(pair: Pair, without: Pair) -> str:
+def _sentence(pair: Pair, without: Pair | None) -> str:
     flips = pair.first.flips
     lost = sum(flip.difference < 0 for flip in flips)
     unparsed = sum(not isinstance(flip.score_b, Graded) for flip in flips if flip.difference > 0)
@@ -259,7 +261,7 @@ def _sentence(pair: Pair, without: Pair) -> str:
     )
     if unparsed:
         told += f", {_n(unparsed)} of them only because the other wrote no letter"
-    if without.first.n == pair.first.n:
+    if without is None:
         return f"{told}; both always wrote a letter. {_meaning(pair, 'All answers')}"
     return f"{told}. {_meaning(pair, 'All answers')} {_meaning(without, 'Letters only')}"
 

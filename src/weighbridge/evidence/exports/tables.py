@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from weighbridge.errors import InputError
+from weighbridge.errors import InputError, MissingPiece
 from weighbridge.evidence.exporting import Exporter, ExportRequest
 from weighbridge.records import EvalRun, Graded, Json, ScoredSample
 
@@ -71,9 +71,13 @@ def _csv(rows: list[dict[str, Json]]) -> bytes:
 
 
 def _parquet(rows: list[dict[str, Json]]) -> bytes:
-    import pyarrow
-    import pyarrow.parquet as parquet
-
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ModuleNotFoundError as error:
+        raise MissingPiece(
+            "pyarrow is not installed", "it, to write Parquet", "pip install pyarrow; or write .csv"
+        ) from error
     kinds: dict[type, Any] = {
         str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()
     }  # fmt: skip
