@@ -91,7 +91,16 @@ def test_the_likeliest_choice_its_likelihoods_and_the_other_metric(imported, out
             assert sample.target == row["doc"]["letter"]
             assert sample.question.startswith(row["doc"]["question"])
             assert isinstance(sample.score, Graded) and sample.score.value == row["acc"]
-            assert sample.score.parts == {"acc_norm": row["acc_norm"]}
+
+
+def test_other_metrics_are_parts_where_every_task_of_the_run_has_them(imported, output, tmp_path):
+    """A group of which one task lacks acc_norm has no mean of it."""
+    assert imported[1]["both"].estimate.parts == {}
+    (path,) = output.rglob("samples_letters_*")
+    (run,), _ = import_runs("lm-eval", ImportRequest(path), RunStore(tmp_path), WHEN)
+    stated = results(output)["results"]["letters"]["acc_norm,none"]
+    assert run.benchmark == "letters"
+    assert run.estimate.parts == {"acc_norm": pytest.approx(stated, abs=1e-12)}
 
 
 def test_another_metric_and_filter_are_another_run(output, tmp_path):

@@ -92,12 +92,13 @@ def run_text(run: EvalRun) -> str:
         for name, group in _groups(run).items()
     ]
     lines += [f"    {name:<12} {value:.1%}" for name, value in estimate.parts.items()]
-    lines += [_wrapped(f"note: {note}") for note in run.provenance.notes]
+    lines += [wrapped(f"note: {note}") for note in run.provenance.notes]
     lines.append(f"  run {run.run_id}")
     return "\n".join(lines)
 
 
-def _wrapped(text: str) -> str:
+def wrapped(text: str) -> str:
+    """Return a sentence as indented lines of at most 80 columns."""
     return textwrap.fill(
         text, 80, initial_indent="  ", subsequent_indent="    ", break_long_words=False
     )

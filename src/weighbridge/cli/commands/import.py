@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import emit, run_json, run_text
+from weighbridge.cli.output import emit, run_json, run_text, wrapped
 
 if TYPE_CHECKING:
     from weighbridge.evidence.importing import ImportRequest
@@ -51,7 +51,7 @@ def command(
         ],
         "left_out": list(left_out),
     }
-    lines = [run_text(run) for run in sealed] + [f"left out: {each}" for each in left_out]
+    lines = [run_text(run) for run in sealed] + [wrapped(f"left out: {each}") for each in left_out]
     emit(document, "\n".join(lines), json)
 
 

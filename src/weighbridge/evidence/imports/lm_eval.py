@@ -12,7 +12,7 @@ into the token limit can't be told from a wrong one.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -186,7 +186,9 @@ def _leaves(name: str, members: Mapping[str, Sequence[str]]) -> Iterator[str]:
 def _run(
     name: str, tasks: Sequence[_Task], path: Path, results: Row, request: ImportRequest
 ) -> Foreign:
-    samples = [s for task in tasks for s in _samples(task, len(tasks) > 1, name, request)]
+    samples = _with_shared_parts(
+        [s for task in tasks for s in _samples(task, len(tasks) > 1, name, request)]
+    )
     config = _mapping(results, "config")
     first = tasks[0]
     key = f"{first.metric},{first.filter}"
@@ -215,6 +217,18 @@ def _run(
         started=_started(results.get("date")),
         seconds=float(results.get("total_evaluation_time_seconds") or 0.0),
     )
+
+
+def _with_shared_parts(samples: Sequence[ScoredSample]) -> list[ScoredSample]:
+    """Keep the parts that every task of a group has: the mean of a part is over all its samples."""
+    graded = [s.score for s in samples if isinstance(s.score, Graded)]
+    shared = set.intersection(*(set(score.parts) for score in graded)) if graded else set[str]()
+    return [
+        replace(s, score=replace(s.score, parts={k: s.score.parts[k] for k in sorted(shared)}))
+        if isinstance(s.score, Graded)
+        else s
+        for s in samples
+    ]
 
 
 def _settings(task: _Task, results: Row, config: Row, key: str) -> dict[str, Json]:
