@@ -33,6 +33,9 @@ class Ready:
     def on_done(self, requests):
         pass
 
+    def check_prompts(self, shapes):
+        return ()
+
     def generate(self, requests):
         for request in requests:
             asked = request.prompt.messages[-1].content

@@ -6,13 +6,13 @@ The archives here have the authors' format and questions of our own.
 import csv
 import io
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
+from encrypted_zip import write_encrypted_zip
 from weighbridge.errors import InputError, MalformedRow, UnknownName, WeighbridgeError
 from weighbridge.evaluation.answers import Answers, RecordedAnswers
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
@@ -54,16 +54,9 @@ def folder(tmp_path):
 @pytest.fixture
 def archive(folder, tmp_path):
     """The authors' layout: a folder `dataset` in an encrypted archive."""
-    if shutil.which("zip") is None:
-        pytest.skip("no zip on this machine: apt install zip")
-    shutil.copytree(folder, tmp_path / "source/dataset")
-    subprocess.run(
-        ["zip", "-q", "-r", "-P", PASSWORD, "dataset.zip", "dataset"],
-        cwd=tmp_path / "source", check=True,
-    )  # fmt: skip
-    shutil.rmtree(tmp_path / "source/dataset")
+    files = {f"dataset/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}
     (tmp_path / "source/password.txt").write_text(PASSWORD + "\n")
-    return tmp_path / "source/dataset.zip"
+    return write_encrypted_zip(tmp_path / "source/dataset.zip", files, PASSWORD)
 
 
 def load(data, subset=None, **settings):

@@ -5,7 +5,9 @@ import pytest
 
 from weighbridge.errors import MalformedRow
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
-from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK, program_for
+from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK, STOPS
+from weighbridge.evaluation.grading import sampling_for
+from weighbridge.evaluation.scorers.function_code import extract_function
 from weighbridge.records import Generation, Ungraded
 from weighbridge.sandbox import Level, probe
 from weighbridge.sources.packages import package_file
@@ -50,7 +52,64 @@ def test_a_chat_answer_is_read_out_of_its_fence(problems):
     assert marks([sample], lambda s: whole) == [1.0]
     score = BENCHMARK.grade(sample, Generation(sample.id, 0, "```\nhello\n```", "end", 0, 0, 0))
     assert isinstance(score, Ungraded) and score.reason == "unparsed"
-    assert program_for(sample, sample.target) == sample.question + sample.target
+    cut = f"```python\n{sample.question}{sample.target}"
+    score = BENCHMARK.grade(sample, Generation(sample.id, 0, cut, "length", 0, 0, 0))
+    assert isinstance(score, Ungraded) and score.reason == "truncated"
+
+
+def test_a_chat_is_not_cut_at_the_stops_of_the_base_protocol(problems):
+    """`\\ndef` would end a reply before the function that it is about to define."""
+    base, chat = (
+        sampling_for(BENCHMARK, Settings(chat_template=asked), problems[0])
+        for asked in (None, True)
+    )
+    assert (base.stop, base.max_tokens) == (STOPS, 512)
+    assert (chat.stop, chat.max_tokens) == ((), 1024)
+    (turn,) = BENCHMARK.prompt(problems[0], Settings(chat_template=True)).messages
+    assert turn.role == "user" and turn.content.endswith('"""\n```')
+
+
+OPENING = 'import math\n\n\ndef f(x):\n    """Doubles."""\n'
+WHOLE = "def f(x):\n    return 2 * x\n"
+BESIDE = f"{OPENING}    pass\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        # completions
+        ("    return 2 * x\n", OPENING + "    return 2 * x\n"),
+        ("\n    return 2 * x", OPENING + "\n    return 2 * x"),
+        ("    return (", OPENING + "    return ("),  # wrong, but code
+        ("# doubles\n    return 2 * x", OPENING + "# doubles\n    return 2 * x"),
+        # fences
+        (f"Sure:\n```python\n{WHOLE}```\nDone.", BESIDE + WHOLE),
+        (f"```\n{WHOLE}```", BESIDE + WHOLE),
+        (f"~~~~ Python3\n{WHOLE}~~~~", BESIDE + WHOLE),
+        (f"1. So:\n   ```py\n   {WHOLE.replace(chr(10) + ' ', chr(10) + '    ')}   ```", None),
+        (f"```js\nlet f\n```\nor\n```python\n{WHOLE}```", BESIDE + WHOLE),
+        (f"```python\nprint(f(1))\n```\n```python\n{WHOLE}```", BESIDE + WHOLE),
+        (f"```python\n{WHOLE}", BESIDE + WHOLE),
+        ("```python\n    return 2 * x\n```", OPENING + "    return 2 * x\n"),
+        ("```python\nf = lambda x: 2 * x\n```", BESIDE + "f = lambda x: 2 * x\n"),
+        # code without a fence
+        (WHOLE, OPENING + WHOLE),
+        (f"Here you are.\n\n{WHOLE}\nIt doubles x.", BESIDE + WHOLE + "\n"),
+        # no code
+        ("", None),
+        ("I can't help with that.", None),
+        ("To double x, one defines a function\nthat returns twice x.", None),
+        ("```python\ndef g(x):\n    return x\n```", None),
+        ("```python\nclass A:\n    def f(self, x):\n        return x\n```", None),
+        ("print('hello')", None),
+    ],
+)
+def test_a_function_is_read_out_of_what_models_write(text, program):
+    found = extract_function(text, "f", OPENING)
+    if text.startswith("1. So"):  # a block inside a list item is indented
+        program = BESIDE + WHOLE
+    assert found.program == program, found
+    assert (found.program is None) == bool(found.why)
 
 
 def test_a_malformed_file_is_named(tmp_path):

@@ -73,6 +73,8 @@ def test_the_second_turn_is_asked_with_the_first_answer_in_it(model, real_data, 
             assert two.prompt.messages[0] == one.prompt.messages[0]
             assert two.prompt.messages[1].content == output[one.sample_id].strip()
     assert {s.cluster for s in samples} == {"111", "112", "113", "114"}
+    assert {t: one.n for t, one in done.estimate.slices["turn"].items()} == {"1": 4, "2": 4}
+    assert done.slicing["category"] == {"math": tuple(output)}
     assert len({s.sample_digest for s in samples}) == 8
 
 
@@ -105,6 +107,7 @@ def test_killed_in_the_middle_and_resumed_it_has_the_same_digest(model, real_dat
     whole = run(model, judge, real_data, tmp_path / "whole")
     assert resumed.samples_digest == whole.samples_digest
     assert resumed.identity == whole.identity
+    assert resumed.provenance.judge_tokens == whole.provenance.judge_tokens > 0
     assert [r.sample_id for r in rest.asked[0]] == ["113/1", "114/1"]
     # What is finished is never asked again.
     unused = Watched(model)
@@ -129,7 +132,12 @@ def test_each_judgement_of_an_answer_is_a_sample(model, real_data, tmp_path):
     assert [getattr(s.score, "value", None) for s in first] == [4.0, 6.0, None]
     assert [s.output_tokens for s in first] == [1, 0, 0]  # written once
     assert done.estimate.mean_graded == 5.0 and done.estimate.mean == pytest.approx(11 / 3)
-    assert "8 of 24 judgements can't be read" in " ".join(done.provenance.notes)
+    notes = " ".join(done.provenance.notes)
+    assert "8 of 24 judgements can't be read" in notes
+    # The two readable judgements of each answer are 4 and 6: a variance of 2, and all of it.
+    assert "a standard deviation of 1.414, 100.0% of all variance (16 judgements of 8" in notes
+    assert (done.provenance.judge, done.provenance.judge_tokens) == ("tiny", 48)
+    assert (done.provenance.input_tokens, done.provenance.output_tokens) == (8, 8)
     shown = judge.model.asked[0]
     assert len(shown) == 12 and {r.sampling.temperature for r in shown} == {0.0}
     assert {r.sampling.max_tokens for r in shown} == {2048}

@@ -3,8 +3,8 @@
 import pytest
 
 from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.grading import grade
 from weighbridge.evaluation.reasoning import MARKERS, Reply, separate_reasoning
-from weighbridge.evaluation.runner import grade
 from weighbridge.evaluation.scorers.final_number import score_final_number
 from weighbridge.models.protocol import Prompt
 from weighbridge.records import Generation, Graded, Message, Sample, Ungraded

@@ -6,6 +6,7 @@ import shutil
 import time
 
 import pytest
+from judged_report import judged_report
 from sample_report import HOSTILE, hostile_report, service_desk_report
 
 from weighbridge.reports import render
@@ -111,9 +112,15 @@ def test_flips_are_readable_without_scripts(show, report):
     assert run("return document.querySelector('#benchmark-1 details pre').checkVisibility()")
 
 
+@pytest.fixture(scope="module")
+def judged(real_data, tmp_path_factory):
+    return judged_report(real_data / "mt_bench", tmp_path_factory.mktemp("runs"))
+
+
 @pytest.mark.parametrize("width", [320, 360, 720, 1280])
-def test_nothing_runs_off_the_page(show, width, report):
-    run = show(report, width)
+@pytest.mark.parametrize("which", ["report", "judged"])
+def test_nothing_runs_off_the_page(show, width, which, request):
+    run = show(request.getfixturevalue(which), width)
     run("for (const each of document.querySelectorAll('details')) each.open = true")
     assert run("return document.documentElement.scrollWidth") <= width
     overflowing = """return [...document.querySelectorAll('main *')].filter(e =>

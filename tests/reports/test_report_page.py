@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from sample_report import (
 )
 
 from weighbridge.errors import StorageError
+from weighbridge.records import Figure
 from weighbridge.reports import Report, limits, palette, render, wording, write
 from weighbridge.reports.charts import smoothed
 
@@ -288,3 +290,21 @@ def test_smoothing_keeps_a_constant_and_the_ends():
 def test_hostile_text_has_teeth():
     """The attack would work if it were not escaped: else the tests above prove nothing."""
     assert Page(f"<pre>{HOSTILE}").all("script")
+
+
+def test_figures_beside_the_headline_and_alarms_stand_where_the_benchmark_is(report):
+    section = report.sections[0]
+    stated = section.candidate.estimate
+    beside = {"pass_at_10": Figure(0.87, 0.02, (0.83, 0.91), 164)}
+    provenance = replace(
+        section.candidate.provenance, notes=("ALARM: 40 of 164 answers hold <nothing>.",)
+    )
+    candidate = replace(
+        section.candidate,
+        estimate=replace(stated, aggregate="pass_at_1", beside=beside),
+        provenance=provenance,
+    )
+    shown = render(replace(report, sections=(replace(section, candidate=candidate),)))
+    assert "pass@1<" in shown and "pass@10<" in shown and "87.0 % [83.0, 91.0]" in shown
+    assert 'class="mark bad">Alarm</span>' in shown and "hold &lt;nothing&gt;." in shown
+    assert "Alarm</span>" not in render(report) and "pass@" not in render(report)

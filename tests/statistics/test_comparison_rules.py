@@ -6,47 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scored_runs import LOST, answer, run, run_of
 from weighbridge.errors import EvidenceError, InputError, UnknownName
 from weighbridge.records import (
-    Estimate,
-    EvalRun,
     Graded,
-    ModelRef,
-    Provenance,
-    ScoredSample,
     Ungraded,
 )
 from weighbridge.statistics import compare, estimate, mean_interval
 from weighbridge.statistics.intervals import groups_of
-
-LOST = Ungraded("infrastructure")
-
-
-def answer(item, score, repeat=0, cluster=None, output="o"):
-    graded = score if isinstance(score, (Graded, Ungraded)) else Graded(float(score), "a")
-    return ScoredSample(
-        item, repeat, cluster, f"digest of {item}", "p", "q", {"x": 1}, output, (), "end", 1, 1, 0,
-        graded,
-    )  # fmt: skip
-
-
-def run_of(name, samples):
-    empty = Estimate("mean", 0, None, 0, (0, 1), 0, {}, (0, 1))
-    return EvalRun(
-        name, ModelRef(name, "x", "y"), "b", "1", None, "generative", {}, name, "d", empty,
-        Provenance({}, "3", "Linux", "cpu", 1, "2026"), tuple(samples),
-    )  # fmt: skip
-
-
-def run(name, scores, clusters=None):
-    return run_of(
-        name,
-        [
-            answer(f"s{i:04d}", s, 0, clusters[i] if clusters else None)
-            for i, s in enumerate(scores)
-        ],
-    )
-
 
 SCORES = st.one_of(st.sampled_from([0.0, 1.0, 0.25]), st.just(LOST), st.just(Ungraded("refused")))
 PAIRS = st.lists(st.tuples(SCORES, SCORES, st.sampled_from(["x", "y", "z", None])), min_size=1)

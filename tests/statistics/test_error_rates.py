@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from weighbridge.statistics import mean_interval, wilson
+from weighbridge.statistics.inference import fixed
 from weighbridge.statistics.intervals import spread_of
 from weighbridge.statistics.matched_pairs import tango_interval, tango_statistic
-from weighbridge.statistics.paired import _infer
 
 
 def monte_carlo(rate, rounds):
@@ -128,9 +128,10 @@ def test_clustered_non_inferiority_errs_in_one_case_of_forty(
     for _ in range(rounds):
         lost = rng.random(n) < np.repeat(shares(rng, clusters, lose, correlation), size)
         won = ~lost & (rng.random(n) < win / (1 - lose))
-        interval, p_value = _infer(won * 1.0 - lost, labels, lose - win, 1.0)
-        wrong += interval[0] > win - lose
-        assert (p_value < 0.025) == (interval[0] > win - lose)
+        known = fixed(won * 1.0 - lost, labels, 1.0)
+        claimed = known.interval()[0] > win - lose
+        wrong += claimed
+        assert (known.p_above(win - lose) < 0.025) == claimed
     assert wrong / rounds <= 0.025 + monte_carlo(0.025, rounds)
 
 
@@ -138,6 +139,6 @@ def test_many_flips_cost_little_over_the_plain_clustered_interval():
     rng = np.random.default_rng(14)
     difference = rng.choice([-1.0, 0.0, 1.0], 5700, p=[0.1, 0.8, 0.1])
     labels = names(57, 100)
-    (low, high), _ = _infer(difference, labels, 0.02, 1.0)
+    low, high = fixed(difference, labels, 1.0).interval()
     spread = spread_of(difference, labels)
     assert (high - low) / (2 * spread.quantile * spread.stderr) < 1.3

@@ -28,8 +28,8 @@ from weighbridge.statistics import (
     pass_at_k,
     wilson,
 )  # fmt: skip
+from weighbridge.statistics.inference import verdict
 from weighbridge.statistics.matched_pairs import mcnemar, tango_interval
-from weighbridge.statistics.paired import verdict
 
 BITS = st.lists(st.booleans().map(float), min_size=2, max_size=40)
 

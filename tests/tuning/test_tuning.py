@@ -14,6 +14,8 @@ import torch
 
 from tiny import CHAT_TEMPLATE, build_tokenizer
 from weighbridge.errors import InputError, MalformedRow
+from weighbridge.models.prompts import PromptWriter, encode
+from weighbridge.models.protocol import Prompt
 from weighbridge.models.reading import read_model
 from weighbridge.tuning import TuneSettings, mask_conversation, read_conversations, show_mask
 from weighbridge.tuning.adapters import attached_adapter, merge_adapter
@@ -76,6 +78,25 @@ def test_generation_tags_and_prefixes_agree(tmp_path):
     with_tags = mask_conversation(build_tokenizer(tagged), conversation)
     learnt = [list(zip(r.token_ids, r.trained, strict=True)) for r in (plain, with_tags)]
     assert [p for p in learnt[0] if p[1]][:2] == [p for p in learnt[1] if p[1]][:2]
+
+
+@pytest.mark.parametrize("how", ["refuses", "leaves out"])
+def test_a_system_turn_is_learnt_where_it_is_asked(how, tmp_path):
+    refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    leaves_out = CHAT_TEMPLATE.replace("in messages", "in messages if message.role != 'system'")
+    tokenizer = build_tokenizer(refuses + CHAT_TEMPLATE if how == "refuses" else leaves_out)
+    turns = [("system", "Be brief."), ("user", "question"), ("assistant", "A")]
+    row = {"messages": [{"role": role, "content": text} for role, text in turns]}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
+    (conversation,) = rows_of(tmp_path / "t.jsonl")
+    asked = PromptWriter(tokenizer, "tiny").write(Prompt(messages=conversation.messages[:-1]))
+    assert asked.startswith("<|start|>user\nBe brief.\n\nquestion<|end|>")
+    ids, learnt = (
+        encode(tokenizer, asked, rendered=True),
+        mask_conversation(tokenizer, conversation),
+    )
+    assert list(learnt.token_ids[: len(ids)]) == ids and not any(learnt.trained[: len(ids)])
+    assert "⟦A<|end|>" in show_mask(tokenizer, learnt)
 
 
 def test_no_template_is_refused(tmp_path):
@@ -227,7 +248,9 @@ def test_killed_three_times_it_ends_with_the_same_bits(tiny, tiny_model, tmp_pat
         sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parent.parent)!r}]
         torch.set_num_threads({torch.get_num_threads()})
         import test_tuning as t
-        from weighbridge.models.reading import read_model
+        from weighbridge.models.prompts import PromptWriter, encode
+from weighbridge.models.protocol import Prompt
+from weighbridge.models.reading import read_model
         model = read_model(Path({str(tiny_model)!r}), torch.float32, "cpu")
         def show(event):
             if isinstance(event, __import__("weighbridge.tuning").tuning.StepDone):

@@ -5,14 +5,16 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.errors import InputError
-from weighbridge.evidence import RunStore
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import default_cache
+
+if TYPE_CHECKING:  # evidence brings scipy, a second that a command without runs does not need
+    from weighbridge.evidence import RunStore
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never reach for the network.")]
@@ -47,6 +49,14 @@ Baseline = Annotated[
         metavar="RUN_OR_FILE", help="Answers to compare with (--protocol pairwise): run or JSONL."
     ),
 ]
+StopWhenDecided = Annotated[
+    str,
+    typer.Option(
+        metavar="RUN",
+        help="Ask in random order; stop once no worse or worse than RUN beyond --margin.",
+    ),
+]
+Margin = Annotated[float, typer.Option(help="How much worse than that run is still fine.")]
 DEFAULT_RUNS = Path(".weighbridge/runs")
 
 
@@ -64,7 +74,7 @@ class Surroundings:
         started: Now, ISO 8601, UTC.
     """
 
-    store: RunStore
+    store: "RunStore"
     cache: Path
     places: DataPlaces
     device: str
@@ -84,15 +94,13 @@ def surroundings(
     offline: bool = False,
 ) -> Surroundings:
     """Gather flags, project file (`named`) and environment, the nearest to the user first."""
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+    from weighbridge.evidence import RunStore
+
     root = os.environ.get("WEIGHBRIDGE_DATA")
     places = DataPlaces(
         named={**(named or {}), **_pairs(data or [])},
         root=Path(root) if root else None,
-        offline=offline or os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "TRUE"),
+        offline=stays_offline(offline),
     )
     xdg = os.environ.get("XDG_CACHE_HOME")
     return Surroundings(
@@ -104,6 +112,15 @@ def surroundings(
         offline=places.offline,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def stays_offline(offline: bool) -> bool:
+    """Whether the network is out of bounds, by flag or environment; libraries are told."""
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    return offline or os.environ.get("HF_HUB_OFFLINE", "") in ("1", "true", "TRUE")
 
 
 def parse_memory(text: str) -> int | None:

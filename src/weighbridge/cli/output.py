@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from weighbridge.records import EvalRun, GroupMeans, Json
+from weighbridge.records import ALARM, Estimate, EvalRun, GroupMeans, Json
+from weighbridge.records.scale import figure
 
 
 def emit(document: dict[str, Json], text: str, as_json: bool) -> None:
     """Print a result once, in the form asked for."""
     typer.echo(json.dumps(document, ensure_ascii=False, indent=1) if as_json else text)
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """Break a sentence into lines of at most 80 columns, the later ones indented further."""
+    return textwrap.wrap(
+        text, 80, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
+    )
 
 
 def run_json(run: EvalRun) -> dict[str, Json]:
@@ -49,18 +57,20 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         }
         if groups := _groups(run):
             document["groups"] = {name: asdict(means) for name, means in groups.items()}
+    if estimate.beside:
+        document["beside"] = {
+            name: asdict(one) | {"interval": list(one.interval)}
+            for name, one in estimate.beside.items()
+        }
+    if run.stopped is not None:
+        document["stopped"] = asdict(run.stopped) | {"early": run.stopped.early}
     if estimate.parts:
         document["parts"] = estimate.parts
+    if estimate.slices:
+        document["slices"] = asdict(estimate)["slices"]
+    if run.provenance.judge is not None:
+        document |= {"judge": run.provenance.judge, "judge_tokens": run.provenance.judge_tokens}
     return document
-
-
-def figure(value: float, scale: tuple[float, float]) -> str:
-    """Return a figure for a person: in percent on the scale from 0 to 1, else as it is.
-
-    >>> figure(0.5, (0, 1)), figure(7.165625, (1, 10))
-    ('50.0%', '7.166')
-    """
-    return f"{value:.1%}" if tuple(scale) == (0, 1) else f"{value:.3f}"
 
 
 def run_text(run: EvalRun) -> str:
@@ -70,7 +80,13 @@ def run_text(run: EvalRun) -> str:
     mean = figure(estimate.mean, estimate.scale)
     lines = [
         f"{run.title}  {run.model.name}  ({run.protocol})",
-        f"  {mean}  95% interval {low} to {high}  n = {estimate.n}",
+        f"  {_headline(estimate)}{mean}  95% interval {low} to {high}  n = {estimate.n}",
+    ]
+    lines += [
+        f"  {_called(name)} {figure(one.mean, estimate.scale)}  95% interval "
+        f"{figure(one.interval[0], estimate.scale)} to {figure(one.interval[1], estimate.scale)}  "
+        f"n = {one.n}"
+        for name, one in estimate.beside.items()
     ]
     ungraded = {reason: count for reason, count in estimate.ungraded.items() if count}
     if ungraded:
@@ -91,17 +107,39 @@ def run_text(run: EvalRun) -> str:
         f"    {name:<16} micro {group.micro_mean:.1%}  macro {group.macro_mean:.1%}  n = {group.n}"
         for name, group in _groups(run).items()
     ]
+    lines += _slices(run)
     lines += [f"    {name:<12} {value:.1%}" for name, value in estimate.parts.items()]
-    lines += [wrapped(f"note: {note}") for note in run.provenance.notes]
+    if run.provenance.judge_tokens:
+        tokens = run.provenance.input_tokens + run.provenance.output_tokens
+        lines.append(f"  tokens {tokens:,}, and {run.provenance.judge_tokens:,} of the judge")
+    if run.provenance.sandbox is not None:
+        lines.append(f"  code was judged at level {run.provenance.sandbox}")
+    for note in run.provenance.notes:
+        # An alarm stands by itself.
+        lines += wrapped(note if note.startswith(ALARM) else f"note: {note}", "  ")
     lines.append(f"  run {run.run_id}")
     return "\n".join(lines)
 
 
-def wrapped(text: str) -> str:
-    """Return a sentence as indented lines of at most 80 columns."""
-    return textwrap.fill(
-        text, 80, initial_indent="  ", subsequent_indent="    ", break_long_words=False
-    )
+def _slices(run: EvalRun) -> list[str]:
+    lines = []
+    for kind, slices in run.estimate.slices.items():
+        lines.append(f"  by {kind}:")
+        for name, one in slices.items():
+            mean, low, high = (
+                figure(value, run.estimate.scale) for value in (one.mean, *one.interval)
+            )
+            lines.append(f"    {name:<16} {mean:>6}  95% interval {low} to {high}  n = {one.n}")
+    return lines
+
+
+def _headline(estimate: Estimate) -> str:
+    return f"{_called(estimate.aggregate)} " if estimate.beside else ""
+
+
+def _called(aggregate: str) -> str:
+    """Return an aggregate's name for a person: pass@10."""
+    return aggregate.replace("pass_at_", "pass@")
 
 
 def _groups(run: EvalRun) -> dict[str, GroupMeans]:

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +11,13 @@ from weighbridge.evaluation.benchmark import Benchmark, LoadRequest
 from weighbridge.evaluation.fastchat import answer_turns
 from weighbridge.models.protocol import (
     Capability,
+    Finding,
     Generated,
     GenerateRequest,
     OnDone,
     ScoreRequest,
     ScoreResult,
+    Shape,
 )
 from weighbridge.records import Generation, ModelRef, Sample
 from weighbridge.sources.digests import file_digest
@@ -119,6 +121,10 @@ class RecordedAnswers:
             return all(turn in self._answers.by_sample for turn in turns)
 
         return replace(benchmark, load=load)
+
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+        """Answers that exist already need no prompts."""
+        return ()
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
         """Yield the recorded answers.

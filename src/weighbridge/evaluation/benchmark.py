@@ -11,6 +11,7 @@ from pathlib import Path
 from weighbridge.evaluation.judging import JudgeMethod
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Json, Sample, Score
+from weighbridge.records.scale import SHARE, Scale
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,11 @@ class Benchmark:
         turns: Answers that an item asks for, each with the earlier ones in its prompt.
         turn: The sample that a turn of an item is, counted from 0, where there are several. Its
             messages are the user's alone; the model's answers are put between them when it asks.
+        labels: Names of the slices that a turn's sample belongs to, by kind ("category": "math");
+            a run's figures are given for each. Only for benchmarks whose runs are short.
         judges: How a model judges the answers, by protocol, where no program can.
         sampling: How answers are drawn unless the settings say otherwise.
+        chat_sampling: How they are drawn where the prompt is a chat; None takes `sampling`.
         temperature: An item's own, where it depends on the item; None takes that of `sampling`.
         data: Where items come from; None where the benchmark carries its own.
         aggregate: Name of the headline aggregate in `statistics.aggregates`.
@@ -106,6 +110,7 @@ class Benchmark:
             level of the sandbox, and a person allowed that; None where there is no such way.
         notes: What a reader of a run over these items must know of how they were judged.
         shown_as: What evidence must say of how an item was shown, such as the order of choices.
+        when_unparsed: What to do where many answers can't be read, such as another prompt form.
         executes_code: Whether `grade` runs model-written code in the sandbox (graded in parallel).
         publishes_questions: False where questions must never stand in evidence or reports; nor
             does what a model wrote then, since it may quote them.
@@ -130,16 +135,24 @@ class Benchmark:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     turns: int = 1
     turn: Callable[[Sample, int], Sample] = lambda sample, _: sample
+    labels: Callable[[Sample], Mapping[str, str]] | None = None
     judges: Mapping[str, JudgeMethod] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
+    chat_sampling: Sampling | None = None
     temperature: Callable[[Sample], float] | None = None
     data: DataNeed | None = None
     aggregate: str = "mean"
     grade_weaker: Callable[[Sample, Generation], Score] | None = None
     notes: Callable[[Iterable[Sample]], tuple[str, ...]] = lambda _: ()
     shown_as: Callable[[Sample], str] | None = None
+    when_unparsed: str = ""
     executes_code: bool = False
     publishes_questions: bool = True
     default_shots: int = 0
     default_chat_shots: int = 0
     unit_size: int = 64
+
+    def scale(self, protocol: str) -> Scale:
+        """Return the lowest and highest value of an answer by a protocol; "" is the first."""
+        method = self.judges.get(protocol or self.protocols[0])
+        return method.scale if method is not None else SHARE

@@ -11,22 +11,29 @@ from dataclasses import dataclass, replace
 
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
-from weighbridge.evaluation.grading import grade, sample_seed, sampling_for, written_line
+from weighbridge.evaluation.grading import grade_reply, sample_seed, sampling_for, written_line
 from weighbridge.evaluation.items import Unit
-from weighbridge.evaluation.judging import Judge, JudgeMethod
-from weighbridge.evaluation.reasoning import separate_reasoning
+from weighbridge.evaluation.judging import Judge, JudgeMethod, repeat_notes
+from weighbridge.evaluation.reasoning import answer_of
 from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model
 from weighbridge.records import Generation, Json, Message, Sample, Score, ScoredSample, Ungraded
 
 _LOST_BEFORE = "an earlier answer of the conversation was lost"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Judging:
-    """A judge at work on one run: who it is, and how it judges this benchmark's answers."""
+    """A judge at work on one run: who it is, and how it judges this benchmark's answers.
+
+    Attributes:
+        judge: Who.
+        method: How.
+        tokens: Read and written so far.
+    """
 
     judge: Judge
     method: JudgeMethod
+    tokens: int = 0
 
     @property
     def identity(self) -> dict[str, Json]:
@@ -39,7 +46,17 @@ class Judging:
         against = f" against {judge.baseline_name}" if self.method.needs_baseline else ""
         often = f", {times} times an answer" if times > 1 else ""
         who = f"Judged by {judge.model.ref.name}{against}{often} ({self.method.name})."
-        return (who, *self.method.notes(samples))
+        held = list(samples)  # 160 answers, some times over
+        return (who, *self.method.notes(held), *repeat_notes(held, times))
+
+    def read(self, generated: Generated) -> str | Ungraded:
+        """Count what the judge read and wrote, and return its words without its thoughts."""
+        made = generated.generation
+        self.tokens += made.input_tokens + made.output_tokens
+        if made.stop == "error":
+            return Ungraded("infrastructure", "the judge's answer was lost")
+        said = answer_of(generated)
+        return Ungraded("unparsed", "the judge's thought never ends") if said is None else said
 
 
 def judging_of(
@@ -89,8 +106,7 @@ class Answer:
     @property
     def said(self) -> str | None:
         """The answer without the thought before it; None where the thought never ends."""
-        generated = self.generated
-        return separate_reasoning(generated.generation.text, generated.prompt_text).answer
+        return answer_of(self.generated)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -125,17 +141,14 @@ def converse(
         answers = [answer for round_ in rounds for answer in round_]
         if judging is None:
             lines = [
-                written_line(benchmark, a.sample, a.generated, _graded(benchmark, a))
+                written_line(
+                    benchmark, a.sample, a.generated, grade_reply(benchmark, a.sample, a.generated)
+                )
                 for a in answers
             ]
         else:
             lines = list(_judged_lines(benchmark, answers, judging, settings.seed))
         yield unit, lines
-
-
-def _graded(benchmark: Benchmark, answer: Answer) -> Score:
-    generated = answer.generated
-    return grade(benchmark, answer.sample, generated.generation, generated.prompt_text)
 
 
 def _ask(
@@ -206,7 +219,7 @@ def judgements(answers: Sequence[Answer], judging: Judging, seed: int) -> list[l
                 scores[place].append(unasked)
             else:
                 asked.append((place, _requests(answer, judge, method, seed, k)))
-    texts = _texts(judge.model, [request for _, requests in asked for request in requests])
+    texts = _texts(judging, [request for _, requests in asked for request in requests])
     for place, requests in asked:
         read = [next(texts) for _ in requests]
         failed = next((text for text in read if isinstance(text, Ungraded)), None)
@@ -245,27 +258,20 @@ def _baseline(judge: Judge, sample: Sample) -> tuple[str, ...]:
     return tuple(judge.baseline[f"{item}/{n}"].strip() for n in range(1, int(turn) + 1))
 
 
-def _texts(model: Model, requests: Sequence[GenerateRequest]) -> Iterator[str | Ungraded]:
+def _texts(judging: Judging, requests: Sequence[GenerateRequest]) -> Iterator[str | Ungraded]:
     """Yield the judge's texts; one that it could not write is our failure, not the answer's."""
     done: list[str | Ungraded] = []
     try:
-        for generated in model.generate(requests):
-            done.append(_text(generated))
+        for generated in judging.judge.model.generate(requests):
+            done.append(judging.read(generated))
     except Exception:  # one request may have stopped all: each is asked by itself
-        done.extend(_alone(model, request) for request in requests[len(done) :])
+        done.extend(_alone(judging, request) for request in requests[len(done) :])
     yield from done
 
 
-def _alone(model: Model, request: GenerateRequest) -> str | Ungraded:
+def _alone(judging: Judging, request: GenerateRequest) -> str | Ungraded:
     try:
-        (generated,) = model.generate([request])
+        (generated,) = judging.judge.model.generate([request])
     except Exception as error:  # whatever it was, the judged model is not to blame for it
         return Ungraded("infrastructure", f"the judge failed: {type(error).__name__}: {error}")
-    return _text(generated)
-
-
-def _text(generated: Generated) -> str | Ungraded:
-    if generated.generation.stop == "error":
-        return Ungraded("infrastructure", "the judge's answer was lost")
-    said = separate_reasoning(generated.generation.text, generated.prompt_text).answer
-    return Ungraded("unparsed", "the judge's thought never ends") if said is None else said
+    return judging.read(generated)

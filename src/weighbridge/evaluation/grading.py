@@ -1,10 +1,12 @@
 """From an answer to a line of evidence: how it was drawn, what it is worth, what is kept."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.models.protocol import Generated, Sampling
+from weighbridge.models.thoughts import MARKERS, Markers
 from weighbridge.records import (
     Generation,
     Sample,
@@ -16,9 +18,16 @@ from weighbridge.records import (
 from weighbridge.sources.digests import text_digest
 
 
+def usual_sampling(benchmark: Benchmark, settings: Settings) -> Sampling:
+    """Return how a benchmark's answers are drawn where nobody said; chats may differ from text."""
+    if settings.chat_template and benchmark.chat_sampling is not None:
+        return benchmark.chat_sampling
+    return benchmark.sampling
+
+
 def sampling_for(benchmark: Benchmark, settings: Settings, sample: Sample) -> Sampling:
     """Return how an answer is drawn: as the settings say, else as the benchmark does."""
-    sampling = benchmark.sampling
+    sampling = usual_sampling(benchmark, settings)
     if benchmark.temperature is not None:
         sampling = replace(sampling, temperature=benchmark.temperature(sample))
     if settings.temperature is not None:
@@ -48,8 +57,17 @@ def written_line(
     )
 
 
+def grade_reply(benchmark: Benchmark, sample: Sample, generated: Generated) -> Score:
+    """Judge what a model wrote, with what is known of how it marks its thoughts."""
+    return grade(benchmark, sample, generated.generation, generated.prompt_text, generated.markers)
+
+
 def grade(
-    benchmark: Benchmark, sample: Sample, generation: Generation, prompt_text: str = ""
+    benchmark: Benchmark,
+    sample: Sample,
+    generation: Generation,
+    prompt_text: str = "",
+    markers: Sequence[Markers] = MARKERS,
 ) -> Score:
     """Judge one answer. Silence never scores, and a crashed grader is never a wrong answer.
 
@@ -58,11 +76,12 @@ def grade(
         sample: What was asked.
         generation: The reply, of which the grader sees only what follows a thought.
         prompt_text: The prompt as the model saw it, which may have opened the thought.
+        markers: What the model may put before and after a thought.
     """
     assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
     if generation.stop == "error":
         return Ungraded("infrastructure", "the answer was lost")
-    answer = separate_reasoning(generation.text, prompt_text).answer
+    answer = separate_reasoning(generation.text, prompt_text, markers).answer
     if answer is None:
         return Ungraded("truncated", "the thought never ends")
     try:

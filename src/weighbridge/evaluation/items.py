@@ -29,6 +29,9 @@ class Unit:
     samples: tuple[tuple[Sample, int], ...]
 
 
+Cutting = Callable[[Iterable[Sample], int, int], Iterator[Unit]]
+
+
 @dataclass(frozen=True)
 class Items:
     """What the first reading tells of a run's items.
@@ -74,8 +77,14 @@ def rows_once(
         raise MalformedRow(path, line, saw, "ids that differ", column)
 
 
-def survey(load: Load, repeats: int, unit_size: int) -> Items:
+def survey(load: Load, repeats: int, unit_size: int, cutting: "Cutting | None" = None) -> Items:
     """Read all items once, and keep none.
+
+    Args:
+        load: Reads them.
+        repeats: Answers per item.
+        unit_size: Samples per unit.
+        cutting: How they are cut into units; `cut`, unless stated.
 
     Raises:
         InputError: Two items have the same id, which would be taken for one.
@@ -89,7 +98,7 @@ def survey(load: Load, repeats: int, unit_size: int) -> Items:
             yield sample
 
     unit_digests = bytearray()
-    for unit in cut(noted(), repeats, unit_size):
+    for unit in (cutting or cut)(noted(), repeats, unit_size):
         unit_digests += _unit_digest(unit)
     repeated = ids.first_repetition()
     if repeated is not None:

@@ -9,12 +9,14 @@ from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.fastchat import Judgment, read_judgments
 from weighbridge.evaluation.grading import scored_line
+from weighbridge.evaluation.judging import repeat_notes
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evaluation.runner import Place
 from weighbridge.evidence import RunHeader
 from weighbridge.records import EvalRun, Json, ModelRef, Provenance, Sample, ScoredSample
 from weighbridge.sources.digests import file_digest
 from weighbridge.statistics import estimate
+from weighbridge.statistics.slices import slicing_of
 
 PROTOCOL = "generative"
 
@@ -131,8 +133,14 @@ def _seal(judged: Judged, benchmark: Benchmark, place: Place, request: LoadReque
             return run.finished
         if not run.journal.finished_units():
             run.journal.append_unit(0, samples)
-        result = estimate(samples, benchmark.aggregate, method.scale)
-        return run.seal(result, _provenance(place, judged, method.notes(samples)))
+        slicing = (
+            slicing_of((sample.id, benchmark.labels(sample)) for sample, _, _ in judged.rows)
+            if benchmark.labels is not None
+            else {}
+        )
+        result = estimate(samples, benchmark.aggregate, method.scale, slicing)
+        notes = (*method.notes(samples), *repeat_notes(samples, None))
+        return run.seal(result, _provenance(place, judged, notes), slicing)
 
 
 def _samples(judged: Judged, benchmark: Benchmark) -> Iterator[ScoredSample]:
@@ -163,4 +171,5 @@ def _provenance(place: Place, judged: Judged, notes: Sequence[str]) -> Provenanc
         threads=place.threads,
         started=place.started,
         notes=(where, *notes),
+        judge=judged.judge,
     )

@@ -10,6 +10,7 @@ from string import Formatter
 
 from weighbridge.models.protocol import Model, Prompt, Sampling
 from weighbridge.records import Json, Message, Sample, Score, ScoredSample, canonical_digest
+from weighbridge.statistics.judge_noise import judgements_of, repeat_spread
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,19 @@ def shared_fields(sample: Sample) -> dict[str, str]:
         **{f"question_{n}": text for n, text in enumerate(questions, start=1)},
         **{f"ref_answer_{n}": text for n, text in enumerate(sample.target or (), start=1)},
     }
+
+
+def repeat_notes(samples: Iterable[ScoredSample], judge_repeats: int | None) -> tuple[str, ...]:
+    """Say how far judgements of one answer lie apart, where answers were judged again."""
+    spread = repeat_spread(judgements_of(samples, judge_repeats))
+    if spread is None:
+        return ()
+    passes = ""
+    if spread.pass_means:
+        means = ", ".join(f"{mean:.3f}" for mean in spread.pass_means)
+        passes = f" Means of the passes: {means}."
+    return (
+        f"Judged again, the same answer's values differ by a standard deviation of "
+        f"{spread.within_sd:.3f}, {spread.share:.1%} of all variance ({spread.judgements} "
+        f"judgements of {spread.answers} answers).{passes}",
+    )

@@ -1,21 +1,16 @@
-"""What a thinking model thought, told apart from what it answered: only the answer is graded.
+"""What a thinking model thought, told apart from what it answered: only the answer is graded."""
 
-A thought stands at the beginning of a reply, between markers. A chat template may open it at the
-end of the prompt; then the reply holds the closing marker alone.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Opening and closing, as models' own chat templates and tokenizers write them.
-MARKERS = (
-    ("<think>", "</think>"),  # DeepSeek-R1, Qwen3, and most that followed
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<seed:think>", "</seed:think>"),  # Seed-OSS
-    ("[THINK]", "[/THINK]"),  # Magistral
-    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A Reasoning
-    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi
-    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),  # gpt-oss
+from weighbridge.models.protocol import Generated
+from weighbridge.models.thoughts import (
+    MARKERS,
+    Markers,
+    answer_start,
+    bare_answer,
+    closed_thought,
+    opened_thought,
 )
 
 
@@ -27,22 +22,25 @@ class Reply:
     answer: str | None
 
 
-def separate_reasoning(text: str, prompt_text: str = "") -> Reply:
+def separate_reasoning(
+    text: str, prompt_text: str = "", markers: Sequence[Markers] = MARKERS
+) -> Reply:
     """Split a reply into thought and answer.
 
     Args:
         text: The reply as written.
         prompt_text: The prompt as the model saw it, which may end by opening a thought.
+        markers: What the model may put before and after a thought.
     """
-    begun = text.lstrip()
-    for opening, closing in MARKERS:
-        in_prompt = prompt_text.rstrip().endswith(opening)
-        opened = in_prompt or begun.startswith(opening)
-        # A closing marker alone: the thought was opened in a prompt that isn't known here.
-        alone = closing in text and opening not in text
-        if not (opened or alone):
-            continue
-        thought, closed, answer = text.partition(closing)
-        thought = thought.lstrip().removeprefix(opening).strip()
-        return Reply(thought, answer.lstrip() if closed else None)
-    return Reply("", text)
+    pair = opened_thought(text, prompt_text, markers) or closed_thought(text, markers)
+    if pair is None:
+        return Reply("", bare_answer(text))
+    start = answer_start(text, pair.closing)
+    thought = text.partition(pair.closing)[0].lstrip().removeprefix(pair.opening).strip()
+    return Reply(thought, None if start is None else bare_answer(text[start:]))
+
+
+def answer_of(generated: Generated) -> str | None:
+    """Return what a model answered, without its thought; None where that never ends."""
+    text = generated.generation.text
+    return separate_reasoning(text, generated.prompt_text, generated.markers).answer

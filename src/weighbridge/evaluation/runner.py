@@ -1,7 +1,7 @@
 """From a model and a benchmark to a sealed run.
 
-    survey the items -> name the run by its identity -> for each unit not yet done: ask, grade,
-    write it down -> estimate -> seal
+    survey the items -> look at how they will be asked -> name the run by its identity -> for each
+    unit not yet done: ask, grade, write it down -> estimate -> seal
 
 Units are cut from all items in their order, whatever is done already, and a unit is redone whole,
 so that an interrupted run asks exactly what an undisturbed one would have asked. Each step reads a
@@ -10,7 +10,7 @@ stream: a run of millions of items holds the units in work, and some tens of byt
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -20,16 +20,21 @@ from pathlib import Path
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.conversations import Judging, converse, judging_of
+from weighbridge.evaluation.extraction import extraction_alarms
 from weighbridge.evaluation.grading import (
-    grade,
+    grade_reply,
     sample_seed,
     sampling_for,
     scored_line,
+    usual_sampling,
     written_line,
 )
-from weighbridge.evaluation.items import Items, Unit, cut, still, survey
+from weighbridge.evaluation.items import Items, Load, Unit, cut, still, survey
 from weighbridge.evaluation.judging import Judge
+from weighbridge.evaluation.prompt_shapes import PromptCheck, PromptShapes
 from weighbridge.evaluation.provenance import package_versions, platform_name
+from weighbridge.evaluation.slicing import slicing_by_labels
+from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters, note_of
 from weighbridge.evidence import OpenRun, RunHeader, RunStore
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import (
@@ -39,6 +44,7 @@ from weighbridge.models.protocol import (
     Sampling,
     ScoreRequest,
 )
+from weighbridge.models.thoughts import REPLIES
 from weighbridge.process_memory import peak_memory_bytes
 from weighbridge.records import (
     EvalRun,
@@ -48,6 +54,7 @@ from weighbridge.records import (
     Sample,
     ScoredSample,
 )
+from weighbridge.records.scale import SHARE
 from weighbridge.statistics import estimate
 
 NEEDS = {
@@ -101,6 +108,7 @@ def evaluate(
     settings: Settings | None = None,
     data: Path | None = None,
     judge: Judge | None = None,
+    stop: StopRule | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> EvalRun:
     """Run one benchmark on one model, or return the run that already did exactly this.
@@ -113,28 +121,39 @@ def evaluate(
         settings: What a person chose; part of the run's identity.
         data: Where the items are, if the benchmark does not carry them.
         judge: Who judges, where the benchmark needs a judge; part of the run's identity there.
+        stop: When the run may end before every item was asked; part of its identity.
         on_progress: Told while answers are computed.
 
     Raises:
-        InputError: The settings contradict the benchmark, the model or the judge.
+        InputError: The settings contradict the benchmark, the model, the judge or the stop rule;
+            or a prompt can't be put to one of the models.
     """
-    settings = _complete(settings or Settings(), benchmark, model)
+    settings = complete(settings or Settings(), benchmark)
+    require_capable(model, benchmark, settings)
+    _check_repeats(settings, benchmark, model)
     if benchmark.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
-    load = partial(benchmark.load, LoadRequest(data, subset, settings))
-    items = survey(load, settings.repeats, benchmark.unit_size)
+    load: Load = partial(benchmark.load, LoadRequest(data, subset, settings))
+    stopping = Stopping(stop, benchmark, settings, load) if stop else None
+    load, cutting = (stopping.load, cut_at_clusters) if stopping else (load, cut)
+    shapes = PromptShapes(benchmark, settings)
+    items = survey(lambda: shapes.noting(load()), settings.repeats, benchmark.unit_size, cutting)
     if not items.samples:
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
     judging = judging_of(benchmark, settings, judge, load)
+    prompts = shapes.check(model, judge)
     fields = _identity_fields(model, benchmark, subset, settings, items, place)
-    fields |= {"judge": judging.identity if judging else None}
+    fields |= {"judge": judging.identity if judging else None} | prompts.changes
+    fields |= {"stop": stopping.settings} if stopping else {}
     header = RunHeader(
         model=model.ref,
         benchmark=benchmark.name,
         benchmark_version=benchmark.version,
         subset=subset,
         protocol=settings.protocol,
-        settings=settings.as_json() | ({"judge": judging.identity} if judging else {}),
+        settings=settings.as_json()
+        | ({"judge": judging.identity} if judging else {})
+        | ({"stop": stopping.settings} if stopping else {}),
         aggregate=benchmark.aggregate,
         planned_samples=items.samples * benchmark.turns * (judging.judge.repeats if judging else 1),
         planned_units=items.units,
@@ -144,14 +163,18 @@ def evaluate(
         if run.finished is not None:
             return run.finished
         finished = run.journal.finished_units()
-        units = still(items, cut(load(), settings.repeats, benchmark.unit_size))
+        units = still(items, cutting(load(), settings.repeats, benchmark.unit_size))
         to_do = (unit for unit in units if unit.number not in finished)
         told = _Told(run, model, on_progress)
-        for unit, scored in _answers(model, benchmark, settings, to_do, place, told, judging):
+        answers = _answers(model, benchmark, settings, to_do, place, told, judging)
+        if stopping:
+            stopping.add(run.journal.samples())
+            answers = stopping.watch(answers)
+        for unit, scored in answers:
             run.journal.append_unit(unit.number, scored)
-            run.record(*told.since_last_unit())
+            run.record(*told.since_last_unit(), told.judged(judging))
         told.within_call(0.0)
-        return _seal(run, model, benchmark, place, judging, load)
+        return _seal(run, model, benchmark, place, judging, load, prompts, stopping)
 
 
 def _seal(
@@ -160,20 +183,32 @@ def _seal(
     benchmark: Benchmark,
     place: Place,
     judging: Judging | None,
-    load: Callable[[], Iterable[Sample]],
+    load: Load,
+    prompts: PromptCheck,
+    stopping: Stopping | None = None,
 ) -> EvalRun:
     """Read the finished journal once more: its figures, and what a reader must know of them."""
     ties = NearTies(model.ref.dtype)
-    scale = judging.method.scale if judging else (0.0, 1.0)
-    result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale)
+    scale = judging.method.scale if judging else SHARE
+    slicing = slicing_by_labels(benchmark, load())
+    result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale, slicing)
     where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
-    notes = [*where.notes, *ties.notes]
+    alarms: tuple[str, ...] = ()
+    if judging is None:  # what can't be read is the judge's doing there, and its notes say so
+        alarms = extraction_alarms(
+            benchmark, run.planned_samples, result.ungraded, run.journal.samples()
+        )
+    notes = [*alarms, *prompts.notes, *where.notes, *ties.notes]
     if judging:
         notes += judging.notes(run.journal.samples())
+        where = replace(where, judge=judging.judge.model.ref.name, judge_tokens=run.judge_tokens)
     if benchmark.executes_code:
         notes += benchmark.notes(load())
         where = replace(where, sandbox=place.sandbox_level)
-    return run.seal(result, replace(where, notes=tuple(notes)))
+    stopped = stopping.ended(run.journal.samples(), run.planned_samples) if stopping else None
+    if stopping and stopped:
+        notes.append(note_of(stopped, stopping.settings["reference"]))
+    return run.seal(result, replace(where, notes=tuple(notes)), slicing, stopped)
 
 
 def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
@@ -196,6 +231,7 @@ class _Told:
 
     def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
         self._run, self._model, self._on_progress = run, model, on_progress
+        self._judge_tokens_before = 0
         self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens
         self.start_call()
 
@@ -217,17 +253,22 @@ class _Told:
         self._unit_began, self._tokens_before = time.perf_counter(), self._model.computed_tokens
         return self._unit_began - began, self._tokens_before - before
 
+    def judged(self, judging: Judging | None) -> int:
+        """Return the tokens that the judge took for the unit just finished."""
+        now = judging.tokens if judging is not None else 0
+        before, self._judge_tokens_before = self._judge_tokens_before, now
+        return now - before
 
-def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Settings:
-    """Fill in the benchmark's own protocol and check that the model can do it."""
+
+def complete(settings: Settings, benchmark: Benchmark) -> Settings:
+    """Fill in the benchmark's own protocol and what it brings with it.
+
+    Raises:
+        InputError: The settings contradict the benchmark or each other.
+    """
     protocol = settings.protocol or benchmark.protocols[0]
     if protocol not in benchmark.protocols:
         raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.protocols)
-    needed = NEEDS[protocol]
-    if needed not in model.capabilities:
-        raise InputError(
-            f"{model.ref.name} can't {needed}", f"a model that can, for protocol {protocol}"
-        )
     if protocol == "letter":
         if settings.chat_template is False:
             raise InputError(
@@ -249,6 +290,39 @@ def _complete(settings: Settings, benchmark: Benchmark, model: Model) -> Setting
     return replace(settings, protocol=protocol)
 
 
+def _check_repeats(settings: Settings, benchmark: Benchmark, model: Model) -> None:
+    """Refuse repeats that can only be alike."""
+    if settings.repeats == 1:
+        return
+    temperature = settings.temperature
+    if temperature is None:
+        temperature = usual_sampling(benchmark, settings).temperature
+    computed_here = Capability.SCORE in model.capabilities  # elsewhere greedy answers may differ
+    if computed_here and benchmark.temperature is None and temperature == 0:
+        raise InputError(
+            f"--repeats {settings.repeats} at temperature 0",
+            "a temperature above 0: greedy answers are all alike",
+            "add --temperature 0.8, or leave --repeats out",
+        )
+
+
+def require_capable(model: Model, benchmark: Benchmark, settings: Settings) -> None:
+    """Refuse a protocol that a model has no way to follow.
+
+    Raises:
+        InputError: It can't.
+    """
+    needed = NEEDS[settings.protocol]
+    if needed in model.capabilities:
+        return
+    able = [p for p in benchmark.protocols if NEEDS[p] in model.capabilities]
+    raise InputError(
+        f"benchmark {benchmark.name}: {model.ref.name} can't {needed}",
+        f"a model that can, for protocol {settings.protocol}",
+        f"try --protocol {able[0]}" if able else "",
+    )
+
+
 def _identity_fields(
     model: Model,
     benchmark: Benchmark,
@@ -258,7 +332,8 @@ def _identity_fields(
     place: Place,
 ) -> dict[str, Json]:
     # What is not drawn has no sampling, whatever the benchmark's is where text is written.
-    sampling = Sampling() if settings.protocol in BY_LIKELIHOOD else benchmark.sampling
+    by_likelihood = settings.protocol in BY_LIKELIHOOD
+    sampling = Sampling() if by_likelihood else usual_sampling(benchmark, settings)
     return {
         "model": dict(model.ref.identity),
         "benchmark": benchmark.name,
@@ -268,7 +343,7 @@ def _identity_fields(
         "sampling": asdict(sampling) | {"stop": list(sampling.stop)},
         "settings": settings.as_json(),
         "sandbox": place.sandbox_level if benchmark.executes_code else None,
-    }
+    } | ({} if settings.protocol in BY_LIKELIHOOD else {"replies": REPLIES})
 
 
 def _answers(
@@ -349,9 +424,7 @@ def _by_generation(
             following, waiting = chain([first], answers), []
             for sample, _ in unit.samples:
                 generated = next(following)
-                job = graders.submit(
-                    grade, benchmark, sample, generated.generation, generated.prompt_text
-                )
+                job = graders.submit(grade_reply, benchmark, sample, generated)
                 waiting.append((sample, generated, job))
             scored = [written_line(benchmark, s, one, job.result()) for s, one, job in waiting]
             yield unit, scored

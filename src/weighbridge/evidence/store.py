@@ -23,6 +23,8 @@ from weighbridge.records import (
     Json,
     ModelRef,
     Provenance,
+    Slicing,
+    Stopped,
     canonical_digest,
     canonical_json,
 )
@@ -68,7 +70,7 @@ class RunHeader:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of `runs list`; `mean` is None while the run is unfinished."""
+    """One line of `runs list`; `mean` is None while the run is unfinished, `scale` is its own."""
 
     run_id: str
     model: str
@@ -77,6 +79,7 @@ class RunSummary:
     done: int
     planned: int
     mean: float | None
+    scale: tuple[float, float] = (0.0, 1.0)
 
 
 def run_identity(fields: dict[str, Json]) -> str:
@@ -99,6 +102,7 @@ class OpenRun:
         finished: The sealed run without its samples, where there is nothing left to do.
         wall_seconds: Time spent on it, earlier attempts included.
         computed_tokens: Tokens computed for it, likewise.
+        judge_tokens: Tokens that its judge read and wrote, likewise.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class OpenRun:
         state = _read_json(folder / "progress.json") if finished is None else {}
         self.wall_seconds = float(state.get("wall_seconds", 0.0))
         self.computed_tokens = int(state.get("computed_tokens", 0))
+        self.judge_tokens = int(state.get("judge_tokens", 0))
         self._written = 0.0
         if finished is None:
             self._write_progress()
@@ -119,10 +124,11 @@ class OpenRun:
         """Answers that make the run whole."""
         return self._header.planned_samples
 
-    def record(self, seconds: float, tokens: int) -> None:
+    def record(self, seconds: float, tokens: int, judge_tokens: int = 0) -> None:
         """Add the time and tokens of a unit that is now in the journal."""
         self.wall_seconds += seconds
         self.computed_tokens += tokens
+        self.judge_tokens += judge_tokens
         # Small units come by the hundred a second, and each writing waits for the disk.
         if time.monotonic() - self._written >= PROGRESS_SECONDS:
             self._write_progress()
@@ -133,13 +139,25 @@ class OpenRun:
             with suppress(StorageError):  # whatever stopped the run is the error to be told of
                 self._write_progress()
 
-    def seal(self, estimate: Estimate, provenance: Provenance) -> EvalRun:
-        """Write the figures down and make the run read-only; it is returned without its samples."""
+    def seal(
+        self,
+        estimate: Estimate,
+        provenance: Provenance,
+        slicing: Slicing | None = None,
+        stopped: Stopped | None = None,
+    ) -> EvalRun:
+        """Write the figures down and make the run read-only; it is returned without its samples.
+
+        Args:
+            estimate: Of the samples.
+            provenance: Where and how.
+            slicing: Which samples make which slice of the estimate.
+            stopped: How it ended, where it might end before every planned sample was asked.
+        """
         read = tally(self.journal.samples())
-        if read.samples != self._header.planned_samples:
-            raise EvidenceError(
-                f"{self.run_id} has {read.samples} samples", f"{self._header.planned_samples}"
-            )
+        planned = stopped.asked_samples if stopped else self._header.planned_samples
+        if read.samples != planned:
+            raise EvidenceError(f"{self.run_id} has {read.samples} samples", f"{planned}")
         provenance = replace(
             provenance, input_tokens=read.input_tokens, output_tokens=read.output_tokens
         )
@@ -156,13 +174,17 @@ class OpenRun:
             samples_digest=read.digest,
             estimate=estimate,
             provenance=provenance,
+            slicing=slicing or {},
+            stopped=stopped,
         )
         document = asdict(run) | {
             "schema_version": SCHEMA_VERSION,
             "identity_fields": self._fields,
-            "planned_samples": header.planned_samples,
+            "planned_samples": planned,
         }
         document.pop("samples")
+        if stopped is None:
+            document.pop("stopped")  # runs that can't stop look as they always did
         data = canonical_json(document)
         with storage_errors(self.folder):
             os.chmod(self.folder / "samples.jsonl", 0o444)
@@ -180,6 +202,7 @@ class OpenRun:
             "done": self.journal.finished_samples,
             "wall_seconds": self.wall_seconds,
             "computed_tokens": self.computed_tokens,
+            "judge_tokens": self.judge_tokens,
         }
         write_whole(self.folder / "progress.json", canonical_json(state))
         self._written = time.monotonic()
@@ -298,6 +321,7 @@ def _summary(folder: Path) -> RunSummary | None:
             return RunSummary(
                 folder.name, run.model.name, run.title, run.provenance.started,
                 run.estimate.n, max(planned, run.estimate.n), run.estimate.mean,
+                run.estimate.scale,
             )  # fmt: skip
         state = _read_json(folder / "progress.json")
         subset = f":{state['subset']}" if state.get("subset") else ""

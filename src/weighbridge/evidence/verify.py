@@ -9,6 +9,7 @@ from pathlib import Path
 from weighbridge.errors import WeighbridgeError
 from weighbridge.evidence.journal import read_samples
 from weighbridge.evidence.seal import Tally, seal_of, tally
+from weighbridge.evidence.stopped import stopping_checks
 from weighbridge.evidence.store import read_run, run_identity
 from weighbridge.records import Estimate, EvalRun, Json
 from weighbridge.statistics import estimate
@@ -47,13 +48,18 @@ def verify(folder: Path) -> Verification:
         run = read_run(folder, samples=False)
         samples = folder / "samples.jsonl"
         read = tally(read_samples(samples))
-        again = estimate(read_samples(samples), run.estimate.aggregate, run.estimate.scale)
+        again = estimate(
+            read_samples(samples), run.estimate.aggregate, run.estimate.scale, run.slicing
+        )
         checks = [
             *_digests(data, document, seal, run, read),
             _items(document, read),
             *_figures(run.estimate, again, document["estimate"].keys()),
             *_origin(run),
         ]
+        if run.stopped is not None:
+            found = stopping_checks(folder, document["identity_fields"])
+            checks += [Check(name, _close(a, b), _shown(a, b)) for name, a, b in found]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, WeighbridgeError) as error:
         checks = [Check("readable", False, str(error) or type(error).__name__)]
     return Verification(folder.name, tuple(checks))

@@ -15,10 +15,14 @@ class Detokenisation:
     Args:
         tokenizer: The model's.
         stops: Tokens that end a turn; they are no text.
+        shown: Special tokens that are text all the same, such as those around a thought.
     """
 
-    def __init__(self, tokenizer: Any, stops: frozenset[int]) -> None:
+    def __init__(
+        self, tokenizer: Any, stops: frozenset[int], shown: frozenset[int] = frozenset()
+    ) -> None:
         self._tokenizer, self._stops = tokenizer, stops
+        self._left_out = _special_tokens(tokenizer) - shown if shown else None
         backend = getattr(tokenizer, "backend_tokenizer", None)
         decoder = repr(getattr(backend, "decoder", None))
         self._one_byte_a_token = "ByteFallback" in decoder
@@ -37,21 +41,31 @@ class Detokenisation:
         missing = self._unfinished_bytes(tokens) if cut else 0
         if missing and self._one_byte_a_token:
             tokens = tokens[:-missing]
-        text = str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+        text = self._decode(tokens)
         return text[:-1] if missing and self._bytes_as_letters else text
 
     def ends_with_one_of(self, written: Sequence[int], stop_strings: Sequence[str]) -> bool:
         """Whether the last tokens have brought one of the strings."""
         if not stop_strings:
             return False
-        # A stop string is at most as many tokens long as it has bytes; a few more cover the seam.
-        start = max(0, len(written) - max(len(s.encode()) for s in stop_strings) - _MOST_BYTES)
+        text = self._decode(written[self.tail_start(written, stop_strings) :])
+        return any(s in text for s in stop_strings)
+
+    def tail_start(self, written: Sequence[int], strings: Sequence[str]) -> int:
+        """Where to decode from to see whether the last token has brought one of the strings."""
+        # A string is at most as many tokens long as it has bytes; a few more cover the seam.
+        start = max(0, len(written) - max(len(s.encode()) for s in strings) - _MOST_BYTES)
         if self._one_byte_a_token:
             # One broken character makes such a decoder drop all bytes beside it.
             while start and _is_byte(self._tokenizer.convert_ids_to_tokens(written[start])):
                 start -= 1
-        text = self._tokenizer.decode(list(written[start:]), skip_special_tokens=True)
-        return any(s in text for s in stop_strings)
+        return start
+
+    def _decode(self, tokens: Sequence[int]) -> str:
+        if self._left_out is None:
+            return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
+        kept = [token for token in tokens if token not in self._left_out]
+        return str(self._tokenizer.decode(kept, skip_special_tokens=False))
 
     def _unfinished_bytes(self, tokens: list[int]) -> int:
         """Bytes of a last character that lacks others; 0 where all characters are whole."""
@@ -74,6 +88,13 @@ class Detokenisation:
         if self._bytes_as_letters and all(letter in _BYTES for letter in token):
             return bytes(_BYTES[letter] for letter in token)
         return None
+
+
+def _special_tokens(tokenizer: Any) -> frozenset[int]:
+    """Tokens that decoding leaves out where it is told to skip special ones."""
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    marked = {number for number, token in added.items() if token.special}
+    return frozenset(marked.union(tokenizer.all_special_ids))
 
 
 def _is_byte(token: str) -> bool:

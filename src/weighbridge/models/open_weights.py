@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import TokenIds
 from weighbridge.models.near_ties import is_near_tie
-from weighbridge.models.prompts import adds_special_tokens, encode, render
+from weighbridge.models.prompts import PromptWriter, adds_special_tokens, encode
 from weighbridge.models.protocol import (
     Capability,
+    Finding,
     Generated,
     GenerateRequest,
     OnDone,
-    Sampling,
     ScoreRequest,
     ScoreResult,
+    Shape,
 )
 from weighbridge.models.reading import (
     choose_device,
@@ -38,6 +39,9 @@ from weighbridge.models.reading import (
     with_adapter,
 )
 from weighbridge.models.requests import require_whole_characters, windows
+from weighbridge.models.stopping import StopStrings
+from weighbridge.models.template_checks import check_prompts
+from weighbridge.models.thoughts import marker_tokens, own_markers, with_known
 from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.records import Generation, ModelRef
 from weighbridge.sources.digests import text_digest
@@ -52,6 +56,7 @@ class _Asked:
     prompt_text: str
     input_tokens: int
     since: float
+    stopping: StopStrings
 
 
 class OpenWeights:
@@ -61,6 +66,8 @@ class OpenWeights:
         ref: Which model this is.
         module: The transformers (or peft) model.
         tokenizer: Its tokenizer.
+        prompts: Writes its prompts.
+        markers: What it may put before and after a thought.
         notes: Sentences that a reader of a run must know.
         budget: What the engine may take beside the weights.
         computed_tokens: Tokens put through the model so far.
@@ -74,13 +81,17 @@ class OpenWeights:
         self.network = Network(module)
         self.module = self.network.module
         self.tokenisation = Tokenisation(tokenizer)
+        self.prompts = PromptWriter(tokenizer, ref.name)
         self.budget = share_out(self.network, memory_bytes)
         self.computed_tokens = 0
         self.truncated_contexts = 0
         self.on_done: OnDone = lambda requests: None
         self._ended, self._written = 0, dict[int, float]()
         self._stops = end_tokens(self.network.causal, tokenizer)
-        self.detokenisation = Detokenisation(tokenizer, self._stops)
+        own = own_markers(tokenizer)
+        self.markers, self._thinks = with_known(own), bool(own)
+        shown = marker_tokens(tokenizer, own)
+        self.detokenisation = Detokenisation(tokenizer, self._stops, shown)
         limit = getattr(self.network.causal.config, "max_position_embeddings", None)
         self.context_tokens = int(limit) if limit else 1 << 20
 
@@ -109,6 +120,10 @@ class OpenWeights:
         """What it computes on."""
         return str(self.network.device)
 
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+        """Look at what the tokenizer and the chat template make of prompts of these shapes."""
+        return check_prompts(self.prompts, shapes, self.markers)
+
     def score(self, requests: Iterable[ScoreRequest]) -> Iterator[ScoreResult]:
         """Yield log-probabilities in the order of the requests, computing shared tokens once.
 
@@ -120,7 +135,7 @@ class OpenWeights:
             ended += len(window)
 
     def _score_window(self, requests: list[ScoreRequest], ended: int) -> Iterator[ScoreResult]:
-        texts = [render(self.tokenizer, request.prompt) for request in requests]
+        texts = [self.prompts.write(request.prompt) for request in requests]
         rendered = requests[0].prompt.text is None
         pairs = self.tokenisation.pairs(
             texts,
@@ -178,17 +193,21 @@ class OpenWeights:
     def _jobs(self, requests: Iterable[GenerateRequest], asked: dict[int, _Asked]) -> Iterator[Job]:
         for index, request in enumerate(requests):
             require_whole_characters(request.sample_id, request.prompt)
-            text = render(self.tokenizer, request.prompt)
+            text = self.prompts.write(request.prompt)
             rendered = request.prompt.text is None
             ids = encode(self.tokenizer, text, rendered=rendered)
-            job = self._job(index, request, ids)
-            asked[index] = _Asked(request, text, len(job.tokens), time.perf_counter())
+            stopping = StopStrings(
+                self.detokenisation, request.sampling.stop, text, self.markers, self._thinks
+            )
+            job = self._job(index, request, ids, stopping)
+            since = time.perf_counter()
+            asked[index] = _Asked(request, text, len(job.tokens), since, stopping)
             yield job
 
     def _answer(self, asked: _Asked, written: list[int]) -> Generated | InputError:
         if written[-1] == BROKEN:
             return self._not_finite(asked.request.sample_id)
-        text, stop = self._read(written, asked.request)
+        text, stop = self._read(written, asked.stopping)
         generation = Generation(
             sample_id=asked.request.sample_id,
             repeat=asked.request.repeat,
@@ -199,7 +218,7 @@ class OpenWeights:
             seed=asked.request.sampling.seed,
             latency_seconds=time.perf_counter() - asked.since,
         )
-        return Generated(generation, asked.prompt_text)
+        return Generated(generation, asked.prompt_text, self.markers)
 
     def close(self) -> None:
         """Release the weights."""
@@ -265,7 +284,9 @@ class OpenWeights:
                 return int(token)
         return 0
 
-    def _job(self, index: int, request: GenerateRequest, ids: list[int]) -> Job:
+    def _job(
+        self, index: int, request: GenerateRequest, ids: list[int], stopping: StopStrings
+    ) -> Job:
         sampling = request.sampling
         tokens = np.array(ids or [self._prefix_token()], dtype=np.int64)
         room = self.context_tokens - sampling.max_tokens
@@ -284,22 +305,22 @@ class OpenWeights:
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             seed=sampling.seed,
-            finished=lambda written: self._is_finished(index, written, sampling),
+            finished=lambda written: self._is_finished(
+                index, written, sampling.max_tokens, stopping
+            ),
         )
 
-    def _is_finished(self, index: int, written: list[int], sampling: Sampling) -> bool:
-        self._written[index] = len(written) / sampling.max_tokens
-        return written[-1] in self._stops or self.detokenisation.ends_with_one_of(
-            written, sampling.stop
-        )
+    def _is_finished(
+        self, index: int, written: list[int], max_tokens: int, stopping: StopStrings
+    ) -> bool:
+        self._written[index] = len(written) / max_tokens
+        return written[-1] in self._stops or stopping.reached(written)
 
-    def _read(self, written: list[int], request: GenerateRequest) -> tuple[str, Any]:
+    def _read(self, written: list[int], stopping: StopStrings) -> tuple[str, Any]:
         stop = "end" if written[-1] in self._stops else "length"
         text = self.detokenisation.text(written, cut=stop == "length")
-        cuts = [text.find(s) for s in request.sampling.stop if s in text]
-        if cuts:
-            return text[: min(cuts)], "stop_string"
-        return text, stop
+        answered = stopping.cut(text)
+        return (text, stop) if answered is None else (answered, "stop_string")
 
 
 def load(

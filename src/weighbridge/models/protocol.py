@@ -1,11 +1,14 @@
 """One protocol for every model, importable without torch."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from weighbridge.records import Generation, Message, ModelRef
+from weighbridge.models.thoughts import MARKERS, Markers
+from weighbridge.records import Generation, Message, ModelRef, Role
+
+Shape = tuple[Role, ...]  # the roles of a prompt's turns; empty for plain text
 
 
 class Capability(StrEnum):
@@ -35,6 +38,11 @@ class Prompt:
     def __post_init__(self) -> None:
         if (self.text is None) == (not self.messages):
             raise ValueError("a prompt is either raw text or messages, never both or neither")
+
+    @property
+    def shape(self) -> Shape:
+        """The roles of its turns; empty for raw text."""
+        return tuple(message.role for message in self.messages)
 
 
 @dataclass(frozen=True)
@@ -90,10 +98,33 @@ class GenerateRequest:
 
 @dataclass(frozen=True)
 class Generated:
-    """Answer to a `GenerateRequest`, with the prompt as the model saw it."""
+    """Answer to a `GenerateRequest`.
+
+    Attributes:
+        generation: The text and how it came to be.
+        prompt_text: The prompt as the model saw it.
+        markers: What the model may put before and after a thought.
+    """
 
     generation: Generation
     prompt_text: str
+    markers: tuple[Markers, ...] = MARKERS
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is peculiar about how a model's prompts come to be.
+
+    Attributes:
+        name: Of its kind, in one word.
+        sentence: For a reader of a run.
+        changes_prompt: Whether texts stand elsewhere than the benchmark put them, which makes
+            another run of it.
+    """
+
+    name: str
+    sentence: str
+    changes_prompt: bool = False
 
 
 OnDone = Callable[[float], None]
@@ -128,6 +159,13 @@ class Model(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that a reader of its runs must know."""
+
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+        """Say what is peculiar about prompts of these shapes; computes nothing.
+
+        Raises:
+            InputError: The model can't be asked so.
+        """
 
     def score(self, requests: Iterable[ScoreRequest]) -> Iterator[ScoreResult]:
         """Yield log-probabilities, in the order of the requests, which may be a long stream."""

@@ -40,17 +40,32 @@ def read_model(folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]
             trust_remote_code=False,
             local_files_only=True,
         )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True
-        )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{folder} can't be loaded ({first})",
-            "whole safetensors, a config.json and a tokenizer that transformers knows",
-            "check the folder, or fetch the model again",
-        ) from error
-    return module.to(device), tokenizer
+        raise _not_loaded(folder, error) from error
+    return module.to(device), read_tokenizer(folder)
+
+
+def read_tokenizer(folder: Path, gguf_file: str | None = None) -> Any:
+    """Read a tokenizer from a model's folder, or from a GGUF file in it."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            folder, gguf_file=gguf_file, trust_remote_code=False, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise _not_loaded(folder, error) from error
+
+
+def _not_loaded(folder: Path, error: Exception) -> InputError:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return InputError(
+        f"{folder} can't be loaded ({first})",
+        "whole safetensors, a config.json and a tokenizer that transformers knows",
+        "check the folder, or fetch the model again",
+    )
 
 
 def with_adapter(module: Any, folder: Path) -> tuple[Any, str]:

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from weighbridge.models.engine.tree import TokenIds
+from weighbridge.models.prompts import special_tokens_around
 
 ANCHOR_CHARACTERS = 64  # read again before the place where two texts part
 TO_A_SPACE_CHARACTERS = 32  # at most so many more, to begin at a space
@@ -155,13 +156,10 @@ class Tokenisation:
             return "this tokenizer doesn't say where its tokens lie"
         longest = [len(token.content) for token in self._tokenizer.added_tokens_decoder.values()]
         self._anchor += max(longest, default=0)
-        plain = list(self._tokenizer(_PROBE, add_special_tokens=False)["input_ids"])
-        with_special = list(self._tokenizer(_PROBE, add_special_tokens=True)["input_ids"])
-        spare = len(with_special) - len(plain)
-        at = next((n for n in range(spare + 1) if with_special[n : n + len(plain)] == plain), None)
-        if at is None:
+        around = special_tokens_around(self._tokenizer, _PROBE)
+        if around is None:
             return "this tokenizer's special tokens stand inside the text"
-        self._before, self._after = with_special[:at], with_special[at + len(plain) :]
+        self._before, self._after = around
         backend = self._tokenizer.backend_tokenizer
         words = backend.encode(_PROBE, add_special_tokens=False).word_ids
         self._by_word = len(set(words)) > 1

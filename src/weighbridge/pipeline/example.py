@@ -41,7 +41,7 @@ benchmark = "tickets.toml"
 role = "target"
 
 [[evaluate]]
-# What must not get worse by more than the margin (in [0, 1]).
+# What must not get worse by more than the margin (in the benchmark's units: 0.05 is 5 points).
 benchmark = "humaneval"
 role = "guard"
 limit = 20
@@ -54,7 +54,7 @@ BENCHMARK = """\
 name = "tickets"
 data = "test.jsonl"
 messages = "messages"       # or: prompt = "Classify: {{text}}" and target = "label"
-scorer = "exact"            # exact, regex (with pattern = "…") or json_object
+scorer = "exact"            # exact, regex, json_object, choice, code or judge
 max_tokens = 64
 """
 

@@ -13,6 +13,9 @@ from typing import Any, Literal, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import InputError, UnknownName
+from weighbridge.evaluation.registry import benchmark_names, find_benchmark
+from weighbridge.records.scale import SHARE
+from weighbridge.statistics import check_margin
 
 Role = Literal["target", "guard"]
 
@@ -64,14 +67,17 @@ class Weigh:
     Attributes:
         benchmark: NAME, NAME:SUBSET, or a .toml beside the project file.
         role: `target` should improve; `guard` must not get worse.
-        margin: How much worse still counts as no worse, in the benchmark's units.
+        margin: How much worse still counts as no worse, in the units of the benchmark's scale; None
+            takes 2 % of it.
         required: A guard that is skipped or can't decide then leaves the verdict open.
+        protocol: How answers are obtained; "" takes the benchmark's first.
     """
 
     benchmark: str
     role: Role = "target"
-    margin: float = 0.02
+    margin: float | None = None
     required: bool = False
+    protocol: str = ""
     shots: int | None = None
     limit: int | None = None
     repeats: int = 1
@@ -82,6 +88,25 @@ class Weigh:
 
 
 @dataclass(frozen=True)
+class JudgedBy:
+    """`[judge]`: who judges the answers of benchmarks that no program can grade.
+
+    Attributes:
+        model: As a model is named anywhere.
+        repeats: Judgements of each answer; with two or more the judge's noise is measured.
+        max_tokens: Longest judgement; None takes the method's own.
+        baseline: A run or a JSONL file of answers, for protocol "pairwise".
+        human: A JSONL file of people's ratings or preferences, which the judge is audited with.
+    """
+
+    model: str
+    repeats: int = 1
+    max_tokens: int | None = None
+    baseline: str = ""
+    human: str = ""
+
+
+@dataclass(frozen=True)
 class Project:
     """A whole project file; `path` is where it was read from."""
 
@@ -89,6 +114,7 @@ class Project:
     model: BaseModel
     evaluate: tuple[Weigh, ...]
     tune: Tune | None = None
+    judge: JudgedBy | None = None
     data: dict[str, str] = field(default_factory=dict)
     path: Path = Path("weighbridge.toml")
 
@@ -103,7 +129,9 @@ class Project:
         return {name: self.folder / Path(at).expanduser() for name, at in self.data.items()}
 
 
-_TABLES: dict[str, type] = {"project": About, "model": BaseModel, "tune": Tune, "evaluate": Weigh}
+_TABLES: dict[str, type] = {
+    "project": About, "model": BaseModel, "tune": Tune, "judge": JudgedBy, "evaluate": Weigh,
+}  # fmt: skip
 
 
 def read_project(path: Path) -> Project:
@@ -147,12 +175,22 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
                 if name not in names:
                     raise UnknownName(f"key in [{key}] of {path}", name, names)
     for row in document.get("evaluate", []):
-        margin = row.get("margin", 0.0)
-        if isinstance(margin, (int, float)) and not 0 <= margin < 1:
-            raise InputError(
-                f"{path}: margin = {margin:g}", "a share from 0 to below 1", "2 points are 0.02"
-            )
+        _check_margin(path, row)
     roles = get_args(Role)
     for row in document.get("evaluate", []):
         if row.get("role", "target") not in roles:
             raise UnknownName(f"role in {path}", str(row["role"]), roles)
+
+
+def _check_margin(path: Path, row: Mapping[str, Any]) -> None:
+    """Refuse a margin off the benchmark's scale; a benchmark that is not known is told of later."""
+    margin, name = row.get("margin"), str(row.get("benchmark", "")).partition(":")[0]
+    if not isinstance(margin, (int, float)):
+        return
+    scale = SHARE
+    if name in benchmark_names():
+        scale = find_benchmark(name).scale(str(row.get("protocol", "")))
+    try:
+        check_margin(margin, scale)
+    except InputError as error:
+        raise InputError(f"{path}: {error.saw} for {name}", error.expected, error.do) from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,20 @@ from pydantic import TypeAdapter, ValidationError
 from weighbridge.errors import EvidenceError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.files import write_whole
+from weighbridge.pipeline.comparing import offsets_among
+from weighbridge.pipeline.contamination import overlap_again
+from weighbridge.pipeline.judge_audit import readings, told
 from weighbridge.pipeline.project import Role, Tune, Weigh
 from weighbridge.pipeline.stages import Left, Outcome, Weighed, compare_runs
 from weighbridge.pipeline.verdict import Judged, judge
-from weighbridge.records import EvalRun, Json, canonical_json
+from weighbridge.records import (
+    Contamination,
+    EvalRun,
+    HumanLabel,
+    Json,
+    ProtocolOffset,
+    canonical_json,
+)
 from weighbridge.reports import (
     BenchmarkSection,
     Forecast,
@@ -25,6 +36,7 @@ from weighbridge.reports import (
     render_explorer,
     write,
 )
+from weighbridge.sources.digests import file_digest
 
 if TYPE_CHECKING:
     from weighbridge.tuning import TuneResult
@@ -39,6 +51,7 @@ class Measured:
     weigh: Weigh
     before: str
     after: str
+    contamination: Contamination | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +69,10 @@ class ReportFacts:
         forecasts: Predicted and measured.
         provenance: Label to value.
         reproduce: Commands.
+        tuning_data: Where the file lay that benchmarks' items were looked for in.
         verdict: As judged.
         page_digest: SHA-256 of `report.html`.
+        labels: What people said of the answers; the judge is audited with them.
         schema_version: Of this file.
     """
 
@@ -71,8 +86,10 @@ class ReportFacts:
     forecasts: tuple[Forecast, ...]
     provenance: tuple[tuple[str, str], ...]
     reproduce: tuple[str, ...]
+    tuning_data: str = ""
     verdict: str = ""
     page_digest: str = ""
+    labels: tuple[HumanLabel, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
 
@@ -89,13 +106,16 @@ class Written:
 _FACTS = TypeAdapter(ReportFacts)
 
 
-def write_report(outcome: Outcome, folder: Path, generated: str, project_argument: str) -> Written:
+def write_report(
+    outcome: Outcome, folder: Path, generated: str, project_argument: str, store: RunStore
+) -> Written:
     """Write page, charts and `report.json` into a folder."""
     facts = _facts(outcome, generated, project_argument)
     judged = judge(outcome.weighed, outcome.plan.left)
-    report = _report(facts, outcome.weighed, judged)
+    runs = [run for w in outcome.weighed for run in (w.before, w.after)]
+    report = _report(facts, outcome.weighed, judged, offsets_among(runs, store))
     written = write(report, folder)
-    _write_items(report, folder, outcome.plan.place.store)
+    _write_items(report, folder, store)
     document = asdict(facts) | {
         "verdict": judged.verdict,
         "page_digest": _digest(written.html),
@@ -137,9 +157,10 @@ def verify_report(path: Path, store: RunStore) -> list[Verification]:
 
 def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Check]:
     try:
-        weighed = [_weighed(m, store) for m in facts.measured]
+        weighed = [_weighed(m, store, facts.labels) for m in facts.measured]
         judged = judge(weighed, facts.left)
-        page = render(_report(facts, weighed, judged)).encode()
+        offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
+        page = render(_report(facts, weighed, judged, offsets)).encode()
         stands = (folder / "report.html").read_bytes()
     except (OSError, WeighbridgeError) as error:
         return [Check("page", False, str(error))]
@@ -152,7 +173,22 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
             "page digest", _digest(folder / "report.html") == facts.page_digest, facts.page_digest
         ),
         Check("page made again from samples", page == stands, again),
+        *_overlap_checks(facts, store),
     ]
+
+
+def _overlap_checks(facts: ReportFacts, store: RunStore) -> list[Check]:
+    """Look for the items in the tuning data again, where both are at hand."""
+    path, found = Path(facts.tuning_data), []
+    for measured in facts.measured:
+        stated = measured.contamination
+        if stated is None or not path.is_file() or file_digest(path) != stated.tuning_digest:
+            continue
+        again = overlap_again(store.read(measured.before), path)
+        if again is not None:
+            name = f"overlap of {measured.weigh.benchmark} with the tuning data"
+            found.append(Check(name, again == stated, f"{len(again.found)} of {again.items} items"))
+    return found
 
 
 def _folder_of(path: Path) -> Path:
@@ -163,12 +199,16 @@ def _digest(path: Path) -> str:
     return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _weighed(measured: Measured, store: RunStore) -> Weighed:
-    return compare_runs(measured.weigh, store, measured.before, measured.after)
+def _weighed(measured: Measured, store: RunStore, labels: tuple[HumanLabel, ...]) -> Weighed:
+    m = measured
+    return compare_runs(m.weigh, store, m.before, m.after, labels, m.contamination)
 
 
 def _report(
-    facts: ReportFacts, weighed: "list[Weighed] | tuple[Weighed, ...]", judged: Judged
+    facts: ReportFacts,
+    weighed: Sequence[Weighed],
+    judged: Judged,
+    offsets: tuple[ProtocolOffset, ...],
 ) -> Report:
     order: dict[Role, int] = {"target": 0, "guard": 1}
     return Report(
@@ -179,13 +219,18 @@ def _report(
         findings=judged.findings,
         sections=tuple(
             BenchmarkSection(
-                title=w.after.title,
+                title=_title(w, weighed),
                 candidate=w.after,
                 reference=w.before,
                 comparison=w.comparison,
                 role=w.weigh.role,
                 part_comparisons=w.parts,
                 items_page=f"items-{number}.html",
+                audit=told(w.audit, w.comparison) if w.audit is not None else (),
+                readings=readings(w.audit, w.comparison) if w.audit is not None else (),
+                contamination=w.contamination,
+                clean_scores=w.clean_scores,
+                clean_comparison=w.clean,
             )
             for number, w in enumerate(sorted(weighed, key=lambda w: order[w.weigh.role]), start=1)
         ),
@@ -196,7 +241,15 @@ def _report(
         provenance=dict(facts.provenance),
         generated=facts.generated,
         reproduce=facts.reproduce,
+        offsets=offsets,
     )
+
+
+def _title(weighed: Weighed, every: Sequence[Weighed]) -> str:
+    """A benchmark's title, with the protocol where it stands there by two."""
+    title = weighed.after.title
+    alone = sum(other.after.title == title for other in every) == 1
+    return title if alone else f"{title}, {weighed.after.protocol}"
 
 
 def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFacts:
@@ -206,7 +259,11 @@ def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFac
         title=project.project.name,
         question=project.project.question,
         generated=generated,
-        measured=tuple(Measured(w.weigh, w.before.run_id, w.after.run_id) for w in outcome.weighed),
+        measured=tuple(
+            Measured(w.weigh, w.before.run_id, w.after.run_id, w.contamination)
+            for w in outcome.weighed
+        ),
+        tuning_data=str(plan.files.train) if plan.files else "",
         left=plan.left,
         training=_curve(tuned) if tuned else (),
         training_facts=tuple(_training_facts(project.tune, tuned).items())
@@ -214,6 +271,7 @@ def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFac
         else (),
         forecasts=_forecasts(tuned) if tuned else (),
         provenance=tuple(_provenance(outcome).items()),
+        labels=plan.labels,
         reproduce=(
             f"weighbridge run {project_argument}".strip(),
             "weighbridge verify .weighbridge/reports/" + _slug(project.project.name),
@@ -298,8 +356,23 @@ def as_json(written: Written, outcome: Outcome) -> dict[str, Any]:
         "report": str(written.page),
         "adapter": str(outcome.tuned.adapter) if outcome.tuned else None,
         "runs": [r.run_id for w in outcome.weighed for r in (w.before, w.after)],
+        "contamination": [contamination_json(w) for w in outcome.weighed if w.contamination],
         "skipped": [
             {"benchmark": x.weigh.benchmark, "why": x.why, "get_it": x.get_it}
             for x in outcome.plan.left
         ],
+    }
+
+
+def contamination_json(weighed: Weighed) -> dict[str, Json]:
+    """Return which items overlap with the tuning data, and what is scored without them."""
+    clean = weighed.clean
+    return {
+        "benchmark": weighed.comparison.benchmark,
+        **(asdict(weighed.contamination) if weighed.contamination else {}),
+        "scores": [asdict(score) for score in weighed.clean_scores],
+        "difference": weighed.comparison.difference,
+        "clean_difference": clean.difference if clean else None,
+        "clean_interval": list(clean.interval) if clean else None,
+        "clean_verdict": clean.verdict if clean else None,
     }

@@ -3,16 +3,23 @@
 plan -> weigh the base -> tune -> weigh the tuned model -> compare -> report
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
+from weighbridge.evaluation.human_labels import read_human_labels
+from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.runner import Place
+from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
 from weighbridge.evidence import RunStore
+from weighbridge.pipeline.comparing import compare_with_evidence, without_samples
+from weighbridge.pipeline.contamination import find_overlap, score_without, without
+from weighbridge.pipeline.judge import JudgeChoice, open_judge
 from weighbridge.pipeline.project import Project, Weigh
 from weighbridge.pipeline.tuning import (
     TuningFiles,
@@ -25,15 +32,25 @@ from weighbridge.pipeline.weighing import (
     Task,
     at_sandbox_level,
     find_task,
+    look_at_all_prompts,
     open_model,
     weigh,
 )
-from weighbridge.records import Comparison, EvalRun
+from weighbridge.records import (
+    CleanSubset,
+    Comparison,
+    Contamination,
+    EvalRun,
+    HumanLabel,
+    JudgeAudit,
+)
+from weighbridge.records.scale import default_margin, figure
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.statistics import compare
 
 if TYPE_CHECKING:
+    from weighbridge.models.open_weights import OpenWeights
     from weighbridge.tuning import TuneResult
 
 
@@ -57,6 +74,7 @@ class Where:
     offline: bool
     started: str
     allow_weaker_sandbox: bool = False
+    stop_when_decided: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,17 +96,40 @@ class Plan:
     left: tuple[Left, ...]
     files: TuningFiles | None
     place: Place
+    judge: JudgeChoice = field(default_factory=JudgeChoice)
+    labels: tuple[HumanLabel, ...] = ()
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """One benchmark before and after, and the comparison of the two."""
+    """One benchmark before and after, and the comparison of the two.
+
+    Attributes:
+        weigh: What was asked for.
+        before: The base's run, without samples.
+        after: The tuned model's.
+        comparison: After minus before, over all items.
+        parts: The same for each named part.
+        contamination: Items that overlap with the tuning data; None where that was not looked for.
+        clean: The comparison without them; None where none overlap, or all do.
+        clean_scores: Headline beside clean score, before and after; empty where none overlap.
+    """
 
     weigh: Weigh
     before: EvalRun
     after: EvalRun
     comparison: Comparison
     parts: tuple[Comparison, ...]
+    audit: JudgeAudit | None = None
+    contamination: Contamination | None = None
+    clean: Comparison | None = None
+    clean_scores: tuple[CleanSubset, ...] = ()
+
+    @property
+    def decisive(self) -> Comparison | None:
+        """What a verdict rests on: the items that were not learnt; None if there are none."""
+        overlapping = self.contamination is not None and self.contamination.found
+        return self.clean if overlapping else self.comparison
 
 
 @dataclass(frozen=True)
@@ -144,7 +185,41 @@ def make_plan(project: Project, where: Where) -> Plan:
             left.append(Left(wanted, f"{error.saw}; needs {error.expected}", command))
             continue
         tasks.append((wanted, task))
-    return Plan(project, base, tuple(tasks), tuple(left), files, place)
+    judge, labels = _judge(project, [task for _, task in tasks])
+    return Plan(project, base, tuple(tasks), tuple(left), files, place, judge, labels)
+
+
+def _judge(project: Project, tasks: list[Task]) -> tuple[JudgeChoice, tuple[HumanLabel, ...]]:
+    """Return who judges, and what people said of the answers.
+
+    Raises:
+        InputError: Something must be judged and `[judge]` does not say by whom, or what it names is
+            not there.
+    """
+    named = project.judge
+    judged = [task for task in tasks if task.benchmark.judges.get(_protocol(task)) is not None]
+    if judged and named is None:
+        raise InputError(
+            f"{project.path}: {judged[0].title} without a judge",
+            "a model that judges the answers",
+            'add [judge] with model = "NAME"',
+        )
+    if named is None:
+        JudgeChoice().check((task.benchmark, task.settings) for task in tasks)
+        return JudgeChoice(), ()
+    choice = JudgeChoice(
+        _beside(project, named.model), named.repeats, named.max_tokens,
+        _beside(project, named.baseline) if named.baseline else "",
+    )  # fmt: skip
+    choice.check((task.benchmark, task.settings) for task in tasks)
+    if not named.human or not judged:
+        return choice, ()
+    scale = judged[0].benchmark.scale(_protocol(judged[0]))
+    return choice, read_human_labels(project.folder / named.human, scale)
+
+
+def _protocol(task: Task) -> str:
+    return task.settings.protocol or task.benchmark.protocols[0]
 
 
 def _beside(project: Project, name: str) -> str:
@@ -155,6 +230,7 @@ def _beside(project: Project, name: str) -> str:
 
 def _task(project: Project, wanted: Weigh, where: Where) -> Task:
     settings = Settings(
+        protocol=wanted.protocol,
         shots=wanted.shots or 0,
         limit=wanted.limit,
         repeats=wanted.repeats,
@@ -172,30 +248,37 @@ def _task(project: Project, wanted: Weigh, where: Where) -> Task:
 
 def run_stages(plan: Plan, where: Where, show: Show) -> Outcome:
     """Do the work. Stopped anywhere, the same call goes on from there with the same result."""
-    place = plan.place
     for left in plan.left:
         show.say(f"skipped {left.weigh.benchmark}: {left.why}")
         if left.get_it:
             show.say(f"        {left.get_it}")
-    before, tuned = _weigh_and_tune(plan, where, place, show)
+    before, tuned = _weigh_and_tune(plan, where, show)
     if tuned is None:
         runs = tuple((w, run) for (w, _), run in zip(plan.tasks, before, strict=True))
         return Outcome(plan, (), None, runs)
     location = replace(plan.base, adapter=tuned.adapter)
     with open_model(location, where.cache, where.device, where.threads, where.offline) as model:
-        after = [_weigh(model, task, place, show, "tuned") for _, task in plan.tasks]
+        stops = [
+            _stop(where, wanted, task, old)
+            for (wanted, task), old in zip(plan.tasks, before, strict=True)
+        ]
+        after = _weigh_all(model, plan, where, show, "tuned", stops)
     weighed = tuple(
-        compare_runs(wanted, where.store, old.run_id, new.run_id)
-        for (wanted, _), old, new in zip(plan.tasks, before, after, strict=True)
+        compare_runs(
+            wanted, where.store, old.run_id, new.run_id, plan.labels, _overlap(plan, task, show)
+        )
+        for (wanted, task), old, new in zip(plan.tasks, before, after, strict=True)
     )
     return Outcome(plan, weighed, tuned)
 
 
 def _weigh_and_tune(
-    plan: Plan, where: Where, place: Place, show: Show
+    plan: Plan, where: Where, show: Show
 ) -> "tuple[list[EvalRun], TuneResult | None]":
     with open_model(plan.base, where.cache, where.device, where.threads, where.offline) as model:
-        before = [_weigh(model, task, place, show, "base") for _, task in plan.tasks]
+        for note in look_at_all_prompts(model, [task for _, task in plan.tasks]):
+            show.say(f"note: {note}")
+        before = _weigh_all(model, plan, where, show, "base")
         if plan.files is None or plan.project.tune is None:
             return before, None
         settings = settings_from(plan.project.tune)
@@ -211,13 +294,64 @@ def _weigh_and_tune(
         return before, tuned
 
 
-def _weigh(model: object, task: Task, place: Place, show: Show, who: str) -> EvalRun:
+def _weigh_all(
+    model: "OpenWeights",
+    plan: Plan,
+    where: Where,
+    show: Show,
+    who: str,
+    stops: Sequence[StopRule | None] = (),
+) -> list[EvalRun]:
+    """Run every task; the judge is in memory only meanwhile."""
+    judged = any(task.benchmark.judges.get(_protocol(task)) for _, task in plan.tasks)
+    choice = plan.judge if judged else JudgeChoice()
+    with open_judge(
+        choice, where.store, where.cache, where.device, where.threads, where.offline
+    ) as judge:
+        return [
+            _weigh(model, task, plan.place, show, who, judge, stop)
+            for (_, task), stop in zip_longest(plan.tasks, stops)
+        ]
+
+
+def _stop(where: Where, wanted: Weigh, task: Task, old: EvalRun) -> StopRule | None:
+    """When the tuned model's run may end: a target is to improve, a guard only not to get worse."""
+    if not where.stop_when_decided or not can_stop(task.benchmark):
+        return None
+    until = TARGET_DECIDED if wanted.role == "target" else DECIDED
+    margin = default_margin(old.estimate.scale) if wanted.margin is None else wanted.margin
+    return StopRule(where.store.read(old.run_id), margin, until)
+
+
+def _overlap(plan: Plan, task: Task, show: Show) -> Contamination | None:
+    """Look for a benchmark's items in the tuning data."""
+    if plan.files is None:
+        return None
+    found = find_overlap(task.benchmark, task.items(task.settings), plan.files.train)
+    if found.found:
+        show.say(
+            f"{task.title}: {len(found.found)} of {found.items} items overlap with the tuning data"
+        )
+    return found
+
+
+def _weigh(
+    model: "OpenWeights",
+    task: Task,
+    place: Place,
+    show: Show,
+    who: str,
+    judge: Judge | None,
+    stop: StopRule | None,
+) -> EvalRun:
     with show.bar(f"{task.title} {who}") as bar:
-        run = weigh(model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens))  # type: ignore[arg-type]
-    low, high = run.estimate.interval
-    show.say(
-        f"{task.title} {who}: {run.estimate.mean:.1%} [{low:.1%}, {high:.1%}] n={run.estimate.n}"
+        run = weigh(
+            model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens), judge, stop
+        )
+    mean, low, high = (
+        figure(value, run.estimate.scale) for value in (run.estimate.mean, *run.estimate.interval)
     )
+    show.say(f"{task.title} {who}: {mean} [{low}, {high}] n={run.estimate.n}")
     return run
 
 
@@ -248,13 +382,35 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
         yield on_event
 
 
-def compare_runs(wanted: Weigh, store: RunStore, before: str, after: str) -> Weighed:
-    """Compare the tuned model's run with the base's, in the headline and in each part."""
+def compare_runs(
+    wanted: Weigh,
+    store: RunStore,
+    before: str,
+    after: str,
+    labels: tuple[HumanLabel, ...] = (),
+    contamination: Contamination | None = None,
+) -> Weighed:
+    """Compare the tuned model's run with the base's, in the headline and in each part.
+
+    Where items overlap with the tuning data, the two are compared without them, too.
+    """
     old, new = store.read(before), store.read(after)
     parts = tuple(
         compare(new, old, margin=wanted.margin, metric=name)
         for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
     )
-    comparison = compare(new, old, margin=wanted.margin)
-    # Samples are for comparing; nothing after it needs them in memory.
-    return Weighed(wanted, replace(old, samples=()), replace(new, samples=()), comparison, parts)
+    # A report is made again from its own runs, whatever else the store holds by then.
+    found = compare_with_evidence(new, old, None, margin=wanted.margin, labels=labels)
+    clean: Comparison | None = None
+    scores: tuple[CleanSubset, ...] = ()
+    if contamination is not None and contamination.found:
+        kept = without(new, contamination), without(old, contamination)
+        if kept[0].samples and kept[1].samples:
+            clean = compare_with_evidence(
+                *kept, None, margin=wanted.margin, labels=labels
+            ).comparison
+        scores = (score_without(old, contamination), score_without(new, contamination))
+    return Weighed(
+        wanted, without_samples(old), without_samples(new), found.comparison, parts, found.audit,
+        contamination, clean, scores,
+    )  # fmt: skip

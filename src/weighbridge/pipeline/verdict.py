@@ -1,11 +1,21 @@
-"""From comparisons to a verdict. Missing evidence never passes."""
+"""From comparisons to a verdict. Missing evidence never passes.
+
+Where items overlap with the tuning data, only the others decide. Where several benchmarks are
+compared, each kind of claim is corrected for that (Holm). A verdict of *paid* needs all its claims
+at once, for which no correction is necessary (Berger 1982, Technometrics 24:295); the corrected
+ones are asked for anyway, so that findings and verdict never contradict each other.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from weighbridge.pipeline.stages import Left, Weighed
-from weighbridge.reports import Finding
+from weighbridge.records import Comparison
+from weighbridge.records import Verdict as Supported
+from weighbridge.records.scale import gap, is_share, margin, named
+from weighbridge.reports import Finding, wording
+from weighbridge.statistics.families import decide_together
 
 Verdict = Literal["paid", "did not pay", "insufficient evidence"]
 
@@ -19,6 +29,23 @@ class Judged:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True)
+class _Decided:
+    """A benchmark with the verdict that it supports as one of several."""
+
+    weighed: Weighed
+    supports: Supported
+    family: int
+
+    @property
+    def role(self) -> str:
+        return self.weighed.weigh.role
+
+    @property
+    def holds(self) -> bool:
+        return self.supports in ("superior", "equivalent", "non_inferior")
+
+
 def judge(weighed: Sequence[Weighed], left: Sequence[Left]) -> Judged:
     """Judge a tuning project.
 
@@ -26,62 +53,101 @@ def judge(weighed: Sequence[Weighed], left: Sequence[Left]) -> Judged:
     required guard is missing or undecided. It *did not pay* if a guard is worse beyond its margin,
     or no target is better although each could be told. Otherwise the evidence is insufficient.
     """
-    targets = [w for w in weighed if w.weigh.role == "target"]
-    guards = [w for w in weighed if w.weigh.role == "guard"]
-    findings = [*map(_target, targets), *map(_guard, guards), *map(_missing, left)]
-    broken = [w for w in guards if w.comparison.verdict == "inferior"]
-    improved = [w for w in targets if w.comparison.verdict == "superior"]
-    hopeless = [w for w in targets if w.comparison.verdict in ("inferior", "equivalent")]
-    open_guards = [w for w in guards if w.weigh.required and not _holds(w)]
-    open_left = [x for x in left if x.weigh.required or x.weigh.role == "target"]
+    decided = _decide(weighed)
+    targets = [d for d in decided if d.role == "target"]
+    guards = [d for d in decided if d.role == "guard"]
+    findings = (*map(_target, targets), *map(_guard, guards), *map(_missing, left))
+    broken = [d for d in guards if d.supports == "inferior"]
+    improved = [d for d in targets if d.supports == "superior"]
+    hopeless = [d for d in targets if d.supports in ("inferior", "equivalent")]
+    open_guards = [d.weighed.weigh for d in guards if d.weighed.weigh.required and not d.holds]
+    open_left = [x.weigh for x in left if x.weigh.required or x.weigh.role == "target"]
     if broken:
-        return Judged("did not pay", _points(broken[0], "got worse"), tuple(findings))
+        return Judged("did not pay", _points(broken[0], "got worse"), findings)
     if hopeless:
-        return Judged("did not pay", _points(hopeless[0], "did not improve"), tuple(findings))
+        return Judged("did not pay", _points(hopeless[0], "did not improve"), findings)
     if not targets or len(improved) < len(targets):
-        undecided = next((w for w in targets if w not in improved), None)
+        undecided = next((d for d in targets if d not in improved), None)
         headline = _points(undecided, "can't be told") if undecided else "No target was measured."
-        return Judged("insufficient evidence", headline, tuple(findings))
+        return Judged("insufficient evidence", headline, findings)
     if open_guards or open_left:
-        name = (open_guards or open_left)[0].weigh.benchmark
+        name = (open_guards or open_left)[0].benchmark
         headline = f"Targets improved, but the required guard {name} leaves it open."
-        return Judged("insufficient evidence", headline, tuple(findings))
-    return Judged("paid", _points(improved[0], "improved"), tuple(findings))
+        return Judged("insufficient evidence", headline, findings)
+    return Judged("paid", _points(improved[0], "improved"), findings)
 
 
-def _holds(weighed: Weighed) -> bool:
-    return weighed.comparison.verdict in ("superior", "equivalent", "non_inferior")
+def _decide(weighed: Sequence[Weighed]) -> list[_Decided]:
+    """Correct what each benchmark supports for there being several."""
+    told = [w for w in weighed if w.decisive is not None]
+    joint = iter(decide_together([w.decisive for w in told if w.decisive is not None]))
+    return [
+        _Decided(w, next(joint).verdict if w.decisive is not None else "inconclusive", len(told))
+        for w in weighed
+    ]
 
 
-def _points(weighed: Weighed, what: str) -> str:
-    c = weighed.comparison
-    low, high = c.interval
+def _points(decided: _Decided, what: str) -> str:
+    weighed = decided.weighed
+    c = weighed.decisive
+    if c is None:
+        return f"{weighed.comparison.benchmark} {what}: every item overlaps with the tuning data."
+    before, after = (wording.value(mean, c.scale) for mean in (c.mean_b, c.mean_a))
+    unit = "" if is_share(c.scale) else f" on {named(c.scale)}"
     return (
-        f"{c.benchmark} {what}: {100 * c.mean_b:.1f} % to {100 * c.mean_a:.1f} %, a difference of "
-        f"{100 * c.difference:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] "
-        f"on {c.n} paired items."
+        f"{c.benchmark} {what}: {before} to {after}{unit}, a difference of "
+        f"{wording.difference(c.difference, c.interval, c.scale)} "
+        f"on {c.n} paired items{_left_out(weighed)}."
+        f"{_uncorrected(decided, c)}{_lost(c)}"
     )
 
 
-def _target(weighed: Weighed) -> Finding:
-    verdict = weighed.comparison.verdict
+def _left_out(weighed: Weighed) -> str:
+    found = weighed.contamination
+    if found is None or not found.found:
+        return ""
+    return (
+        f", without {len(found.found)} of {found.items} that overlap with the tuning data (with "
+        f"them {gap(weighed.comparison.difference, weighed.comparison.scale)})"
+    )
+
+
+def _uncorrected(decided: _Decided, comparison: Comparison) -> str:
+    if decided.supports == comparison.verdict:
+        return ""
+    by_itself = comparison.verdict.replace("_", "-")
+    return f" By itself it is {by_itself}; as one of {decided.family} benchmarks not (Holm)."
+
+
+def _lost(comparison: Comparison) -> str:
+    if not comparison.lost:
+        return ""
+    low, high = (gap(bound, comparison.scale) for bound in comparison.bounds)
+    return (
+        f" {comparison.lost} answers were lost to the machine: with them the difference lies "
+        f"between {low} and {high}."
+    )
+
+
+def _target(decided: _Decided) -> Finding:
     outcome: Literal["yes", "no", "insufficient"] = "insufficient"
-    if verdict == "superior":
+    if decided.supports == "superior":
         outcome = "yes"
-    elif verdict in ("inferior", "equivalent"):
+    elif decided.supports in ("inferior", "equivalent"):
         outcome = "no"
     what = {"yes": "improved", "no": "did not improve", "insufficient": "can't be told"}[outcome]
-    return Finding(f"{weighed.comparison.benchmark}: better", outcome, _points(weighed, what))
+    title = f"{decided.weighed.comparison.benchmark}: better"
+    return Finding(title, outcome, _points(decided, what))
 
 
-def _guard(weighed: Weighed) -> Finding:
-    margin = 100 * weighed.weigh.margin
-    title = f"{weighed.comparison.benchmark}: no worse than {margin:g} points"
-    if _holds(weighed):
-        return Finding(title, "yes", _points(weighed, "held"))
-    if weighed.comparison.verdict == "inferior":
-        return Finding(title, "no", _points(weighed, "got worse"))
-    return Finding(title, "insufficient", _points(weighed, "can't be told at this size"))
+def _guard(decided: _Decided) -> Finding:
+    c = decided.weighed.comparison
+    title = f"{c.benchmark}: no worse than {margin(c.margin, c.scale)}"
+    if decided.holds:
+        return Finding(title, "yes", _points(decided, "held"))
+    if decided.supports == "inferior":
+        return Finding(title, "no", _points(decided, "got worse"))
+    return Finding(title, "insufficient", _points(decided, "can't be told at this size"))
 
 
 def _missing(left: Left) -> Finding:

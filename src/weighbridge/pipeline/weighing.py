@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weighbridge.errors import InputError, MissingPiece
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.judging import Judge
+from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, check_prompts
 from weighbridge.evaluation.registry import find_benchmark
-from weighbridge.evaluation.runner import Place, Progressed, evaluate
+from weighbridge.evaluation.runner import Place, Progressed, complete, evaluate, require_capable
+from weighbridge.evaluation.stopping import StopRule
 from weighbridge.evidence import RunStore
 from weighbridge.records import EvalRun, Json, Sample
 from weighbridge.sources.datasets import DataPlaces, find_data
@@ -17,6 +20,7 @@ from weighbridge.sources.weights import WeightsLocation, find_weights
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
+    from weighbridge.models.template_checks import UnloadedModel
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,6 @@ def open_model(
 def _need_torch() -> None:
     import importlib.util
 
-    from weighbridge.errors import MissingPiece
-
     missing = [n for n in ("torch", "transformers", "peft") if importlib.util.find_spec(n) is None]
     if missing:
         raise MissingPiece(
@@ -170,12 +172,26 @@ def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
     return replace(place, sandbox_level=str(found.level), weaker_sandbox=weaker)
 
 
+def stop_rule(reference: str, margin: float, store: RunStore, tasks: Sequence[Task]) -> StopRule:
+    """Read the run that a new one is to be decided against.
+
+    Raises:
+        InputError: There are several benchmarks, and the run is of one.
+    """
+    if len(tasks) > 1:
+        raise InputError(
+            f"--stop-when-decided with {len(tasks)} benchmarks", "one: a run is of one benchmark"
+        )
+    return StopRule(store.read(reference), margin)
+
+
 def weigh(
     model: "OpenWeights",
     task: Task,
     place: Place,
     on_progress: Callable[[Progressed], None],
     judge: Judge | None = None,
+    stop: StopRule | None = None,
 ) -> EvalRun:
     """Run one task; the judge is asked only where the benchmark needs one."""
     return evaluate(
@@ -186,15 +202,64 @@ def weigh(
         settings=task.settings,
         data=task.data,
         judge=judge,
+        stop=stop,
         on_progress=on_progress,
     )
 
 
-def first_prompt(model: "OpenWeights", task: Task) -> str:
-    """Return the first item's prompt as the model would see it; unpublished texts are left out."""
-    from weighbridge.models.prompts import render
+def look_at_prompts(model: Asked, task: Task, judge: Judge | None = None) -> PromptCheck:
+    """Find what is peculiar about a task's prompts, before anything is spent.
 
-    limited = replace(task.settings, limit=1)
+    Raises:
+        InputError: The model, or the judge, can't be asked so.
+    """
+    settings = complete(task.settings, task.benchmark)
+    return check_prompts(model, task.benchmark, settings, task.items(settings), judge)
+
+
+def look_at_all_prompts(
+    model: "OpenWeights", tasks: Sequence[Task], judge: Judge | None = None
+) -> tuple[str, ...]:
+    """Look at the prompts of every task before the first one starts; return what was found."""
+    for task in tasks:
+        require_capable(model, task.benchmark, complete(task.settings, task.benchmark))
+    return _sentences([look_at_prompts(model, task, judge) for task in tasks])
+
+
+def without_weights(spec: str | WeightsLocation, offline: bool) -> "UnloadedModel":
+    """Read a model's tokenizer alone, which is enough to see how it is asked.
+
+    Raises:
+        MissingPiece: It, or what reads it, is not here.
+    """
+    location = find_weights(spec, offline=offline) if isinstance(spec, str) else spec
+    _need_torch()
+    from weighbridge.models.prompts import PromptWriter
+    from weighbridge.models.reading import read_tokenizer
+    from weighbridge.models.template_checks import UnloadedModel
+
+    path = location.path
+    is_file = location.kind == "gguf"
+    tokenizer = read_tokenizer(path.parent, path.name) if is_file else read_tokenizer(path)
+    return UnloadedModel(PromptWriter(tokenizer, location.name))
+
+
+def notes_before_loading(spec: str | WeightsLocation, tasks: Sequence[Task]) -> tuple[str, ...]:
+    """Look at the prompts of every task for a dry run, which fetches nothing."""
+    try:
+        model = without_weights(spec, offline=True)
+    except MissingPiece as error:
+        return (f"How the model is asked can't be seen yet: {error}.",)
+    return _sentences([look_at_prompts(model, task) for task in tasks])
+
+
+def _sentences(checks: Sequence[PromptCheck]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(note for check in checks for note in check.notes))
+
+
+def first_prompt(model: "UnloadedModel", task: Task) -> str:
+    """Return the first item's prompt as the model reads it; unpublished texts are left out."""
+    limited = replace(complete(task.settings, task.benchmark), limit=1)
     sample = next(iter(task.items(limited)))
     if not task.benchmark.publishes_questions:
         sample = replace(
@@ -202,4 +267,5 @@ def first_prompt(model: "OpenWeights", task: Task) -> str:
             messages=tuple(replace(m, content="[not published]") for m in sample.messages),
             choices=("[not published]",) * len(sample.choices),
         )
-    return render(model.tokenizer, task.benchmark.prompt(task.benchmark.turn(sample, 0), limited))
+    prompt = task.benchmark.prompt(task.benchmark.turn(sample, 0), limited)
+    return model.prompts.as_read(prompt)

@@ -1,10 +1,36 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
-from weighbridge.records.comparison import Comparison, Flip, Verdict
+from weighbridge.records.anatomy import PART_NAMES, Anatomy, AnatomyPart, PartRole
+from weighbridge.records.comparison import Comparison, Flip, VarianceSplit, Verdict
+from weighbridge.records.contamination import CleanSubset, Contamination
 from weighbridge.records.digest import canonical_digest, canonical_json
+from weighbridge.records.judge_audit import (
+    Agreement,
+    HumanAgreement,
+    HumanCorrected,
+    HumanLabel,
+    JudgeAudit,
+    PositionConsistency,
+    RepeatSpread,
+    SelfPreference,
+)
 from weighbridge.records.model import ModelRef
-from weighbridge.records.run import Estimate, EvalRun, GroupMeans, Origin, Protocol, Provenance
-from weighbridge.records.sample import Generation, Json, Message, Sample, ScoredSample
+from weighbridge.records.protocol_offset import AcrossProtocols, ProtocolOffset
+from weighbridge.records.quantities import quantity
+from weighbridge.records.run import (
+    ALARM,
+    Estimate,
+    EvalRun,
+    Figure,
+    GroupMeans,
+    Origin,
+    Protocol,
+    Provenance,
+    Slice,
+    Slicing,
+    Stopped,
+)
+from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
 from weighbridge.records.score import (
     OUTCOMES,
     Graded,
@@ -15,27 +41,51 @@ from weighbridge.records.score import (
 )
 
 __all__ = [
+    "ALARM",
     "OUTCOMES",
+    "PART_NAMES",
+    "AcrossProtocols",
+    "Agreement",
+    "Anatomy",
+    "AnatomyPart",
+    "CleanSubset",
     "Comparison",
+    "Contamination",
     "Estimate",
     "EvalRun",
+    "Figure",
     "Flip",
     "Generation",
     "Graded",
     "GroupMeans",
+    "HumanAgreement",
+    "HumanCorrected",
+    "HumanLabel",
     "Json",
+    "JudgeAudit",
     "Message",
     "ModelRef",
     "Origin",
+    "PartRole",
+    "PositionConsistency",
     "Protocol",
+    "ProtocolOffset",
     "Provenance",
+    "RepeatSpread",
+    "Role",
     "Sample",
     "Score",
     "ScoredSample",
+    "SelfPreference",
+    "Slice",
+    "Slicing",
+    "Stopped",
     "Ungraded",
     "UngradedReason",
+    "VarianceSplit",
     "Verdict",
     "canonical_digest",
     "canonical_json",
     "outcome",
+    "quantity",
 ]

@@ -1,6 +1,6 @@
 """Two runs over the same items, compared item by item."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from weighbridge.records.score import Score
@@ -36,6 +36,30 @@ class Flip:
 
 
 @dataclass(frozen=True)
+class VarianceSplit:
+    """Where the variance of a paired difference comes from, where items were answered repeatedly.
+
+    Attributes:
+        repeats_a: Answers an item that A gave, on average (harmonic mean).
+        repeats_b: Likewise for B.
+        between: ω², the variance of the items' true differences; what only more items reduce.
+        within_a: σ²_A, the mean variance of A's answers to one item; what repeats reduce.
+        within_b: σ²_B, likewise.
+    """
+
+    repeats_a: float
+    repeats_b: float
+    between: float
+    within_a: float
+    within_b: float
+
+    @property
+    def per_item(self) -> float:
+        """Variance of one item's observed difference: ω² + σ²_A/K_A + σ²_B/K_B."""
+        return self.between + self.within_a / self.repeats_a + self.within_b / self.repeats_b
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Paired difference A - B with the verdict that it supports at a stated margin.
 
@@ -48,16 +72,29 @@ class Comparison:
         mean_b: B's mean over the paired items.
         difference: mean_a - mean_b.
         stderr: Of the difference, clustered where items have clusters.
-        interval: 95 % interval of the difference.
+        interval: 95 % interval of the difference over the paired items.
         margin: A is non-inferior if it is at most this much worse.
-        p_value: One-sided p-value of non-inferiority at the margin.
+        p_value: One-sided p-value of non-inferiority at the margin, over the paired items.
         mcnemar_p_value: Two-sided exact McNemar test; None where values are not 0 or 1.
-        verdict: superior > equivalent > non_inferior > inferior; otherwise inconclusive.
+        verdict: superior > equivalent > non_inferior > inferior; otherwise inconclusive. It holds
+            whatever the answers lost to infrastructure would have been worth.
         n: Paired items.
         unpaired: Items left out: answered by one run only, or lost to infrastructure.
         bounds: The difference if every item lost to infrastructure had gone against A, and for A.
         by_cluster: Mean difference by cluster.
         flips: Items whose values differ, those that A lost first.
+        scale: Lowest and highest value of what is compared.
+        judge_stderr: Standard error that the judge's passes share, part of `stderr`; 0 where no
+            model judged, or none was asked twice.
+        lost: Answers to shared items, of either run, that infrastructure lost.
+        bounds_interval: From the interval's low end, every lost answer having gone against A, to
+            its high end, every one having gone for A; `interval` where nothing was lost.
+        claims: One-sided p-value of each verdict but `inconclusive`, every lost answer having gone
+            against the claim. `equivalent` is the larger p-value of two one-sided tests.
+        variance: Between and within items; None where no item has two answers of either run.
+        anytime: Whether the interval and p-values hold at any moment of stopping.
+        cluster_sizes: Paired items of each cluster; empty where none has two.
+        design_effect: How many times its unclustered value the variance of the difference is.
     """
 
     run_a: str
@@ -78,3 +115,12 @@ class Comparison:
     bounds: tuple[float, float]
     by_cluster: dict[str, float]
     flips: tuple[Flip, ...]
+    scale: tuple[float, float] = (0.0, 1.0)
+    judge_stderr: float = 0.0
+    lost: int = 0
+    bounds_interval: tuple[float, float] | None = None
+    claims: dict[Verdict, float] = field(default_factory=dict)
+    variance: VarianceSplit | None = None
+    anytime: bool = False
+    cluster_sizes: tuple[int, ...] = ()
+    design_effect: float = 1.0

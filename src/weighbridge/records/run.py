@@ -3,10 +3,50 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from weighbridge.records.comparison import Verdict
 from weighbridge.records.model import ModelRef
 from weighbridge.records.sample import Json, ScoredSample
 
 Protocol = Literal["loglikelihood", "letter", "generative", "pairwise"]
+
+ALARM = "ALARM: "
+"""How a note begins that puts a run's figure itself into doubt."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure beside the headline, such as pass@10 beside pass@1.
+
+    Attributes:
+        mean: Over items.
+        stderr: Of `mean`, clustered where samples have clusters.
+        interval: 95 % interval of `mean`.
+        n: Items in it.
+    """
+
+    mean: float
+    stderr: float
+    interval: tuple[float, float]
+    n: int
+
+
+Slicing = dict[str, dict[str, tuple[str, ...]]]
+"""By kind and name of a slice: the ids of its samples."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A mean over some of a run's items.
+
+    Attributes:
+        mean: Over items, by the rules of the headline.
+        interval: 95 % interval of it.
+        n: Items.
+    """
+
+    mean: float
+    interval: tuple[float, float]
+    n: int
 
 
 @dataclass(frozen=True)
@@ -28,6 +68,9 @@ class Estimate:
         cluster_sizes: Items in each cluster's mean.
         parts: Mean of each named part.
         scale: Lowest and highest value that a sample can have.
+        slices: Figures of parts of the run that overlap with nothing else of their kind: by kind
+            ("category", "turn") and name.
+        beside: Figures beside the headline, by name of the aggregate.
     """
 
     aggregate: str
@@ -43,6 +86,8 @@ class Estimate:
     parts: dict[str, float] = field(default_factory=dict)
     cluster_sizes: dict[str, int] = field(default_factory=dict)
     scale: tuple[float, float] = (0.0, 1.0)
+    slices: dict[str, dict[str, Slice]] = field(default_factory=dict)
+    beside: dict[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,6 +144,8 @@ class Provenance:
         notes: Sentences that a reader must know (fallbacks, near ties).
         sandbox: The level at which model-written code ran; None where none ran.
         origin: Where it was imported from; None for a run that was made here.
+        judge: Whose judgements these are; None where no model judged.
+        judge_tokens: Tokens that the judge read and wrote; none of them is in the counts above.
     """
 
     packages: dict[str, str]
@@ -116,6 +163,32 @@ class Provenance:
     notes: tuple[str, ...] = ()
     sandbox: str | None = None
     origin: Origin | None = None
+    judge: str | None = None
+    judge_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """How a run ended that was to stop once it was decided against a reference.
+
+    Attributes:
+        planned_samples: Answers that the whole benchmark would have taken.
+        asked_samples: Answers taken; all of them if nothing was decided before.
+        verdict: Of the comparison with the reference, at the moment of stopping.
+        difference: From the reference, over the items asked.
+        interval: 95 % interval of it that holds at any moment of stopping.
+    """
+
+    planned_samples: int
+    asked_samples: int
+    verdict: Verdict
+    difference: float
+    interval: tuple[float, float]
+
+    @property
+    def early(self) -> bool:
+        """Whether anything was left unasked."""
+        return self.asked_samples < self.planned_samples
 
 
 @dataclass(frozen=True)
@@ -135,6 +208,9 @@ class EvalRun:
         estimate: The headline figure.
         provenance: Where and how.
         samples: The scored samples, in order of (id, repeat); empty where only the header was read.
+        slicing: Which samples make which slice of `estimate.slices`.
+        stopped: How it ended, if it was to stop once it was decided; its `settings["stop"]` say
+            against which run and at which margin.
     """
 
     run_id: str
@@ -149,6 +225,8 @@ class EvalRun:
     estimate: Estimate
     provenance: Provenance
     samples: tuple[ScoredSample, ...] = ()
+    slicing: Slicing = field(default_factory=dict)
+    stopped: Stopped | None = None
 
     @property
     def title(self) -> str:

@@ -8,13 +8,14 @@ from weighbridge.records.digest import canonical_digest
 from weighbridge.records.score import Score
 
 Json = Any  # plain JSON data: None, bool, int, float, str, list, dict
+Role = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True)
 class Message:
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     content: str
 
 

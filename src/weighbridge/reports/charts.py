@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import altair as alt
 
 from weighbridge.records import Comparison
+from weighbridge.records.scale import Scale, is_share
+from weighbridge.records.scale import width as scale_width
 from weighbridge.reports import wording
 from weighbridge.reports.content import BenchmarkSection, Forecast, TrainingPoint
 from weighbridge.reports.drawing import Drawing, draw
@@ -31,7 +33,7 @@ _MAX_POINTS = 600  # more can't be told apart at this width and only make the fi
 
 @dataclass(frozen=True)
 class _Row:
-    """An interval with its label; in per cent or points."""
+    """An interval with its label, in the chart's unit."""
 
     label: str
     figures: str
@@ -43,35 +45,47 @@ class _Row:
 
 
 def means(section: BenchmarkSection, name: str, width: int = HALF_PX) -> Drawing:
-    """Both models' means with 95 % intervals, on the whole scale from 0 to 100 %."""
+    """Both models' means with 95 % intervals, on the whole scale."""
     rows = []
+    scale = section.comparison.scale
+    per = _per_unit(scale)
     for run, colour in (
         (section.candidate, LIGHT.candidate),
         (section.reference, LIGHT.reference),
     ):
         mean, (low, high) = run.estimate.mean, run.estimate.interval
-        figures = wording.estimate(mean, (low, high))
-        rows.append(_Row(run.model.name, figures, 100 * mean, 100 * low, 100 * high, colour))
-    title = "% of items, with 95 % interval"
-    return draw(name, _described(section.title, rows), _rows(rows, (0, 100), title, width))
+        figures = wording.estimate(mean, (low, high), scale)
+        rows.append(_Row(run.model.name, figures, per * mean, per * low, per * high, colour))
+    title = f"{wording.unit(scale)}, with 95 % interval"
+    ends = (per * scale[0], per * scale[1])
+    return draw(name, _described(section.title, rows), _rows(rows, ends, title, width))
+
+
+def _per_unit(scale: Scale) -> float:
+    return 100 if is_share(scale) else 1
 
 
 def differences(
     labelled: Sequence[tuple[str, Comparison]], name: str, width: int = HALF_PX
 ) -> Drawing:
-    """Paired differences with 95 % intervals; the zone worse than each margin is shaded."""
+    """Paired differences with 95 % intervals; the zone worse than each margin is shaded.
+
+    Where scales differ, all are drawn in per cent of their own scale; the figures stay as they are.
+    """
     rows = []
+    scales = {comparison.scale for _, comparison in labelled}
     for label, comparison in labelled:
-        low, high = comparison.interval
+        (low, high), scale = comparison.interval, comparison.scale
+        per = _per_unit(scale) if len(scales) == 1 else 100 / scale_width(scale)
         rows.append(
             _Row(
                 label,
-                wording.difference(comparison.difference, (low, high)),
-                100 * comparison.difference,
-                100 * low,
-                100 * high,
+                wording.difference(comparison.difference, (low, high), scale),
+                per * comparison.difference,
+                per * low,
+                per * high,
                 LIGHT.candidate,
-                100 * comparison.margin,
+                per * comparison.margin,
             )
         )
     edges = [0.0]
@@ -80,7 +94,11 @@ def differences(
         edges += [row.low, row.high, -1.5 * margin, margin]
     pad = 0.06 * (max(edges) - min(edges)) or 1.0
     domain = (min(edges) - pad, max(edges) + pad)
-    title = "points, paired · shaded: worse than the margin"
+    unit = "% of each scale"
+    if len(scales) == 1:
+        (scale,) = scales
+        unit = "points" if is_share(scale) else f"scale {scale[0]:g} to {scale[1]:g}"
+    title = f"{unit}, paired · shaded: worse than the margin"
     return draw(name, _described("Paired difference", rows), _rows(rows, domain, title, width))
 
 

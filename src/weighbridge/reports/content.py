@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from weighbridge.records import Comparison, EvalRun
+from weighbridge.records import (
+    CleanSubset,
+    Comparison,
+    Contamination,
+    EvalRun,
+    ProtocolOffset,
+)
 
 ProjectVerdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
 Outcome = Literal["yes", "no", "insufficient"]
@@ -75,6 +81,12 @@ class BenchmarkSection:
         role: A target should improve; a guard must not get worse.
         part_comparisons: The same for each named part (the fields of an extracted object).
         items_page: File beside the report that shows every item; "" where there is none.
+        audit: Of the judge, where a model judged: labels, each with a sentence.
+        readings: The same difference read in other ways, each with its name: without the judge's
+            noise, as people see it.
+        contamination: Items that overlap with the tuning data; None where that was not looked for.
+        clean_scores: Headline beside the score without them: of the reference, of the candidate.
+        clean_comparison: Candidate minus reference without them.
     """
 
     title: str
@@ -84,6 +96,11 @@ class BenchmarkSection:
     role: Role
     part_comparisons: tuple[Comparison, ...] = ()
     items_page: str = ""
+    audit: tuple[tuple[str, str], ...] = ()
+    readings: tuple[tuple[str, Comparison], ...] = ()
+    contamination: Contamination | None = None
+    clean_scores: tuple[CleanSubset, ...] = ()
+    clean_comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +130,7 @@ class Report:
         provenance: Label to value: digests, versions, seeds.
         generated: When, ISO 8601 in UTC.
         reproduce: Commands that make and verify these figures.
+        offsets: What asking in another way is worth, where a model was asked in two.
     """
 
     title: str
@@ -128,3 +146,4 @@ class Report:
     provenance: dict[str, str]
     generated: str
     reproduce: tuple[str, ...]
+    offsets: tuple[ProtocolOffset, ...] = ()

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from weighbridge.records import (
     OUTCOMES,
+    AcrossProtocols,
     Comparison,
     EvalRun,
     Flip,
@@ -24,13 +25,17 @@ from weighbridge.records import (
     ScoredSample,
     outcome,
 )
+from weighbridge.records.scale import Scale, is_share
 from weighbridge.reports import palette, wording
 from weighbridge.reports.document import asset, data_block, environment, script_digest
 from weighbridge.statistics.aggregates import part
 from weighbridge.statistics.columns import worth
 
-RESULTS = ("lost", "won", "both right", "neither right", "not paired")
+RESULTS = ("lost", "won", "both right", "neither right", "even", "not paired")
+"""What an item says of the two; `even` where the scale knows no right and wrong."""
 ABSENT = "not asked"
+FIGURED = ("partly", "graded")
+"""Outcomes that say little without the value."""
 CUTS = (6000, 3000, 1500, 700, 300)
 """Lengths at which texts are cut, the longest first that keeps the page below `MOST_TEXT`."""
 MOST_TEXT = 24_000_000
@@ -68,32 +73,41 @@ class Item:
     b: Answer
     result: str
 
+    @property
+    def difference(self) -> float:
+        """A's mean minus B's; 0 where either has none."""
+        return 0.0 if self.a.value is None or self.b.value is None else self.a.value - self.b.value
+
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """A cluster's items by result."""
+    """A cluster's paired items by result, and their mean difference."""
 
     name: str
     number: int
     lost: int
     won: int
     items: int
-
-    @property
-    def difference(self) -> float:
-        """Share won minus share lost."""
-        return (self.won - self.lost) / self.items if self.items else 0.0
+    difference: float
 
 
-def render_explorer(run_a: EvalRun, run_b: EvalRun, comparison: Comparison) -> str:
+def render_explorer(
+    run_a: EvalRun,
+    run_b: EvalRun,
+    comparison: Comparison,
+    across: AcrossProtocols | None = None,
+) -> str:
     """Return the page.
 
     Args:
         run_a: The candidate's run, with samples.
         run_b: The reference's run, with samples.
         comparison: Of the two.
+        across: Where they were asked by two protocols: the items stand as answered, `comparison`
+            has what the protocols differ by taken out.
     """
-    items = list(paired_items(run_a, run_b, comparison))
+    scale = comparison.scale
+    items = list(paired_items(run_a, run_b, across.raw if across is not None else comparison))
     clusters = sorted({item.cluster for item in items if item.cluster is not None})
     cut = _cut_for(items)
     script = asset("explorer.js")
@@ -105,15 +119,14 @@ def render_explorer(run_a: EvalRun, run_b: EvalRun, comparison: Comparison) -> s
             run_a=run_a,
             run_b=run_b,
             comparison=comparison,
-            difference=_difference(run_a, comparison),
-            margin=_margin(run_a, comparison),
+            scale=scale,
+            caveats=_caveats(run_a, run_b, comparison, across, items),
             results=Counter(item.result for item in items),
             result_names=RESULTS,
             outcomes=_outcomes(items),
             rows=_outcome_rows(items, run_a.model.name, run_b.model.name),
             clusters=_cluster_rows(items, clusters),
             count=len(items),
-            withheld=any(item.question is None for item in items),
             cut=cut,
             data=data_block(_data(items, clusters, cut)),
             palette=palette.LIGHT,
@@ -125,31 +138,68 @@ def render_explorer(run_a: EvalRun, run_b: EvalRun, comparison: Comparison) -> s
     )
 
 
-def _difference(run: EvalRun, comparison: Comparison) -> str:
-    """The difference with its interval: in points where values are shares, else as they are."""
-    if comparison.metric != "value" or tuple(run.estimate.scale) == (0, 1):
-        return wording.difference(comparison.difference, comparison.interval)
-    low, high = comparison.interval
-    return f"{comparison.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+def _caveats(
+    run_a: EvalRun,
+    run_b: EvalRun,
+    comparison: Comparison,
+    across: AcrossProtocols | None,
+    items: Sequence[Item],
+) -> list[str]:
+    """What a reader must know of the difference and of the items, in sentences."""
+    said = []
+    if across is not None:
+        said += _protocols(run_a, run_b, across)
+    if comparison.anytime:
+        said.append(
+            "The interval holds at any moment of stopping: a run ended once it was decided."
+        )
+    if comparison.lost:
+        low, high = (wording.points(end, comparison.scale) for end in comparison.bounds)
+        said.append(
+            f"{comparison.lost} answers were lost to infrastructure: with them the difference lies "
+            f"between {low} and {high}, on which the verdict rests."
+        )
+    judge = run_a.provenance.judge
+    if judge is not None:
+        within = ", its own disagreement is in the interval" if comparison.judge_stderr else ""
+        said.append(f"The answers were judged by {judge}{within}.")
+    for run in (run_a, run_b):
+        if run.provenance.origin is not None:
+            by = run.provenance.origin.harness
+            said.append(f"{run.model.name} was not measured here but imported from {by}.")
+    if any(item.question is None for item in items):
+        said.append(
+            "Some questions must not be published: of those only ids and outcomes stand here."
+        )
+    return said
 
 
-def _margin(run: EvalRun, comparison: Comparison) -> str:
-    if comparison.metric != "value" or tuple(run.estimate.scale) == (0, 1):
-        return wording.points(comparison.margin).lstrip("+")
-    return f"{comparison.margin:g}"
+def _protocols(run_a: EvalRun, run_b: EvalRun, across: AcrossProtocols) -> list[str]:
+    raw, offset = across.raw, across.offset
+    gap = wording.difference(raw.difference, raw.interval, raw.scale)
+    asked = f"The two were asked by different protocols, {run_a.protocol} and {run_b.protocol}"
+    if offset is None:
+        return [f"{asked}: how much of the difference is the protocol's was not measured."]
+    worth = wording.difference(offset.offset, offset.interval, offset.scale)
+    said = (
+        f"{asked}. What that is worth, {worth} as measured on {offset.model}, is taken out of the "
+        f"difference; the items below stand as they were answered, {gap}."
+    )
+    if across.carried:
+        said += f" This takes for granted that it is worth to both what it is to {offset.model}."
+    return [said]
 
 
 def paired_items(run_a: EvalRun, run_b: EvalRun, comparison: Comparison) -> Iterator[Item]:
-    """Yield every item of either run, those that A lost first, then those that it won."""
+    """Yield every item of either run: those that A lost, then those that it won, the most first."""
     answers_a, answers_b = _by_item(run_a), _by_item(run_b)
     telling = {flip.sample_id: flip for flip in comparison.flips}
-    scale = run_a.estimate.scale if comparison.metric == "value" else (0.0, 1.0)
     found = [
         _item(name, answers_a.get(name, []), answers_b.get(name, []), telling.get(name),
-              comparison.metric, scale)
+              comparison.metric, comparison.scale)
         for name in dict.fromkeys([*answers_a, *answers_b])
     ]  # fmt: skip
-    yield from sorted(found, key=lambda item: RESULTS.index(item.result))
+    yield from sorted(found, key=lambda item: (RESULTS.index(item.result), -abs(item.difference)))
 
 
 def _by_item(run: EvalRun) -> dict[str, list[ScoredSample]]:
@@ -165,7 +215,7 @@ def _item(
     answers_b: Sequence[ScoredSample],
     flip: Flip | None,
     metric: str,
-    scale: tuple[float, float],
+    scale: Scale,
 ) -> Item:
     shown = (*answers_a, *answers_b)[0]
     a = _answer(answers_a, (flip.output_a, flip.score_a) if flip else None, metric, scale)
@@ -182,11 +232,13 @@ def _item(
     )
 
 
-def _result(a: Answer, b: Answer, flip: Flip | None, scale: tuple[float, float]) -> str:
+def _result(a: Answer, b: Answer, flip: Flip | None, scale: Scale) -> str:
     if a.value is None or b.value is None:
         return "not paired"
     if flip is not None:
         return "won" if flip.difference > 0 else "lost"
+    if not is_share(scale):
+        return "even"
     return "both right" if a.value >= scale[1] else "neither right"
 
 
@@ -194,7 +246,7 @@ def _answer(
     answers: Sequence[ScoredSample],
     telling: tuple[str, Score] | None,
     metric: str,
-    scale: tuple[float, float],
+    scale: Scale,
 ) -> Answer:
     if not answers:
         return Answer(ABSENT, None, "", "", 0)
@@ -235,14 +287,15 @@ def _outcome_rows(
 
 def _cluster_rows(items: Sequence[Item], clusters: Sequence[str]) -> list[ClusterRow]:
     """Clusters, those where the candidate lost most first."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    paired: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         if item.cluster is not None and item.result != "not paired":
-            counts[item.cluster][item.result] += 1
-    rows = [
-        ClusterRow(name, number, counts[name]["lost"], counts[name]["won"], counts[name].total())
-        for number, name in enumerate(clusters)
-    ]
+            paired[item.cluster].append(item)
+    rows = []
+    for number, name in enumerate(clusters):
+        counts = Counter(item.result for item in paired[name])
+        mean = fmean(item.difference for item in paired[name]) if paired[name] else 0.0
+        rows.append(ClusterRow(name, number, counts["lost"], counts["won"], counts.total(), mean))
     return sorted(rows, key=lambda row: (row.difference, row.name))
 
 
@@ -262,7 +315,7 @@ def _data(items: Sequence[Item], clusters: Sequence[str], cut: int) -> Json:
                 for answer in (item.a, item.b)
                 for field in (
                     names.index(answer.outcome),
-                    answer.value if answer.count > 1 or answer.outcome == "partly" else None,
+                    answer.value if answer.count > 1 or answer.outcome in FIGURED else None,
                     None if item.question is None else _short(answer.text, cut),
                     _short(answer.why, cut),
                     answer.count,

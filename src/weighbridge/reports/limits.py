@@ -1,5 +1,6 @@
 """What a report can't tell: sentences drawn from the records, not boilerplate."""
 
+from weighbridge.records import EvalRun, Json
 from weighbridge.reports import wording
 from weighbridge.reports.content import BenchmarkSection, Report
 
@@ -24,7 +25,8 @@ def limits(report: Report) -> tuple[str, ...]:
     if len(report.sections) > 1:
         sentences.append(
             f"Each interval is at 95 % by itself; with {len(report.sections)} benchmarks, the "
-            "chance that at least one misses is larger than 5 %. Parts are not adjusted either."
+            "chance that at least one misses is larger than 5 %. The findings are corrected for "
+            "that (Holm), the intervals and the parts are not."
         )
     sentences.append(
         "A benchmark stands for the work only as far as its items resemble what will be asked."
@@ -36,18 +38,21 @@ def _of_section(section: BenchmarkSection) -> list[str]:
     comparison, title = section.comparison, section.title
     reach = (comparison.interval[1] - comparison.interval[0]) / 2
     told = f"{title}: {wording.count(comparison.n)} paired items resolve about ±"
-    told += f"{100 * reach:.1f} points; a smaller difference would not be seen"
+    size = wording.points(reach, comparison.scale).lstrip("+")
+    told += f"{size}; a smaller difference would not be seen"
     sentences = []
     if comparison.verdict == "inconclusive":
         sentences.append(f"{told}, and this one can't be told at the margin asked for.")
     elif comparison.n < _FEW_ITEMS or (section.role == "guard" and reach > comparison.margin):
         sentences.append(f"{told}.")
-    if comparison.unpaired:
+    sentences += _overlap(section)
+    if comparison.lost or (comparison.unpaired and not section.candidate.stopped):
         low, high = comparison.bounds
         sentences.append(
             f"{title}: {comparison.unpaired} items could not be paired (answered by one model, or "
             f"lost to the machine). Had they all gone against the candidate, or all for it, the "
-            f"difference would lie between {wording.points(low)} and {wording.points(high)}."
+            f"difference would lie between {wording.points(low, comparison.scale)} and "
+            f"{wording.points(high, comparison.scale)}."
         )
     for run in (section.candidate, section.reference):
         sentences += [f"{title}, {run.model.name}: {note}" for note in run.provenance.notes]
@@ -57,7 +62,7 @@ def _of_section(section: BenchmarkSection) -> list[str]:
             f"{title}: only the first {limit} items of each subset were asked; the figure is not "
             "the whole benchmark's."
         )
-    if section.candidate.settings != section.reference.settings:
+    if _settings(section.candidate) != _settings(section.reference):
         sentences.append(
             f"{title}: the two runs differ in their settings, so part of the difference may be due "
             "to that."
@@ -74,3 +79,29 @@ def _of_section(section: BenchmarkSection) -> list[str]:
             "measured; the weights as first released may score otherwise."
         )
     return sentences
+
+
+def _settings(run: EvalRun) -> dict[str, Json]:
+    """What was chosen for a run, but for when it may stop, which its notes tell."""
+    return {name: value for name, value in run.settings.items() if name != "stop"}
+
+
+def _overlap(section: BenchmarkSection) -> list[str]:
+    """What the candidate scores on items that it did not learn from."""
+    found, title = section.contamination, section.title
+    if found is None or not found.found:
+        return []
+    told = (
+        f"{title}: {len(found.found)} of {wording.count(found.items)} items overlap with the "
+        f"tuning data ({len(found.exact)} share a long run of words, {len(found.near)} are nearly "
+        "alike), so the verdict rests on the others"
+    )
+    if section.clean_comparison is None or not section.clean_scores:
+        return [f"{told}, of which there are none."]
+    candidate, clean = section.clean_scores[-1], section.clean_comparison
+    return [
+        f"{told}. The candidate's {wording.percent(candidate.headline)} is "
+        f"{wording.percent(candidate.clean_mean or 0.0)} without them, a difference of "
+        f"{wording.difference(candidate.difference, candidate.difference_interval)}; it differs "
+        f"from the reference by {wording.difference(clean.difference, clean.interval)} there."
+    ]

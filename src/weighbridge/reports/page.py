@@ -147,7 +147,9 @@ def _section_view(index: int, section: BenchmarkSection) -> SectionView:
         section=section,
         means=Chart(charts.means(section, f"{anchor}-means")),
         difference=Chart(
-            charts.differences([("Difference", section.comparison)], f"{anchor}-difference")
+            charts.differences(
+                [("Difference", section.comparison), *section.readings], f"{anchor}-difference"
+            )
         ),
         parts=_both(f"{anchor}-parts", lambda name, px: charts.parts(section, name, px)),
         won=len(won),

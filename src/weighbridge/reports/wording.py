@@ -1,6 +1,16 @@
 """How figures and records are put into words; one place, so that a report speaks with one voice."""
 
-from weighbridge.records import Comparison, EvalRun, Graded, Json, Score, canonical_json
+from weighbridge.records import (
+    ALARM,
+    Comparison,
+    EvalRun,
+    Figure,
+    Graded,
+    Json,
+    Score,
+    canonical_json,
+)
+from weighbridge.records.scale import SHARE, Scale, is_share, named
 from weighbridge.reports.content import Forecast, Role
 
 MINUS = "\N{MINUS SIGN}"
@@ -45,28 +55,41 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.1f} %"
 
 
-def estimate(mean: float, interval: tuple[float, float]) -> str:
-    """A rate with its interval: ``61.0 % [54.1, 67.5]``."""
+def value(mean: float, scale: Scale = SHARE) -> str:
+    """A mean in the words of its scale: ``61.0 %``, ``7.17``."""
+    return percent(mean) if is_share(scale) else f"{mean:.2f}"
+
+
+def estimate(mean: float, interval: tuple[float, float], scale: Scale = SHARE) -> str:
+    """A mean with its interval: ``61.0 % [54.1, 67.5]``, ``7.17 [6.80, 7.53]``."""
     low, high = interval
+    if not is_share(scale):
+        return f"{value(mean, scale)} [{low:.2f}, {high:.2f}]"
     return f"{percent(mean)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def signed(rate: float) -> str:
-    """A difference of rates in points, without the unit: ``+4.0``, ``−1.3``, ``0.0``."""
-    value = round(100 * rate, 1)
-    if value == 0:
-        return "0.0"
-    return f"{'+' if value > 0 else MINUS}{abs(value):.1f}"
+def signed(rate: float, scale: Scale = SHARE) -> str:
+    """A difference without its unit: in points, ``+4.0``, ``−1.3``, ``0.0``; else ``+0.18``."""
+    number, places = (100 * rate, 1) if is_share(scale) else (rate, 2)
+    number = round(number, places)
+    sign = "" if number == 0 else "+" if number > 0 else MINUS
+    return f"{sign}{abs(number):.{places}f}"
 
 
-def points(rate: float) -> str:
-    """A difference of rates: ``+4.0 points``."""
-    return f"{signed(rate)} points"
+def points(rate: float, scale: Scale = SHARE) -> str:
+    """A difference with its unit, where it has one: ``+4.0 points``, ``+0.18``."""
+    return f"{signed(rate, scale)} points" if is_share(scale) else signed(rate, scale)
 
 
-def difference(value: float, interval: tuple[float, float]) -> str:
+def difference(gap: float, interval: tuple[float, float], scale: Scale = SHARE) -> str:
     """A difference with its interval: ``+4.0 points [−1.2, +9.3]``."""
-    return f"{points(value)} [{signed(interval[0])}, {signed(interval[1])}]"
+    low, high = interval
+    return f"{points(gap, scale)} [{signed(low, scale)}, {signed(high, scale)}]"
+
+
+def unit(scale: Scale) -> str:
+    """What a mean is measured in: ``% of items``, ``the scale from 1 to 10``."""
+    return "% of items" if is_share(scale) else named(scale)
 
 
 def p_value(value: float) -> str:
@@ -113,10 +136,25 @@ def ungraded(run: EvalRun) -> str:
     return ", ".join(reasons) or "none"
 
 
+def beside(run: EvalRun) -> list[tuple[str, Figure]]:
+    """The figures beside a run's headline, the headline first: ``pass@1``, ``pass@10``."""
+    stated = run.estimate
+    if not stated.beside:
+        return []
+    first = Figure(stated.mean, stated.stderr, stated.interval, stated.n)
+    named = {stated.aggregate: first, **stated.beside}
+    return [(name.replace("pass_at_", "pass@"), one) for name, one in named.items()]
+
+
+def alarms(run: EvalRun) -> list[str]:
+    """What puts a run's figure itself into doubt."""
+    return [note.removeprefix(ALARM) for note in run.provenance.notes if note.startswith(ALARM)]
+
+
 def graded_only(run: EvalRun) -> str:
     """The mean over graded samples, or a dash where there are none."""
     mean = run.estimate.mean_graded
-    return "—" if mean is None else percent(mean)
+    return "—" if mean is None else value(mean, run.estimate.scale)
 
 
 def score(value: Score) -> str:
@@ -139,7 +177,13 @@ def as_text(value: Json) -> str:
 
 def settings(run: EvalRun) -> str:
     """A run's settings that are not at rest: ``shots 5, limit 100``."""
-    told = {key: value for key, value in run.settings.items() if value not in (None, "", 0, {}, [])}
+    told = {
+        key: value
+        for key, value in run.settings.items()
+        if key != "judge" and value not in (None, "", 0, {}, [])
+    }
+    if run.provenance.judge is not None:
+        told["judge"] = run.provenance.judge
     return ", ".join(f"{key.replace('_', ' ')} {as_text(value)}" for key, value in told.items())
 
 

@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 from typing import cast
 
-from weighbridge.sandbox.jail import Level, start
+from weighbridge.sandbox.jail import Jailed, Level, end, start
 from weighbridge.sandbox.limits import Execution, Limits, Outcome
-from weighbridge.sandbox.watching import Stream, end, read_until
+from weighbridge.sandbox.watching import Stream, read_until
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def check_function(task: FunctionTest, limits: Limits | None = None) -> Executio
     level = Level.OUTSIDE_TESTER
     nonce = secrets.token_hex(16)
     started = time.monotonic()
-    jails: list[subprocess.Popen[bytes]] = []
+    jails: list[Jailed] = []
     verdict, output, noise = Stream(1 << 14), Stream(limits.output_bytes), Stream(1 << 14)
     try:
         candidate, tester = _start_both(task, limits, nonce, jails)
@@ -74,8 +74,8 @@ def _start_both(
     task: FunctionTest,
     limits: Limits,
     nonce: str,
-    jails: "list[subprocess.Popen[bytes]]",
-) -> "tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]":
+    jails: list[Jailed],
+) -> tuple[Jailed, Jailed]:
     """Start the two jails, joined by one pipe for calls and one for answers."""
     head = f"{task.entry_point} {' '.join(map(str, limits.numbers()))}\n"
     program = (head + task.program).encode("utf-8", "surrogatepass")
@@ -96,6 +96,7 @@ def _start_both(
         ):
             jail = start(
                 role, [document], level=level, keep=keep, tmp_bytes=tmp_bytes,
+                memory_bytes=limits.memory_bytes, processes=limits.processes,
                 stdin=stdin, stdout=stdout,
             )  # fmt: skip
             jails.append(jail)

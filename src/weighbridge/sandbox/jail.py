@@ -7,25 +7,27 @@ no new privileges; no environment; death with its parent; and a filter of system
 What the process then gives up by itself is in `inside/confinement.py`.
 """
 
+import contextlib
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
 from weighbridge.errors import SandboxUnavailable
-from weighbridge.sandbox import seccomp
+from weighbridge.sandbox import control_group, seccomp
 
 FIX = "run scripts/install_system_packages, or: sudo apt-get install bubblewrap"
 PYTHON_FLAGS = ("-I", "-S", "-B", "-X", "frozen_modules=on")
 INSIDE = Path(__file__).parent / "inside"
 MOUNTED = "/jail/weighbridge/sandbox/inside"
+_BWRAP_PROCESSES = 2  # outside its namespaces, and the first process inside
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
@@ -68,7 +70,9 @@ def _probe(bwrap: str | None) -> Probe:
     held, said = _try(bwrap, filtered=True)
     if held:
         landlock = "with" if said.endswith("landlock") else "without"
-        return Probe(Level.OUTSIDE_TESTER, f"{bwrap} works with seccomp, {landlock} Landlock", "")
+        group = "without" if control_group.delegated() is None else "with"
+        detail = f"{bwrap} works with seccomp, {landlock} Landlock, {group} a control group"
+        return Probe(Level.OUTSIDE_TESTER, detail, "")
     if _try(bwrap, filtered=False)[0]:
         fix = "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64"
         return Probe(Level.BUBBLEWRAP, f"{bwrap} works, but not with seccomp: {said}", fix)
@@ -132,6 +136,12 @@ def require(level: Level) -> str:
     return bwrap
 
 
+class Jailed(subprocess.Popen[bytes]):
+    """A process in a jail, and the control group that all of the jail is in; None where none is."""
+
+    group: control_group.ControlGroup | None = None
+
+
 def start(
     role: str,
     documents: Sequence[bytes],
@@ -139,9 +149,11 @@ def start(
     level: Level,
     keep: Sequence[int] = (),
     tmp_bytes: int = 64 << 20,
+    memory_bytes: int = 1 << 30,
+    processes: int = 64,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.PIPE,
-) -> "subprocess.Popen[bytes]":
+) -> Jailed:
     """Start `inside/ROLE.py` in a jail of its own.
 
     Args:
@@ -150,6 +162,8 @@ def start(
         level: What the jail must reach.
         keep: Descriptors that it inherits; its further arguments.
         tmp_bytes: Size of its /tmp.
+        memory_bytes: What it may hold besides, all its processes together, in a control group.
+        processes: How many may run in a control group, threads counted.
         stdin: Its standard input.
         stdout: Its standard output; standard error is always a pipe.
 
@@ -159,20 +173,44 @@ def start(
     """
     bwrap = require(level)
     filtered = probe().level is Level.OUTSIDE_TESTER
-    # Linux does not count root's processes, so there threads can't be limited, only forbidden.
-    filters = [seccomp.deny_list(threads=os.getuid() != 0)] if filtered else []
+    group = control_group.create(memory_bytes + tmp_bytes, processes + _BWRAP_PROCESSES)
+    # Linux does not count root's processes, so without a control group there threads can't be
+    # limited, only forbidden.
+    counted = os.getuid() != 0 or group is not None
+    filters = [seccomp.deny_list(threads=counted)] if filtered else []
     with _descriptors([*documents, *filters]) as held:
         arguments = [*held[: len(documents)], *keep]
         words = command(bwrap, tmp_bytes, held[-1] if filtered else None)
         enter = f"import sys; sys.path.append('/jail'); from weighbridge.sandbox.inside.{role} "
-        return subprocess.Popen(
-            [*words, "-c", f"{enter}import main; main()", *map(str, arguments)],
-            stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=(*held, *keep),
-            env={}, start_new_session=True, cwd="/",
-        )  # fmt: skip
+        words += ["-c", f"{enter}import main; main()", *map(str, arguments)]
+        try:
+            jail = Jailed(
+                group.entering(words) if group else words,
+                stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, pass_fds=(*held, *keep),
+                env={}, start_new_session=True, cwd="/",
+            )  # fmt: skip
+        except OSError:
+            if group is not None:
+                group.remove()
+            raise
+        jail.group = group
+        return jail
 
 
-@contextmanager
+def end(jail: Jailed) -> None:
+    """End a jail and everything in it: its first process takes the others along."""
+    if jail.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(jail.pid, signal.SIGKILL)
+        jail.wait()
+    if jail.group is not None:
+        jail.group.remove()
+    for stream in (jail.stdin, jail.stdout, jail.stderr):
+        if stream is not None and not stream.closed:
+            stream.close()
+
+
+@contextlib.contextmanager
 def _descriptors(contents: Sequence[bytes]) -> Iterator[list[int]]:
     """Hold bytes as open files without names; closed here when the process has inherited them."""
     held: list[int] = []

@@ -4,9 +4,9 @@ import secrets
 import subprocess
 import time
 
-from weighbridge.sandbox.jail import Level, start
+from weighbridge.sandbox.jail import Level, end, start
 from weighbridge.sandbox.limits import Execution, Limits, Outcome
-from weighbridge.sandbox.watching import Stream, end, read_until
+from weighbridge.sandbox.watching import Stream, read_until
 
 STARTED = b"started\n"
 
@@ -31,7 +31,10 @@ def run_python(program: str, limits: Limits | None = None) -> Execution:
     level = Level.BUBBLEWRAP
     started = time.monotonic()
     try:
-        jail = start("program", [message], level=level, tmp_bytes=limits.file_bytes * 2)
+        jail = start(
+            "program", [message], level=level, tmp_bytes=limits.file_bytes * 2,
+            memory_bytes=limits.memory_bytes, processes=limits.processes,
+        )  # fmt: skip
     except OSError as error:
         return Execution("infrastructure", None, "", str(error), 0.0, level)
     assert jail.stdout and jail.stderr

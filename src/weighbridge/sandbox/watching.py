@@ -1,10 +1,7 @@
-"""Reading what jailed processes write until they end or a limit is reached, and ending them."""
+"""Reading what jailed processes write until they end or a limit is reached."""
 
-import contextlib
 import os
 import selectors
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,14 +48,3 @@ def read_until(
                 if done():
                     return "closed"
     return "closed"
-
-
-def end(jail: "subprocess.Popen[bytes]") -> None:
-    """End a jail and everything in it: its first process takes the others along."""
-    if jail.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(jail.pid, signal.SIGKILL)
-        jail.wait()
-    for stream in (jail.stdin, jail.stdout, jail.stderr):
-        if stream is not None and not stream.closed:
-            stream.close()

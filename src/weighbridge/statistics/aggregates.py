@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from weighbridge.errors import EvidenceError, InputError, UnknownName
-from weighbridge.records import Estimate, Graded, GroupMeans, ScoredSample
+from weighbridge.records import Estimate, Figure, Graded, GroupMeans, ScoredSample, Slicing
 from weighbridge.statistics.columns import (
     ALONE,
     GRADED,
@@ -23,6 +23,7 @@ from weighbridge.statistics.columns import (
 )
 from weighbridge.statistics.intervals import clustered_standard_error, mean_interval
 from weighbridge.statistics.pass_at_k import pass_at_k
+from weighbridge.statistics.slices import SliceLabels
 
 
 def _mean(values: Floats) -> Floats:
@@ -44,10 +45,12 @@ class Aggregate:
     Attributes:
         combine: The figures of items with equally many answers, one row of values each.
         answers: How many of an item's answers it takes; with fewer the item counts as lost.
+        beside: Names of aggregates that are shown beside it, where items have answers enough.
     """
 
     combine: Callable[[Floats], Floats]
     answers: int = 1
+    beside: tuple[str, ...] = ()
 
     def figures(self, values: Floats, item: Integers, kept: Flags) -> tuple[Integers, Floats]:
         """Return the items with answers enough among those kept, and their figures.
@@ -71,7 +74,7 @@ class Aggregate:
 
 AGGREGATES: dict[str, Aggregate] = {
     "mean": Aggregate(_mean),
-    "pass_at_1": Aggregate(partial(_pass, k=1), answers=1),
+    "pass_at_1": Aggregate(partial(_pass, k=1), beside=("pass_at_10", "pass_at_100")),
     "pass_at_10": Aggregate(partial(_pass, k=10), answers=10),
     "pass_at_100": Aggregate(partial(_pass, k=100), answers=100),
 }
@@ -102,6 +105,7 @@ def estimate(
     samples: Iterable[ScoredSample],
     aggregate: str = "mean",
     scale: tuple[float, float] = (0.0, 1.0),
+    slicing: Slicing | None = None,
 ) -> Estimate:
     """Compute a run's headline figure.
 
@@ -114,6 +118,7 @@ def estimate(
         samples: All of a run's samples; read once, one at a time, and not kept.
         aggregate: A name in `AGGREGATES`.
         scale: Lowest and highest value.
+        slicing: Slices to give figures of, too: by kind and name, the ids of their samples.
 
     Raises:
         UnknownName: No such aggregate.
@@ -123,7 +128,8 @@ def estimate(
     if aggregate not in AGGREGATES:
         raise UnknownName("aggregate", aggregate, AGGREGATES)
     chosen = AGGREGATES[aggregate]
-    read = columns_of(samples, scale)
+    labels = SliceLabels(slicing or {})
+    read = columns_of(labels.noted(samples), scale)
     _check_answers(read, aggregate)
     items, values = chosen.figures(read.worth, read.item, ~read.lost)
     _, graded = chosen.figures(read.worth, read.item, read.reason == GRADED)
@@ -143,7 +149,29 @@ def estimate(
         parts=_parts(read),
         cluster_sizes=_sizes(clusters, read.cluster_names),
         scale=scale,
+        slices=labels.figures(read, items, values, clusters, scale),
+        beside=_beside(read, chosen, scale),
     )
+
+
+def _beside(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> dict[str, Figure]:
+    """Figures of the aggregates beside the headline that every item has answers enough for."""
+    asked = np.bincount(read.item).min(initial=len(read.item)) if len(read.item) else 0
+    found = {}
+    for name in chosen.beside:
+        aggregate = AGGREGATES[name]
+        if asked < aggregate.answers:
+            continue
+        # An item that lost so many answers that too few are left is left out, and n says so.
+        items, values = aggregate.figures(read.worth, read.item, ~read.lost)
+        clusters = read.cluster[np.searchsorted(read.item, items)]
+        found[name] = Figure(
+            mean=float(np.mean(values)) if len(values) else scale[0],
+            stderr=clustered_standard_error(values, clusters),
+            interval=mean_interval(values, clusters, scale),
+            n=len(values),
+        )
+    return found
 
 
 def group_means(estimate: Estimate, groups: Mapping[str, tuple[str, ...]]) -> dict[str, GroupMeans]:

@@ -125,9 +125,18 @@ class Spread:
         (Wilson's bound at zero events), so the interval gets that half-width; each value that
         differs dilutes the term, which is negligible once a few dozen do.
         """
-        z = self.quantile
-        hidden = z / (self.effective_n + z * z) * width
-        return math.sqrt(self.stderr**2 + hidden**2 / (1 + self.differing))
+        hidden = hidden_stderr(self.quantile, self.effective_n, self.differing, width)
+        return math.hypot(self.stderr, hidden)
+
+
+def hidden_stderr(quantile: float, effective_n: float, differing: float, width: float) -> float:
+    """What `Spread.guarded_stderr` adds, as a standard error."""
+    return quantile / (effective_n + quantile**2) * width / math.sqrt(1 + differing)
+
+
+def mixed_effect(differing: float, seen: float, worst: float) -> float:
+    """Design effect as it is believed: see `spread_of`."""
+    return (differing * seen + worst) / (differing + 1)
 
 
 def spread_of(values: Values, clusters: Clusters = None) -> Spread:
@@ -151,7 +160,7 @@ def spread_of(values: Values, clusters: Clusters = None) -> Spread:
     plain = clustered_standard_error(data)
     seen = (stderr / plain) ** 2 if plain > 0 else 0.0
     worst = float(np.sum(sizes**2)) / n
-    effect = (differing * seen + worst) / (differing + 1)
+    effect = mixed_effect(differing, seen, worst)
     return Spread(mean, stderr, n, n / max(1.0, effect), differing, len(sizes) - 1, True)
 
 

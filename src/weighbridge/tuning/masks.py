@@ -7,14 +7,18 @@ tokens, and in two ways wherever both apply:
 * tags: what stands between ``{% generation %}`` and ``{% endgeneration %}``.
 
 The two must agree, or the row is refused: a mask that is silently wrong is the commonest way for
-a tuned model to be bad.
+a tuned model to be bad. A system turn that the template can't write stands in the user's turn, as
+it does when the model is asked.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow
+from weighbridge.models.prompts import PromptWriter
+from weighbridge.models.protocol import Shape
 from weighbridge.records import Message
 from weighbridge.tuning.data import Conversation
 
@@ -63,12 +67,14 @@ def mask_conversation(tokenizer: Any, conversation: Conversation) -> MaskedRow:
     """Render a conversation and mark the tokens that are learnt.
 
     Raises:
-        InputError: The tokenizer has no chat template.
+        InputError: The tokenizer has no chat template, or it can't write such turns.
         MalformedRow: The template gives no mask for this row that could be trusted.
     """
     template = require_chat_template(tokenizer)
     tagged = _GENERATION_TAG.search(template) is not None
-    messages = [{"role": m.role, "content": m.content} for m in conversation.messages]
+    writer, shape = _writer(tokenizer, template), _asked(conversation)
+    turns = writer.placed(conversation.messages, shape) if shape else conversation.messages
+    messages = [{"role": m.role, "content": m.content} for m in turns]
     ids = _render(tokenizer, messages)
     if tokenizer.bos_token_id is not None and ids[:2] == [tokenizer.bos_token_id] * 2:
         raise _refusal(
@@ -97,6 +103,20 @@ def show_mask(tokenizer: Any, row: MaskedRow) -> str:
     share = row.trained_tokens / len(row)
     header = f"{row.id}: {row.trained_tokens} of {len(row)} tokens are learnt ({share:.0%})"
     return header + "\n" + "".join(parts)
+
+
+@functools.lru_cache(maxsize=2)
+def _writer(tokenizer: Any, template: str) -> PromptWriter:
+    """Kept from row to row, because what it finds out about the template holds for all."""
+    return PromptWriter(tokenizer, "the model")
+
+
+def _asked(conversation: Conversation) -> Shape:
+    """Return the roles of the turns before the last answer: what serving would ask."""
+    roles = tuple(message.role for message in conversation.messages)
+    while roles and roles[-1] == "assistant":
+        roles = roles[:-1]
+    return roles
 
 
 def _render(tokenizer: Any, messages: list[dict[str, str]], prompt: bool = False) -> list[int]:

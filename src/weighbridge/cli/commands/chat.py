@@ -29,6 +29,7 @@ def command(
     from pathlib import Path
 
     from weighbridge.errors import InputError
+    from weighbridge.evaluation.reasoning import answer_of
     from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling
     from weighbridge.pipeline.weighing import open_model
     from weighbridge.records import Message
@@ -62,7 +63,7 @@ def command(
                 )
                 (answer,) = opened.generate([request])
                 text = answer.generation.text.strip()
-                history.append(Message("assistant", text))
+                history.append(Message("assistant", (answer_of(answer) or "").strip()))
                 label = f"[{opened.ref.name}] " if len(models) > 1 else ""
                 typer.echo(f"{label}{text}")
 

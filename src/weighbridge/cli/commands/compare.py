@@ -1,25 +1,46 @@
 """Compare two runs item by item, with an interval and a verdict at a margin.
 
-RUN_A is the candidate, RUN_B the reference. Exit 0: superior, equivalent or non-inferior; 1:
-inferior; 3: inconclusive.
+RUN_A is the candidate, RUN_B the reference. Runs of judged benchmarks come with an audit of the
+judge; runs by two protocols are compared only where some model was measured both ways; with
+--groups, groups of subjects are compared too, their verdicts corrected for being several (Holm).
+Exit 0: superior, equivalent or non-inferior; 1: inferior; 3: inconclusive.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import as_plain, emit, figure
+from weighbridge.cli.comparing import PAIR, compared_text, groups_json, groups_text
+from weighbridge.cli.output import as_plain, emit
 from weighbridge.errors import InputError
+from weighbridge.records import EvalRun, HumanLabel, Json
+
+if TYPE_CHECKING:
+    from weighbridge.evidence import RunStore
+    from weighbridge.pipeline.comparing import Compared
 
 
 def command(
     run_a: Annotated[str, typer.Argument(help="The candidate's run.")],
     run_b: Annotated[str, typer.Argument(help="The reference's run.")],
-    margin: Annotated[float, typer.Option(help="How much worse is still fine, in [0, 1].")] = 0.02,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="How much worse is still fine, in the scale's units; else 2 % of it."),
+    ] = None,
     metric: Annotated[str, typer.Option(help="value, or the name of a part.")] = "value",
+    groups: Annotated[bool, typer.Option("--groups", help="Compare groups of subjects.")] = False,
     flips: Annotated[int, typer.Option(help="Flips to print.", min=0)] = 3,
+    human: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSONL of people's ratings or preferences.")
+    ] = None,
+    other_judge: Annotated[
+        str, typer.Option(metavar=PAIR, help="The same answers read by another judge.")
+    ] = "",
+    offset: Annotated[
+        str, typer.Option(metavar=PAIR, help="One model's runs by both protocols.")
+    ] = "",
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every item, side by side, as a page.")
     ] = None,
@@ -29,42 +50,70 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evidence import RunStore
-    from weighbridge.statistics import compare
+    from weighbridge.pipeline.comparing import compare_with_evidence
+    from weighbridge.pipeline.grouping import compare_groups
 
     if html is not None and html.exists() and not overwrite:
         raise InputError(f"{html} is there", "a new file", "--overwrite, or another --html")
     store = RunStore(runs)
     first, second = store.read(run_a), store.read(run_b)
-    result = compare(first, second, margin=margin, metric=metric)
-    scale = first.estimate.scale if metric == "value" else (0.0, 1.0)
-    # On the scale from 0 to 1 people speak of percent and points, elsewhere of the values.
-    per_unit = 100 if scale == (0, 1) else 1
-    low, high = result.interval
-    lost = sum(1 for flip in result.flips if flip.difference < 0)
-    lines = [
-        f"{result.benchmark}: {figure(result.mean_a, scale)} against "
-        f"{figure(result.mean_b, scale)}, n = {result.n}",
-        f"  difference {per_unit * result.difference:+.1f} points, 95% interval "
-        f"{per_unit * low:+.1f} to {per_unit * high:+.1f}",
-        f"  {result.verdict.replace('_', '-')} at a margin of {per_unit * margin:g} points "
-        f"(p = {result.p_value:.3g})",
-        f"  {len(result.flips)} items differ: {len(result.flips) - lost} won, {lost} lost",
-    ]
-    for flip in result.flips[:flips]:
-        won = "won " if flip.difference > 0 else "lost"
-        lines.append(f"  {won} {flip.sample_id}: {_short(flip.output_a)} | {_short(flip.output_b)}")
+    found = compare_with_evidence(
+        first, second, store,
+        margin=margin, metric=metric, labels=_labels(human, first),
+        other_judge=_pair(store, "--other-judge", other_judge),
+        offset=_pair(store, "--offset", offset),
+    )  # fmt: skip
+    document, lines = _document(found), compared_text(found, flips, margin is None)
+    if groups:
+        within = compare_groups(first, second, margin=found.comparison.margin, metric=metric)
+        document["groups"] = groups_json(within)
+        lines += groups_text(within, found.comparison.scale)
     if html is not None:
-        from weighbridge.evidence.files import write_whole
-        from weighbridge.reports import render_explorer
-
-        write_whole(html, render_explorer(first, second, result).encode("utf-8"))
+        _write_items(html, first, second, found)
+        document["html"] = str(html)
         lines.append(f"  every item: {html}")
-    written = {"html": str(html)} if html is not None else {}
-    emit(as_plain(result) | written, "\n".join(lines), json)
-    code = {"inferior": 1, "inconclusive": 3}.get(result.verdict, 0)
-    raise typer.Exit(code)
+    emit(document, "\n".join(lines), json)
+    raise typer.Exit({"inferior": 1, "inconclusive": 3}.get(found.comparison.verdict, 0))
 
 
-def _short(text: str, width: int = 26) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+def _labels(human: Path | None, run: EvalRun) -> "tuple[HumanLabel, ...]":
+    if human is None:
+        return ()
+    from weighbridge.evaluation.human_labels import read_human_labels
+
+    if "judge" not in run.settings:
+        raise InputError(
+            f"--human with {run.title}", "a benchmark that a model judges, such as mt_bench"
+        )
+    return read_human_labels(human, run.estimate.scale)
+
+
+def _pair(store: "RunStore", option: str, named_runs: str) -> tuple[EvalRun, EvalRun] | None:
+    if not named_runs:
+        return None
+    first, comma, second = named_runs.partition(",")
+    if not comma or not first.strip() or not second.strip():
+        raise InputError(f"{option} {named_runs}", f"two runs: {option} {PAIR}")
+    return store.read(first.strip()), store.read(second.strip())
+
+
+def _write_items(path: Path, run_a: EvalRun, run_b: EvalRun, found: "Compared") -> None:
+    from weighbridge.evidence.files import write_whole
+    from weighbridge.reports import render_explorer
+
+    page = render_explorer(run_a, run_b, found.comparison, found.across)
+    write_whole(path, page.encode("utf-8"))
+
+
+def _document(found: "Compared") -> dict[str, Json]:
+    document = as_plain(found.comparison)
+    if found.audit is not None:
+        document["judge_audit"] = as_plain(found.audit)
+    if found.across is not None:
+        across = found.across
+        document["across_protocols"] = {
+            "raw": {k: v for k, v in as_plain(across.raw).items() if k != "flips"},
+            "offset": as_plain(across.offset) if across.offset is not None else None,
+            "carried": across.carried,
+        }
+    return document

@@ -4,12 +4,25 @@ A benchmark is NAME, NAME:SUBSET (mmlu:astronomy), or the path of your own .toml
 never computed twice: an interrupted one goes on, a finished one is shown.
 """
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import drawn_on, emit, progress, run_json, run_text
+from weighbridge.records import Json
+
+if TYPE_CHECKING:
+    from weighbridge.models.template_checks import UnloadedModel
+from weighbridge.cli.comparing import overlap_text
+from weighbridge.cli.output import as_plain
+from weighbridge.errors import InputError
+from weighbridge.evidence import RunStore
+from weighbridge.records import CleanSubset, Contamination, EvalRun
+
+if TYPE_CHECKING:
+    from weighbridge.pipeline.weighing import Task
 
 NAME = "NAME[:SUBSET]"
 
@@ -30,7 +43,12 @@ def command(
     judge_repeats: options.JudgeRepeats = 1,
     judge_max_tokens: options.JudgeMaxTokens = None,
     baseline: options.Baseline = "",
-    show_prompt: Annotated[bool, typer.Option(help="Print the first prompt and stop.")] = False,
+    stop_when_decided: options.StopWhenDecided = "",
+    margin: options.Margin = 0.02,
+    tuning_data: Annotated[
+        Path | None, typer.Option(help="File in which to look for the benchmark's items.")
+    ] = None,
+    show_prompt: Annotated[bool, typer.Option(help="Print each first prompt and stop.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
     data: options.Data = None,
     runs: options.Runs = options.DEFAULT_RUNS,
@@ -48,11 +66,14 @@ def command(
     from weighbridge.pipeline.judge import JudgeChoice, open_judge
     from weighbridge.pipeline.weighing import (
         find_all,
-        first_prompt,
+        look_at_all_prompts,
+        notes_before_loading,
         open_model,
         place_for,
+        stop_rule,
         weigh,
         what_would_run,
+        without_weights,
     )
 
     around = options.surroundings(
@@ -64,34 +85,75 @@ def command(
     )  # fmt: skip
     chosen = find_all(benchmark, around.places, settings, shots)
     if dry_run:
-        plan = what_would_run(model, chosen)
-        emit(
-            {"would_run": plan}, "\n".join(f"{p['benchmark']}: {p['n']} items" for p in plan), json
-        )
+        plan, notes = what_would_run(model, chosen), notes_before_loading(model, chosen)
+        lines = [f"{p['benchmark']}: {p['n']} items" for p in plan]
+        lines += [f"note: {note}" for note in notes]
+        emit({"would_run": plan, "notes": list(notes)}, "\n".join(lines), json)
         return
+    if show_prompt:
+        _show_prompts(without_weights(model, around.offline), chosen, json)
+        return
+    if tuning_data is not None and not tuning_data.is_file():
+        raise InputError(f"no file at {tuning_data}", "JSONL or text that was tuned on")
     limit_bytes = options.parse_memory(memory)
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings) for task in chosen])
+    stop = stop_rule(stop_when_decided, margin, around.store, chosen) if stop_when_decided else None
     with open_model(
         model, around.cache, around.device, around.threads, around.offline, limit_bytes
     ) as opened:
-        if show_prompt:
-            text = first_prompt(opened, chosen[0])
-            emit({"prompt": text}, text, json)
-            return
         place = place_for(
             around.store, around.threads, around.started, chosen,
             allow_weaker_sandbox=allow_weaker_sandbox,
         )  # fmt: skip
         finished = []
+        overlaps: list[tuple[Contamination, CleanSubset]] = []
         with open_judge(
             choice, around.store, around.cache, around.device, around.threads, around.offline,
             limit_bytes,
         ) as judging:  # fmt: skip
+            for note in look_at_all_prompts(opened, chosen, judging):
+                typer.echo(f"note: {note}", err=True)
             for task in chosen:
                 with progress(task.title) as bar:
-                    finished.append(weigh(opened, task, place, drawn_on(bar), judging))
+                    finished.append(weigh(opened, task, place, drawn_on(bar), judging, stop))
+                if tuning_data is not None:
+                    overlaps.append(_overlap(task, finished[-1], around.store, tuning_data))
                 if not json:
                     typer.echo(run_text(finished[-1]))
+                    for found, clean in overlaps[-1:]:
+                        typer.echo(overlap_text(found, clean, finished[-1].estimate.scale))
     if json:
-        emit({"runs": [run_json(run) for run in finished]}, "", True)
+        documents = [run_json(run) for run in finished]
+        for document, (found, clean) in zip(documents, overlaps, strict=False):
+            document["contamination"] = as_plain(found) | {"clean": as_plain(clean)}
+        emit({"runs": documents}, "", True)
+
+
+def _show_prompts(model: "UnloadedModel", tasks: "list[Task]", json: bool) -> None:
+    """Print each benchmark's first prompt as the model reads it; what was found, to stderr."""
+    from weighbridge.pipeline.weighing import first_prompt, look_at_prompts
+
+    shown: list[dict[str, Json]] = [
+        {
+            "benchmark": task.title,
+            "notes": list(look_at_prompts(model, task).notes),
+            "prompt": first_prompt(model, task),
+        }
+        for task in tasks
+    ]
+    for note in dict.fromkeys(note for one in shown for note in one["notes"]):
+        typer.echo(f"note: {note}", err=True)
+    title = "== {benchmark} ==\n" if len(shown) > 1 else ""
+    text = "\n\n".join(title.format(**one) + one["prompt"] for one in shown)
+    emit({"prompts": shown}, text, json)
+
+
+def _overlap(
+    task: "Task", run: EvalRun, store: RunStore, tuning_data: Path
+) -> tuple[Contamination, CleanSubset]:
+    """Which items overlap with tuning data, and what the run scores without them."""
+    from weighbridge.pipeline.contamination import find_overlap, score_without
+
+    found = find_overlap(task.benchmark, task.items(task.settings), tuning_data)
+    return found, score_without(store.read(run.run_id), found)

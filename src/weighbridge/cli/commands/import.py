@@ -51,7 +51,9 @@ def command(
         ],
         "left_out": list(left_out),
     }
-    lines = [run_text(run) for run in sealed] + [wrapped(f"left out: {each}") for each in left_out]
+    lines = [run_text(run) for run in sealed]
+    for each in left_out:
+        lines += wrapped(f"left out: {each}", "  ")
     emit(document, "\n".join(lines), json)
 
 

@@ -27,6 +27,12 @@ def command(
     threads: options.Threads = 0,
     offline: options.Offline = False,
     allow_weaker_sandbox: options.WeakerSandbox = False,
+    stop_when_decided: Annotated[
+        bool,
+        typer.Option(
+            "--stop-when-decided", help="Ask the tuned model in random order, till it is decided."
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
@@ -34,6 +40,7 @@ def command(
         project, str(project), require=require, dry_run=dry_run, data=data, runs=runs,
         cache=cache, device=device, threads=threads, offline=offline,
         allow_weaker_sandbox=allow_weaker_sandbox, json=json,
+        stop_when_decided=stop_when_decided,
     )  # fmt: skip
     raise typer.Exit(code)
 
@@ -52,6 +59,7 @@ def run_project(
     offline: bool,
     json: bool,
     allow_weaker_sandbox: bool = False,
+    stop_when_decided: bool = False,
 ) -> int:
     """Run a project file's stages and print the outcome; return the exit code."""
     from weighbridge.cli.drawing import Drawn
@@ -68,7 +76,7 @@ def run_project(
     state = runs.parent
     where = Where(
         around.store, state, around.cache, around.places, device, around.threads,
-        around.offline, around.started, allow_weaker_sandbox,
+        around.offline, around.started, allow_weaker_sandbox, stop_when_decided,
     )  # fmt: skip
     plan = make_plan(project, where)
     if dry_run:
@@ -82,7 +90,7 @@ def run_project(
         emit({"runs": [run_json(r) for r in measured]}, "\n".join(map(run_text, measured)), json)
         return 3 if require else 0
     folder = report_folder(state, project.project.name)
-    written = write_report(outcome, folder, around.started, argument)
+    written = write_report(outcome, folder, around.started, argument, around.store)
     judged = written.judged
     signs = {"yes": "yes", "no": "NO ", "insufficient": "?  "}
     lines = ["", f"Verdict: {judged.verdict.upper()}", judged.headline, ""]
@@ -99,10 +107,12 @@ def run_project(
 
 def _intended(base: str, plan: "Plan") -> tuple[dict[str, Json], str]:
     """Return what would run and what would be skipped, as JSON and as text."""
-    from weighbridge.pipeline.weighing import what_would_run
+    from weighbridge.pipeline.weighing import notes_before_loading, what_would_run
 
-    rows = what_would_run(base, [task for _, task in plan.tasks])
+    tasks = [task for _, task in plan.tasks]
+    rows, notes = what_would_run(base, tasks), notes_before_loading(plan.base, tasks)
     skipped = [{"benchmark": x.weigh.benchmark, "get_it": x.get_it} for x in plan.left]
     lines = [f"{row['benchmark']}: {row['n']} items, twice" for row in rows]
     lines += [f"{x.weigh.benchmark}: skipped, {x.why}" for x in plan.left]
-    return {"would_run": rows, "skipped": skipped}, "\n".join(lines)
+    lines += [f"note: {note}" for note in notes]
+    return {"would_run": rows, "skipped": skipped, "notes": list(notes)}, "\n".join(lines)

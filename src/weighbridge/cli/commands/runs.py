@@ -24,13 +24,14 @@ _COLUMNS, _LABEL = 80, 13
 def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = False) -> None:
     """List runs, newest first, the unfinished ones with how far they have come."""
     from weighbridge.evidence import RunStore
+    from weighbridge.records.scale import figure
 
     found = RunStore(runs).summaries()
-    lines = [
-        f"{run.run_id:<58} "
-        + (f"{run.mean:>6.1%}" if run.mean is not None else f"{run.done} of {run.planned}")
-        for run in found
-    ]
+    lines = []
+    for run in found:
+        far = f"{run.done} of {run.planned}"
+        mean = far if run.mean is None else f"{figure(run.mean, run.scale):>6}"
+        lines.append(f"{run.run_id:<58} {mean}")
     document = {"runs": [as_plain(run) for run in found]}
     emit(document, "\n".join(lines) or f"no runs in {runs}", json)
 
@@ -44,7 +45,8 @@ def show(
         typer.Option(
             "--outcome",
             metavar="OUTCOME",
-            help="right, partly, wrong, ungraded, refused, unparsed, truncated, infrastructure.",
+            help="right, partly, wrong, graded; ungraded or its reason: refused, unparsed, "
+            "truncated, infrastructure.",
         ),
     ] = "",
     cluster: Annotated[str, typer.Option(help="Samples of this cluster alone.")] = "",
@@ -126,9 +128,10 @@ def _told(sample: ScoredSample, scale: tuple[float, float]) -> str:
     """A sample in at most four lines of 80 columns; texts that are withheld stay withheld."""
     again = f" (repeat {sample.repeat})" if sample.repeat else ""
     value = getattr(sample.score, "value", None)
-    # What is right or wrong needs no figure; what lies between does.
-    figure = f" {value:g}" if value is not None and value not in scale else ""
-    head = f"{outcome(sample.score, scale)}{figure}"
+    became = outcome(sample.score, scale)
+    # What is right or wrong needs no figure; what lies between, or on another scale, does.
+    figure = f" {value:g}" if became in ("partly", "graded") else ""
+    head = f"{became}{figure}"
     lines = [f"  {head:<14} {sample.sample_id}{again}"]
     if sample.question is None:
         lines.append("    texts of this benchmark are not published")

@@ -75,6 +75,10 @@ def _prompt(sample: Sample, settings: Settings) -> Prompt:
     return Prompt(messages=sample.messages)
 
 
+def _labels(turn: Sample) -> dict[str, str]:
+    return {"category": turn.metadata["category"], "turn": turn.id.rpartition("/")[2]}
+
+
 BENCHMARK = Benchmark(
     name="mt_bench",
     version="1",
@@ -86,6 +90,7 @@ BENCHMARK = Benchmark(
     load=_load,
     turns=TURNS,
     turn=_turn,
+    labels=_labels,
     prompt=_prompt,
     gold=lambda sample: sample.target[0] if sample.target else "Whatever the judge finds perfect.",
     judges={"generative": single_answer.JUDGE, "pairwise": pairwise.JUDGE},

@@ -71,16 +71,15 @@ def notes(samples: Iterable[ScoredSample]) -> tuple[str, ...]:
     said = []
     if rated:
         turns = ", ".join(f"turn {t} {_mean(by_turn[t]):.3f}" for t in sorted(by_turn))
-        said.append(
-            f"Average as FastChat's, parse failures dropped: {_mean(rated):.3f} over {len(rated)} "
-            f"of {every} judgements ({turns})."
-        )
-    if failed:
         counted = _mean([*rated, *[SCALE[0]] * failed])
         said.append(
+            f"Average as FastChat's, parse failures dropped: {_mean(rated):.3f} over {len(rated)} "
+            f"of {every} judgements ({turns}); counted as 1: {counted:.3f} over {every}."
+        )
+    if failed:
+        said.append(
             f"{failed} of {every} judgements can't be read ({unreadable} without a rating, "
-            f"{off_scale} off the scale), which is the judge's doing; counted as 1 the average is "
-            f"{counted:.3f}."
+            f"{off_scale} off the scale), which is the judge's doing."
         )
     return tuple(said)
 

@@ -21,16 +21,19 @@ class _Unclosed(Exception):
     """The text ends before the object does."""
 
 
-def score_json_object(generation: Generation, target: Mapping[str, Json]) -> Score:
+def score_json_object(
+    generation: Generation, target: Mapping[str, Json], *, others_count: bool = True
+) -> Score:
     """Compare the first JSON object in a generation with the target.
 
     Strings are equal regardless of case and surrounding space, numbers by value, everything else
     exactly; key order doesn't matter. A missing key is wrong even where the target is null. A key
-    that the target lacks makes the whole wrong and leaves the parts alone.
+    that the target lacks makes the whole wrong, where others count, and leaves the parts alone.
 
     Args:
         generation: What the model wrote.
         target: The right object.
+        others_count: Whether keys that the target lacks make the whole wrong.
 
     Returns:
         Graded with value 1.0 if the whole object is right, else 0.0, and 1.0 or 0.0 for each of
@@ -58,7 +61,8 @@ def score_json_object(generation: Generation, target: Mapping[str, Json]) -> Sco
         for key, expected in target.items()
         if not parts[key]
     ]
-    faults += [f"{key}: not asked for" for key in found if key not in target]
+    if others_count:
+        faults += [f"{key}: not asked for" for key in found if key not in target]
     return Graded(
         value=float(not faults),
         answer=_compact(found),

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from weighbridge.errors import InputError
 from weighbridge.evidence.exporting import Exporter, ExportRequest
-from weighbridge.records import EvalRun
+from weighbridge.records import EvalRun, Stopped
+from weighbridge.records.scale import is_share, named
 
 
 def _files(request: ExportRequest) -> dict[Path, bytes]:
@@ -20,6 +21,13 @@ def _files(request: ExportRequest) -> dict[Path, bytes]:
             "no data set is named for the Hub",
             "its id there, such as cais/mmlu",
             "--dataset ORG/NAME",
+        )
+    off = next((run for run in request.runs if not is_share(run.estimate.scale)), None)
+    if request.percent and off is not None:
+        raise InputError(
+            f"--percent with {off.title}, on {named(off.estimate.scale)}",
+            "figures that are shares",
+            "leave it out",
         )
     if request.to.is_file():
         raise InputError(f"--to {request.to} is a file", "the folder of the model's repository")
@@ -63,7 +71,7 @@ def _model_card(request: ExportRequest) -> bytes:
             task_type="text-generation",
             dataset_type=request.dataset,
             dataset_name=run.title,
-            metric_type=run.estimate.aggregate if run.estimate.aggregate != "mean" else "accuracy",
+            metric_type=_metric(run),
             metric_name=f"{run.title}, mean ({run.protocol})",
             metric_value=_value(run, request),
             dataset_args=_settings(run),
@@ -77,6 +85,12 @@ def _model_card(request: ExportRequest) -> bytes:
         raise InputError(f"runs of {len(models)} models", "runs of one", "export them in turn")
     card = ModelCardData(model_name=next(iter(models)), eval_results=results)
     return f"---\n{card.to_yaml()}\n---\n".encode()
+
+
+def _metric(run: EvalRun) -> str:
+    """The Hub's name of the figure: a mean is an accuracy only where values are shares."""
+    shares = is_share(run.estimate.scale)
+    return "accuracy" if run.estimate.aggregate == "mean" and shares else run.estimate.aggregate
 
 
 def _settings(run: EvalRun) -> dict[str, object]:
@@ -95,12 +109,22 @@ def _notes(run: EvalRun) -> str:
     return "; ".join(
         [
             f"mean of {estimate.n} items, 95% interval {low:.4f} to {high:.4f}",
+            *([] if is_share(estimate.scale) else [f"on {named(estimate.scale)}"]),
+            *([f"judged by {run.provenance.judge}"] if run.provenance.judge else []),
+            *([_stopped(run.stopped)] if run.stopped is not None and run.stopped.early else []),
             f"protocol {run.protocol}",
             f"ungraded: {', '.join(ungraded) or 'none'}",
             *([f"imported from {origin.harness}, not measured here"] if origin else []),
             f"benchmark version {run.benchmark_version}",
             f"samples {run.samples_digest}",
         ]
+    )
+
+
+def _stopped(stopped: Stopped) -> str:
+    return (
+        f"stopped early, after {stopped.asked_samples} of {stopped.planned_samples} answers, when "
+        "decided against another run: the figure is of the items asked"
     )
 
 

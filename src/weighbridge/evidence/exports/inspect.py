@@ -1,15 +1,17 @@
 """A run as an Inspect log, `.eval` or `.json` by the file's ending: `inspect view` shows it.
 
-One scorer, `weighbridge`. A graded sample has its value. What the model left ungraded is Inspect's
-`N` (no answer, which its accuracy counts 0, as our mean does); what infrastructure lost is not a
-number, which Inspect leaves out of its metrics, as our mean does. The reason stands in the score's
-metadata, so that importing the log gives the same scores back.
+One scorer, `weighbridge`. A graded sample has its value. What the model left ungraded counts as the
+scale's lowest value, as in our mean: Inspect's `N` (no answer, which it counts 0) where that is 0,
+else the value itself. What infrastructure lost is not a number, which Inspect leaves out of its
+metrics, as our mean does. The reason stands in the score's metadata, and the scale in the log's, so
+that importing the log with that `--scale` gives the same scores back.
 """
 
 import io
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from weighbridge import __version__
@@ -19,6 +21,7 @@ from weighbridge.records import EvalRun, Graded, Json, Score, ScoredSample
 
 LOG_VERSION = 2
 SCORER = "weighbridge"
+NO_ANSWER = "N"
 WITHHELD = "[not published]"
 _STOPS = {"end": "stop", "stop_string": "stop", "scored": "stop", "length": "max_tokens"}
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # a run's export is the same bytes whenever it is made
@@ -95,6 +98,9 @@ def _metadata(run: EvalRun) -> dict[str, Json]:
         "weights_digest": run.model.weights_digest,
         "notes": list(run.provenance.notes),
         "interval": list(run.estimate.interval),
+        "scale": list(run.estimate.scale),
+        "judge": run.provenance.judge,
+        "stopped": asdict(run.stopped) if run.stopped is not None else None,
     }
 
 
@@ -142,7 +148,7 @@ def _samples(run: EvalRun) -> Iterator[dict[str, Json]]:
                 "usage": usage,
                 "time": sample.latency_seconds,
             },
-            "scores": {SCORER: _score(sample.score)},
+            "scores": {SCORER: _score(sample.score, run.estimate.scale[0])},
             "metadata": {"cluster": sample.cluster, "logprobs": list(sample.logprobs)},
             "total_time": sample.latency_seconds,
         }
@@ -158,7 +164,7 @@ def _target(sample: ScoredSample) -> str | list[str]:
     return json.dumps(sample.target, ensure_ascii=False, sort_keys=True)
 
 
-def _score(score: Score) -> dict[str, Json]:
+def _score(score: Score, floor: float) -> dict[str, Json]:
     if isinstance(score, Graded):
         return {
             "value": score.value,
@@ -166,8 +172,9 @@ def _score(score: Score) -> dict[str, Json]:
             "explanation": score.why,
             "metadata": {"parts": score.parts},
         }
+    counted = NO_ANSWER if floor == 0 else floor
     return {
-        "value": float("nan") if score.reason == "infrastructure" else "N",
+        "value": float("nan") if score.reason == "infrastructure" else counted,
         "explanation": score.why,
         "metadata": {"ungraded": score.reason},
     }

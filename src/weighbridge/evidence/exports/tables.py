@@ -19,12 +19,16 @@ from weighbridge.records import EvalRun, Graded, Json, ScoredSample
 
 COLUMNS: dict[str, type] = {
     "run": str, "model": str, "benchmark": str, "sample_id": str, "repeat": int, "cluster": str,
-    "outcome": str, "value": float, "answer": str, "why": str, "parts": str,
+    "outcome": str, "value": float, "scale_low": float, "scale_high": float,
+    "answer": str, "why": str, "parts": str,
     "question": str, "target": str, "output": str, "logprobs": str, "stop": str,
     "input_tokens": int, "output_tokens": int, "seed": int, "latency_seconds": float,
     "sample_digest": str, "prompt_digest": str,
 }  # fmt: skip
-"""Name and type; `outcome` is `graded` or the reason why not, `target` is always JSON."""
+"""Name and type; `outcome` is `graded` or the reason why not, `target` is always JSON.
+
+`value` lies from `scale_low` to `scale_high`.
+"""
 
 
 def _files(request: ExportRequest) -> dict[Path, bytes]:
@@ -49,6 +53,8 @@ def _row(run: EvalRun, sample: ScoredSample) -> dict[str, Json]:
         "benchmark": run.title,
         "outcome": "graded" if isinstance(score, Graded) else score.reason,
         "value": score.value if isinstance(score, Graded) else None,
+        "scale_low": float(run.estimate.scale[0]),
+        "scale_high": float(run.estimate.scale[1]),
         "answer": score.answer if isinstance(score, Graded) else None,
         "why": score.why,
         "parts": _json(score.parts) if isinstance(score, Graded) else None,

@@ -37,6 +37,14 @@ const element = (tag, text, attributes = {}) => {
   return made;
 };
 
+const figure = (value) => String(Number(value.toFixed(3)));
+
+// What an answer came to, in a word or, where no word says it, its value.
+const inShort = (item, side) => {
+  const [outcome, value] = [outcomes[item[side + OUTCOME]], item[side + VALUE]];
+  return outcome === "graded" && value !== null ? figure(value) : outcome;
+};
+
 const rowOf = (position) => {
   const item = items[shown[position]];
   const row = element("div", "", {
@@ -49,7 +57,7 @@ const rowOf = (position) => {
     element("span", results[item[RESULT]], { "data-result": item[RESULT] }),
     element("bdi", item[QUESTION] === null ? item[ID] : item[QUESTION].slice(0, 160)),
   );
-  const sides = `${outcomes[item[A + OUTCOME]]} | ${outcomes[item[B + OUTCOME]]}`;
+  const sides = `${inShort(item, A)} | ${inShort(item, B)}`;
   row.append(first, element("p", `${sides} · ${item[ID]}`, { class: "second" }));
   return row;
 };
@@ -93,8 +101,9 @@ const filter = () => {
 
 const outcomeOf = (item, side) => {
   const said = [outcomes[item[side + OUTCOME]]];
-  if (item[side + VALUE] !== null) said.push(`mean ${Number(item[side + VALUE].toFixed(3))}`);
-  if (item[side + COUNT] > 1) said.push(`one of ${item[side + COUNT]} answers`);
+  const [value, several] = [item[side + VALUE], item[side + COUNT] > 1];
+  if (value !== null) said.push(`${several ? "mean" : "value"} ${figure(value)}`);
+  if (several) said.push(`one of ${item[side + COUNT]} answers`);
   if (item[side + WHY]) said.push(item[side + WHY]);
   return said.join(" · ");
 };

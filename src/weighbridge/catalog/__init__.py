@@ -1,0 +1,1 @@
+"""Facts with sources: data files that say what publishers say, nothing computed."""

@@ -1,0 +1,42 @@
+"""Accelerators: what a data sheet says, one row each in ``accelerators.json``."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from weighbridge.errors import UnknownName
+
+_ROWS = Path(__file__).with_name("accelerators.json")
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """One accelerator.
+
+    Attributes:
+        name: As it is asked for.
+        bf16_flops: Peak FLOP/s in bfloat16, dense.
+        memory_bytes: Its own memory.
+        source: Where these stand.
+        usd_per_hour: Rent where one is assumed; None where the user must say.
+        price_note: What that price is.
+    """
+
+    name: str
+    bf16_flops: float
+    memory_bytes: float
+    source: str
+    usd_per_hour: float | None = None
+    price_note: str = ""
+
+
+def accelerator(name: str) -> Accelerator:
+    """Return an accelerator by name.
+
+    Raises:
+        UnknownName: It is not in the list.
+    """
+    rows = json.loads(_ROWS.read_text(encoding="utf-8"))
+    if name not in rows:
+        raise UnknownName("accelerator", name, rows)
+    return Accelerator(name, **rows[name])

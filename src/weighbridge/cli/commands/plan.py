@@ -1,0 +1,78 @@
+"""Plan before spending: what a compute budget buys, with intervals.
+
+`weighbridge plan train --compute 5.76e23`
+"""
+
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.output import emit
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
+
+
+@app.callback()
+def plan() -> None:
+    """Keep `train` a command of its own while it is the only one."""
+
+
+plan.__doc__ = __doc__
+
+
+@app.command("train")
+def train(
+    compute: Annotated[str, typer.Option(metavar="FLOPS", help="Budget, such as 5.76e23.")],
+    law: Annotated[
+        str, typer.Option(metavar="NAME|FILE.json", help="See weighbridge scaling laws.")
+    ] = "epoch-chinchilla",
+    experts: Annotated[
+        float | None, typer.Option(help="Effective number of experts, for joint laws.", min=1)
+    ] = None,
+    lifetime_tokens: Annotated[
+        str, typer.Option(metavar="TOKENS", help="Tokens served: train longer, serve cheaper.")
+    ] = "",
+    unique_tokens: Annotated[
+        str, typer.Option(metavar="TOKENS", help="Tokens that exist; beyond them data repeats.")
+    ] = "",
+    accelerator: Annotated[str, typer.Option(help="Where it is trained.")] = "h100-sxm",
+    utilization: Annotated[
+        float, typer.Option(help="Share of the peak that training reaches.", min=0.01, max=1)
+    ] = 0.4,
+    usd_per_hour: Annotated[
+        float | None, typer.Option(help="Price of one accelerator-hour.", min=0)
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Split a compute budget, and say how sure that is."""
+    from weighbridge.catalog.accelerators import accelerator as find
+    from weighbridge.cli.plan_output import TrainingPlan, plan_json, plan_text
+    from weighbridge.cli.scaling_output import parse_count
+    from weighbridge.errors import InputError
+    from weighbridge.planning.scaling import allocation
+    from weighbridge.planning.scaling.published import known_law
+
+    flops = parse_count("--compute", compute)
+    if not 1e9 <= flops <= 1e32:
+        raise InputError(
+            f"--compute {compute}", "FLOPs of a whole training run, from 1e9 to 1e32",
+            "multiply PF-days by 8.64e19",
+        )  # fmt: skip
+    known, machine = known_law(law, experts), find(accelerator)
+    price = usd_per_hour if usd_per_hour is not None else machine.usd_per_hour
+    lifetime = parse_count("--lifetime-tokens", lifetime_tokens) if lifetime_tokens else None
+    unique = parse_count("--unique-tokens", unique_tokens) if unique_tokens else None
+    made = TrainingPlan(
+        known=known,
+        allocation=allocation.allocate(known, flops),
+        served=allocation.for_serving(known, flops, lifetime) if lifetime else None,
+        repeated=allocation.with_repeats(known, flops, unique) if unique else None,
+        bill=allocation.bill(flops, machine.bf16_flops, utilization, price),
+        accelerator=machine.name,
+        utilization=utilization,
+        price=""
+        if price is None
+        else f"${price:g} an hour" + (f" ({machine.price_note})" if usd_per_hour is None else ""),
+    )
+    emit(plan_json(made), plan_text(made), json)

@@ -1,0 +1,50 @@
+"""Say, before spending, what so many items can show, or how many a margin needs.
+
+From two pilot runs over the same items, or from assumptions: --rate or --disagreement. The claim is
+"A is not worse than B by more than the margin"; with --margin 0, "A is better". Exit 3 where
+--items are too few, or no number would do.
+"""
+
+from typing import Annotated
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.output import emit
+
+
+def command(
+    pilot: Annotated[list[str] | None, typer.Argument(help="Two runs: RUN_A RUN_B.")] = None,
+    margin: Annotated[float, typer.Option(help="How much worse is still fine, in [0, 1].")] = 0.02,
+    difference: Annotated[float, typer.Option(help="What A - B is assumed to be.")] = 0.0,
+    items: Annotated[int | None, typer.Option(help="Items that there are.", min=2)] = None,
+    repeats: Annotated[int, typer.Option(help="Answers per item.", min=1)] = 1,
+    rate: Annotated[float | None, typer.Option(help="Assumed share right, of both.")] = None,
+    disagreement: Annotated[
+        float | None, typer.Option(help="Assumed share of items on which the two differ.")
+    ] = None,
+    within: Annotated[
+        float | None, typer.Option(help="Assumed part of that which is chance, not the item.")
+    ] = None,
+    icc: Annotated[float | None, typer.Option(help="Correlation within clusters.")] = None,
+    cluster_size: Annotated[float | None, typer.Option(help="Items of a cluster.")] = None,
+    power: Annotated[float, typer.Option(help="Wanted chance to show it.")] = 0.8,
+    alpha: Annotated[float, typer.Option(help="One-sided; divide it by the benchmarks.")] = 0.025,
+    usd_per_item: Annotated[
+        float | None, typer.Option(help="What asking one item once costs, of all models asked.")
+    ] = None,
+    runs: options.Runs = options.DEFAULT_RUNS,
+    json: options.Json = False,
+) -> None:
+    """See the module's docstring, which is the help."""
+    from weighbridge.evidence import RunStore
+    from weighbridge.pipeline.powering import Wanted, forecast
+
+    wanted = Wanted(
+        margin=margin, difference=difference, items=items, repeats=repeats, rate=rate,
+        disagreement=disagreement, within=within, icc=icc, cluster_size=cluster_size, power=power,
+        alpha=alpha, usd_per_item=usd_per_item,
+    )  # fmt: skip
+    found = forecast(wanted, tuple(pilot or ()), RunStore(runs))
+    emit(found.document, "\n".join(found.lines), json)
+    raise typer.Exit(0 if found.enough else 3)

@@ -1,0 +1,206 @@
+"""A comparison as lines of at most 80 columns."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from weighbridge.cli.output import as_plain, wrapped
+from weighbridge.records import CleanSubset, Comparison, Contamination, Flip, Json
+from weighbridge.records.scale import Scale, figure, gap, is_share, named
+from weighbridge.records.scale import margin as margin_in_words
+
+if TYPE_CHECKING:
+    from weighbridge.pipeline.comparing import Compared
+    from weighbridge.pipeline.grouping import GroupComparison
+
+PAIR = "RUN_A,RUN_B"
+
+
+def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
+    """Return what was compared, and all that bears on it, as lines.
+
+    Args:
+        found: The comparison, the judge's audit, the protocols' offset.
+        flips: How many flips to show.
+        by_default: Whether the margin was nobody's choice.
+    """
+    result = found.comparison
+    if found.across is not None:
+        return _across(found, by_default)
+    lost = sum(1 for flip in result.flips if flip.difference < 0)
+    exact = "" if result.mcnemar_p_value is None else f" (McNemar p = {result.mcnemar_p_value:.3g})"
+    lines = [
+        f"{result.benchmark}: {figure(result.mean_a, result.scale)} against "
+        f"{figure(result.mean_b, result.scale)}, n = {result.n}",
+        *_gap(result),
+        *_verdict(result, by_default),
+        *_lost(result),
+        *_repeats(result),
+        f"  {len(result.flips)} items differ: {len(result.flips) - lost} won, {lost} lost{exact}",
+        *(_flip(flip) for flip in result.flips[:flips]),
+    ]
+    if found.audit is not None:
+        from weighbridge.pipeline.judge_audit import told
+
+        lines.append(f"  Judge audit ({found.audit.judge}):")
+        for label, sentence in told(found.audit, result):
+            lines += wrapped(f"{label}: {sentence}", "    ")
+    return lines
+
+
+def _gap(result: Comparison, indent: str = "  ") -> list[str]:
+    low, high = result.interval
+    unit = " points" if is_share(result.scale) else ""
+    what = "95% interval at any stopping" if result.anytime else "95% interval"
+    return [
+        f"{indent}difference {gap(result.difference, result.scale)}{unit}, {what} "
+        f"{gap(low, result.scale)} to {gap(high, result.scale)}"
+        + ("" if unit else f", on {named(result.scale)}")
+    ]
+
+
+def _verdict(result: Comparison, by_default: bool, indent: str = "  ") -> list[str]:
+    chosen = " (2% of it, as nobody said)" if by_default and not is_share(result.scale) else ""
+    at = f"{margin_in_words(result.margin, result.scale)}{chosen}"
+    return wrapped(
+        f"{result.verdict.replace('_', '-')} at a margin of {at} (p = {result.p_value:.3g})", indent
+    )
+
+
+def _across(found: "Compared", by_default: bool) -> list[str]:
+    across = found.across
+    assert across is not None
+    raw, offset = across.raw, across.offset
+    lines = [
+        f"{raw.benchmark}: {figure(raw.mean_a, raw.scale)} against "
+        f"{figure(raw.mean_b, raw.scale)}, n = {raw.n}, by two protocols",
+        *_gap(raw),
+    ]
+    if offset is None or across.corrected is None:
+        return [
+            *lines,
+            *wrapped(
+                "inconclusive: how much of this gap is the protocol's is unknown. Measure one "
+                "model by both protocols over the same items (the next comparison finds it), or "
+                f"name its runs with --offset {PAIR}.",
+                "  ",
+            ),
+        ]
+    low, high = offset.interval
+    lines += wrapped(
+        f"offset: {offset.model} scores {gap(offset.offset, raw.scale)} by {offset.protocol_a} "
+        f"over {offset.protocol_b}, 95% interval {gap(low, raw.scale)} to {gap(high, raw.scale)} "
+        f"({offset.n} items)",
+        "  ",
+    )
+    lines.append("  without it:")
+    lines += _gap(across.corrected, "    ")
+    lines += _verdict(across.corrected, by_default, "    ")
+    if across.carried:
+        lines += wrapped(
+            f"This takes for granted that the protocol is worth to both what it is to "
+            f"{offset.model}.",
+            "  ",
+        )
+    return lines
+
+
+def groups_text(found: "Sequence[GroupComparison]", scale: Scale) -> list[str]:
+    """Return groups' comparisons, one a line, with their joint verdicts."""
+    lines = [f"  {len(found)} groups, verdicts corrected for comparing them all at once (Holm):"]
+    for group in found:
+        c = group.comparison
+        lines.append(
+            f"    {_short(group.name, 18):<18} {gap(c.difference, scale):>6} "
+            f"[{gap(c.interval[0], scale)}, {gap(c.interval[1], scale)}]  "
+            f"n = {c.n}  {_named(group.joint.verdict)}"
+        )
+    return lines
+
+
+def groups_json(found: "Sequence[GroupComparison]") -> list[dict[str, Json]]:
+    """Return groups' comparisons as plain data, without their flips."""
+    return [
+        {
+            "group": group.name,
+            **{key: value for key, value in as_plain(group.comparison).items() if key != "flips"},
+            "joint_verdict": group.joint.verdict,
+            "joint_claims": group.joint.claims,
+        }
+        for group in found
+    ]
+
+
+def overlap_text(found: Contamination, clean: CleanSubset, scale: Scale) -> str:
+    """Return a run's headline beside its score without items that overlap with tuning data."""
+    unit = " points" if is_share(scale) else ""
+    lines = [
+        f"  {len(found.found)} of {found.items} items overlap with "
+        f"{_short(found.tuning_data, 40)}:",
+        f"    {len(found.exact)} share a long run of words, {len(found.near)} are nearly alike",
+    ]
+    if found.short:
+        lines.append(f"    {found.short} are too short to be judged")
+    if clean.clean_mean is None:
+        lines.append("    without them nothing is left")
+    elif found.found:
+        low, high = (figure(end, scale) for end in clean.clean_interval)
+        lines += [
+            f"    without them {figure(clean.clean_mean, scale)}, 95% interval {low} to {high}, "
+            f"n = {clean.clean_n}",
+            f"    what they add to the headline: {gap(clean.difference, scale)}{unit}, 95% "
+            f"interval {_span(clean.difference_interval, scale)}",
+        ]
+    return "\n".join(lines)
+
+
+def _lost(result: Comparison) -> list[str]:
+    if not result.lost:
+        return []
+    low, high = (gap(bound, result.scale) for bound in result.bounds)
+    lines = wrapped(
+        f"{result.lost} answers lost to infrastructure: the difference lies between {low} and "
+        f"{high}",
+        "  ",
+    )
+    if result.bounds_interval is not None:
+        span = _span(result.bounds_interval, result.scale)
+        lines += wrapped(f"with them, 95% interval {span}, on which the verdict rests", "  ")
+    return lines
+
+
+def _repeats(result: Comparison) -> list[str]:
+    """How the variance of an item's difference splits, as standard deviations."""
+    split = result.variance
+    if split is None or split.per_item == 0:
+        return []
+    share = 1 - split.between / split.per_item
+    between, a, b = (
+        gap(variance**0.5, result.scale).lstrip("+")
+        for variance in (split.between, split.within_a, split.within_b)
+    )
+    unit = " points" if is_share(result.scale) else ""
+    return wrapped(
+        f"answers an item {split.repeats_a:.3g} and {split.repeats_b:.3g}; sd between items "
+        f"{between}{unit}, within them {a} and {b}: {share:.0%} of the variance would go with "
+        "more repeats",
+        "  ",
+    )
+
+
+def _span(interval: tuple[float, float], scale: Scale) -> str:
+    return f"{gap(interval[0], scale)} to {gap(interval[1], scale)}"
+
+
+def _flip(flip: Flip) -> str:
+    won = "won " if flip.difference > 0 else "lost"
+    output_a, output_b = _short(flip.output_a, 20), _short(flip.output_b, 20)
+    return f"  {won} {_short(flip.sample_id, 24)}: {output_a} | {output_b}"
+
+
+def _named(verdict: str) -> str:
+    return verdict.replace("_", "-")
+
+
+def _short(text: str, width: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

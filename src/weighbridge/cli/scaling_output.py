@@ -1,0 +1,337 @@
+"""Scaling laws as text of at most 80 columns, as JSON, and as charts."""
+
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weighbridge.errors import InputError
+from weighbridge.planning.scaling.allocation import FAR_BEYOND
+from weighbridge.planning.scaling.comparison import Disagreement
+from weighbridge.planning.scaling.forms import Chinchilla, tokens_at
+from weighbridge.planning.scaling.mixture import MixtureFit
+from weighbridge.planning.scaling.parametric import NAMES, ParametricFit, percentile_interval
+from weighbridge.planning.scaling.points import FLOPS_PER_PARAMETER_TOKEN, Points
+from weighbridge.records import Json
+
+Interval = tuple[float, float]
+
+
+def parse_count(option: str, text: str) -> float:
+    """Return a number such as 5.76e23, 300B or 1.4T.
+
+    Raises:
+        InputError: It is none, or not above 0.
+    """
+    found = re.fullmatch(r"\s*(\d[\d_,]*\.?\d*(?:[eE][-+]?\d+)?)\s*([kKmMbBtT]?)\s*", text)
+    steps = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+    value = float(re.sub("[_,]", "", found[1])) * steps[found[2].lower()] if found else 0.0
+    if not 0 < value < math.inf:
+        raise InputError(f"{option} {text}", "a number above 0, such as 5.76e23, 300B or 1.4T")
+    return value
+
+
+def check_image(path: Path | None) -> None:
+    """Refuse a picture's name before anything is computed for it.
+
+    Raises:
+        InputError: It ends neither in ``.svg`` nor in ``.png``.
+    """
+    if path is not None and path.suffix.lower() not in (".svg", ".png"):
+        raise InputError(f"{path}", "a name that ends in .svg or .png")
+
+
+def amount(value: float) -> str:
+    """Return a count in three figures.
+
+    >>> amount(72.34e9), amount(1.4e12), amount(950)
+    ('72.3B', '1.4T', '950')
+    """
+    for step, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= step * 0.9995:
+            shown = f"{value / step:.3g}"
+            return f"{float(shown):g}{unit}" if "e" in shown else f"{shown}{unit}"
+    return f"{value:.3g}"
+
+
+def between(interval: Interval | None, show: Any = lambda value: f"{value:.4g}") -> str:
+    """Return an interval as text; empty where there is none."""
+    return f"95% interval {show(interval[0])} to {show(interval[1])}" if interval else ""
+
+
+def fit_intervals(found: ParametricFit) -> dict[str, Interval] | None:
+    """Return the 95 % interval of every constant and of the exponent."""
+    if found.draws is None:
+        return None
+    intervals = {name: percentile_interval(getattr(found.draws, name)) for name in NAMES}
+    intervals["optimal_exponent"] = percentile_interval(found.draws.optimal_exponent)
+    return intervals
+
+
+def fit_json(found: ParametricFit, points: Points) -> dict[str, Json]:
+    """Return a fit in the form that scripts rely on."""
+    intervals = fit_intervals(found)
+    return {
+        **{name: float(getattr(found.law, name)) for name in NAMES},
+        "objective": found.objective,
+        "intervals": None if intervals is None else {k: list(v) for k, v in intervals.items()},
+        "optimal_exponent": float(found.law.optimal_exponent),
+        "bootstraps": found.bootstraps,
+        "seconds": found.seconds,
+        "delta": found.delta,
+        "points": found.points,
+        "flops_range": [float(points.flops.min()), float(points.flops.max())],
+        "unusable": found.unusable,
+        "notes": list(points.notes),
+    }
+
+
+def fit_text(found: ParametricFit, points: Points) -> str:
+    """Return a fit as a few lines."""
+    intervals = fit_intervals(found) or {}
+    lines = [f"L = E + A/N^alpha + B/D^beta on {found.points} runs of {Path(points.source).name}"]
+    for name in NAMES:
+        value = float(getattr(found.law, name))
+        lines.append(f"  {name:<6}{value:>10.5g}   {between(intervals.get(name))}".rstrip())
+    exponent = float(found.law.optimal_exponent)
+    lines.append(
+        f"  N_opt grows as C^{exponent:.3f}   {between(intervals.get('optimal_exponent'))}".rstrip()
+    )
+    lines.append(f"  objective {found.objective:.9g} at delta {found.delta:g}")
+    if found.bootstraps:
+        lines.append(
+            f"  {found.bootstraps} resamples, each started globally, in {found.seconds:.1f} s"
+            + (f"; {found.unusable} gave no law" if found.unusable else "")
+        )
+    low, high = points.flops.min(), points.flops.max()
+    lines.append(f"  data from {low:.2g} to {high:.2g} FLOPs; beyond, this is extrapolation")
+    lines += [f"  {note}" for note in points.notes]
+    return "\n".join(lines)
+
+
+def keep_law(found: ParametricFit | MixtureFit, points: Points, how: str, path: Path) -> None:
+    """Write a fit as a law that `plan train --law` takes."""
+    from weighbridge.catalog.laws import write_law
+    from weighbridge.planning.scaling.published import record_of
+    from weighbridge.storage import replace_file
+
+    replace_file(path, write_law(record_of(found.law, found.draws, points, how)))
+
+
+def comparison_json(found: Disagreement) -> dict[str, Json]:
+    """Return a comparison as plain data; what an approach can't say is null."""
+
+    def plain(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    return {
+        "flops": found.flops,
+        "approaches": [
+            {
+                "approach": one.approach,
+                "optimal_exponent": plain(one.exponent),
+                "optimal_exponent_interval": _listed(one.exponent_interval),
+                "parameters": plain(one.parameters),
+                "parameters_interval": _listed(one.parameters_interval),
+                "tokens_per_parameter": plain(one.tokens_per_parameter),
+                "why_not": one.why_not,
+            }
+            for one in found.results
+        ],
+        "exponents": [plain(end) for end in found.exponents],
+        "size_ratio": plain(found.size_ratio),
+        "apart": [list(pair) for pair in found.apart],
+        "beyond": found.beyond,
+    }
+
+
+def comparison_text(found: Disagreement) -> str:
+    """Return a comparison as a table and what it means."""
+    far = f", {found.beyond:.3g} times the largest budget of the data" if found.beyond > 1 else ""
+    if found.beyond > FAR_BEYOND:
+        far += ": EXTRAPOLATED"
+    lines = [
+        f"at {found.flops:.3g} FLOPs{far}",
+        f"  {'approach':<14} {'exponent a':<23} {'N_opt':<26} D/N",
+    ]
+    for one in found.results:
+        if one.why_not:
+            said = f"{one.approach:<14} nothing: {one.why_not}"
+            lines += textwrap.wrap(said, 78, initial_indent="  ", subsequent_indent=" " * 17)
+            continue
+        exponent, size = f"{one.exponent:.3f}", amount(one.parameters)
+        if one.exponent_interval:
+            exponent += f" [{one.exponent_interval[0]:.3f}, {one.exponent_interval[1]:.3f}]"
+        if one.parameters_interval:
+            low, high = one.parameters_interval
+            size += f" [{amount(low)}, {amount(high)}]"
+        lines.append(
+            f"  {one.approach:<14} {exponent:<23} {size:<26} {one.tokens_per_parameter:.3g}"
+        )
+    if math.isfinite(found.size_ratio):
+        low, high = found.exponents
+        lines.append(
+            f"  They disagree by {high - low:.3f} in the exponent and by a factor of "
+            f"{found.size_ratio:.2f} in N_opt."
+        )
+        lines += [f"  Intervals of N_opt don't overlap: {a} and {b}." for a, b in found.apart]
+    return "\n".join(lines)
+
+
+def mixture_json(found: MixtureFit) -> dict[str, Json]:
+    """Return a joint fit as plain data."""
+    fields = list(found.law.__dataclass_fields__)
+    return {
+        **{name: float(np.asarray(getattr(found.law, name))) for name in fields},
+        "objective": found.objective,
+        "intervals": {name: _listed(found.interval(name)) for name in fields},
+    }
+
+
+def mixture_text(found: MixtureFit) -> str:
+    """Return a joint fit as a few lines."""
+    lines = ["L = a E^delta N^(alpha + gamma ln E) + b E^omega D^(beta + zeta ln E) + c"]
+    for name in found.law.__dataclass_fields__:
+        value = float(np.asarray(getattr(found.law, name)))
+        lines.append(f"  {name:<6}{value:>10.5g}   {between(found.interval(name))}".rstrip())
+    lines.append(f"  objective {found.objective:.9g}")
+    return "\n".join(lines)
+
+
+def laws_json(flops: float) -> dict[str, Json]:
+    """Return every law of the catalog and what it buys with a budget."""
+    from weighbridge.catalog.laws import law_names
+    from weighbridge.planning.scaling.allocation import allocate
+    from weighbridge.planning.scaling.published import known_law
+
+    rows: list[Json] = []
+    for name in law_names():
+        known = known_law(name)
+        bought = allocate(known, flops)
+        rows.append(
+            {
+                "law": name,
+                "title": known.record.title,
+                "source": known.record.source,
+                "counts": known.record.counts,
+                "optimal_exponent": float(np.asarray(known.law.optimal_exponent)),
+                "parameters": bought.parameters,
+                "tokens": bought.tokens,
+                "tokens_per_parameter": bought.tokens_per_parameter,
+                "loss": bought.loss,
+                "beyond": bought.beyond,
+                "notes": known.record.notes,
+            }
+        )
+    return {"flops": flops, "laws": rows}
+
+
+def laws_text(document: dict[str, Any], flops: float) -> str:
+    """Return the catalog's laws as a table."""
+    lines = [f"{'at ' + format(flops, '.3g') + ' FLOPs':<22}{'a':>6}{'N_opt':>8}{'D':>8}{'D/N':>7}"]
+    for row in document["laws"]:
+        lines.append(
+            f"{row['law']:<22}{row['optimal_exponent']:>6.3f}{amount(row['parameters']):>8}"
+            f"{amount(row['tokens']):>8}{row['tokens_per_parameter']:>7.3g}"
+            f"  {row['counts'].removesuffix(' parameters')}"
+        )
+    return "\n".join(lines)
+
+
+def draw_surface(found: ParametricFit, points: Points, path: Path) -> None:
+    """Draw lines of equal loss, the optimal frontier with its band, and the runs."""
+    from weighbridge.reports.scaling_charts import Line, surface
+
+    law = found.law
+    low, high = float(points.flops.min()) / 2, float(points.flops.max()) * 10
+    flops = np.geomspace(low, high, 60)
+    optimal = np.asarray(law.optimal_parameters(flops))
+    band: list[Sequence[float]] = [(), ()]
+    if found.draws is not None:
+        drawn = _rowwise(found.draws).optimal_parameters(flops)
+        band = [edge.tolist() for edge in np.percentile(drawn, (2.5, 97.5), axis=0)]
+    sizes = np.geomspace(points.parameters.min() / 2, optimal[-1] * 1.5, 500)
+    ends = [float(np.asarray(law.loss(n, tokens_at(c, n)))) for n, c in
+            ((optimal[-1], high), (optimal[0], low))]  # fmt: skip
+    contours = []
+    for level in np.geomspace(ends[0] + 0.02, ends[1], 9):
+        spent = FLOPS_PER_PARAMETER_TOKEN * sizes * np.asarray(law.tokens_for(level, sizes))
+        shown = np.isfinite(spent) & (spent < high) & (spent > low)
+        if shown.sum() > 3:
+            contours.append(Line(f"{level:.2f}", spent[shown].tolist(), sizes[shown].tolist()))
+    frontier = Line(
+        "optimal, 95% band" if band[0] else "optimal", flops.tolist(), optimal.tolist(), *band
+    )
+    runs = list(zip(points.flops.tolist(), points.parameters.tolist(), strict=True))
+    _save(surface(contours, frontier, runs), path)
+
+
+def draw_cloud(found: ParametricFit, path: Path) -> None:
+    """Draw the draws of both exponents."""
+    from weighbridge.reports.scaling_charts import cloud
+
+    assert found.draws is not None
+    pairs = zip(np.asarray(found.draws.alpha)[:1000].tolist(),
+                np.asarray(found.draws.beta)[:1000].tolist(), strict=True)  # fmt: skip
+    _save(cloud(list(pairs), (float(found.law.alpha), float(found.law.beta))), path)
+
+
+def draw_parabolas(points: Points, path: Path) -> None:
+    """Draw each budget's runs, parabola and vertex."""
+    from weighbridge.planning.scaling import isoflop
+    from weighbridge.reports.scaling_charts import Valley, parabolas
+
+    valleys = []
+    for budget in isoflop.fit(points).budgets:
+        curve: list[tuple[float, float]] = []
+        if math.isfinite(budget.curve[0]):
+            sizes = np.geomspace(budget.parameters.min(), budget.parameters.max(), 50)
+            z = np.log(sizes)
+            heights = budget.curve[0] + budget.curve[1] * z + budget.curve[2] * z * z
+            curve = list(zip(sizes.tolist(), heights.tolist(), strict=True))
+        runs = list(zip(budget.parameters.tolist(), budget.loss.tolist(), strict=True))
+        vertex = None if budget.why_not else (budget.optimal_parameters, budget.optimal_loss)
+        valleys.append(Valley(f"{budget.flops:.0e}".replace("e+", "e"), runs, curve, vertex))
+    _save(parabolas(valleys), path)
+
+
+def draw_laws(path: Path) -> None:
+    """Draw tokens per parameter against compute for every law of the catalog."""
+    from weighbridge.catalog.laws import law_names
+    from weighbridge.planning.scaling.published import known_law
+    from weighbridge.reports.scaling_charts import Line, ratios
+
+    flops = np.geomspace(1e18, 1e26, 50)
+    lines = []
+    for name in law_names():
+        known = known_law(name)
+        optimal = np.asarray(known.law.optimal_parameters(flops))
+        band: list[Sequence[float]] = []
+        if isinstance(known.draws, Chinchilla):
+            sizes = np.asarray(_rowwise(known.draws).optimal_parameters(flops))
+            ratio = np.percentile(tokens_at(flops, sizes) / sizes, (2.5, 97.5), axis=0)
+            band = [edge.tolist() for edge in ratio]
+        ratio = np.asarray(tokens_at(flops, optimal)) / optimal
+        lines.append(Line(name, flops.tolist(), ratio.tolist(), *band))
+    _save(ratios(lines, "epoch-chinchilla"), path)
+
+
+def _rowwise(draws: Chinchilla) -> Chinchilla:
+    """Return draws as columns, so that they broadcast against budgets."""
+    return Chinchilla(
+        *(np.asarray(v)[:, None] for v in (draws.A, draws.B, draws.E, draws.alpha, draws.beta))
+    )
+
+
+def _listed(interval: Interval | None) -> list[Json] | None:
+    return None if interval is None else list(interval)
+
+
+def _save(drawing: Any, path: Path) -> None:
+    from weighbridge.storage import replace_file
+
+    replace_file(path, drawing.png() if path.suffix.lower() == ".png" else drawing.svg.encode())

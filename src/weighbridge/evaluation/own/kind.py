@@ -1,0 +1,84 @@
+"""A way of judging a user's own items. The folder `kinds/` is the registry.
+
+Three lines to add one: write `kinds/NAME.py`; define `KIND = Kind(name="NAME", …)`; show its ten
+lines of TOML in `docs/how-to/your-own-benchmark.md`, which the tests run.
+"""
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.records import Json, Sample
+
+if TYPE_CHECKING:
+    from weighbridge.evaluation.own.cells import Cells
+    from weighbridge.evaluation.own.definition import Definition
+
+_FOLDER = Path(__file__).parent / "kinds"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a row says of its right answer; the fields are those of `Sample`."""
+
+    target: Json
+    choices: tuple[str, ...] = ()
+    metadata: dict[str, Json] = field(default_factory=dict)
+
+
+def _nothing_to_check(definition: "Definition") -> None:
+    return None
+
+
+def _target_as_text(sample: Sample) -> str:
+    target = sample.target
+    if target is None:
+        return ""
+    return target if isinstance(target, str) else json.dumps(target, ensure_ascii=False)
+
+
+def _as_written(question: str, solution: Solution) -> str:
+    return question
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way of judging.
+
+    Attributes:
+        name: The file's stem, and the TOML's `scorer`.
+        options: A frozen dataclass of the TOML's keys that only this kind has.
+        solution: Reads a row's right answer.
+        complete: Adds to a benchmark how it is asked and graded.
+        check: Refuses keys that contradict each other.
+        gold: A perfect answer to an item.
+        ask: What is asked, from the text of the row and its solution.
+        needs_target: Whether `target` must be named where there is a `prompt`.
+        ends_in_answer: Whether `messages` without a `target` end in the right answer.
+    """
+
+    name: str
+    options: type[Any]
+    solution: "Callable[[Definition, Cells], Solution]"
+    complete: "Callable[[Definition, Benchmark], Benchmark]"
+    check: "Callable[[Definition], None]" = _nothing_to_check
+    gold: Callable[[Sample], str] = _target_as_text
+    ask: Callable[[str, Solution], str] = _as_written
+    needs_target: bool = True
+    ends_in_answer: bool = True
+
+
+def kind_names() -> tuple[str, ...]:
+    """Names of all kinds."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__"))
+
+
+def find_kind(name: str) -> Kind:
+    """Import one kind, whose name is in `kind_names`."""
+    found = importlib.import_module(f"weighbridge.evaluation.own.kinds.{name}").KIND
+    assert isinstance(found, Kind), f"{name} defines {type(found).__name__} as KIND"
+    return found

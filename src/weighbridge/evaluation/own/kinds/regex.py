@@ -1,0 +1,76 @@
+"""The answer is what a pattern finds last in the text: its group 1, where it has one."""
+
+import re
+from dataclasses import dataclass, replace
+
+from weighbridge.errors import InputError
+from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.own.cells import Cells
+from weighbridge.evaluation.own.definition import Definition
+from weighbridge.evaluation.own.kind import Kind, Solution
+from weighbridge.evaluation.own.template import fill, parse_template
+from weighbridge.evaluation.scorers.regex import score_regex
+from weighbridge.records import Generation, Graded, Sample
+
+
+@dataclass(frozen=True)
+class Options:
+    """Keys of its own.
+
+    Attributes:
+        pattern: A regular expression of Python's.
+        answer: A right answer in full, with columns in braces: what worked examples show.
+    """
+
+    pattern: str = ""
+    answer: str = ""
+
+
+def _check(definition: Definition) -> None:
+    pattern = definition.options.pattern
+    if not pattern:
+        raise InputError(
+            f"{definition.path} names no pattern", "pattern = '…', whose group 1 is the answer"
+        )
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise InputError(
+            f"{definition.path}: pattern = {pattern!r} ({error})", "a regular expression",
+            "in TOML write it in single quotes: pattern = '…'",
+        ) from error  # fmt: skip
+    parse_template(f"{definition.path}: answer", definition.options.answer)
+
+
+def _solution(definition: Definition, cells: Cells) -> Solution:
+    target, options = cells.text(definition.target), definition.options
+    if not options.answer:
+        return Solution(target)
+    answer = fill(parse_template(f"{definition.path}: answer", options.answer), cells.text)
+    full = Generation("", 0, answer, "end", 0, 0, 0)
+    score = score_regex(full, target, re.compile(options.pattern))
+    if not (isinstance(score, Graded) and score.value == 1):
+        cells.refuse(f"{answer!r}"[:60], f"an answer in which {options.pattern} finds {target!r}")
+    return Solution(target, metadata={"answer": answer})
+
+
+def _gold(sample: Sample) -> str:
+    """Return the answer in full; there is none unless the TOML says how it is written."""
+    return str(sample.metadata.get("answer", ""))
+
+
+def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
+    pattern = re.compile(definition.options.pattern)
+    return replace(
+        benchmark, grade=lambda sample, reply: score_regex(reply, sample.target, pattern)
+    )
+
+
+KIND = Kind(
+    name="regex",
+    options=Options,
+    solution=_solution,
+    complete=_complete,
+    check=_check,
+    gold=_gold,
+)

@@ -1,0 +1,123 @@
+"""A Python function, read out of what a model wrote: a completion, or a chat's reply.
+
+    the first fenced block that defines it; else
+    what goes on from the prompt's code (a completion); else
+    plain lines of code without a fence that define it; else nothing: an extraction failure
+
+A reply that holds no code is a failure of format. It counts 0 like a wrong function, but is told
+apart from one (`Ungraded`), because a score made of such replies doesn't measure programming.
+"""
+
+import ast
+import re
+import textwrap
+from dataclasses import dataclass
+
+PYTHON = ("", "python", "python3", "py", "py3", "python-repl", "pycon")
+
+# An opening fence may follow text on its line; a closing one begins its line.
+_FENCE = re.compile(
+    r"(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w.+#-]*)[^\n`]*\n"
+    r"(?P<code>.*?)(?:^[ \t]*(?P=fence)|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+_FIRST_LINE_OF_CODE = re.compile(r"^(?:from|import|def|class|async def|@)\b|^@", re.MULTILINE)
+_PROSE_LINES = 200  # after the code of an unfenced reply; each is one more attempt to parse
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A program, or why there is none.
+
+    Attributes:
+        program: Source that should define the function; None where the text holds none.
+        why: Why there is none.
+        cut: Whether the token limit may have cut it: its fence is never closed.
+    """
+
+    program: str | None
+    why: str = ""
+    cut: bool = False
+
+
+def extract_function(text: str, entry_point: str, opening: str = "") -> Extracted:
+    """Read a function out of a reply.
+
+    Args:
+        text: What the model wrote.
+        entry_point: The function's name.
+        opening: Code that the prompt began and the reply may go on with: the imports and helpers
+            in it stay available to a function that is written anew.
+    """
+    blocks = [found for found in _FENCE.finditer(text) if found["language"].lower() in PYTHON]
+    for found in blocks:
+        code = textwrap.dedent(found["code"])
+        if defines(code, entry_point):
+            return Extracted(_beside(opening, code), cut=text.endswith(code))
+    if opening and blocks and blocks[0]["code"][:1] in (" ", "\t"):
+        return Extracted(opening + blocks[0]["code"], cut=text.endswith(blocks[0]["code"]))
+    if _FENCE.search(text):
+        return Extracted(None, f"no fenced block defines {entry_point}")
+    if opening and _goes_on(opening, text, entry_point):
+        return Extracted(opening + text)
+    if (plain := _unfenced(text, entry_point)) is not None:
+        return Extracted(_beside(opening, plain))
+    return Extracted(None, f"no code that defines {entry_point}" if text.strip() else "no text")
+
+
+def defines(code: str, name: str) -> bool:
+    """Whether a source defines a function at its top level; one that doesn't parse by its look."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return bool(re.search(rf"^(?:async\s+)?def\s+{re.escape(name)}\b", code, re.MULTILINE))
+    return any(name in _names(statement) for statement in tree.body)
+
+
+def _names(statement: ast.stmt) -> list[str]:
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets):  # f = lambda x: …
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+    return []
+
+
+def _beside(opening: str, code: str) -> str:
+    """Put a whole function behind the prompt's own beginning of it, which it then replaces."""
+    return f"{opening}    pass\n\n{code}" if opening else code
+
+
+def _goes_on(opening: str, text: str, entry_point: str) -> bool:
+    """Whether a text is meant as the rest of the function that the prompt began."""
+    line = next((line for line in text.splitlines() if line.strip()), "")
+    if line[:1] in (" ", "\t"):
+        return True
+    try:
+        tree = ast.parse(opening + text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    bodies = [
+        statement.body
+        for statement in tree.body
+        if isinstance(statement, ast.FunctionDef) and statement.name == entry_point
+    ]
+    return bool(bodies) and not all(
+        isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) for part in bodies[-1]
+    )
+
+
+def _unfenced(text: str, entry_point: str) -> str | None:
+    """Return the code of a reply without a fence: from its first such line as far as it parses."""
+    begin = _FIRST_LINE_OF_CODE.search(text)
+    if begin is None or not defines(text[begin.start() :], entry_point):
+        return None
+    lines = text[begin.start() :].splitlines(keepends=True)
+    for end in range(len(lines), max(0, len(lines) - _PROSE_LINES), -1):
+        code = "".join(lines[:end])
+        try:
+            ast.parse(code)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        return code if defines(code, entry_point) else None
+    return "".join(lines)

@@ -1,0 +1,56 @@
+"""Checks a run that stopped once it was decided: the rule, the order, and the verdict again."""
+
+from pathlib import Path
+
+from weighbridge.evidence.store import read_run
+from weighbridge.records import EvalRun, Json
+from weighbridge.records.digest import ListDigest
+from weighbridge.statistics import compare
+from weighbridge.statistics.sequential import place_in_order
+
+Found = tuple[str, Json, Json]
+"""What was checked, as stated, and as found again."""
+
+
+def stopping_checks(folder: Path, fields: dict[str, Json]) -> list[Found]:
+    """Recompute how a run ended, from its samples and those of its reference, which lies beside it.
+
+    Args:
+        folder: The run's.
+        fields: Its identity's.
+
+    Raises:
+        WeighbridgeError: The reference is not there, or can't be read.
+    """
+    run = read_run(folder)
+    if run.stopped is None:
+        return []
+    rule, stopped = run.settings["stop"], run.stopped
+    reference = read_run(folder.parent / rule["reference"])
+    again = compare(run, reference, margin=rule["margin"])
+    order = _order(run, reference)
+    asked = {sample.sample_id for sample in run.samples}
+    decided = again.verdict in rule["until"]
+    return [
+        ("stop rule", rule, fields.get("stop")),
+        ("stop: reference", rule["reference_samples"], reference.samples_digest),
+        ("stop: verdict", stopped.verdict, again.verdict),
+        ("stop: difference", stopped.difference, again.difference),
+        ("stop: interval", list(stopped.interval), list(again.interval)),
+        ("stop: decided or at the end", True, decided or not stopped.early),
+        ("stop: the first items in the order of chance", True, asked == set(order[: len(asked)])),
+        ("stop: items in that order", fields["items"], _digest_in(order, reference)),
+        ("stop: answers asked for", stopped.asked_samples, len(run.samples)),
+    ]
+
+
+def _order(run: EvalRun, reference: EvalRun) -> list[str]:
+    """All items in the order in which the run had to ask them."""
+    seed = run.settings["seed"]
+    clusters = {sample.sample_id: sample.cluster for sample in reference.samples}
+    return sorted(clusters, key=lambda name: place_in_order(seed, clusters[name], name))
+
+
+def _digest_in(order: list[str], reference: EvalRun) -> str:
+    digests = {sample.sample_id: sample.sample_digest for sample in reference.samples}
+    return ListDigest(digests[name] for name in order).so_far()

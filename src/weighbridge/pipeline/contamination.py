@@ -1,0 +1,96 @@
+"""Benchmark items in a person's own tuning data: found by text, and scores without them."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from weighbridge.errors import InputError, MalformedRow
+from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.records import (
+    CleanSubset,
+    Contamination,
+    EvalRun,
+    Json,
+    Sample,
+    ScoredSample,
+)
+from weighbridge.sources.digests import file_digest
+from weighbridge.statistics.subsets import clean_subset
+from weighbridge.statistics.text_overlap import overlap
+
+
+def find_overlap(benchmark: Benchmark, items: Iterable[Sample], tuning_data: Path) -> Contamination:
+    """Look for a benchmark's questions in a file of tuning data.
+
+    Args:
+        benchmark: Whose items they are.
+        items: As loaded.
+        tuning_data: JSONL of any form, of which every text counts, or plain text, one a line.
+
+    Raises:
+        InputError: The file can't be read; MalformedRow names the line that is no JSON.
+    """
+    turns = [benchmark.turn(item, turn) for item in items for turn in range(benchmark.turns)]
+    return _search([(turn.id, turn.question) for turn in turns], tuning_data)
+
+
+def overlap_again(run: EvalRun, tuning_data: Path) -> Contamination | None:
+    """Do the same from a run's evidence; None where that does not hold the questions."""
+    asked = {sample.sample_id: sample.question for sample in run.samples}
+    if any(question is None for question in asked.values()):
+        return None
+    return _search([(name, question or "") for name, question in asked.items()], tuning_data)
+
+
+def _search(asked: Sequence[tuple[str, str]], tuning_data: Path) -> Contamination:
+    found = overlap([question for _, question in asked], tuning_texts(tuning_data))
+    exact, near = (
+        tuple(sorted(asked[place][0] for place in places)) for places in (found.exact, found.near)
+    )
+    digest = file_digest(tuning_data)
+    return Contamination(tuning_data.name, digest, len(asked), exact, near, len(found.short))
+
+
+def tuning_texts(path: Path) -> Iterator[str]:
+    """Yield a file's rows as texts: of JSON every string in it, else the line as it is."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if path.suffix == ".txt" or not line.strip():
+                    yield line
+                    continue
+                try:
+                    yield "\n".join(_strings(json.loads(line)))
+                except json.JSONDecodeError as error:
+                    raise MalformedRow(
+                        path, number, error.msg, "JSON, or a name ending in .txt", error.colno
+                    ) from error
+    except OSError as error:
+        raise InputError(f"can't read tuning data {path}: {error.strerror}", "a file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text: {error.reason}", "JSONL or text") from error
+
+
+def _strings(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings(part)
+
+
+def score_without(run: EvalRun, found: Contamination) -> CleanSubset:
+    """Score a run, read with its samples, on the items that don't overlap."""
+    return clean_subset(run.samples, found.found, run.estimate.aggregate, run.estimate.scale)
+
+
+def without(run: EvalRun, found: Contamination) -> EvalRun:
+    """Return a run with the samples alone whose items don't overlap."""
+    kept: tuple[ScoredSample, ...] = tuple(
+        sample for sample in run.samples if sample.sample_id not in found.found
+    )
+    return replace(run, samples=kept)

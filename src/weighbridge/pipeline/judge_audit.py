@@ -1,0 +1,368 @@
+"""Auditing the judge of two runs: gather what bears on it, and say it in sentences.
+
+What is measured: how the judge repeats itself, whether it minds the order of two answers, whether
+it prefers its kin, how it agrees with people, and what all that does to the comparison's interval.
+What is not measured is named, with what would measure it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from weighbridge.errors import InputError
+from weighbridge.evidence import RunStore
+from weighbridge.records import (
+    Agreement,
+    Comparison,
+    EvalRun,
+    HumanLabel,
+    JudgeAudit,
+    RepeatSpread,
+    SelfPreference,
+)
+from weighbridge.records.scale import Scale, gap, margin
+from weighbridge.statistics.judge_audit import (
+    FEWEST_LABELLED,
+    human_agreement,
+    human_corrected,
+    position_consistency,
+    ratings_by_item,
+    self_preference,
+)
+from weighbridge.statistics.judge_noise import (
+    Judgements,
+    judgements_of,
+    means_by_item,
+    repeat_spread,
+    with_judge_noise,
+)
+
+Who = Literal["candidate", "reference"]
+OtherJudge = tuple[EvalRun, EvalRun]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an audit may draw on beyond the two runs.
+
+    Attributes:
+        labels: What people said.
+        other: The same two models' answers, read by another judge.
+    """
+
+    labels: Sequence[HumanLabel] = ()
+    other: OtherJudge | None = None
+
+
+def is_judged(run: EvalRun) -> bool:
+    """Whether a model judged a run's answers."""
+    return "judge" in run.settings
+
+
+def judge_of(run: EvalRun) -> str:
+    """Return the judge's name, as far as the run tells it."""
+    told = run.settings.get("judge") or {}
+    model = told.get("model")
+    named = model.removeprefix("judgments:") if isinstance(model, str) else "the judge"
+    return run.provenance.judge or named
+
+
+def audit_judge(
+    comparison: Comparison, run_a: EvalRun, run_b: EvalRun, evidence: Evidence
+) -> tuple[Comparison, JudgeAudit]:
+    """Audit the judge of two runs, and widen their comparison by what it does not know of itself.
+
+    Args:
+        comparison: Of the runs' values.
+        run_a: The candidate's run, with samples.
+        run_b: The reference's run, with samples.
+        evidence: What else there is.
+    """
+    judged = (_judgements(run_a), _judgements(run_b))
+    spreads = (repeat_spread(judged[0]), repeat_spread(judged[1]))
+    clusters = {s.sample_id: s.cluster or s.sample_id for s in (*run_a.samples, *run_b.samples)}
+    values = (means_by_item(judged[0]), means_by_item(judged[1]))
+    widened = with_judge_noise(comparison, spreads, len(set(clusters.values())))
+    names = (run_a.model.name, run_b.model.name)
+    kin = _kin(run_a, run_b)
+    agreement = corrected = None
+    preferences: list[SelfPreference] = []
+    if evidence.other is not None:
+        preferences += _against(values, evidence.other, clusters)
+    if evidence.labels:
+        agreement = human_agreement(evidence.labels, values, names, clusters)
+        people = ratings_by_item(evidence.labels, names)
+        found = self_preference(values, people, clusters, "people")
+        preferences += [found] if found is not None else []
+        gaps, seen = _gaps(values), _gaps(people)
+        corrected = human_corrected(gaps, seen, clusters, comparison.margin)
+    audit = JudgeAudit(
+        judge=judge_of(run_a),
+        repeats=spreads,
+        position=(position_consistency(run_a.samples), position_consistency(run_b.samples)),
+        interval_without=comparison.interval,
+        kin=kin,
+        self_preference=tuple(preferences),
+        agreement=agreement,
+        corrected=corrected,
+        unknown=_unknown(spreads, bool(kin), preferences, evidence),
+    )
+    return widened, audit
+
+
+def _judgements(run: EvalRun) -> Judgements:
+    repeats = (run.settings.get("judge") or {}).get("repeats")
+    return judgements_of(run.samples, repeats if isinstance(repeats, int) else None)
+
+
+def _gaps(values: tuple[Mapping[str, float], Mapping[str, float]]) -> dict[str, float]:
+    first, second = values
+    return {item: first[item] - second[item] for item in first if item in second}
+
+
+def _against(
+    values: tuple[Mapping[str, float], Mapping[str, float]],
+    other: OtherJudge,
+    clusters: Mapping[str, str],
+) -> list[SelfPreference]:
+    read = (means_by_item(_judgements(other[0])), means_by_item(_judgements(other[1])))
+    found = self_preference(values, read, clusters, judge_of(other[0]))
+    return [found] if found is not None else []
+
+
+def check_other_judge(run_a: EvalRun, run_b: EvalRun, other: OtherJudge) -> OtherJudge:
+    """Check that another judge read the same answers of the same two models.
+
+    Raises:
+        InputError: It did not.
+    """
+    for run, again in ((run_a, other[0]), (run_b, other[1])):
+        if again.model.name != run.model.name and again.model.identity != run.model.identity:
+            raise InputError(
+                f"{again.run_id} is of {again.model.name}", f"{run.model.name}, as {run.run_id} is",
+                "give them in the order compared: --other-judge RUN_A,RUN_B",
+            )  # fmt: skip
+        if not is_judged(again) or again.settings["judge"] == run.settings.get("judge"):
+            raise InputError(f"{again.run_id} was judged by the same judge", "another")
+        if again.estimate.scale != run.estimate.scale or again.benchmark != run.benchmark:
+            raise InputError(f"{again.run_id} ran {again.title}", f"{run.title}, on one scale")
+        said = {s.sample_id: s.output for s in run.samples if s.stop != "judged"}
+        differing = [
+            s.sample_id for s in again.samples
+            if s.stop != "judged" and said.get(s.sample_id, s.output) != s.output
+        ]  # fmt: skip
+        if differing:
+            raise InputError(
+                f"{again.run_id} holds another answer to {differing[0]} than {run.run_id}",
+                "the same answers, read by two judges",
+                "judge the first run's answers again: weighbridge score --judge OTHER",
+            )
+    return other
+
+
+def find_other_judge(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> OtherJudge | None:
+    """Find two sealed runs of the same two models by one other judge; the newest, if there are."""
+    found: dict[str, dict[int, EvalRun]] = {}
+    for summary in store.summaries():
+        if summary.mean is None:
+            continue
+        again = store.read(summary.run_id, samples=False)
+        if not is_judged(again) or again.settings["judge"] == run_a.settings.get("judge"):
+            continue
+        for place, run in enumerate((run_a, run_b)):
+            if _same_task(again, run) and again.model.identity == run.model.identity:
+                key = str(again.settings["judge"])
+                found.setdefault(key, {}).setdefault(place, again)
+    for pair in found.values():
+        if len(pair) == 2:
+            other = (store.read(pair[0].run_id), store.read(pair[1].run_id))
+            try:
+                return check_other_judge(run_a, run_b, other)
+            except InputError:  # other answers: they say nothing of the judges
+                continue
+    return None
+
+
+def _same_task(run: EvalRun, other: EvalRun) -> bool:
+    return (run.benchmark, run.benchmark_version, run.subset, run.protocol) == (
+        other.benchmark, other.benchmark_version, other.subset, other.protocol,
+    )  # fmt: skip
+
+
+def family(name: str) -> str:
+    """Return the family that a model's name begins with: all that a name can tell.
+
+    >>> family("org/Qwen2.5-7B-Instruct"), family("gpt-4"), family("405b")
+    ('qwen', 'gpt', '')
+    """
+    found = re.match(r"[a-z]+", name.rstrip("/").rpartition("/")[2].lower())
+    return found[0] if found else ""
+
+
+def _kin(run_a: EvalRun, run_b: EvalRun) -> tuple[tuple[Who, str], ...]:
+    """Which of the two the judge is related to: by weights, else by name."""
+    told = (run_a.settings.get("judge") or {}).get("model")
+    weights = told.get("weights_digest") if isinstance(told, dict) else None
+    judge = judge_of(run_a)
+    found: list[tuple[Who, str]] = []
+    sides: tuple[tuple[Who, EvalRun], ...] = (("candidate", run_a), ("reference", run_b))
+    for who, run in sides:
+        if weights is not None and run.model.weights_digest == weights:
+            found.append((who, "has the judge's own weights"))
+        elif family(judge) and family(run.model.name) == family(judge):
+            found.append((who, f"shares the judge's family by name ({family(judge)})"))
+    return tuple(found)
+
+
+def _unknown(
+    spreads: tuple[RepeatSpread | None, RepeatSpread | None],
+    kin: bool,
+    preferences: Sequence[SelfPreference],
+    evidence: Evidence,
+) -> tuple[str, ...]:
+    said = []
+    if None in spreads:
+        said.append(
+            "How much the judge would differ if asked again is unknown: judge with "
+            "--judge-repeats 2 or more."
+        )
+    if kin and not preferences:
+        said.append(
+            "Whether the judge prefers its kin is unknown: judge the same answers with an "
+            "unrelated judge (--other-judge), or give people's ratings of both models (--human)."
+        )
+    if not evidence.labels:
+        said.append("Whether people would judge alike is unknown: give their labels with --human.")
+    return tuple(said)
+
+
+Told = tuple[tuple[str, str], ...]
+"""Labels, each with a sentence."""
+
+
+def told(audit: JudgeAudit, comparison: Comparison) -> Told:
+    """Say an audit in sentences, each with a label of a word or two."""
+    scale = comparison.scale
+    lines: list[tuple[str, str]] = []
+    for who, spread in zip(("candidate", "reference"), audit.repeats, strict=True):
+        if spread is not None:
+            lines.append((f"Repeats, {who}", _repeats(spread)))
+    if comparison.judge_stderr:
+        lines.append(("On the interval", _effect(audit, comparison)))
+    elif all(audit.repeats):
+        lines.append((
+            "On the interval",
+            "The judge's passes differ by no more than single judgements do, whose noise the "
+            "interval holds already.",
+        ))  # fmt: skip
+    for who, found in zip(("candidate", "reference"), audit.position, strict=True):
+        if found is not None:
+            low, high = found.interval
+            lines.append((
+                f"Position, {who}",
+                f"Both orders agree on {found.consistent:.1%} of {found.pairs} pairs "
+                f"[{low:.1%}, {high:.1%}]; {found.first} went to whichever answer came first, "
+                f"{found.second} to the second, {found.mixed} had a tie in one order alone.",
+            ))  # fmt: skip
+    lines += [("Kinship", f"The {who} {how}.") for who, how in audit.kin]
+    lines += [("Self-preference", _preference(audit, p, scale)) for p in audit.self_preference]
+    lines += _people(audit, comparison)
+    lines += [("Not known", sentence) for sentence in audit.unknown]
+    return tuple(lines)
+
+
+def _repeats(spread: RepeatSpread) -> str:
+    means = ", ".join(f"{mean:.3f}" for mean in spread.pass_means)
+    passes = f"; means of the passes {means}" if means else ""
+    return (
+        f"Judgements of one answer differ by a standard deviation of {spread.within_sd:.3f}, "
+        f"{spread.share:.1%} of all variance ({spread.answers} answers){passes}."
+    )
+
+
+def _effect(audit: JudgeAudit, comparison: Comparison) -> str:
+    scale, (low, high) = comparison.scale, comparison.interval
+    without = audit.interval_without
+    return (
+        f"What the judge's passes share (standard error {comparison.judge_stderr:.3f}) widens the "
+        f"interval from [{gap(without[0], scale)}, {gap(without[1], scale)}] to "
+        f"[{gap(low, scale)}, {gap(high, scale)}]; the verdict is the wider one's."
+    )
+
+
+def _preference(audit: JudgeAudit, found: SelfPreference, scale: Scale) -> str:
+    low, high = found.interval
+    whom = "the candidate" if found.excess >= 0 else "the reference"
+    more = f"{audit.judge} favours {whom} by {gap(abs(found.excess), scale).lstrip('+')} more than"
+    reader = "people do" if found.reader == "people" else f"{found.reader} does"
+    sure = "" if low > 0 or high < 0 else ", which may be chance"
+    own = any((found.excess >= 0) == (who == "candidate") for who, _ in audit.kin)
+    mine = " That is its own kin." if own and not sure else ""
+    doubt = "" if found.reader == "people" else " It can't tell which of the two judges is right."
+    return (
+        f"{more} {reader} (candidate minus reference {gap(found.excess, scale)} "
+        f"[{gap(low, scale)}, {gap(high, scale)}], {found.n} items){sure}.{mine}{doubt}"
+    )
+
+
+def _people(audit: JudgeAudit, comparison: Comparison) -> Iterable[tuple[str, str]]:
+    found, scale = audit.agreement, comparison.scale
+    if found is None:
+        return
+    left = f"; {found.unmatched} labels of other items or models" if found.unmatched else ""
+    yield "People", f"{found.labels} labels of {found.items} items{left}."
+    if found.preferences is not None:
+        decided = found.decided
+        firm = f"; where neither says tie, {_rate(decided)}" if decided is not None else ""
+        kappa = f"; Cohen's kappa {_number(found.kappa)}" if found.kappa is not None else ""
+        yield "Preferences", f"Judge and people agree on {_rate(found.preferences)}{firm}{kappa}."
+    if found.spearman is not None:
+        yield "Ratings", f"Rank correlation (Spearman) {_number(found.spearman)}."
+    if found.bias is not None:
+        low, high = found.bias.interval
+        yield (
+            "Bias",
+            f"The judge's ratings minus people's: {gap(found.bias.rate, scale)} "
+            f"[{gap(low, scale)}, {gap(high, scale)}].",
+        )
+    if audit.corrected is not None:
+        c = audit.corrected
+        yield (
+            "As people see it",
+            f"Corrected by ratings of {c.labelled} items, the difference is "
+            f"{gap(c.difference, scale)} [{gap(c.interval[0], scale)}, "
+            f"{gap(c.interval[1], scale)}]: {c.verdict.replace('_', '-')} at a margin of "
+            f"{margin(comparison.margin, scale)}.",
+        )
+    elif found.bias is not None:
+        yield (
+            "As people see it",
+            f"Fewer than {FEWEST_LABELLED} items have ratings of both answers, so the difference "
+            "is not corrected.",
+        )
+
+
+def _rate(found: Agreement) -> str:
+    low, high = found.interval
+    return f"{found.rate:.1%} of {found.n} [{low:.1%}, {high:.1%}]"
+
+
+def _number(found: Agreement) -> str:
+    low, high = found.interval
+    return f"{found.rate:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def readings(audit: JudgeAudit, comparison: Comparison) -> tuple[tuple[str, Comparison], ...]:
+    """Return the same difference read in other ways, to be drawn below it."""
+    found = []
+    if comparison.judge_stderr:
+        found.append(
+            ("Without the judge's noise", replace(comparison, interval=audit.interval_without))
+        )
+    if audit.corrected is not None:
+        c = audit.corrected
+        found.append(
+            ("As people see it", replace(comparison, difference=c.difference, interval=c.interval))
+        )
+    return tuple(found)

@@ -1,0 +1,186 @@
+"""From pilot runs or assumptions to what items, repeats and dollars can show."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from weighbridge.errors import InputError
+from weighbridge.evidence import RunStore
+from weighbridge.records import EvalRun, Json
+from weighbridge.statistics import compare
+from weighbridge.statistics.power import (
+    Design,
+    design_from,
+    items_needed,
+    power_of,
+    repeats_needed,
+    smallest_difference,
+    smallest_margin,
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person asked and assumes; None where they did not say."""
+
+    margin: float
+    difference: float = 0.0
+    items: int | None = None
+    repeats: int = 1
+    rate: float | None = None
+    disagreement: float | None = None
+    within: float | None = None
+    icc: float | None = None
+    cluster_size: float | None = None
+    power: float = 0.8
+    alpha: float = 0.025
+    usd_per_item: float | None = None
+
+
+@dataclass(frozen=True)
+class PowerForecast:
+    """The answer, as JSON and as lines; whether the items there are give the power wanted."""
+
+    document: dict[str, Json]
+    lines: tuple[str, ...]
+    enough: bool
+
+
+def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerForecast:
+    """Answer what can be shown.
+
+    Raises:
+        InputError: The assumptions contradict each other, or say nothing of the variance.
+    """
+    if not 0 < wanted.power < 1:
+        raise InputError(f"--power {wanted.power:g}", "a chance between 0 and 1")
+    runs = _pilot(pilot, store)
+    design, source = _design(wanted, runs)
+    usd = wanted.usd_per_item if wanted.usd_per_item is not None else _usd(runs)
+    needed = items_needed(design, wanted.power, wanted.repeats)
+    document: dict[str, Json] = {
+        "claim": "superior" if design.margin == 0 else "non_inferior",
+        "assumed_from": source,
+        **asdict(design),
+        "power": wanted.power,
+        "repeats": wanted.repeats,
+        "items_needed": needed,
+        "usd_needed": _cost(needed, wanted.repeats, usd),
+    }
+    if wanted.items is not None:
+        document |= _with_items(design, wanted, wanted.items, usd)
+    enough = document.get("achieved_power", 1.0) >= wanted.power if needed else False
+    return PowerForecast(document, tuple(_lines(design, wanted, document)), enough)
+
+
+def _pilot(names: tuple[str, ...], store: RunStore) -> tuple[EvalRun, ...]:
+    if len(names) not in (0, 2):
+        raise InputError(f"{len(names)} pilot runs", "two, RUN_A and RUN_B, or none")
+    return tuple(store.read(name) for name in names)
+
+
+def _design(wanted: Wanted, runs: tuple[EvalRun, ...]) -> tuple[Design, str]:
+    """What is assumed of the items, and where that comes from."""
+    said = [n for n in ("rate", "disagreement", "within") if getattr(wanted, n) is not None]
+    if runs:
+        if said:
+            raise InputError(f"pilot runs and --{said[0]}", "one of them: the runs tell it")
+        scale = runs[0].estimate.scale
+        seen = compare(runs[0], runs[1], margin=0.0)
+        found = design_from(seen, 0.0, scale[1] - scale[0])
+        source = f"a pilot of {seen.n:,} items"
+    else:
+        found, source = _assumed(wanted)
+    stated = {"icc": wanted.icc, "cluster_size": wanted.cluster_size}
+    changed: dict[str, Any] = {name: value for name, value in stated.items() if value is not None}
+    return (
+        replace(
+            found,
+            margin=wanted.margin, difference=wanted.difference, alpha=wanted.alpha, **changed,
+        ),
+        source,
+    )  # fmt: skip
+
+
+def _assumed(wanted: Wanted) -> tuple[Design, str]:
+    rate, share = wanted.rate, wanted.disagreement
+    if rate is None and share is None:
+        raise InputError(
+            "nothing that tells how often the two differ",
+            "two pilot runs, --disagreement or --rate",
+            "for example: weighbridge power --margin 0.02 --rate 0.7",
+        )
+    if rate is not None and not 0 <= rate <= 1:
+        raise InputError(f"--rate {rate:g}", "from 0 to 1")
+    most = 1.0 if rate is None else 2 * min(rate, 1 - rate)
+    if share is not None and share > most + 1e-12:
+        raise InputError(
+            f"--disagreement {share:g} with --rate {rate:g}",
+            f"at most {most:g}: that many items can differ at that rate",
+        )
+    source = "assumptions"
+    if share is None:
+        assert rate is not None
+        share, source = 2 * rate * (1 - rate), "rate, as if the two erred on unrelated items"
+    design = Design(0.0, disagreement=share, within=wanted.within or 0.0)
+    return design, source
+
+
+def _with_items(design: Design, wanted: Wanted, items: int, usd: float | None) -> dict[str, Json]:
+    return {
+        "items": items,
+        "achieved_power": power_of(design, items, wanted.repeats),
+        "smallest_margin": smallest_margin(design, items, wanted.power, wanted.repeats),
+        "smallest_difference": smallest_difference(design, items, wanted.power, wanted.repeats),
+        "repeats_needed": repeats_needed(design, items, wanted.power),
+        "usd": _cost(items, wanted.repeats, usd),
+    }
+
+
+def _usd(runs: tuple[EvalRun, ...]) -> float | None:
+    """What one answer of both models cost in the pilot; None where nothing was paid."""
+    answers = sum(len(run.samples) for run in runs)
+    paid = sum(run.provenance.cost_usd for run in runs)
+    return 2 * paid / answers if paid else None
+
+
+def _cost(items: int | None, repeats: int, usd: float | None) -> float | None:
+    return None if items is None or usd is None else items * repeats * usd
+
+
+def _lines(design: Design, wanted: Wanted, found: dict[str, Json]) -> list[str]:
+    points = 100 * design.margin
+    claim = "A is better than B" if points == 0 else f"A is at most {points:g} points worse than B"
+    clusters = ""
+    if design.cluster_size > 1:
+        clusters = f",\n  with an ICC of {design.icc:.2g} in clusters of {design.cluster_size:.3g}"
+    lines = [
+        f"To show that {claim}, with a chance of {wanted.power:.0%},",
+        f"  if A - B is {100 * design.difference:g} points and the two differ on "
+        f"{design.disagreement:.1%} of answers{clusters}",
+        f"  (from {found['assumed_from']}):",
+    ]
+    if found["items_needed"] is None:
+        lines.append("  no number of items shows it: what is assumed makes the claim untrue")
+    else:
+        usd = found["usd_needed"]
+        price = "" if usd is None else f", ${usd:,.2f}"
+        many = "" if wanted.repeats == 1 else f", {wanted.repeats} answers each"
+        lines.append(f"  {found['items_needed']:,} items{many}{price}")
+    return lines + (_items_lines(found, wanted) if wanted.items is not None else [])
+
+
+def _items_lines(found: dict[str, Json], wanted: Wanted) -> list[str]:
+    usd = "" if found["usd"] is None else f", ${found['usd']:,.2f}"
+    lines = [
+        f"With {found['items']:,} items{usd}:",
+        f"  the chance to show it is {found['achieved_power']:.1%}",
+        f"  the smallest margin shown with {wanted.power:.0%} is "
+        f"{100 * found['smallest_margin']:.1f} points,",
+        f"  the smallest advantage seen as one {100 * found['smallest_difference']:.1f} points",
+    ]
+    repeats = found["repeats_needed"]
+    if repeats is None:
+        lines.append("  no number of repeats is enough: it takes more items")
+    elif repeats > wanted.repeats:
+        lines.append(f"  {repeats} answers to each item would be enough")
+    return lines

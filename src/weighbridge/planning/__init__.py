@@ -1,0 +1,1 @@
+"""What is known before spending: anatomy, memory, throughput, cost, scaling laws. Never torch."""

@@ -1,0 +1,38 @@
+"""What a model is made of, from its configuration alone: parameters, FLOPs, cache, LoRA."""
+
+from weighbridge.planning.anatomy.counts import (
+    active_parameters,
+    attention_flops,
+    forward_flops,
+    kv_cache_bytes,
+    kv_cache_bytes_per_token,
+    linear_flops,
+    parameters,
+    vision_parameters,
+)
+from weighbridge.planning.anatomy.lora import ALL_LINEAR, lora_parameters, lora_targets
+from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, Weight
+from weighbridge.planning.anatomy.registry import family_names, read_architecture
+from weighbridge.planning.anatomy.summary import DEFAULT_CONTEXT_TOKENS, summarise
+
+__all__ = [
+    "ALL_LINEAR",
+    "DEFAULT_CONTEXT_TOKENS",
+    "Architecture",
+    "Attention",
+    "Layer",
+    "Weight",
+    "active_parameters",
+    "attention_flops",
+    "family_names",
+    "forward_flops",
+    "kv_cache_bytes",
+    "kv_cache_bytes_per_token",
+    "linear_flops",
+    "lora_parameters",
+    "lora_targets",
+    "parameters",
+    "read_architecture",
+    "summarise",
+    "vision_parameters",
+]

@@ -1,0 +1,88 @@
+"""The figures of an architecture: parameters, floating-point operations, key-value cache."""
+
+from collections.abc import Callable
+
+from weighbridge.planning.anatomy.parts import Architecture, Weight
+from weighbridge.records import PartRole
+
+BF16_BYTES = 2
+
+
+def parameters(architecture: Architecture, role: PartRole | None = None) -> int:
+    """Count the text model's parameters, or those of one role; tied weights count once."""
+    return _total(architecture, lambda weight: weight.parameters, role)
+
+
+def active_parameters(architecture: Architecture, role: PartRole | None = None) -> int:
+    """Count the parameters that take part in one token.
+
+    The whole embedding is among them, as in the figures that Mixtral and DeepSeek publish.
+    """
+    return _total(architecture, lambda weight: weight.active_parameters, role)
+
+
+def vision_parameters(architecture: Architecture) -> int:
+    """Count the vision tower and its projector; 0 for a text model."""
+    return sum(weight.parameters for weight in architecture.vision)
+
+
+def linear_flops(architecture: Architecture, role: PartRole | None = None) -> int:
+    """Count a token's floating-point operations in products with weights: 2 for each number.
+
+    The head is counted, tied or not; the embedding is looked up and costs none.
+    """
+    return _total(architecture, lambda weight: weight.flops, role)
+
+
+def attention_flops(architecture: Architecture, context_tokens: int) -> int:
+    """Count floating-point operations of scores and weighted values, for one token.
+
+    Args:
+        architecture: What computes.
+        context_tokens: The token's position from 1, so that it attends to so many tokens, itself
+            among them, where no window or chunk cuts that short.
+
+    Returns:
+        2 · heads · (key width + value width) · attended tokens, summed over layers. MLA is counted
+        as it is trained and prefilled, with keys and values expanded; a decoder that absorbs the
+        expansion computes with wider heads instead.
+    """
+    return sum(
+        count * layer.attention.flops(context_tokens)
+        for layer, count in architecture.kinds_of_layers.items()
+    )
+
+
+def forward_flops(architecture: Architecture, context_tokens: int) -> int:
+    """Count one token's floating-point operations: weights, and attention to its context."""
+    return linear_flops(architecture) + attention_flops(architecture, context_tokens)
+
+
+def kv_cache_bytes_per_token(architecture: Architecture, element_bytes: int = BF16_BYTES) -> int:
+    """Return what one more token adds to the cache, while no window is full.
+
+    Args:
+        architecture: What remembers.
+        element_bytes: Bytes of one number; 2 for bf16.
+    """
+    return element_bytes * sum(layer.attention.cached for layer in architecture.layers)
+
+
+def kv_cache_bytes(
+    architecture: Architecture, context_tokens: int, element_bytes: int = BF16_BYTES
+) -> int:
+    """Return the cache of one sequence of so many tokens; layers with a window keep only that."""
+    return element_bytes * sum(
+        count * layer.attention.cached * layer.attention.remembered(context_tokens)
+        for layer, count in architecture.kinds_of_layers.items()
+    )
+
+
+def _total(
+    architecture: Architecture, figure: Callable[[Weight], int], role: PartRole | None
+) -> int:
+    return sum(
+        count * figure(weight)
+        for weight, count in architecture.weights()
+        if role is None or weight.role == role
+    )

@@ -1,0 +1,17 @@
+"""DeepSeek-V3 and R1: V2's skeleton, with a module that predicts one token more beside it."""
+
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.latent import LATENT_NEEDS, read_deepseek
+from weighbridge.planning.anatomy.parts import Architecture
+from weighbridge.planning.anatomy.registry import Family
+
+
+def read(fields: Fields) -> Architecture:
+    """Read DeepSeek-V3 (arXiv:2412.19437) without its multi-token prediction."""
+    fields.refuse("mlp_bias", False, "as V3 has none")
+    extra = fields.values.get("num_nextn_predict_layers", fields.values.get("num_mtp_layers"))
+    note = f"{extra} layer for multi-token prediction is not counted; decoding works without it"
+    return read_deepseek(fields, dense_first=3, notes=(note,) if extra else ())
+
+
+FAMILY = Family("deepseek_v3", LATENT_NEEDS, read)

@@ -1,0 +1,190 @@
+"""Reads a configuration's fields; what is absent, malformed or contradictory is one line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from weighbridge.errors import InputError
+
+MAX_LAYERS = 10_000
+MAX_WIDTH = 1 << 40
+
+
+class Fields:
+    """The fields of a configuration, as `config.json` names them.
+
+    Args:
+        values: The fields.
+        where: What to call the configuration in errors.
+    """
+
+    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+        self.values, self.where = dict(values), where
+        self.assumed: dict[str, Any] = {}
+
+    def require(self, *names: str) -> None:
+        """Check that all of these stand there; all that are missing are named at once.
+
+        Args:
+            names: Fields; alternatives are divided by ``|``.
+
+        Raises:
+            InputError: Some are missing.
+        """
+        missing = [n for n in names if all(self.values.get(a) is None for a in n.split("|"))]
+        if missing:
+            listed = ", ".join(name.replace("|", " or ") for name in missing)
+            raise InputError(
+                f"{self.where} lacks {listed}",
+                f"every field of a {self.values.get('model_type', 'model')} configuration",
+                "take the config.json that the weights came with; nothing is guessed",
+            )
+
+    def assume(self, **defaults: Any) -> None:
+        """Take the family's defaults for fields that its publishers leave out, and note them."""
+        for name, value in defaults.items():
+            if name not in self.values:
+                self.values[name] = self.assumed[name] = value
+
+    def count(self, name: str, zero: bool = False) -> int:
+        """Return a whole number above 0 (or from 0, with `zero`).
+
+        Args:
+            name: The field; alternative names are divided by ``|``.
+            zero: Whether it may be 0.
+
+        Raises:
+            InputError: Absent, or another kind of value.
+        """
+        self.require(name)
+        found = next(n for n in name.split("|") if self.values.get(n) is not None)
+        return self._whole(found, self.values[found], 0 if zero else 1)
+
+    def optional_count(self, name: str) -> int | None:
+        """Return a whole number above 0, or None where the field is absent or null."""
+        present = any(self.values.get(n) is not None for n in name.split("|"))
+        return self.count(name) if present else None
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return true or false; absence is the default.
+
+        Raises:
+            InputError: Another kind of value.
+        """
+        value = self.values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self.wrong(name, value, "true or false")
+        return value
+
+    def numbers(self, name: str) -> list[int] | None:
+        """Return a list of whole numbers from 0; None where absent.
+
+        Raises:
+            InputError: Another kind of value.
+        """
+        value = self.values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise self.wrong(name, value, "a list of whole numbers")
+        return [self._whole(name, number, 0) for number in value]
+
+    def layers(self, name: str = "num_hidden_layers") -> int:
+        """Return the number of layers, within reason."""
+        found = self.count(name)
+        if found > MAX_LAYERS:
+            raise self.wrong(name.split("|")[0], found, f"at most {MAX_LAYERS:,}")
+        return found
+
+    def layer_types(self, default: Sequence[str]) -> tuple[str, ...]:
+        """Return each layer's kind of attention; absence is the family's own pattern.
+
+        Raises:
+            InputError: An unknown kind, or not one for each layer.
+        """
+        found = self.values.get("layer_types")
+        if found is None:
+            return tuple(default)
+        if not isinstance(found, Sequence) or isinstance(found, str):
+            raise self.wrong("layer_types", found, "a list with one kind a layer")
+        known = ("full_attention", "sliding_attention", "chunked_attention")
+        for kind in found:
+            if kind not in known:
+                raise self.wrong("layer_types", kind, f"one of {', '.join(known)}")
+        self.same("layer_types", len(found), "num_hidden_layers", self.layers())
+        return tuple(found)
+
+    def divides(self, small: str, parts: int, large: str, whole: int) -> int:
+        """Return whole / parts.
+
+        Raises:
+            InputError: It leaves a rest, so that the two fields contradict each other.
+        """
+        if whole % parts:
+            raise InputError(
+                f"{self.where}: {large} is {whole:,} and {small} {parts:,}",
+                f"a {large} that {small} divides",
+                "correct one of them",
+            )
+        return whole // parts
+
+    def at_most(self, small: str, few: int, large: str, many: int) -> None:
+        """Check that one field does not exceed another.
+
+        Raises:
+            InputError: It does.
+        """
+        if few > many:
+            raise InputError(
+                f"{self.where}: {small} is {few:,} and {large} {many:,}",
+                f"at most {many:,} {small}",
+                "correct one of them",
+            )
+
+    def same(self, name: str, length: int, other: str, count: int) -> None:
+        """Check that a list has as many entries as another field says.
+
+        Raises:
+            InputError: It has not.
+        """
+        if length != count:
+            raise InputError(
+                f"{self.where}: {name} has {length:,} entries and {other} is {count:,}",
+                "as many entries",
+                "correct one of them",
+            )
+
+    def refuse(self, name: str, value: Any, why: str) -> None:
+        """Check that a field that would change the structure is absent, null or as expected.
+
+        Raises:
+            InputError: It isn't.
+        """
+        if self.values.get(name) not in (None, value):
+            raise self.wrong(name, self.values[name], f"{value!r}, {why}")
+
+    def nested(self, name: str) -> "Fields":
+        """Return the fields of a configuration inside this one.
+
+        Raises:
+            InputError: There is none.
+        """
+        self.require(name)
+        value = self.values[name]
+        if not isinstance(value, Mapping):
+            raise self.wrong(name, value, "an object with a configuration's fields")
+        return Fields(value, f"{self.where}, {name}")
+
+    def wrong(self, name: str, value: object, expected: str) -> InputError:
+        """Return an error about one field's value."""
+        shown = repr(value)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        return InputError(f"{self.where}: {name} is {shown}", expected, "correct the configuration")
+
+    def _whole(self, name: str, value: Any, low: int) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise self.wrong(name, value, f"a whole number {'above' if low else 'from'} 0")
+        if value > MAX_WIDTH:
+            raise self.wrong(name, value, f"at most {MAX_WIDTH:,}")
+        return value

@@ -1,0 +1,82 @@
+"""Mixtures of experts: a router, and gated blocks of which each token passes a few."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.parts import Kind, Weight
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Routed experts of a layer.
+
+    Attributes:
+        held: In memory.
+        active: For one token.
+        inner: Width of one.
+    """
+
+    held: int
+    active: int
+    inner: int
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What an architecture says of them."""
+        return {"experts": self.held, "experts_per_token": self.active}
+
+
+def read_experts(fields: Fields, held: str, inner: str) -> Experts:
+    """Read the experts' number and width from the fields of these names.
+
+    Raises:
+        InputError: A token would pass more experts than there are.
+    """
+    found = Experts(fields.count(held), fields.count("num_experts_per_tok"), fields.count(inner))
+    fields.at_most("num_experts_per_tok", found.active, held.split("|")[0], found.held)
+    return found
+
+
+def mixture(
+    hidden: int,
+    experts: Experts,
+    *,
+    path: str = "mlp",
+    router: str = "gate",
+    linear_router: bool = False,
+    bias: bool = False,
+    as_linear: bool = False,
+) -> tuple[Weight, ...]:
+    """Return a router and its gated experts, held as one parameter for each matrix.
+
+    Args:
+        hidden: Width of the residual stream.
+        experts: Their number and width.
+        path: Where the block stands in the layer.
+        router: The router's name in it.
+        linear_router: Whether the router is a linear layer, which LoRA finds.
+        bias: Whether router and experts have biases.
+        as_linear: Whether peft's "all-linear" takes router and experts for linear layers.
+    """
+    held, active, inner = experts.held, experts.active, experts.inner
+    kind: Kind = "linear" if linear_router else "matrix"
+    taken = (1, 2) if as_linear else (None, None)
+    gate_up, down = f"{path}.experts.gate_up_proj", f"{path}.experts.down_proj"
+    return (
+        Weight(f"{path}.{router}", "router", hidden, held, kind, bias, as_linear=taken[0]),
+        Weight(gate_up, "experts", hidden, 2 * inner, "stacked", bias, held, active, taken[1]),
+        Weight(down, "experts", inner, hidden, "stacked", bias, held, active, taken[0]),
+    )
+
+
+def sparse_layers(fields: Fields, layers: int) -> Sequence[bool]:
+    """Which layers are mixtures in Qwen's configurations: each `decoder_sparse_step`-th, but some.
+
+    Raises:
+        InputError: `mlp_only_layers` is no list of layers.
+    """
+    step = fields.optional_count("decoder_sparse_step") or 1
+    dense = set(fields.numbers("mlp_only_layers") or ())
+    return [(i + 1) % step == 0 and i not in dense for i in range(layers)]

@@ -1,0 +1,169 @@
+"""The vocabulary of an anatomy: weights, the attention of a layer, layers, a whole architecture."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from weighbridge.records import PartRole
+
+Kind = Literal["linear", "stacked", "matrix", "table", "tied", "vector"]
+"""How a weight is held and used.
+
+linear: a linear layer of its own
+stacked: the same matrix of all experts in one parameter
+matrix: multiplied, but a bare parameter and no layer of its own
+table: looked up, not multiplied
+tied: multiplied, and held elsewhere, as a tied head is in the embedding
+vector: scales, shifts and sinks, which cost no product
+"""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight of a layer, by the name that its module has in transformers.
+
+    Attributes:
+        name: Path below the layer, such as ``self_attn.q_proj``; LoRA matches its ending.
+        role: What it does.
+        inputs: Width of what it reads; 1 for a vector.
+        outputs: Width of what it gives.
+        kind: How it is held and used.
+        bias: Whether `outputs` more numbers are added.
+        held: Copies in memory (experts).
+        active: Copies that one token passes.
+        as_linear: How many linear layers LoRA's "all-linear" takes it for, where that is not what
+            it is: see `ALL_LINEAR`.
+    """
+
+    name: str
+    role: PartRole
+    inputs: int
+    outputs: int
+    kind: Kind = "linear"
+    bias: bool = False
+    held: int = 1
+    active: int = 1
+    as_linear: int | None = None
+
+    @property
+    def parameters(self) -> int:
+        """Numbers held, tied ones at their other place."""
+        return self.held * self._size
+
+    @property
+    def active_parameters(self) -> int:
+        """Numbers that take part in one token."""
+        return self.active * self._size
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations for one token: a multiplication and an addition a number.
+
+        Biases, norms, activations and look-ups are not counted: together they are far below 1 %.
+        """
+        if self.kind in ("table", "vector"):
+            return 0
+        return 2 * self.active * self.inputs * self.outputs
+
+    @property
+    def _size(self) -> int:
+        if self.kind == "tied":
+            return 0
+        return self.inputs * self.outputs + self.bias * self.outputs
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What a layer's attention computes and remembers.
+
+    Attributes:
+        heads: Query heads.
+        key_width: Width of a query and a key, per head.
+        value_width: Width of a value, per head.
+        cached: Numbers kept per token: keys and values of all key-value heads, or MLA's latent; 0
+            where the layer reads an earlier layer's cache.
+        window: Attends to so many of the last tokens, itself among them; None for all.
+        chunk: Attends within blocks of so many tokens; None for no blocks.
+    """
+
+    heads: int
+    key_width: int
+    value_width: int
+    cached: int
+    window: int | None = None
+    chunk: int | None = None
+
+    def attended(self, context_tokens: int) -> int:
+        """How many tokens the one at this position (from 1) attends to."""
+        if self.chunk is not None:
+            return (context_tokens - 1) % self.chunk + 1 if context_tokens else 0
+        return self.remembered(context_tokens)
+
+    def remembered(self, context_tokens: int) -> int:
+        """How many tokens' keys and values have to be kept after so many."""
+        reach = self.window if self.window is not None else self.chunk
+        return context_tokens if reach is None else min(context_tokens, reach)
+
+    def flops(self, context_tokens: int) -> int:
+        """Floating-point operations of scores and weighted values, for the token there."""
+        widths = self.key_width + self.value_width
+        return 2 * self.heads * widths * self.attended(context_tokens)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One decoder layer.
+
+    Attributes:
+        weights: All of its weights.
+        attention: Its attention.
+    """
+
+    weights: tuple[Weight, ...]
+    attention: Attention
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A decoder, taken apart.
+
+    Attributes:
+        model_type: The name that its configuration gives it.
+        outer: Embeddings, last norm and head.
+        layers: All layers, first to last.
+        hidden_size: Width of the residual stream.
+        key_value_heads: Of one layer; 0 where a latent stands for them.
+        experts: Routed experts of a layer that has them; 0 for a dense model.
+        experts_per_token: How many of them one token passes.
+        shared_experts: Experts of such a layer that every token passes.
+        context_limit_tokens: The longest context that the configuration names.
+        vision: Weights of a vision tower and its projector, beside the text model.
+        notes: What is not counted, or was read in a particular way.
+    """
+
+    model_type: str
+    outer: tuple[Weight, ...]
+    layers: tuple[Layer, ...]
+    hidden_size: int
+    key_value_heads: int
+    experts: int = 0
+    experts_per_token: int = 0
+    shared_experts: int = 0
+    context_limit_tokens: int | None = None
+    vision: tuple[Weight, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def kinds_of_layers(self) -> Counter[Layer]:
+        """Distinct layers, and how often each occurs."""
+        return Counter(self.layers)
+
+    def weights(self) -> Iterator[tuple[Weight, int]]:
+        """Every distinct weight of the text model, and how often it occurs."""
+        for weight in self.outer:
+            yield weight, 1
+        for layer, count in self.kinds_of_layers.items():
+            for weight in layer.weights:
+                yield weight, count

@@ -1,0 +1,86 @@
+"""The folder is the registry: a family's name is its file's stem and its `model_type`."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weighbridge.errors import InputError, UnknownName
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.parts import Architecture
+
+_FOLDER = Path(__file__).parent / "families"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models that share a `model_type`, and so the code that builds them.
+
+    Attributes:
+        name: The `model_type`.
+        needs: Fields that have no default; alternatives are divided by ``|``.
+        read: From its fields to its parts.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    read: Callable[[Fields], Architecture]
+
+
+def family_names() -> tuple[str, ...]:
+    """Names of all families."""
+    return tuple(sorted(p.stem for p in _FOLDER.glob("*.py") if p.stem != "__init__"))
+
+
+def find_family(name: str) -> Family:
+    """Import exactly one family.
+
+    Raises:
+        UnknownName: No such family; near misses are suggested.
+    """
+    if name not in family_names():
+        do = "nothing is guessed: a file in planning/anatomy/families adds it"
+        raise UnknownName("architecture (model_type)", name, family_names(), do)
+    module = importlib.import_module(f"weighbridge.planning.anatomy.families.{name}")
+    found = module.FAMILY
+    assert isinstance(found, Family) and found.name == name, f"{name} defines {found!r}"
+    return found
+
+
+def read_architecture(config: Mapping[str, Any], where: str) -> Architecture:
+    """Take a model apart from its configuration.
+
+    Args:
+        config: The fields of a `config.json`.
+        where: What to call the configuration in errors.
+
+    Raises:
+        InputError: Fields are missing, malformed or contradict each other.
+        UnknownName: No family has this `model_type`.
+    """
+    return read_fields(Fields(config, where))
+
+
+def read_fields(fields: Fields) -> Architecture:
+    """Take a model apart from its fields; see `read_architecture`."""
+    model_type = fields.values.get("model_type")
+    if not isinstance(model_type, str):
+        seen = "no model_type" if model_type is None else f"model_type {model_type!r}"
+        raise InputError(
+            f"{fields.where} has {seen}", "a name such as llama", "is it a model's config.json?"
+        )
+    family = find_family(model_type)
+    _require_language_model(fields)
+    fields.require(*family.needs)
+    return family.read(fields)
+
+
+def _require_language_model(fields: Fields) -> None:
+    """A classifier or a bare encoder shares the `model_type` and not the head."""
+    classes = fields.values.get("architectures")
+    if not classes:
+        return
+    heads = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+    if not isinstance(classes, list) or not any(str(name).endswith(heads) for name in classes):
+        raise fields.wrong("architectures", classes, "a language model, such as LlamaForCausalLM")

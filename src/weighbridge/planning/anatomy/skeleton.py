@@ -1,0 +1,213 @@
+"""The decoder that most open models share, and the pieces in which they differ.
+
+A layer is attention and a feed-forward block, each with a norm before it; around the layers stand
+an embedding, a last norm and a head. Families name only what they change.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, Weight
+from weighbridge.records import PartRole
+
+FULL, SLIDING, CHUNKED = "full_attention", "sliding_attention", "chunked_attention"
+
+NEEDS = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "vocab_size",
+)
+"""Fields that no family has a default for."""
+
+
+@dataclass(frozen=True)
+class Heads:
+    """How attention is divided.
+
+    Attributes:
+        hidden: Width of the residual stream.
+        queries: Query heads.
+        key_values: Key-value heads; as many for MHA, one for MQA, between them for GQA.
+        width: Of one head.
+    """
+
+    hidden: int
+    queries: int
+    key_values: int
+    width: int
+
+
+def read_heads(fields: Fields) -> Heads:
+    """Read the heads' number and width; without `head_dim` they divide the hidden size.
+
+    Raises:
+        InputError: The numbers don't divide.
+    """
+    hidden = fields.count("hidden_size")
+    queries = fields.count("num_attention_heads")
+    key_values = fields.optional_count("num_key_value_heads") or queries
+    fields.divides("num_key_value_heads", key_values, "num_attention_heads", queries)
+    width = fields.optional_count("head_dim") or fields.divides(
+        "num_attention_heads", queries, "hidden_size", hidden
+    )
+    return Heads(hidden, queries, key_values, width)
+
+
+def attention_of(
+    heads: Heads, kind: str = FULL, reach: int | None = None, shared: bool = False
+) -> Attention:
+    """Return what grouped-query attention computes and remembers (Ainslie et al. 2023).
+
+    Args:
+        heads: Its heads.
+        kind: Full, sliding or chunked.
+        reach: Window or chunk in tokens, where it has one.
+        shared: Whether it reads the keys and values of an earlier layer.
+    """
+    return Attention(
+        heads=heads.queries,
+        key_width=heads.width,
+        value_width=heads.width,
+        cached=0 if shared else 2 * heads.key_values * heads.width,
+        window=reach if kind == SLIDING else None,
+        chunk=reach if kind == CHUNKED else None,
+    )
+
+
+def linear(name: str, role: PartRole, inputs: int, outputs: int, bias: bool = False) -> Weight:
+    """Return a linear layer."""
+    return Weight(name, role, inputs, outputs, "linear", bias)
+
+
+def norm(name: str, width: int, bias: bool = False) -> Weight:
+    """Return a norm's scale and, for a layer norm with one, its shift."""
+    return Weight(name, "norm", 1, width, "vector", bias)
+
+
+def projections(
+    heads: Heads, *, bias: bool = False, out_bias: bool = False, out: str = "o_proj"
+) -> tuple[Weight, ...]:
+    """Return the four projections of grouped-query attention."""
+    queries, key_values = heads.queries * heads.width, heads.key_values * heads.width
+    return (
+        linear("self_attn.q_proj", "attention", heads.hidden, queries, bias),
+        linear("self_attn.k_proj", "attention", heads.hidden, key_values, bias),
+        linear("self_attn.v_proj", "attention", heads.hidden, key_values, bias),
+        linear(f"self_attn.{out}", "attention", queries, heads.hidden, out_bias),
+    )
+
+
+def gated(
+    hidden: int,
+    inner: int,
+    *,
+    bias: bool = False,
+    path: str = "mlp",
+    role: PartRole = "mlp",
+    as_linear: int | None = None,
+) -> tuple[Weight, ...]:
+    """Return a gated feed-forward block (Shazeer 2020): gate, up, down."""
+    return tuple(
+        Weight(f"{path}.{name}", role, inputs, outputs, bias=bias, as_linear=as_linear)
+        for name, inputs, outputs in (
+            ("gate_proj", hidden, inner),
+            ("up_proj", hidden, inner),
+            ("down_proj", inner, hidden),
+        )
+    )
+
+
+def two_norms(hidden: int, bias: bool = False) -> tuple[Weight, ...]:
+    """Return the norms before attention and before the feed-forward block."""
+    return norm("input_layernorm", hidden, bias), norm("post_attention_layernorm", hidden, bias)
+
+
+def four_norms(hidden: int) -> tuple[Weight, ...]:
+    """Return norms before and after both attention and the feed-forward block."""
+    feedforward = ("pre_feedforward_layernorm", "post_feedforward_layernorm")
+    return (*two_norms(hidden), *(norm(name, hidden) for name in feedforward))
+
+
+def head_norms(heads: Heads) -> tuple[Weight, ...]:
+    """Return norms that each head's queries and keys share."""
+    return norm("self_attn.q_norm", heads.width), norm("self_attn.k_norm", heads.width)
+
+
+def joint_norms(heads: Heads) -> tuple[Weight, ...]:
+    """Return norms over all heads' queries, and over all heads' keys."""
+    return (
+        norm("self_attn.q_norm", heads.queries * heads.width),
+        norm("self_attn.k_norm", heads.key_values * heads.width),
+    )
+
+
+def outside(
+    fields: Fields,
+    hidden: int,
+    *,
+    tied: bool = False,
+    head_bias: bool = False,
+    last_norm: tuple[Weight, ...] | None = None,
+) -> tuple[Weight, ...]:
+    """Return embedding, last norm and head.
+
+    Args:
+        fields: The configuration, for the vocabulary and whether the head is tied.
+        hidden: Width of the residual stream.
+        tied: What the family takes where `tie_word_embeddings` is absent.
+        head_bias: Whether the head adds a bias.
+        last_norm: The last norm, if not an RMS norm.
+    """
+    vocabulary = fields.count("vocab_size")
+    shared = fields.flag("tie_word_embeddings", tied)
+    shift = (Weight("lm_head.bias", "head", 1, vocabulary, "vector"),) if head_bias else ()
+    return (
+        Weight("embed_tokens", "embedding", vocabulary, hidden, "table"),
+        *(last_norm if last_norm is not None else (norm("norm", hidden),)),
+        Weight("lm_head", "head", hidden, vocabulary, "tied" if shared else "linear"),
+        *shift,
+    )
+
+
+def same_layers(fields: Fields, weights: Sequence[Weight], attention: Attention) -> list[Layer]:
+    """Return as many equal layers as the configuration names."""
+    return [Layer(tuple(weights), attention)] * fields.layers()
+
+
+def layers_by_kind(
+    kinds: Sequence[str], weights: Sequence[Weight], heads: Heads, reach: int | None
+) -> list[Layer]:
+    """Return layers with equal weights whose attention is of these kinds."""
+    made = {kind: Layer(tuple(weights), attention_of(heads, kind, reach)) for kind in set(kinds)}
+    return [made[kind] for kind in kinds]
+
+
+def assemble(
+    fields: Fields,
+    heads: Heads,
+    outer: Sequence[Weight],
+    layers: Sequence[Layer],
+    *,
+    experts: int = 0,
+    experts_per_token: int = 0,
+    shared_experts: int = 0,
+    notes: Sequence[str] = (),
+) -> Architecture:
+    """Put an architecture together."""
+    assumed = ", ".join(f"{name} {value}" for name, value in fields.assumed.items())
+    said = (f"not in the configuration, so the family's default: {assumed}",) if assumed else ()
+    return Architecture(
+        model_type=str(fields.values["model_type"]),
+        outer=tuple(outer),
+        layers=tuple(layers),
+        hidden_size=heads.hidden,
+        key_value_heads=heads.key_values,
+        experts=experts,
+        experts_per_token=experts_per_token,
+        shared_experts=shared_experts,
+        context_limit_tokens=fields.optional_count("max_position_embeddings|n_positions"),
+        notes=(*notes, *said),
+    )

@@ -1,0 +1,113 @@
+"""What runs can't be: each check refuses one mistake by name, before a fit could hide it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from weighbridge.errors import InputError
+from weighbridge.planning.scaling.points import FEWEST, FLOPS_PER_PARAMETER_TOKEN, Points
+
+_SMALLEST_MODEL = 1e3
+_HIGHEST_LOSS = 20.0  # nats: a uniform guess over half a thousand million tokens
+_OFF = 4.0  # C against 6ND: attention and embeddings explain less
+
+
+def check(points: Points, lines: Sequence[int], entropy_floor: float, tokens_given: bool) -> None:
+    """Refuse runs that can't be right.
+
+    Args:
+        points: The runs.
+        lines: Each one's line in the file.
+        entropy_floor: Lowest loss that is believed, nats per token.
+        tokens_given: Whether tokens were read, not computed.
+
+    Raises:
+        InputError: What was seen, what was expected, what to do.
+    """
+    _units(points)
+    _losses(points, lines, entropy_floor)
+    _compute(points, lines)
+    if tokens_given:
+        _swapped(points)
+    if len(points) < FEWEST:
+        raise InputError(
+            f"{points.source} has {len(points)} runs",
+            f"at least {FEWEST} to fit 5 unknowns",
+            "add runs of other sizes and budgets",
+        )
+    spent = points.flops.mean()
+    spread = float(points.flops.max() / points.flops.min())
+    if spread < 2:
+        raise InputError(
+            f"all {len(points)} runs of {points.source} spend about {spent:.2g} FLOPs",
+            "at least two budgets, a factor of 2 or more apart: at a single one parameters and "
+            "tokens can't be told apart",
+            "add runs at other budgets",
+        )
+    for name, values in (("sizes", points.parameters), ("numbers of tokens", points.tokens)):
+        if (distinct := len(np.unique(np.round(np.log(values), 3)))) < 3:
+            raise InputError(
+                f"{points.source} has {distinct} different {name}", "at least 3", "add runs"
+            )
+
+
+def _units(points: Points) -> None:
+    if points.loss.min() > 1e3 and points.parameters.max() < _HIGHEST_LOSS:
+        raise InputError(
+            f"losses up to {points.loss.max():.3g} and parameters up to "
+            f"{points.parameters.max():.3g}",
+            "losses below 20 and parameters in the thousands or more",
+            "the two columns look swapped: rename them",
+        )
+    if float(np.median(points.parameters)) > float(np.median(points.flops)):
+        raise InputError(
+            f"{points.parameters.max():.3g} parameters for {points.flops.max():.3g} FLOPs",
+            "far more FLOPs than parameters",
+            "the two columns look swapped: rename them",
+        )
+    for name, values in (("parameters", points.parameters), ("tokens", points.tokens)):
+        if float(np.median(values)) < _SMALLEST_MODEL:
+            raise InputError(
+                f"{name} from {values.min():.3g} to {values.max():.3g}",
+                "plain counts, such as 70000000000",
+                "the unit looks left out: write 70e9 or 70B",
+            )
+
+
+def _losses(points: Points, lines: Sequence[int], entropy_floor: float) -> None:
+    highest, lowest = int(np.argmax(points.loss)), int(np.argmin(points.loss))
+    if points.loss[highest] > _HIGHEST_LOSS:
+        raise InputError(
+            f"{points.source}, line {lines[highest]}: a loss of {points.loss[highest]:.4g}",
+            f"nats per token, below {_HIGHEST_LOSS:g}",
+            "give log loss, not perplexity, and see that columns aren't swapped",
+        )
+    if points.loss[lowest] < entropy_floor:
+        raise InputError(
+            f"{points.source}, line {lines[lowest]}: a loss of {points.loss[lowest]:.4g}",
+            f"nats per token, at least {entropy_floor:g}, below which text has no entropy left",
+            "convert bits per byte or accuracy to nats per token, or set --entropy-floor",
+        )
+
+
+def _compute(points: Points, lines: Sequence[int]) -> None:
+    ratio = points.flops / (FLOPS_PER_PARAMETER_TOKEN * points.parameters * points.tokens)
+    worst = int(np.argmax(np.abs(np.log(ratio))))
+    if not 1 / _OFF < ratio[worst] < _OFF:
+        many = int(np.sum((ratio <= 1 / _OFF) | (ratio >= _OFF)))
+        raise InputError(
+            f"{points.source}, line {lines[worst]}: FLOPs are {ratio[worst]:.3g} times 6ND "
+            f"({many} of {len(points)} rows are off)",
+            f"within a factor of {_OFF:g}",
+            "correct units, or leave out the flops or the tokens column",
+        )
+
+
+def _swapped(points: Points) -> None:
+    share = float(np.mean(points.tokens < points.parameters))
+    if share > 0.9:
+        raise InputError(
+            f"{share:.0%} of the runs of {points.source} have fewer tokens than parameters",
+            "most runs with more tokens than parameters",
+            "the two columns look swapped: rename them",
+        )

@@ -1,0 +1,136 @@
+"""From what a person types to a model's configuration, without its weights."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from weighbridge.catalog.models import find_model, find_model_by_repository, model_names
+from weighbridge.errors import InputError, MissingPiece, UnknownName
+from weighbridge.sources.hub import hub_snapshot
+
+_LARGEST_BYTES = 16 << 20  # a configuration is a few kilobytes
+
+
+@dataclass(frozen=True)
+class FoundConfig:
+    """A model's configuration and where it was.
+
+    Attributes:
+        name: What to call the model.
+        source: `catalog:…`, `hub:…@commit`, `directory:…`, `file:…` or `gguf:…`.
+        where: What to call the configuration in errors.
+        config: Its fields, as in `config.json`.
+        tensor_parameters: Numbers in all tensors that a GGUF header lists; None for the others.
+    """
+
+    name: str
+    source: str
+    where: str
+    config: Mapping[str, Any]
+    tensor_parameters: int | None = None
+
+
+def find_config(spec: str, *, offline: bool = False) -> FoundConfig:
+    """Find a model's configuration; no weights are read.
+
+    Args:
+        spec: A catalog name, a `config.json` or any `.json` file, a folder that holds a
+            `config.json` or one GGUF file, a `.gguf` file, or a Hub id (`org/name@revision`). A Hub
+            id that the catalog knows is taken from there, unless a revision is named.
+        offline: Never reach for the Hub; its local cache is still used.
+
+    Raises:
+        UnknownName: No such name and no such file; near misses are suggested.
+        InputError: A file is broken.
+        MissingPiece: On the Hub only, and it can't be reached.
+    """
+    if spec in model_names():
+        return _from_catalog(spec)
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return _from_folder(path)
+    if path.suffix in (".json", ".gguf") or path.is_file():
+        return _from_file(path)
+    if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
+        return _from_hub(spec, offline)
+    do = "name a catalog model, a config.json, a folder, a .gguf file or a Hub id (org/name)"
+    raise UnknownName("model", spec, model_names(), do)
+
+
+def _from_catalog(name: str) -> FoundConfig:
+    model = find_model(name)
+    return FoundConfig(name, f"catalog:{name} ({model.source})", name, model.config)
+
+
+def _from_folder(path: Path) -> FoundConfig:
+    name = path.resolve().name
+    config = path / "config.json"
+    if config.is_file():
+        return FoundConfig(name, f"directory:{name}", str(config), _read_json(config))
+    files = sorted(path.glob("*.gguf"))
+    if len(files) == 1:
+        return _from_gguf(files[0])
+    saw = f"{path} has no config.json" + (f" and {len(files)} GGUF files" if files else "")
+    raise InputError(saw, "a folder that holds a model", "name the file itself")
+
+
+def _from_file(path: Path) -> FoundConfig:
+    if not path.is_file():
+        kind = "GGUF file" if path.suffix == ".gguf" else "config.json"
+        raise InputError(f"no file at {path}", f"a {kind}", "check the path")
+    with path.open("rb") as file:
+        is_gguf = file.read(4) == b"GGUF"
+    if is_gguf or path.suffix == ".gguf":
+        return _from_gguf(path)
+    name = path.resolve().parent.name if path.name == "config.json" else path.stem
+    return FoundConfig(name, f"file:{path.name}", str(path), _read_json(path))
+
+
+def _from_gguf(path: Path) -> FoundConfig:
+    from weighbridge.sources.gguf_config import config_of_gguf, is_weight
+    from weighbridge.sources.gguf_metadata import read_gguf_metadata
+
+    metadata = read_gguf_metadata(path)
+    counted = sum(prod(shape) for name, shape in metadata.tensors.items() if is_weight(name))
+    config = config_of_gguf(metadata, str(path))
+    return FoundConfig(path.stem, f"gguf:{path.name}", str(path), config, counted)
+
+
+def _from_hub(spec: str, offline: bool) -> FoundConfig:
+    repository, _, revision = spec.partition("@")
+    listed = None if revision else find_model_by_repository(repository)
+    if listed is not None:
+        return _from_catalog(listed.name)
+    folder = hub_snapshot(
+        repository, "model", ("config.json",), revision=revision or None, offline=offline
+    )
+    config = folder / "config.json"
+    if not config.is_file():
+        raise MissingPiece(
+            f"{repository} holds no config.json at its top",
+            "a model in transformers' format",
+            "name its GGUF file, or the repository that it was made from",
+        )
+    source = f"hub:{repository}@{folder.name}"
+    return FoundConfig(repository, source, f"{repository}'s config.json", _read_json(config))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _LARGEST_BYTES:
+        raise InputError(
+            f"{path} has {path.stat().st_size:,} bytes", "a model's config.json, a few kilobytes"
+        )
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not JSON ({error})", "a model's config.json", "fetch the file again"
+        ) from error
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{path} holds a JSON {type(found).__name__}", "an object with a model's fields"
+        )
+    return found

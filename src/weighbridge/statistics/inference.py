@@ -1,0 +1,219 @@
+"""What paired differences say of their mean: an interval, and p-values against any bound.
+
+Two laws answer the same three questions: `fixed` for a number of items settled beforehand, and
+`sequential.anytime` for a run that stops when it likes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import special
+
+from weighbridge.records import Verdict
+from weighbridge.statistics.columns import Floats
+from weighbridge.statistics.intervals import Clusters, Spread, spread_of
+from weighbridge.statistics.matched_pairs import tango_interval, tango_statistic
+
+ALPHA = 0.025
+"""Of each one-sided test; the two ends of a 95 % interval."""
+
+
+class Inference(Protocol):
+    """What is known of a mean difference."""
+
+    def interval(self) -> tuple[float, float]:
+        """95 % interval."""
+
+    def p_above(self, bound: float) -> float:
+        """One-sided p-value of the claim that the mean lies above a bound."""
+
+    def p_below(self, bound: float) -> float:
+        """One-sided p-value of the claim that the mean lies below a bound."""
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No item, or a single one between the ends: nothing is known."""
+
+    width: float
+
+    def interval(self) -> tuple[float, float]:
+        """The whole scale."""
+        return -self.width, self.width
+
+    def p_above(self, bound: float) -> float:
+        """1: nothing speaks for the claim."""
+        return 1.0
+
+    def p_below(self, bound: float) -> float:
+        """1: nothing speaks for the claim."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class WonAndLost:
+    """Items are won, lost or even: Tango's score, with the effective sample size in clusters."""
+
+    won: float
+    lost: float
+    spread: Spread
+    width: float
+
+    def interval(self) -> tuple[float, float]:
+        """Tango's."""
+        low, high = tango_interval(
+            self.won, self.lost, self.spread.effective_n, self.spread.score_quantile
+        )
+        return low * self.width, high * self.width
+
+    def p_above(self, bound: float) -> float:
+        """Of the score statistic at the bound."""
+        return self._below(-self._statistic(bound))
+
+    def p_below(self, bound: float) -> float:
+        """Likewise."""
+        return self._below(self._statistic(bound))
+
+    def _statistic(self, bound: float) -> float:
+        n = self.spread.effective_n
+        return tango_statistic(self.won, self.lost, n, bound / self.width)
+
+    def _below(self, statistic: float) -> float:
+        """Chance of a lower one: normal, in clusters Student's."""
+        if self.spread.clustered:
+            return float(special.stdtr(self.spread.freedom, statistic))
+        return float(special.ndtr(statistic))
+
+
+@dataclass(frozen=True)
+class Graded:
+    """Any other differences: Student's t with a clustered, guarded standard error."""
+
+    spread: Spread
+    width: float
+
+    def interval(self) -> tuple[float, float]:
+        """Mean plus or minus quantile times standard error, on the scale."""
+        mean, half = self.spread.mean, self.spread.quantile * self._stderr
+        return max(-self.width, mean - half), min(self.width, mean + half)
+
+    def p_above(self, bound: float) -> float:
+        """Of the t statistic at the bound."""
+        return self._below((bound - self.spread.mean) / self._stderr)
+
+    def p_below(self, bound: float) -> float:
+        """Likewise."""
+        return self._below((self.spread.mean - bound) / self._stderr)
+
+    def _below(self, statistic: float) -> float:
+        return float(special.stdtr(self.spread.freedom, statistic))
+
+    @property
+    def _stderr(self) -> float:
+        return self.spread.guarded_stderr(self.width + abs(self.spread.mean))
+
+
+def fixed(difference: Floats, clusters: Clusters, width: float) -> Inference:
+    """Choose the law for a number of items settled beforehand; see `paired.compare`.
+
+    Args:
+        difference: A - B of each item.
+        clusters: Of the items.
+        width: Of the scale that A and B are on.
+    """
+    n = len(difference)
+    all_or_nothing = bool(np.isin(difference, (-width, 0.0, width)).all())
+    if n == 0 or (n == 1 and not all_or_nothing):
+        return Nothing(width)
+    spread = spread_of(difference, clusters)
+    if not all_or_nothing:
+        return Graded(spread, width)
+    share = spread.effective_n / n
+    won, lost = float(np.sum(difference > 0)) * share, float(np.sum(difference < 0)) * share
+    return WonAndLost(won, lost, spread, width)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """An interval whose two sides have errors of their own, read on a normal."""
+
+    mean: float
+    ends: tuple[float, float]
+
+    def interval(self) -> tuple[float, float]:
+        """The interval itself."""
+        return self.ends
+
+    def p_above(self, bound: float) -> float:
+        """By the lower side's error: below 2.5 % exactly if the interval lies above the bound."""
+        return _tail(self.mean - bound, self.mean - self.ends[0])
+
+    def p_below(self, bound: float) -> float:
+        """By the upper side's, likewise."""
+        return _tail(bound - self.mean, self.ends[1] - self.mean)
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """What is known of a mean, moved by a known amount: what lost answers may have been."""
+
+    known: Inference
+    by: float
+
+    def interval(self) -> tuple[float, float]:
+        """The interval, moved."""
+        low, high = self.known.interval()
+        return low + self.by, high + self.by
+
+    def p_above(self, bound: float) -> float:
+        """As of a bound moved the other way."""
+        return self.known.p_above(bound - self.by)
+
+    def p_below(self, bound: float) -> float:
+        """Likewise."""
+        return self.known.p_below(bound - self.by)
+
+
+def _tail(distance: float, half: float) -> float:
+    if half <= 0:
+        return 0.0 if distance > 0 else 1.0
+    return float(special.ndtr(-special.ndtri(1 - ALPHA) * distance / half))
+
+
+def claims_at(
+    margin: float, known: Inference, worst: Inference, best: Inference
+) -> dict[Verdict, float]:
+    """Return the one-sided p-value of each verdict.
+
+    Args:
+        margin: How much worse A may be.
+        known: What the answers at hand say.
+        worst: What they say if every lost answer went against A.
+        best: If every one went for A.
+    """
+    above = max(known.p_above(-margin), worst.p_above(-margin))
+    return {
+        "superior": max(known.p_above(0.0), worst.p_above(0.0)),
+        # Two one-sided tests (Schuirmann 1987): both must reject, so the larger p-value counts.
+        "equivalent": max(above, known.p_below(margin), best.p_below(margin)),
+        "non_inferior": above,
+        "inferior": max(known.p_below(-margin), best.p_below(-margin)),
+    }
+
+
+def verdict(interval: tuple[float, float], margin: float) -> Verdict:
+    """Return what an interval of A - B supports at a margin; see `paired.compare` for the order."""
+    low, high = interval
+    if low > 0:
+        return "superior"
+    if low > -margin:
+        return "equivalent" if high < margin else "non_inferior"
+    return "inferior" if high < -margin else "inconclusive"
+
+
+def first_claim(claims: dict[Verdict, float], alpha: float = ALPHA) -> Verdict:
+    """Return the strongest verdict whose p-value is below alpha."""
+    order: Sequence[Verdict] = ("superior", "equivalent", "non_inferior", "inferior")
+    return next((name for name in order if claims[name] < alpha), "inconclusive")

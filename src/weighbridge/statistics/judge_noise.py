@@ -1,0 +1,159 @@
+"""A judge that reads the same answer again: how far its judgements lie apart, and what that costs.
+
+Two kinds of noise must be told apart (generalizability theory, Brennan 2001, items x passes):
+
+- Noise of each judgement by itself. A comparison's interval holds it already, because it is part of
+  how the items' differences scatter; more items, or more judgements of each, make it smaller.
+- What all judgements of one pass over the answers share (the judge's day, its batch, its version).
+  Items don't average it out and their scatter does not show it, so it is added here.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from weighbridge.records import Comparison, Graded, RepeatSpread, ScoredSample
+from weighbridge.statistics.inference import Shifted, Sides, claims_at, verdict
+
+Judgements = dict[tuple[str, int | str], dict[int, float]]
+"""By answer (sample, and which of its answers): each pass's value."""
+
+
+def judgements_of(samples: Iterable[ScoredSample], judge_repeats: int | None) -> Judgements:
+    """Gather readable judgements by answer and pass.
+
+    Args:
+        samples: A judged run's.
+        judge_repeats: Judgements of each answer; a sample's repeats are answers times these. None
+            where that is not known: then what the judge was shown tells one answer from another.
+    """
+    found: Judgements = {}
+    passes: dict[tuple[str, int | str], int] = {}
+    for sample in samples:
+        if judge_repeats is not None:
+            answer, number = divmod(sample.repeat, judge_repeats)
+            key: tuple[str, int | str] = (sample.sample_id, answer)
+        else:
+            key = (sample.sample_id, sample.prompt_digest)
+            number = passes.get(key, 0)
+            passes[key] = number + 1
+        if isinstance(sample.score, Graded):
+            found.setdefault(key, {})[number] = sample.score.value
+    return found
+
+
+def repeat_spread(judgements: Judgements) -> RepeatSpread | None:
+    """Split the variance of repeated judgements; None where no answer was judged twice.
+
+    One-way random effects: within² = Σ(x - x̄_i)² / Σ(K_i - 1), between² = (MS_between - within²)/K₀
+    (Searle, Casella & McCulloch 1992, chapter 3); the share is 1 - ICC(1) of Shrout & Fleiss 1979.
+    """
+    rows = [np.array(list(by_pass.values())) for by_pass in judgements.values()]
+    again = [row for row in rows if len(row) > 1]
+    if not again:
+        return None
+    counts = np.array([len(row) for row in again])
+    total, answers = int(counts.sum()), len(again)
+    within = sum(float(((row - row.mean()) ** 2).sum()) for row in again) / (total - answers)
+    between = _between(again, counts, within) if answers > 1 else 0.0
+    variance = within + between
+    means, shared, freedom = _passes(judgements)
+    return RepeatSpread(
+        answers=answers,
+        judgements=total,
+        within_sd=math.sqrt(within),
+        between_sd=math.sqrt(between),
+        share=within / variance if variance > 0 else 0.0,
+        pass_means=means,
+        pass_variance=shared,
+        pass_freedom=freedom,
+    )
+
+
+def _between(rows: list[np.ndarray], counts: np.ndarray, within: float) -> float:
+    """Variance of answers, by the method of moments; 0 where the estimate falls below."""
+    means = np.array([row.mean() for row in rows])
+    grand = float(np.average(means, weights=counts))
+    mean_square = float((counts * (means - grand) ** 2).sum()) / (len(rows) - 1)
+    typical = (counts.sum() - (counts**2).sum() / counts.sum()) / (len(rows) - 1)
+    return max(0.0, (mean_square - within) / float(typical))
+
+
+def _passes(judgements: Judgements) -> tuple[tuple[float, ...], float, int]:
+    """Each pass's mean, and the variance that they show beyond single judgements' noise.
+
+    Over answers that every pass could read: var(pass means)/K - MS_residual/(n·K), floored at 0, is
+    the variance of the run's mean that its passes share (two-way random effects, Brennan 2001).
+    """
+    passes = sorted({number for by_pass in judgements.values() for number in by_pass})
+    whole = [by_pass for by_pass in judgements.values() if len(by_pass) == len(passes)]
+    if len(passes) < 2 or len(whole) < 2:
+        return (), 0.0, 0
+    table = np.array([[by_pass[number] for number in passes] for by_pass in whole])
+    answers, times = table.shape
+    means = table.mean(axis=0)
+    residual = table - table.mean(axis=1, keepdims=True) - means + table.mean()
+    mean_square = float((residual**2).sum()) / ((answers - 1) * (times - 1))
+    shared = float(means.var(ddof=1)) / times - mean_square / (answers * times)
+    return tuple(means.tolist()), max(0.0, shared), times - 1
+
+
+def with_judge_noise(
+    comparison: Comparison, spreads: Iterable[RepeatSpread | None], clusters: int
+) -> Comparison:
+    """Widen a comparison by what its judge's passes share.
+
+    SE² = SE²_items + Σ_runs pass variance, with Satterthwaite's (1946) degrees of freedom: few
+    passes know little of how much a pass moves. Each side of the interval grows by
+    √(1 + Σ/SE²_items) · t(ν)/t(ν_items), so that a side that was guarded stays so. The p-value is
+    the widened interval's, read on a normal: below 2.5 % exactly if it lies above -margin.
+
+    Args:
+        comparison: Of two judged runs.
+        spreads: Of both runs; None, or without a second pass, adds nothing.
+        clusters: Independent units among the paired items.
+    """
+    measured = [s for s in spreads if s is not None and s.pass_variance > 0]
+    low, high = comparison.interval
+    if not measured or comparison.n < 2:
+        return comparison
+    freedom = max(1, clusters - 1)
+    quantile = float(stats.t.ppf(0.975, freedom))
+    half = max(comparison.difference - low, high - comparison.difference)
+    items = (half / quantile) ** 2
+    shared = sum(s.pass_variance for s in measured)
+    spread = items**2 / freedom + sum(s.pass_variance**2 / s.pass_freedom for s in measured)
+    wider = float(stats.t.ppf(0.975, (items + shared) ** 2 / spread)) / quantile
+    grows = max(1.0, math.sqrt(1 + shared / items) * wider)
+    middle, reach = comparison.difference, comparison.scale[1] - comparison.scale[0]
+    interval = (
+        max(-reach, middle - grows * (middle - low)),
+        min(reach, middle + grows * (high - middle)),
+    )
+    known = Sides(middle, interval)
+    worst, best = (Shifted(known, bound - middle) for bound in comparison.bounds)
+    bounds_interval = (
+        min(interval[0], worst.interval()[0]),
+        max(interval[1], best.interval()[1]),
+    )
+    return replace(
+        comparison,
+        interval=interval,
+        stderr=math.hypot(comparison.stderr, math.sqrt(shared)),
+        judge_stderr=math.sqrt(shared),
+        p_value=known.p_above(-comparison.margin),
+        bounds_interval=bounds_interval,
+        claims=claims_at(comparison.margin, known, worst, best),
+        verdict=verdict(bounds_interval, comparison.margin),
+    )
+
+
+def means_by_item(judgements: Judgements) -> dict[str, float]:
+    """Return each item's mean over its readable judgements."""
+    values: dict[str, list[float]] = {}
+    for (sample_id, _), by_pass in judgements.items():
+        values.setdefault(sample_id, []).extend(by_pass.values())
+    return {sample_id: math.fsum(row) / len(row) for sample_id, row in values.items()}

@@ -1,0 +1,195 @@
+"""Two runs' answers, item by item: what each item is worth in either run, and what was lost."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from weighbridge.errors import InputError
+from weighbridge.records import EvalRun, Flip, ScoredSample
+from weighbridge.statistics.aggregates import items_of, part
+from weighbridge.statistics.columns import Floats, worth
+
+ROUNDING = 1e-12
+"""Means over repeats that are closer than this are equal."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What of an answer is compared: its value, or a named part of it; and on which scale."""
+
+    name: str
+    scale: tuple[float, float]
+
+    @property
+    def width(self) -> float:
+        """Of the scale."""
+        return self.scale[1] - self.scale[0]
+
+    def read(self, answer: ScoredSample) -> float | None:
+        """What an answer counts; None if infrastructure lost it."""
+        return worth(answer, self.scale[0]) if self.name == "value" else part(answer, self.name)
+
+    def items(self, samples: Iterable[ScoredSample]) -> dict[str, list[ScoredSample]]:
+        """Answers by item; a part has its own scale, the run's values then stay unchecked."""
+        return items_of(samples, self.scale if self.name == "value" else (-math.inf, math.inf))
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item that both runs asked.
+
+    Attributes:
+        id: The sample's id.
+        cluster: Its cluster.
+        answers_a: A's answers, lost ones included.
+        answers_b: B's.
+        worths_a: What A's answers count, in their order; lost ones are left out.
+        worths_b: Likewise.
+    """
+
+    id: str
+    cluster: str | None
+    answers_a: Sequence[ScoredSample]
+    answers_b: Sequence[ScoredSample]
+    worths_a: tuple[float, ...]
+    worths_b: tuple[float, ...]
+
+    @property
+    def paired(self) -> bool:
+        """Whether both runs have an answer that was not lost."""
+        return bool(self.worths_a and self.worths_b)
+
+    @property
+    def lost(self) -> int:
+        """Answers that infrastructure lost."""
+        asked = len(self.answers_a) + len(self.answers_b)
+        return asked - len(self.worths_a) - len(self.worths_b)
+
+    def mean(self, of_b: bool, lost_as: float | None = None) -> float:
+        """Mean of one run's answers, those lost counted as stated or left out."""
+        answers, worths = (
+            (self.answers_b, self.worths_b) if of_b else (self.answers_a, self.worths_a)
+        )
+        if lost_as is None:
+            return float(np.mean(worths))
+        return (math.fsum(worths) + lost_as * (len(answers) - len(worths))) / len(answers)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All items that both runs asked, and how many only one of them did."""
+
+    items: tuple[Item, ...]
+    alone: int
+    metric: Metric
+
+    @property
+    def paired(self) -> tuple[Item, ...]:
+        """Items with an answer of either run."""
+        return tuple(item for item in self.items if item.paired)
+
+    @property
+    def lost(self) -> int:
+        """Answers that infrastructure lost, of either run."""
+        return sum(item.lost for item in self.items)
+
+    def differences(self) -> Floats:
+        """A - B of each paired item, repeats averaged first."""
+        return _even_out([item.mean(False) - item.mean(True) for item in self.paired])
+
+    def differences_if(self, lost_of_a: float, lost_of_b: float) -> Floats:
+        """A - B of each shared item, had the answers lost of A and of B been worth so much."""
+        return _even_out(
+            [item.mean(False, lost_of_a) - item.mean(True, lost_of_b) for item in self.items]
+        )
+
+    def worst(self) -> Floats:
+        """Each shared item's difference, every lost answer having gone against A."""
+        return self.differences_if(*self.metric.scale)
+
+    def best(self) -> Floats:
+        """Each shared item's difference, every lost answer having gone for A."""
+        return self.differences_if(self.metric.scale[1], self.metric.scale[0])
+
+
+def pair(run_a: EvalRun, run_b: EvalRun, metric: Metric) -> Pairs:
+    """Gather the answers to the items that both runs asked, in A's order.
+
+    Raises:
+        InputError: There is none, or a value is off the scale.
+        EvidenceError: The same repeat of an item twice.
+    """
+    of_a, of_b = metric.items(run_a.samples), metric.items(run_b.samples)
+    shared = [name for name in of_a if name in of_b]
+    if not shared:
+        raise InputError(
+            f"{run_a.run_id} and {run_b.run_id} have no item in common", "at least one"
+        )
+    items = tuple(item_of(metric, of_a[name], of_b[name]) for name in shared)
+    return Pairs(items, len(of_a.keys() | of_b.keys()) - len(shared), metric)
+
+
+def item_of(
+    metric: Metric, answers_a: Sequence[ScoredSample], answers_b: Sequence[ScoredSample]
+) -> Item:
+    """Put two runs' answers to one item side by side."""
+    first = answers_a[0]
+    worths_a, worths_b = _known(metric, answers_a), _known(metric, answers_b)
+    return Item(first.sample_id, first.cluster, answers_a, answers_b, worths_a, worths_b)
+
+
+def _known(metric: Metric, answers: Iterable[ScoredSample]) -> tuple[float, ...]:
+    return tuple(value for value in map(metric.read, answers) if value is not None)
+
+
+def _even_out(differences: Sequence[float]) -> Floats:
+    found = np.array(differences, dtype=np.float64)
+    return np.where(np.abs(found) < ROUNDING, 0.0, found)
+
+
+def by_cluster(difference: Floats, clusters: Sequence[str | None]) -> dict[str, float]:
+    """Mean difference of each cluster, sorted by name."""
+    grouped: dict[str, list[float]] = defaultdict(list)
+    for gap, cluster in zip(difference.tolist(), clusters, strict=True):
+        if cluster is not None:
+            grouped[cluster].append(gap)
+    return {name: float(np.mean(grouped[name])) for name in sorted(grouped)}
+
+
+def flips(pairs: Pairs) -> tuple[Flip, ...]:
+    """Return the paired items that differ, those that A lost first."""
+    found = [
+        _flip(item, gap, pairs.metric)
+        for item, gap in zip(pairs.paired, pairs.differences().tolist(), strict=True)
+        if gap != 0
+    ]
+    return tuple(sorted(found, key=lambda flip: (flip.difference, flip.sample_id)))
+
+
+def _flip(item: Item, gap: float, metric: Metric) -> Flip:
+    a, b = _telling(item, gap, metric)
+    target = a.target if isinstance(a.target, str) or a.target is None else json.dumps(a.target)
+    return Flip(
+        sample_id=item.id,
+        cluster=a.cluster,
+        question=a.question,
+        target=target,
+        output_a=a.output,
+        output_b=b.output,
+        score_a=a.score,
+        score_b=b.score,
+        difference=gap,
+    )
+
+
+def _telling(item: Item, gap: float, metric: Metric) -> tuple[ScoredSample, ScoredSample]:
+    """An answer of each that shows the difference: the first pair that leans the same way."""
+    pairs = ((a, b, metric.read(a), metric.read(b)) for a in item.answers_a for b in item.answers_b)
+    leaning = (
+        (a, b) for a, b, x, y in pairs if x is not None and y is not None and (x - y) * gap > 0
+    )
+    return next(leaning, (item.answers_a[0], item.answers_b[0]))

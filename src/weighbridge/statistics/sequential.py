@@ -1,0 +1,138 @@
+"""An interval that holds at every moment, so that a run may stop as soon as it is decided.
+
+A 95 % interval looked at after every item, until it says what one hopes for, misses far more often
+than one time in twenty. What is used here is a *confidence sequence*: the chance that it ever
+misses, at any of arbitrarily many looks, is at most 5 %.
+
+It is made by betting (Waudby-Smith & Ramdas 2024, JRSS B 86:1, arXiv:2010.09686). Against the
+hypothesis that the mean difference is at most δ, a gambler stakes a share u of the capital on each
+item; with d in [-1, 1] the capital is
+
+    K(δ) = Π_i (1 + u·(d_i - δ)/(1 + δ)),
+
+which can't be expected to grow if the hypothesis holds, and so ever exceeds 1/α with a chance of at
+most α (Ville 1939). δ is out once K(δ) ≥ 1/α. The share is not chosen but averaged over, with the
+arcsine law, as in Cover's universal portfolio, which stays within a factor of about √(πn) of the
+best share in hindsight (Orabona & Jun 2024, IEEE Trans. Inf. Theory 70:436, arXiv:2110.14099); the
+average is over a grid, and exactly as valid. Averaged over fixed shares the capital depends on
+which items were asked, not on their order, so it can be recomputed from a finished run.
+
+Clusters are the gambler's rounds: for a cluster of m items whose differences sum to S, and with M
+the size of the largest, (S - δm)/M takes the place of d - δ. Its mean is 0 exactly where δ is the
+mean over items. Clusters must be asked whole and in a random order. Unequal ones cost power: a few
+dozen of very different sizes, such as MMLU's subjects, hardly ever decide anything before the end.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special
+
+from weighbridge.records import canonical_digest
+from weighbridge.statistics.columns import Floats
+from weighbridge.statistics.inference import ALPHA, Inference, Nothing
+
+_SHARES = np.sin(np.pi * (2 * np.arange(64) + 1) / 256) ** 2
+"""Stakes, of equal weight: quantiles of the arcsine law."""
+
+_NEAR = 1e-9
+
+
+@dataclass(frozen=True)
+class Anytime:
+    """What bets on the rounds so far say; see the module.
+
+    Attributes:
+        sums: Of each kind of round: the sum of its differences, on a scale so wide that they are in
+            [-1, 1].
+        sizes: Its items.
+        counts: How many rounds of the kind there were.
+        largest: Items of the largest cluster there is, asked or not.
+        width: Of the scale.
+    """
+
+    sums: Floats
+    sizes: Floats
+    counts: Floats
+    largest: int
+    width: float
+
+    def interval(self) -> tuple[float, float]:
+        """95 % confidence sequence of the mean difference."""
+        mean = float(self.counts @ self.sums) / float(self.counts @ self.sizes)
+        low = _lowest(lambda bound: self._log_capital(self.sums, bound), mean)
+        high = -_lowest(lambda bound: self._log_capital(-self.sums, bound), -mean)
+        return low * self.width, high * self.width
+
+    def p_above(self, bound: float) -> float:
+        """1/K, at most 1: valid whenever one stops (Shafer et al. 2011, Statist. Sci. 26:84)."""
+        return min(1.0, math.exp(-self._log_capital(self.sums, bound / self.width)))
+
+    def p_below(self, bound: float) -> float:
+        """Likewise, betting the other way."""
+        return min(1.0, math.exp(-self._log_capital(-self.sums, -bound / self.width)))
+
+    def _log_capital(self, sums: Floats, bound: float) -> float:
+        gains = (sums - bound * self.sizes) / (self.largest * (1 + bound))
+        growth = self.counts @ np.log1p(gains[:, None] * _SHARES)
+        return float(special.logsumexp(growth) - math.log(len(_SHARES)))
+
+
+def place_in_order(seed: int, cluster: str | None, sample_id: str) -> tuple[str, str]:
+    """Return what to sort items by, so that clusters come whole and in an order of chance.
+
+    A function of the names alone, so that the order is settled before anything is asked, and can be
+    told again from evidence.
+    """
+    whole = cluster if cluster is not None else f"item {sample_id}"
+    return canonical_digest([seed, whole]), canonical_digest([seed, whole, sample_id])
+
+
+def anytime(
+    difference: Floats,
+    clusters: Sequence[str | None] | None,
+    width: float,
+    largest_cluster: int = 1,
+) -> Inference:
+    """Infer from the items asked until now, whenever that is.
+
+    Args:
+        difference: A - B of each item, clusters whole.
+        clusters: Of the items.
+        width: Of the scale that A and B are on.
+        largest_cluster: Items of the largest cluster, also of those not asked yet.
+    """
+    if len(difference) == 0:
+        return Nothing(width)
+    groups = _rounds(clusters, len(difference))
+    sums = np.bincount(groups, weights=difference / width).astype(np.float64)
+    return of_rounds(sums, np.bincount(groups).astype(np.float64), width, largest_cluster)
+
+
+def _rounds(clusters: Sequence[str | None] | None, n: int) -> npt.NDArray[np.int64]:
+    """Number the clusters; an item without one is a cluster of its own."""
+    numbers: dict[object, int] = {}
+    names = clusters or [None] * n
+    keys = ((i, None) if name is None else name for i, name in enumerate(names))
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def of_rounds(sums: Floats, sizes: Floats, width: float, largest: int) -> Inference:
+    """Infer from clusters, each given by the sum of its differences (scaled) and its size."""
+    if not len(sums):
+        return Nothing(width)
+    kinds, counts = np.unique(np.column_stack([sums, sizes]), axis=0, return_counts=True)
+    return Anytime(
+        kinds[:, 0], kinds[:, 1], counts.astype(np.float64), max(largest, int(sizes.max())), width
+    )
+
+
+def _lowest(log_capital: Callable[[float], float], mean: float) -> float:
+    """The lowest mean that is not out; the capital falls as the mean it is bet against rises."""
+    end, wanted = -1 + _NEAR, -math.log(ALPHA)
+    if mean <= end or log_capital(end) < wanted:
+        return -1.0
+    return float(optimize.brentq(lambda bound: log_capital(bound) - wanted, end, mean, xtol=1e-10))

@@ -1,0 +1,214 @@
+"""Which texts of one collection stand in another: benchmark items in a person's own tuning data.
+
+Two signs, both of words in lower case without punctuation:
+
+- *exact*: a run of 13 words stands in a tuning text, too (the rule of Brown et al. 2020,
+  arXiv:2005.14165, appendix C, and of lm-evaluation-harness's decontamination). An item of 5 to 12
+  words must stand there whole; shorter ones are not judged, as they would be met by chance.
+- *near*: at least 60 % of an item's distinct runs of 5 words stand in one and the same tuning text
+  (containment, Broder 1997). An item that was reworded here and there is found by it.
+
+Runs of words that many items share (an instruction, a fixed form of question) tell none of them
+apart and are left out: GPT-3's rule for boilerplate, taken over items, because a tuning text that
+repeats an item a hundred times must not hide it.
+
+The tuning texts are read once and never held: the items' runs are hashed to 64 bits and sorted, and
+each block of texts is hashed by numpy and looked up. Two different runs of words with one hash need
+not be reckoned with: a hundred million against a million meet with a chance below 1e-5.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+LONG = 13
+SHORT = 5
+NEAR = 0.6
+COMMON_SHARE, COMMON_LEAST = 0.01, 3
+"""An item's run is common if in more than this share of items, and in more than so many."""
+LEAST_RUNS = 4
+"""With fewer runs of its own, an item can't be told from others like it."""
+_BLOCK_CHARACTERS = 8_000_000
+_SIEVE_BITS = 24
+_SIEVE_SHIFT = np.uint64(64 - _SIEVE_BITS)
+
+_WORD = re.compile(r"[^\W_]+")
+Hashes = npt.NDArray[np.uint64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Items that stand in the texts searched, by their places; and items too short to judge."""
+
+    exact: frozenset[int]
+    near: frozenset[int]
+    short: frozenset[int]
+
+    @property
+    def found(self) -> frozenset[int]:
+        """By either sign."""
+        return self.exact | self.near
+
+
+def words(text: str) -> list[str]:
+    """Return a text's words in lower case, without punctuation.
+
+    >>> words("What's 2+2? It is *four*.")
+    ['what', 's', '2', '2', 'it', 'is', 'four']
+    """
+    return _WORD.findall(text.casefold())
+
+
+def overlap(items: Sequence[str], texts: Iterable[str]) -> Overlap:
+    """Find the items that stand in texts; see the module.
+
+    Args:
+        items: What is looked for; held in memory.
+        texts: Where it is looked for; read once, in blocks.
+    """
+    vocabulary = _Vocabulary()
+    block = vocabulary.block(items)
+    lengths = block.lengths()
+    indices = [_Index(block, n, lengths == n) for n in _whole(lengths)]
+    indices.append(_Index(block, LONG, lengths >= LONG))
+    near = _Index(block, SHORT, lengths >= SHORT)
+    exact, alike = np.zeros(len(items), dtype=bool), np.zeros(len(items), dtype=bool)
+    for read in _blocks(vocabulary, texts):
+        for index in indices:
+            exact[index.items_in(read)] = True
+        alike[near.contained_in(read)] = True
+    return Overlap(
+        frozenset(np.flatnonzero(exact).tolist()),
+        frozenset(np.flatnonzero(alike).tolist()),
+        frozenset(np.flatnonzero(lengths < SHORT).tolist()),
+    )
+
+
+def _whole(lengths: Integers) -> list[int]:
+    """Lengths at which there are items that must be found whole."""
+    return [n for n in range(SHORT, LONG) if bool((lengths == n).any())]
+
+
+class _Vocabulary:
+    """Gives each word a random-looking 64-bit number, the same on every machine."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def block(self, texts: Iterable[str]) -> "_Block":
+        numbers, ends = list[int](), [0]
+        known = self._numbers
+        for text in texts:
+            for word in words(text):
+                number = known.get(word)
+                if number is None:
+                    digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8)
+                    number = known[word] = int.from_bytes(digest.digest(), "little")
+                numbers.append(number)
+            ends.append(len(numbers))
+        return _Block(np.array(numbers, dtype=np.uint64), np.array(ends, dtype=np.int64))
+
+
+def _blocks(vocabulary: _Vocabulary, texts: Iterable[str]) -> Iterator["_Block"]:
+    held, size = list[str](), 0
+    for text in texts:
+        held.append(text)
+        size += len(text)
+        if size >= _BLOCK_CHARACTERS:
+            yield vocabulary.block(held)
+            held, size = [], 0
+    if held:
+        yield vocabulary.block(held)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Texts as one row of word numbers; text i is those from `ends[i]` to `ends[i + 1]`."""
+
+    numbers: Hashes
+    ends: Integers
+
+    def lengths(self) -> Integers:
+        return np.diff(self.ends)
+
+    def runs(self, n: int) -> tuple[Hashes, Integers]:
+        """Hash every run of n words that lies in one text; with the place of its text."""
+        count = len(self.numbers) - n + 1
+        if count <= 0:
+            return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
+        hashes = np.zeros(count, dtype=np.uint64)
+        for at in range(n):  # a polynomial in an odd base, modulo 2^64
+            hashes *= np.uint64(0x9E3779B97F4A7C15)
+            hashes += self.numbers[at : at + count]
+        hashes ^= hashes >> np.uint64(31)
+        hashes *= np.uint64(0xBF58476D1CE4E5B9)  # so that the upper bits, too, depend on all
+        text = np.repeat(np.arange(len(self.ends) - 1), self.lengths())
+        inside = text[:count] == text[n - 1 :]
+        return hashes[inside], text[:count][inside]
+
+
+class _Index:
+    """Runs of n words of some items, each with the items that it stands in; common ones left out.
+
+    Args:
+        block: All items.
+        n: Words of a run.
+        wanted: Which items' runs.
+    """
+
+    def __init__(self, block: _Block, n: int, wanted: npt.NDArray[np.bool_]) -> None:
+        hashes, item = block.runs(n)
+        order = np.lexsort((item, hashes))
+        order = order[wanted[item[order]]]
+        hashes, item = hashes[order], item[order]
+        again = np.zeros(len(hashes), dtype=bool)
+        again[1:] = (hashes[1:] == hashes[:-1]) & (item[1:] == item[:-1])
+        hashes, item = hashes[~again], item[~again]
+        distinct, begins, counts = np.unique(hashes, return_index=True, return_counts=True)
+        rare = counts <= max(COMMON_LEAST, COMMON_SHARE * len(wanted))
+        self._n, self._item = n, item
+        self._hashes, self._begins, self._counts = distinct[rare], begins[rare], counts[rare]
+        self.runs_of = np.bincount(self._items(np.arange(len(self._hashes))), minlength=len(wanted))
+        self._maybe = np.zeros(1 << _SIEVE_BITS, dtype=bool)
+        self._maybe[self._hashes >> _SIEVE_SHIFT] = True
+
+    def items_in(self, block: _Block) -> Integers:
+        """Items of which a run stands in a block of texts."""
+        found, _ = self._lookup(block)
+        return np.unique(self._items(np.unique(found)))
+
+    def contained_in(self, block: _Block) -> Integers:
+        """Items of whose runs at least the share `NEAR` stands in one text of a block."""
+        found, text = self._lookup(block)
+        if not len(found):
+            return np.zeros(0, dtype=np.int64)
+        both = np.unique(text * len(self._hashes) + found)
+        text, found = np.divmod(both, len(self._hashes))
+        item, text = self._items(found), np.repeat(text, self._counts[found])
+        pair, runs = np.unique(text * len(self.runs_of) + item, return_counts=True)
+        item = pair % len(self.runs_of)
+        of = self.runs_of[item]
+        return np.unique(item[(of >= LEAST_RUNS) & (runs >= NEAR * of)])
+
+    def _lookup(self, block: _Block) -> tuple[Integers, Integers]:
+        """Places of the index's runs that stand in a block, each with the place of its text."""
+        hashes, text = block.runs(self._n)
+        # Most runs are in no item, and a sieve that fits the cache says so at once.
+        maybe = self._maybe[hashes >> _SIEVE_SHIFT]
+        hashes, text = hashes[maybe], text[maybe]
+        at = np.searchsorted(self._hashes, hashes)
+        there = at < len(self._hashes)
+        there[there] = self._hashes[at[there]] == hashes[there]
+        return at[there], text[there]
+
+    def _items(self, found: Integers) -> Integers:
+        """Items of runs, one after the other."""
+        counts = self._counts[found]
+        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        items: Integers = self._item[np.repeat(self._begins[found], counts) + offsets]
+        return items

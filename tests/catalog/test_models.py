@@ -1,0 +1,165 @@
+"""The catalog's models have the sizes that their publishers state."""
+
+import json
+import time
+
+import pytest
+
+from weighbridge.catalog.models import find_model, find_model_by_repository, model_names
+from weighbridge.errors import UnknownName
+from weighbridge.planning.anatomy import (
+    active_parameters,
+    kv_cache_bytes_per_token,
+    parameters,
+    read_architecture,
+    summarise,
+    vision_parameters,
+)
+
+
+def architecture(name):
+    return read_architecture(find_model(name).config, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        # Sums over the tensors of the published safetensors, as the Hub shows them.
+        ("llama-2-7b", 6_738_415_616),
+        ("llama-2-13b", 13_015_864_320),
+        ("llama-2-70b", 68_976_648_192),
+        ("llama-3-8b", 8_030_261_248),
+        ("llama-3-70b", 70_553_706_496),
+        ("llama-3.1-405b", 405_853_388_800),
+        ("llama-3.2-1b", 1_235_814_400),
+        ("llama-3.2-3b", 3_212_749_824),
+        ("mistral-7b-v0.1", 7_241_732_096),
+        ("mixtral-8x7b", 46_702_792_704),
+        ("qwen2.5-0.5b", 494_032_768),
+        ("qwen2.5-7b", 7_615_616_512),
+        ("qwen3-8b", 8_190_735_360),
+        ("qwen3-30b-a3b", 30_532_122_624),
+        ("qwen3-235b-a22b", 235_093_634_560),
+        ("gemma-2b", 2_506_172_416),
+        ("gemma-7b", 8_537_680_896),
+        ("gemma-2-2b", 2_614_341_888),
+        ("gemma-2-9b", 9_241_705_984),
+        ("gemma-2-27b", 27_227_128_320),
+        ("gemma-3-1b", 999_885_952),
+        ("phi-2", 2_779_683_840),
+        ("phi-3-mini-4k", 3_821_079_552),
+        ("phi-4", 14_659_507_200),
+        ("phi-3.5-moe", 41_873_153_344),
+        ("olmo-2-7b", 7_298_617_344),
+        ("olmoe-1b-7b", 6_919_161_856),
+        ("deepseek-v2", 235_741_434_880),
+        ("gpt-oss-20b", 20_914_757_184),
+        ("gpt-oss-120b", 116_829_156_672),
+        ("smollm2-135m", 134_515_008),
+        ("smollm2-360m", 361_821_120),
+        ("smollm2-1.7b", 1_711_376_384),
+        ("smollm3-3b", 3_075_098_624),
+        ("gpt2", 124_439_808),
+        ("gpt2-xl", 1_557_611_200),
+        # Biderman et al. 2023 (arXiv:2304.01373) and its repository: total parameters.
+        ("pythia-70m", 70_426_624),
+        ("pythia-160m", 162_322_944),
+        ("pythia-410m", 405_334_016),
+        ("pythia-1b", 1_011_781_632),
+        ("pythia-1.4b", 1_414_647_808),
+        ("pythia-2.8b", 2_775_208_960),
+        ("pythia-6.9b", 6_857_302_016),
+        ("pythia-12b", 11_846_072_320),
+        # Black et al. 2022 (arXiv:2204.06745), section 2.
+        ("gpt-neox-20b", 20_554_567_680),
+    ],
+)
+def test_totals_are_the_published_ones(name, total):
+    assert parameters(architecture(name)) == total
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [  # sums over the published safetensors, vision tower and projector among them
+        ("gemma-3-4b", 4_300_079_472),
+        ("gemma-3-12b", 12_187_325_040),
+        ("gemma-3-27b", 27_432_406_640),
+        ("llama-4-scout", 108_641_793_536),
+        ("llama-4-maverick", 401_583_781_376),
+    ],
+)
+def test_totals_with_a_vision_tower(name, total):
+    seeing = architecture(name)
+    assert parameters(seeing) + vision_parameters(seeing) == total
+
+
+def test_active_parameters_of_mixtures():
+    """Mixtral 12.9B (arXiv:2401.04088), DeepSeek-V2 21B (arXiv:2405.04434), embedding included."""
+    assert active_parameters(architecture("mixtral-8x7b")) == 12_879_925_248
+    assert active_parameters(architecture("deepseek-v2")) == 21_375_800_320
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [  # stated with one digit, embedding included
+        ("mixtral-8x22b", 39), ("deepseek-v3", 37), ("qwen3-235b-a22b", 22), ("llama-4-scout", 17),
+        ("llama-4-maverick", 17), ("qwen2-57b-a14b", 14), ("phi-3.5-moe", 6.6),
+        ("olmoe-1b-7b", 1.3), ("qwen1.5-moe-a2.7b", 2.7),
+    ],
+)  # fmt: skip
+def test_active_parameters_round_to_what_publishers_say(name, billions):
+    assert active_parameters(architecture(name)) / 1e9 == pytest.approx(billions, rel=0.03)
+
+
+@pytest.mark.parametrize(("name", "billions"), [("gpt-oss-20b", 3.61), ("gpt-oss-120b", 5.13)])
+def test_gpt_oss_counts_active_parameters_without_the_embedding(name, billions):
+    """Table 1 of its model card (arXiv:2508.10925), which also gives attention: .64 and .96."""
+    model = architecture(name)
+    active = active_parameters(model) - active_parameters(model, "embedding")
+    assert round(active / 1e9, 2) == billions
+    attention = {"gpt-oss-20b": 0.64, "gpt-oss-120b": 0.96}[name]
+    assert round(parameters(model, "attention") / 1e9, 2) == attention
+
+
+@pytest.mark.parametrize(
+    ("name", "kibibytes"),
+    [
+        ("llama-3-8b", 128), ("mixtral-8x7b", 128), ("llama-3-70b", 320), ("llama-3.1-405b", 504),
+        ("deepseek-v2", 67.5), ("deepseek-llm-67b", 380),
+    ],
+)  # fmt: skip
+def test_the_cache_a_token_in_bf16(name, kibibytes):
+    """2 · layers · key-value heads · head width · 2 bytes; MLA: layers · (512 + 64) · 2 bytes."""
+    assert kv_cache_bytes_per_token(architecture(name)) == kibibytes * 1024
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_every_model_is_whole_and_has_a_source(name):
+    model = find_model(name)
+    assert model.title and model.hub and model.hub[0] in model.source
+    found = architecture(name)
+    assert parameters(found) > 0
+    assert not any("default" in note for note in found.notes), found.notes
+    for repository in model.hub:
+        assert find_model_by_repository(repository.upper()) == model
+
+
+def test_names_are_found_or_suggested():
+    assert find_model_by_repository("nobody/nothing") is None
+    with pytest.raises(UnknownName, match="did you mean llama-3-8b"):
+        find_model("llama-3-8")
+
+
+def test_no_repository_is_listed_twice():
+    listed = [repository.lower() for name in model_names() for repository in find_model(name).hub]
+    assert len(listed) == len(set(listed))
+    assert json.dumps(listed)
+
+
+def test_taking_a_model_apart_takes_milliseconds():
+    seconds = []
+    for _ in range(5):  # the best: the machine may be busy
+        start = time.perf_counter()
+        summarise(architecture("deepseek-v3"), "deepseek-v3", "catalog")
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.05

@@ -1,0 +1,168 @@
+"""FLOPs, cache and LoRA against torch's counter, transformers' cache and peft."""
+
+import contextlib
+import io
+import warnings
+
+import peft
+import pytest
+import torch
+import transformers
+from torch.utils.flop_counter import FlopCounterMode
+
+from anatomy_shapes import SHAPES, configurations
+from weighbridge.errors import UnknownName
+from weighbridge.planning.anatomy import (
+    attention_flops,
+    forward_flops,
+    kv_cache_bytes,
+    kv_cache_bytes_per_token,
+    linear_flops,
+    lora_parameters,
+    lora_targets,
+    read_architecture,
+)
+
+TEXT = sorted(set(SHAPES) - {"gemma3", "gemma3n", "llama4"})
+WITHOUT_WINDOWS = {"sliding_window": 1000, "attention_chunk_size": 1000}
+
+
+def built(config, device="cpu", **settings):
+    """The model, computing attention and experts in plain products that torch's counter sees."""
+    fields = {k: v for k, v in config.items() if k != "model_type"}
+    made = transformers.CONFIG_MAPPING[config["model_type"]](**fields)
+    torch.manual_seed(1)
+    with torch.device(device), contextlib.redirect_stderr(io.StringIO()):
+        return transformers.AutoModelForCausalLM.from_config(
+            made, attn_implementation="eager", experts_implementation="eager", **settings
+        ).eval()
+
+
+def widened(config):
+    """The same shape with windows that never end: eager attention computes what they mask."""
+    return {**config, **{k: v for k, v in WITHOUT_WINDOWS.items() if config.get(k)}}
+
+
+def counted(model, *inputs, **keywords):
+    """FLOPs by torch's counter; without rotary tables, which are not part of a layer's work."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(*inputs, **keywords)
+    counts = counter.get_flop_counts()
+    rotary = [sum(c.values()) for name, c in counts.items() if name.endswith("rotary_emb")]
+    return counter.get_total_flops() - sum(rotary)
+
+
+@pytest.mark.parametrize("family", TEXT)
+@pytest.mark.parametrize("tokens", [1, 7])
+def test_a_prompt_s_flops_are_those_that_torch_counts(family, tokens):
+    """Eager attention computes the whole square, so each token costs what the last one does."""
+    for config in map(widened, configurations(family)):
+        prompt = torch.arange(3, 3 + tokens)[None]
+        seen = counted(built(config), input_ids=prompt, use_cache=False)
+        ours = read_architecture(config, "a shape")
+        assert seen == tokens * (forward_flops(ours, tokens) + computed_in_vain(ours)), config
+
+
+def computed_in_vain(ours):
+    """Transformers sends every token through all experts of Llama 4, most of them with zeros."""
+    if ours.model_type != "llama4_text":
+        return 0
+    idle = ours.experts // ours.experts_per_token - 1
+    return idle * linear_flops(ours, "experts")
+
+
+@pytest.mark.parametrize(
+    "family", ["mistral", "gemma2", "gemma3_text", "gemma3n_text", "gpt_oss", "olmo3", "phi3"]
+)
+@pytest.mark.parametrize("context", [5, 9, 10, 23])
+def test_within_a_window_a_token_attends_to_no_more_than_it(family, context):
+    """Decoding one token on top of a cache: sliding layers attend to nine, itself the last."""
+    config = {**configurations(family)[0], "sliding_window": 9}
+    model, ours = built(config), read_architecture(config, "a shape")
+    cache = transformers.DynamicCache(config=model.config)
+    with torch.no_grad():
+        for token in range(context - 1):
+            model(input_ids=torch.tensor([[token % 90 + 3]]), past_key_values=cache)
+    seen = counted(model, input_ids=torch.tensor([[3]]), past_key_values=cache)
+    assert seen == forward_flops(ours, context)
+
+
+@pytest.mark.parametrize("family", TEXT)
+def test_the_cache_holds_what_transformers_holds(family):
+    """Below the window; at it, transformers keeps one token less, which its next step adds."""
+    for config in configurations(family):
+        model, ours = built(config), read_architecture(config, "a shape")
+        cache = transformers.DynamicCache(config=model.config)
+        with torch.no_grad():
+            model(input_ids=torch.arange(3, 9)[None], past_key_values=cache)
+        filled = [layer for layer in cache.layers if layer.keys is not None]
+        held = sum(layer.keys.numel() + layer.values.numel() for layer in filled)
+        assert kv_cache_bytes(ours, 6, element_bytes=1) == held
+        assert kv_cache_bytes(ours, 6) == 2 * held == 6 * kv_cache_bytes_per_token(ours)
+
+
+def test_windows_and_chunks_bound_cache_and_attention():
+    windowed = read_architecture(configurations("mistral")[0], "a shape")
+    assert kv_cache_bytes(windowed, 9) == kv_cache_bytes(windowed, 10_000)
+    assert attention_flops(windowed, 9) == attention_flops(windowed, 10_000)
+    chunked = read_architecture({**configurations("llama4_text")[0], "no_rope_layers": [1] * 3}, "")
+    assert attention_flops(chunked, 16) == 16 * attention_flops(chunked, 17)
+    assert kv_cache_bytes(chunked, 17) == kv_cache_bytes(chunked, 16)
+    mixed = read_architecture(configurations("gemma3_text")[0], "a shape")
+    kinds = [layer.attention.window for layer in mixed.layers]
+    assert kinds == [9, 9, 9]
+    longer = read_architecture({**configurations("gemma3_text")[0], "num_hidden_layers": 12}, "")
+    assert [layer.attention.window for layer in longer.layers] == [*[9] * 5, None] * 2
+
+
+# In mixtures that peft reads as transformers 4 wrote them, these names no longer mean the layers.
+PEFT_RENAMES = ("gate_proj", "up_proj", "down_proj", "gate")
+
+
+def trained(config, **lora):
+    """What peft trains, on the meta device."""
+    model = built(config, device="meta")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = peft.LoraConfig(r=4, task_type="CAUSAL_LM", **lora)
+        adapted = peft.get_peft_model(model, made, low_cpu_mem_usage=True)
+    return sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("family", TEXT)
+def test_lora_on_all_linear_layers_trains_what_peft_trains(family):
+    for config in configurations(family):
+        ours = lora_parameters(read_architecture(config, "a shape"), rank=4)
+        assert ours == trained(config, target_modules="all-linear"), config
+
+
+@pytest.mark.parametrize("family", TEXT)
+def test_lora_on_each_target_trains_what_peft_trains(family):
+    for config in configurations(family):
+        ours = read_architecture(config, "a shape")
+        renamed = PEFT_RENAMES if any(w.as_linear is not None for w, _ in ours.weights()) else ()
+        for target, at_rank_1 in lora_targets(ours).items():
+            if target in ("embed_tokens", "embed_tokens_per_layer", "wpe", *renamed):
+                continue
+            if target.startswith("experts."):
+                theirs = trained(config, target_modules=[], target_parameters=[target])
+            else:
+                theirs = trained(config, target_modules=[target])
+            assert 4 * at_rank_1 == lora_parameters(ours, 4, target) == theirs, (target, config)
+
+
+def test_targets_add_up_and_unknown_ones_are_named():
+    ours = read_architecture(configurations("llama")[0], "a shape")
+    both = lora_parameters(ours, 8, ("q_proj", "v_proj"))
+    assert both == 8 * (lora_targets(ours)["q_proj"] + lora_targets(ours)["v_proj"])
+    assert lora_parameters(ours, 8, ("q_proj", "q_proj")) == 8 * lora_targets(ours)["q_proj"]
+    with pytest.raises(UnknownName, match="did you mean q_proj"):
+        lora_parameters(ours, 8, ("q_prj",))
+
+
+def test_the_head_is_multiplied_also_where_it_is_tied():
+    tied, untied = (
+        read_architecture({**configurations("llama")[0], "tie_word_embeddings": tie}, "a shape")
+        for tie in (True, False)
+    )
+    assert linear_flops(tied) == linear_flops(untied)
