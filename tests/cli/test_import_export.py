@@ -74,6 +74,23 @@ def test_imported_runs_verify_and_compare_like_our_own(work):
     assert done.returncode == 2 and "--overwrite" in done.stderr
 
 
+def test_imported_runs_are_compared_by_groups_and_never_with_another_harness_s(work):
+    folder, runs = work
+    names = [runs[m]["run"] for m in ("open_small", "acme_big")]
+    done = weighbridge("compare", *names, "--groups", "--json", cwd=folder)
+    groups = {group["group"]: group["n"] for group in json.loads(done.stdout)["groups"]}
+    assert groups == {"stem": 60}
+    done = weighbridge("export", "inspect", names[0], "--to", "out/small.json", cwd=folder)
+    done = weighbridge("import", "inspect", "out/small.json", "--json", cwd=folder)
+    (back,) = json.loads(done.stdout)["runs"]
+    assert back["mean"] == runs["open_small"]["mean"]
+    done = weighbridge("compare", names[0], back["run"], cwd=folder)
+    assert done.returncode == 2 and "benchmark_version" in done.stderr
+    for option in (("--other-judge", ",".join(names)), ("--offset", ",".join(names))):
+        done = weighbridge("compare", *names, *option, cwd=folder)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+
+
 def test_samples_are_filtered_paged_and_harmless_on_a_terminal(work):
     folder, runs = work
     run = runs["acme_big"]["run"]

@@ -153,3 +153,44 @@ def run_inspect(folder: Path) -> dict[str, Path]:
     assert done.returncode == 0, done.stderr[-3000:]
     logs = list((folder / "logs").iterdir())
     return {path.suffix: path for path in logs}
+
+
+def run_inspect_judged(folder: Path) -> dict[str, Path]:
+    """Run Inspect with mock models that judge; one log for each way to say which."""
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "judged.py"
+    script.write_text(
+        textwrap.dedent("""
+        import sys
+        from inspect_ai import Task, eval
+        from inspect_ai.dataset import Sample
+        from inspect_ai.model import ModelOutput, ModelUsage, get_model
+        from inspect_ai.scorer import model_graded_qa
+        from inspect_ai.solver import generate
+
+        def says(name):
+            outputs = []
+            for grade in "CICI":
+                outputs.append(ModelOutput.from_content(f"mockllm/{name}", f"GRADE: {grade}"))
+                outputs[-1].usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+            return get_model(f"mockllm/{name}", custom_outputs=outputs, memoize=False)
+
+        ways = {
+            "named": (model_graded_qa(model=says("judge")), {}),
+            "role": (model_graded_qa(), {"grader": says("grader")}),
+            "several": (model_graded_qa(model=[says("one"), says("two")]), {}),
+            "itself": (model_graded_qa(), {}),
+        }
+        data = [Sample(id=f"q{i}", input=f"{i}?", target=str(i)) for i in range(2)]
+        for way, (scorer, roles) in ways.items():
+            task = Task(dataset=data, solver=generate(), scorer=scorer, name="judged")
+            (log,) = eval(task, model=says("model"), model_roles=roles, display="none",
+                          log_dir=f"{sys.argv[1]}/{way}", log_format="json", max_samples=1)
+            assert log.status == "success", log.error
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, script, folder / "logs"], capture_output=True, text=True, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {way.name: next(way.iterdir()) for way in (folder / "logs").iterdir()}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from test_evidence import FIELDS, header, sample
@@ -16,7 +17,7 @@ from weighbridge.evidence.exporting import (
     find_exporter,
 )
 from weighbridge.evidence.importing import find_importer, importer_names
-from weighbridge.records import Graded, Provenance, ScoredSample, Ungraded
+from weighbridge.records import Graded, Provenance, ScoredSample, Stopped, Ungraded
 from weighbridge.statistics import estimate
 
 HOSTILE = '=1+1,"quoted"\n\r\n\ttab \u202e ünïcode 🦆 ' + "x" * 5000
@@ -118,6 +119,34 @@ def test_percent_is_asked_for(run, tmp_path):
     request = ExportRequest((run,), tmp_path, dataset="org/data", percent=True)
     (entry,) = yaml.safe_load(export_runs("hugging-face", request)[0].read_text())
     assert entry["value"] == round(100 * run.estimate.mean, 6)
+
+
+def test_a_rating_is_no_share(run, tmp_path):
+    """On another scale nothing is an accuracy or in percent, and the scale is told."""
+    import yaml
+
+    samples = tuple(
+        replace(s, score=Graded(7.5, "")) if isinstance(s.score, Graded) else s for s in run.samples
+    )
+    rated = replace(
+        run,
+        samples=samples,
+        estimate=estimate(samples, scale=(1.0, 10.0)),
+        provenance=replace(run.provenance, judge="gpt-4"),
+        stopped=Stopped(20, 10, "inferior", -0.5, (-0.9, -0.1)),
+    )
+    request = ExportRequest((rated,), tmp_path / "repo", dataset="org/data")
+    results, card = export_runs("hugging-face", request)
+    (entry,) = yaml.safe_load(results.read_text())
+    assert entry["value"] == round(rated.estimate.mean, 6)
+    for said in ("the scale from 1 to 10", "judged by gpt-4", "after 10 of 20 answers"):
+        assert said in entry["notes"]
+    assert "accuracy" not in card.read_text()
+    with pytest.raises(InputError, match="the scale from 1 to 10"):
+        export_runs("hugging-face", replace(request, percent=True, to=tmp_path / "other"))
+    (path,) = export_runs("tables", ExportRequest((rated,), tmp_path / "rated.csv"))
+    rows = list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
+    assert {(row["scale_low"], row["scale_high"]) for row in rows} == {("1.0", "10.0")}
 
 
 def test_nothing_is_overwritten_unasked_and_what_is_missing_is_named(run, tmp_path):

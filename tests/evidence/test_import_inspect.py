@@ -5,13 +5,14 @@ import zipfile
 from dataclasses import replace
 
 import pytest
-from harness_files import run_inspect
+from harness_files import run_inspect, run_inspect_judged
 
 from weighbridge.errors import EvidenceError, InputError
 from weighbridge.evidence import RunStore, verify
 from weighbridge.evidence.exporting import ExportRequest, export_runs
 from weighbridge.evidence.importing import ImportRequest, import_runs
 from weighbridge.records import Graded, Ungraded
+from weighbridge.statistics import compare
 
 WHEN = "2026-01-01T00:00:00+00:00"
 
@@ -146,3 +147,50 @@ def test_a_sample_that_is_there_twice_leaves_no_run_behind(logs, tmp_path):
     with pytest.raises(EvidenceError, match="there twice"):
         take(path, tmp_path / "runs")
     assert RunStore(tmp_path / "runs").summaries() == []
+
+
+def test_who_judged_is_told_and_two_judges_are_never_compared(tmp_path):
+    pytest.importorskip("inspect_ai")
+    logs = run_inspect_judged(tmp_path / "inspect")
+    runs = {way: take(path, tmp_path / "runs")[1] for way, path in logs.items()}
+    judges = {way: run.provenance.judge for way, run in runs.items()}
+    assert judges == {
+        "named": "mockllm/judge", "role": "mockllm/grader", "several": "mockllm/one, mockllm/two",
+        "itself": "mockllm/model",
+    }  # fmt: skip
+    assert all("in no interval" in " ".join(run.provenance.notes) for run in runs.values())
+    with pytest.raises(InputError, match="by mockllm/judge"):
+        compare(runs["named"], runs["role"])
+    assert compare(runs["named"], runs["named"]).difference == 0
+
+
+def test_on_a_scale_the_lowest_value_without_an_answer_is_unparsed(logs, tmp_path):
+    log = json.loads(logs[".json"].read_text())
+    for sample in log["samples"]:
+        sample["scores"]["fallible"] |= {"value": 1, "answer": "4"}
+    log["samples"][0]["scores"]["fallible"] |= {"answer": ""}
+    path = tmp_path / "rated.json"
+    path.write_text(json.dumps(log))
+    _, run = take(path, tmp_path / "runs", scale=(1.0, 10.0))
+    assert run.samples[0].score == Ungraded("unparsed", "the scorer read no answer")
+    assert run.samples[1].score == Graded(1.0, "4") and run.estimate.mean == 1
+
+
+def test_a_rated_run_comes_back_from_our_export_on_its_scale(logs, tmp_path):
+    """What is ungraded counts 1 on the scale from 1 to 10, in Inspect's mean as in ours."""
+    from inspect_ai.log import read_eval_log
+
+    log = json.loads(logs[".json"].read_text())
+    for sample, value in zip(log["samples"], (9, 3, "N", 7), strict=False):
+        sample["scores"]["fallible"] |= {"value": value, "answer": str(value)}
+    log["samples"] = log["samples"][:4]
+    (tmp_path / "rated.json").write_text(json.dumps(log))
+    _, run = take(tmp_path / "rated.json", tmp_path / "first", scale=(1.0, 10.0))
+    path = tmp_path / "export.json"
+    export_runs("inspect", ExportRequest((run,), path))
+    read = read_eval_log(str(path))
+    counted = [sample.scores["weighbridge"].as_float() for sample in read.samples]
+    assert read.eval.metadata["scale"] == [1.0, 10.0]
+    assert sum(counted) / 4 == run.estimate.mean == (9 + 3 + 1 + 7) / 4
+    _, back = take(path, tmp_path / "second", scale=(1.0, 10.0))
+    assert [s.score for s in back.samples] == [s.score for s in run.samples]

@@ -91,6 +91,8 @@ class Foreign:
         device: Likewise.
         started: ISO 8601, UTC; "" where not told.
         seconds: Wall time; 0 where not told.
+        judge: The model that judged the answers; None where none did. It belongs in
+            `benchmark_version`, too: figures by two judges are not to be compared.
     """
 
     model: str
@@ -111,6 +113,7 @@ class Foreign:
     device: str = UNKNOWN
     started: str = ""
     seconds: float = 0.0
+    judge: str | None = None
 
 
 @dataclass(frozen=True)
@@ -344,6 +347,8 @@ def _notes(origin: Origin, run: Foreign, mean: float) -> list[str]:
     count = f"{len(origin.files)} file" + ("s" if len(origin.files) != 1 else "")
     by = f"{origin.harness} {origin.version or '(version not stated)'}"
     notes = [f"Imported from {by}, {count}; not measured here."]
+    if run.judge is not None:
+        notes.append(f"Judged by {run.judge}, whose own disagreement is in no interval.")
     if origin.unknown:
         notes.append(f"Not known: {', '.join(origin.unknown)}.")
     stated = run.stated.get(run.headline or "")
@@ -365,4 +370,5 @@ def _provenance(run: Foreign, origin: Origin, notes: tuple[str, ...], imported: 
         wall_seconds=run.seconds,
         notes=notes,
         origin=origin,
+        judge=run.judge,
     )

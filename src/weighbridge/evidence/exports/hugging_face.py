@@ -109,6 +109,7 @@ def _notes(run: EvalRun) -> str:
     return "; ".join(
         [
             f"mean of {estimate.n} items, 95% interval {low:.4f} to {high:.4f}",
+            *(f"{name} {one.mean:.4f}" for name, one in estimate.beside.items()),
             *([] if is_share(estimate.scale) else [f"on {named(estimate.scale)}"]),
             *([f"judged by {run.provenance.judge}"] if run.provenance.judge else []),
             *([_stopped(run.stopped)] if run.stopped is not None and run.stopped.early else []),

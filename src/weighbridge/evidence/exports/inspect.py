@@ -108,6 +108,7 @@ def _results(run: EvalRun) -> dict[str, Json]:
     estimate = run.estimate
     lost = estimate.ungraded["infrastructure"]
     figures = {"mean": estimate.mean, "stderr": estimate.stderr}
+    figures |= {name: one.mean for name, one in estimate.beside.items()}
     score = {
         "name": SCORER,
         "scorer": SCORER,

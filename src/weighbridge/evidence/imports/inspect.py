@@ -7,6 +7,9 @@ numbers by Inspect's own rule: C and yes 1, P a half, I, N and no 0.
 What is no grade stays none: `N` (no answer) is refused, truncated or unparsed by the stop reason;
 an incorrect answer of which the scorer read nothing is unparsed; an error, a value that is not a
 number (`Score.unscored()`) or a missing score is infrastructure.
+
+Where a model judged, its name stands in the benchmark's version: figures by two judges are not the
+same benchmark's.
 """
 
 import json
@@ -50,6 +53,10 @@ NO_GRADE: dict[str, UngradedReason] = {
 }
 """Inspect's reasons of an abnormal score; others are a scorer's own words."""
 STOPS = {"stop": "end", "max_tokens": "length", "model_length": "length"}
+JUDGING = "model_graded"
+"""How Inspect's scorers begin that ask a model; unless given another, they ask the one measured."""
+OURS = "weighbridge"
+"""The scorer of a log that we exported."""
 REASONS: tuple[str, ...] = get_args(UngradedReason)
 UNKNOWN = ("the weights' digest", "the machine")
 _ATTACHMENT = "attachment://"
@@ -141,11 +148,13 @@ def _run(log: _Log, request: ImportRequest) -> Foreign:
     stats = log.header.get("stats") or {}
     stated, headline = _stated(results, wanted)
     status = log.header.get("status")
+    judge = _judge(said, wanted)
+    version = f"inspect:{said.get('task_version', 0)} {request.metric or wanted}"
     notes = () if status == "success" else (f"The log's status is {status}, not success.",)
     return Foreign(
         model=str(said.get("model", "unknown")),
         benchmark=task.rsplit("/", 1)[-1],
-        benchmark_version=f"inspect:{said.get('task_version', 0)} {request.metric or wanted}",
+        benchmark_version=f"{version} by {judge}" if judge else version,
         protocol="generative",
         samples=samples,
         files=(log.path,),
@@ -157,7 +166,22 @@ def _run(log: _Log, request: ImportRequest) -> Foreign:
         notes=notes,
         packages={str(k): str(v) for k, v in (said.get("packages") or {}).items()},
         started=str(stats.get("started_at") or said.get("created") or ""),
+        judge=judge,
     )
+
+
+def _judge(said: Row, scorer: str) -> str | None:
+    """Who judged: the model or models that the scorer was given, else of its role, else itself."""
+    if scorer == OURS:
+        return (said.get("metadata") or {}).get("judge")
+    known = {str(one.get("name")): one.get("options") or {} for one in said.get("scorers") or ()}
+    options = known.get(scorer, {})
+    if not scorer.rsplit("/", 1)[-1].startswith(JUDGING) and "model" not in options:
+        return None
+    role = options.get("model_role") or "grader"
+    named = options.get("model") or (said.get("model_roles") or {}).get(str(role))
+    models = named if isinstance(named, list) else [named or said.get("model", "unknown")]
+    return ", ".join(str(one["model"] if isinstance(one, dict) else one) for one in models)
 
 
 def _settings(said: Row, config: Row, scorer: str) -> dict[str, Json]:
@@ -222,7 +246,7 @@ def _sample(row: Row, shown: bool, request: ImportRequest, scorer: str) -> Score
         question="\n".join([_attached(question, attached), *(f"- {choice}" for choice in choices)]),
         target=target[0] if isinstance(target, list) and len(target) == 1 else target,
         output=text,
-        score=_score(row, scorer, request.metric, stop),
+        score=_score(row, scorer, request, stop),
         cluster=str(cluster) if cluster is not None else None,
         repeat=int(row["epoch"]) - 1,
         stop=STOPS.get(stop, stop),
@@ -232,7 +256,7 @@ def _sample(row: Row, shown: bool, request: ImportRequest, scorer: str) -> Score
     )
 
 
-def _score(row: Row, scorer: str, metric: str, stop: str) -> Score:
+def _score(row: Row, scorer: str, request: ImportRequest, stop: str) -> Score:
     if row.get("error"):
         return Ungraded("infrastructure", str(row["error"].get("message", "an error"))[:200])
     scores = row.get("scores") or {}
@@ -243,7 +267,7 @@ def _score(row: Row, scorer: str, metric: str, stop: str) -> Score:
         return Ungraded("infrastructure", f"no score by {scorer or 'any scorer'}")
     value, answer = read.get("value"), read.get("answer")
     if isinstance(value, dict):
-        value = _one_of(value, scorer, metric)
+        value = _one_of(value, scorer, request.metric)
     known = (read.get("metadata") or {}).get("ungraded")  # of a log that we exported
     if known in REASONS:
         return Ungraded(known, str(read.get("explanation") or ""))
@@ -252,7 +276,7 @@ def _score(row: Row, scorer: str, metric: str, stop: str) -> Score:
         return Ungraded("infrastructure", "the scorer gave no reading")
     reason = read.get("reason")
     said_nothing = value == NO_ANSWER or answer == "" or stop == "content_filter"
-    if figure == 0 and (said_nothing or reason in NO_GRADE):
+    if figure <= request.scale[0] and (said_nothing or reason in NO_GRADE):
         return _no_answer(stop, reason)
     parts = {
         str(name): other
