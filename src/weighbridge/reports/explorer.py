@@ -155,9 +155,10 @@ def _caveats(
         )
     if comparison.lost:
         low, high = (wording.points(end, comparison.scale) for end in comparison.bounds)
+        were = "answer was" if comparison.lost == 1 else "answers were"
         said.append(
-            f"{comparison.lost} answers were lost to infrastructure: with them the difference lies "
-            f"between {low} and {high}, on which the verdict rests."
+            f"{wording.count(comparison.lost)} {were} lost to infrastructure: the difference lies "
+            f"between {low} and {high}, whatever was lost, and the verdict takes that in."
         )
     judge = run_a.provenance.judge
     if judge is not None:
