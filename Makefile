@@ -8,7 +8,7 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fix bench bench-engine clean
+.PHONY: help demo test test-all check fix bench bench-engine parity-page clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ bench: $(VENV)/.bench  ## Race the peers (needs MMLU: MMLU=PATH)
 
 bench-engine: $(VENV)/.bench  ## The engine's table against lm-evaluation-harness (MMLU=PATH; an hour)
 	$(BIN)/python bench/engine_vs_lm_eval.py --mmlu "$(MMLU)" --rows mmlu,choices,generation,memory,full
+
+parity-page: $(VENV)/.dev  ## Weigh published proprietary answers (DATA=PATH with mmlu/ and mmlu_helm_predictions/)
+	$(BIN)/python docs/make_parity_page.py --data "$(DATA)"
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -72,6 +72,27 @@ def test_values_are_printed_on_their_scale_in_80_columns(scored):
     assert "7.166" in listed.stdout and "%" not in listed.stdout
 
 
+def test_every_rated_item_stands_in_the_page_on_its_scale(scored, tmp_path):
+    page = tmp_path / "items.html"
+    done = compared(scored, "--html", page)
+    assert done.returncode == 0 and f"every item: {page}" in done.stdout
+    text = page.read_text(encoding="utf-8")
+    assert (
+        "+1.16 [" in text and "margin of" in text and "0.18</span> on the scale from 1 to" in text
+    )
+    assert "The answers were judged by gpt-4." in text and "points" not in text.split("<main>")[0]
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    assert len(data["items"]) == 160
+    assert {data["outcomes"][item[side]] for item in data["items"] for side in (5, 10)} == {
+        "graded"
+    }
+    assert {data["results"][item[2]] for item in data["items"]} == {"lost", "won", "even"}
+    gaps = [item[6] - item[11] for item in data["items"] if data["results"][item[2]] == "lost"]
+    assert gaps == sorted(gaps) and gaps[0] < -3  # the most lost first
+    again = compared(scored, "--html", page)
+    assert again.returncode == 2 and "--overwrite" in again.stderr
+
+
 @pytest.mark.parametrize("margin", ["9", "20", "-1"])
 def test_a_margin_off_the_scale_is_one_line(scored, margin):
     done = compared(scored, "--margin", margin)
@@ -237,6 +258,24 @@ def test_the_offset_is_found_where_one_model_was_measured_both_ways(by_protocol)
     )
     said = weighbridge("compare", a, b, cwd=folder).stdout
     assert "without it:" in said and max(map(len, said.splitlines())) <= 80
+
+
+def test_items_of_two_protocols_stand_as_they_were_answered(by_protocol, tmp_path):
+    """The headline has the offset taken out; the items still say who answered what."""
+    folder, runs = by_protocol
+    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "generative"]
+    page = tmp_path / "items.html"
+    found = weighbridge("compare", a, b, "--html", page, "--json", cwd=folder)
+    document = json.loads(found.stdout)
+    assert document["html"] == str(page) and document["flips"] == []
+    raw = document["across_protocols"]["raw"]
+    text = page.read_text(encoding="utf-8")
+    assert "by different protocols, loglikelihood and generative" in text
+    assert "as measured on tiny-llama" in text
+    results = {"lost": -1, "won": 1}
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    gaps = [results.get(data["results"][item[2]], 0) for item in data["items"]]
+    assert any(gaps) and sum(gaps) / raw["n"] == pytest.approx(raw["difference"])
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,16 @@ def test_any_changed_byte_that_changes_the_content_is_seen(sealed, data, name):
         shutil.rmtree(copy)
 
 
+@pytest.mark.parametrize("name", ["latency_seconds", "why", "parts", "kind", "cluster"])
+def test_a_field_that_lost_its_name_is_seen(sealed, tmp_path, name):
+    """Read leniently it would have its default value, which may be what stood there."""
+    copy = shutil.copytree(sealed, tmp_path / sealed.name)
+    path = copy / "samples.jsonl"
+    os.chmod(path, 0o644)
+    path.write_bytes(path.read_bytes().replace(f'"{name}"'.encode(), b'"another"', 1))
+    assert not verify(copy).ok
+
+
 def _same_samples(a, b):
     """Whether a change touched only what the digest leaves out: timing and unit numbers."""
     try:

@@ -66,6 +66,8 @@ def test_a_project_runs_to_a_verdict_and_its_report_is_verified(project):
     page = (project / outcome["report"]).read_text()
     assert "paid" in page.lower() and "letters" in page and "mmlu" in page
     folder = project / ".weighbridge/reports/letters"
+    items = (folder / "items-1.html").read_text()
+    assert "items-1.html" in page and "letters" in items and "What became of the answers" in items
     checked = weighbridge("verify", str(folder), cwd=project)
     assert checked.returncode == 0, checked.stdout
 

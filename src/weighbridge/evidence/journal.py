@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import EvidenceError
 from weighbridge.evidence.files import storage_errors
-from weighbridge.records import ScoredSample
+from weighbridge.records import Json, ScoredSample
 
 _ADAPTER = TypeAdapter(ScoredSample)
 
@@ -105,6 +105,17 @@ def _line(unit: int, unit_size: int, sample: ScoredSample) -> str:
     return json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n"
 
 
+def _check_names(row: dict[str, Json], sample: ScoredSample) -> None:
+    """Refuse a name that is no field: misspelt, it would leave its field at the default, unseen.
+
+    Raises:
+        KeyError: There is one.
+    """
+    unknown = (row.keys() - vars(sample).keys()) | (row["score"].keys() - vars(sample.score).keys())
+    if unknown:
+        raise KeyError(*unknown)
+
+
 def read_samples(path: Path) -> Iterator[ScoredSample]:
     """Read and validate a journal's samples.
 
@@ -118,7 +129,9 @@ def read_samples(path: Path) -> Iterator[ScoredSample]:
             try:
                 row = json.loads(line)
                 row.pop("unit"), row.pop("unit_size")
-                yield _ADAPTER.validate_python(row)
+                sample = _ADAPTER.validate_python(row)
+                _check_names(row, sample)
+                yield sample
             except (ValueError, KeyError, AttributeError, ValidationError) as error:
                 raise EvidenceError(
                     f"{path}, line {number}: not a sample ({type(error).__name__})",

@@ -56,6 +56,7 @@ def verify(folder: Path) -> Verification:
             _items(document, read),
             *_totals(run, read),
             *_figures(run.estimate, again, document["estimate"].keys()),
+            *_origin(run),
         ]
         if run.stopped is not None:
             found = stopping_checks(folder, document["identity_fields"])
@@ -78,6 +79,15 @@ def _digests(
     if isinstance(model, dict):
         checks.append(_equal("model", dict(run.model.identity), model))
     return checks
+
+
+def _origin(run: EvalRun) -> list[Check]:
+    """Say where the trust begins: what came before the samples is as good as the files."""
+    origin = run.provenance.origin
+    if origin is None:
+        return []
+    by = f"{origin.harness} {origin.version or '(version not stated)'}"
+    return [Check("origin", True, f"imported from {by}: checked from its samples on")]
 
 
 def _items(document: dict[str, Json], read: Tally) -> Check:

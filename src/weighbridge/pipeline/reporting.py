@@ -34,6 +34,7 @@ from weighbridge.reports import (
     Skipped,
     TrainingPoint,
     render,
+    render_explorer,
     write,
 )
 from weighbridge.sources.digests import file_digest
@@ -125,6 +126,7 @@ def write_report(
     runs = [run for w in outcome.weighed for run in (w.before, w.after)]
     report = _report(facts, outcome.weighed, judged, offsets_among(runs, store))
     written = write(report, folder)
+    _write_items(report, folder, store)
     document = asdict(facts) | {
         "verdict": judged.verdict,
         "page_digest": _digest(written.html),
@@ -132,6 +134,16 @@ def write_report(
     path = folder / "report.json"
     write_whole(path, canonical_json(document))
     return Written(written.html, path, written.charts, judged)
+
+
+def _write_items(report: Report, folder: Path, store: RunStore) -> None:
+    """Write each benchmark's items side by side; two runs' samples are in memory at a time."""
+    for section in report.sections:
+        candidate, reference = (
+            store.read(run.run_id) for run in (section.candidate, section.reference)
+        )
+        page = render_explorer(candidate, reference, section.comparison)
+        write_whole(folder / section.items_page, page.encode("utf-8"))
 
 
 def is_report(path: Path) -> bool:
@@ -231,13 +243,14 @@ def _report(
                 comparison=w.comparison,
                 role=w.weigh.role,
                 part_comparisons=w.parts,
+                items_page=f"items-{number}.html",
                 audit=told(w.audit, w.comparison) if w.audit is not None else (),
                 readings=readings(w.audit, w.comparison) if w.audit is not None else (),
                 contamination=w.contamination,
                 clean_scores=w.clean_scores,
                 clean_comparison=w.clean,
             )
-            for w in sorted(weighed, key=lambda w: order[w.weigh.role])
+            for number, w in enumerate(sorted(weighed, key=lambda w: order[w.weigh.role]), start=1)
         ),
         training=facts.training,
         training_facts=dict(facts.training_facts),

@@ -24,6 +24,7 @@ from weighbridge.records.run import (
     EvalRun,
     Figure,
     GroupMeans,
+    Origin,
     Protocol,
     Provenance,
     Slice,
@@ -31,10 +32,18 @@ from weighbridge.records.run import (
     Stopped,
 )
 from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
-from weighbridge.records.score import Graded, Score, Ungraded, UngradedReason
+from weighbridge.records.score import (
+    OUTCOMES,
+    Graded,
+    Score,
+    Ungraded,
+    UngradedReason,
+    outcome,
+)
 
 __all__ = [
     "ALARM",
+    "OUTCOMES",
     "PART_NAMES",
     "AcrossProtocols",
     "Agreement",
@@ -58,6 +67,7 @@ __all__ = [
     "JudgeAudit",
     "Message",
     "ModelRef",
+    "Origin",
     "PartRole",
     "PositionConsistency",
     "Price",
@@ -80,5 +90,6 @@ __all__ = [
     "Verdict",
     "canonical_digest",
     "canonical_json",
+    "outcome",
     "quantity",
 ]

@@ -106,6 +106,25 @@ class GroupMeans:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a run that was not made here was made, and what its files leave open.
+
+    Attributes:
+        harness: What measured it (`lm-eval`, `inspect`, `helm`).
+        version: The harness's version; None where its files don't say.
+        files: SHA-256 of each file read, by name.
+        unknown: What the files don't tell, one clause each.
+        stated: Figures that the harness itself states, by its own names.
+    """
+
+    harness: str
+    version: str | None
+    files: dict[str, str]
+    unknown: tuple[str, ...] = ()
+    stated: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where and how a run was made; none of it is part of the run's identity.
 
@@ -125,6 +144,7 @@ class Provenance:
         peak_memory_bytes: Peak resident memory of the process, where known.
         notes: Sentences that a reader must know (fallbacks, near ties).
         sandbox: The level at which model-written code ran; None where none ran.
+        origin: Where it was imported from; None for a run that was made here.
         judge: Whose judgements these are; None where no model judged.
         judge_tokens: Tokens that the judge read and wrote; none of them is in the counts above.
     """
@@ -144,6 +164,7 @@ class Provenance:
     peak_memory_bytes: int | None = None
     notes: tuple[str, ...] = ()
     sandbox: str | None = None
+    origin: Origin | None = None
     judge: str | None = None
     judge_tokens: int = 0
 

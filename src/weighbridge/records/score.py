@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from weighbridge.records.scale import SHARE, Scale, is_share
+
 UngradedReason = Literal["refused", "unparsed", "truncated", "infrastructure"]
 
 
@@ -38,3 +40,23 @@ class Ungraded:
 
 
 Score = Graded | Ungraded
+
+OUTCOMES = (
+    "right", "partly", "wrong", "graded", "refused", "unparsed", "truncated", "infrastructure",
+)  # fmt: skip
+"""What can become of an answer, the best first; `graded` on scales without right and wrong."""
+
+
+def outcome(score: Score, scale: Scale = SHARE) -> str:
+    """Return what became of an answer, in one word of `OUTCOMES`.
+
+    >>> outcome(Graded(0.5, "B")), outcome(Ungraded("refused")), outcome(Graded(10, "10"), (1, 10))
+    ('partly', 'refused', 'graded')
+    """
+    if not isinstance(score, Graded):
+        return score.reason
+    if not is_share(scale):
+        return "graded"
+    if score.value >= scale[1]:
+        return "right"
+    return "wrong" if score.value <= scale[0] else "partly"

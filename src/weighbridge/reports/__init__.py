@@ -15,6 +15,7 @@ from weighbridge.reports.content import (
     Skipped,
     TrainingPoint,
 )
+from weighbridge.reports.explorer import render_explorer
 from weighbridge.reports.limits import limits
 from weighbridge.reports.page import render
 from weighbridge.reports.writing import WrittenReport, write
@@ -32,5 +33,6 @@ __all__ = [
     "WrittenReport",
     "limits",
     "render",
+    "render_explorer",
     "write",
 ]

@@ -80,6 +80,7 @@ class BenchmarkSection:
         comparison: Candidate minus reference, over the same items.
         role: A target should improve; a guard must not get worse.
         part_comparisons: The same for each named part (the fields of an extracted object).
+        items_page: File beside the report that shows every item; "" where there is none.
         audit: Of the judge, where a model judged: labels, each with a sentence.
         readings: The same difference read in other ways, each with its name: without the judge's
             noise, as people see it.
@@ -94,6 +95,7 @@ class BenchmarkSection:
     comparison: Comparison
     role: Role
     part_comparisons: tuple[Comparison, ...] = ()
+    items_page: str = ""
     audit: tuple[tuple[str, str], ...] = ()
     readings: tuple[tuple[str, Comparison], ...] = ()
     contamination: Contamination | None = None

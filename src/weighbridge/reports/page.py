@@ -5,19 +5,15 @@ made visible, each output is isolated from its neighbours' writing direction, an
 policy admits no network and no script but the page's own, by its digest.
 """
 
-import base64
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from weighbridge.records import EvalRun, Flip, Graded, Score
 from weighbridge.reports import charts, palette, wording
 from weighbridge.reports.content import BenchmarkSection, Report, TrainingPoint
+from weighbridge.reports.document import asset, environment, script_digest
 from weighbridge.reports.drawing import Drawing
 from weighbridge.reports.limits import limits
 
@@ -103,9 +99,9 @@ def compose(report: Report) -> Page:
     sections = tuple(_section_view(index, s) for index, s in enumerate(report.sections, start=1))
     training = _both("training", lambda name, px: charts.training(report.training, name, px))
     forecasts = _both("forecasts", lambda name, px: charts.forecasts(report.forecasts, name, px))
-    script = _asset("report.js")
+    script = asset("report.js")
     html = (
-        _environment()
+        environment()
         .get_template("report.html.jinja")
         .render(
             report=report,
@@ -118,9 +114,9 @@ def compose(report: Report) -> Page:
             runs=_runs(report),
             palette=palette.LIGHT,
             dark=palette.DARK,
-            style=Markup(palette.stylesheet() + "\n" + _asset("report.css")),
+            style=Markup(palette.stylesheet() + "\n" + asset("report.css")),
             script=Markup(script),
-            script_digest=_csp_digest(script),
+            script_digest=script_digest(script),
         )
     )
     drawn = [overview, training, forecasts]
@@ -222,27 +218,3 @@ def _runs(report: Report) -> tuple[EvalRun, ...]:
     """Every run that a figure came from, once."""
     runs = [run for s in report.sections for run in (s.candidate, s.reference)]
     return tuple({run.run_id: run for run in runs}.values())
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("weighbridge.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["wording"] = wording
-    environment.filters["plain"] = wording.plain
-    return environment
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("weighbridge.reports").joinpath("templates", name).read_text("utf-8")
-
-
-def _csp_digest(script: str) -> str:
-    digest = hashlib.sha256(script.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -41,6 +41,10 @@ def command(
     offset: Annotated[
         str, typer.Option(metavar=PAIR, help="One model's runs by both protocols.")
     ] = "",
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every item, side by side, as a page.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace FILE if it is there.")] = False,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
@@ -49,6 +53,8 @@ def command(
     from weighbridge.pipeline.comparing import compare_with_evidence
     from weighbridge.pipeline.grouping import compare_groups
 
+    if html is not None and html.exists() and not overwrite:
+        raise InputError(f"{html} is there", "a new file", "--overwrite, or another --html")
     store = RunStore(runs)
     first, second = store.read(run_a), store.read(run_b)
     found = compare_with_evidence(
@@ -62,6 +68,10 @@ def command(
         within = compare_groups(first, second, margin=found.comparison.margin, metric=metric)
         document["groups"] = groups_json(within)
         lines += groups_text(within, found.comparison.scale)
+    if html is not None:
+        _write_items(html, first, second, found)
+        document["html"] = str(html)
+        lines.append(f"  every item: {html}")
     emit(document, "\n".join(lines), json)
     raise typer.Exit({"inferior": 1, "inconclusive": 3}.get(found.comparison.verdict, 0))
 
@@ -85,6 +95,14 @@ def _pair(store: "RunStore", option: str, named_runs: str) -> tuple[EvalRun, Eva
     if not comma or not first.strip() or not second.strip():
         raise InputError(f"{option} {named_runs}", f"two runs: {option} {PAIR}")
     return store.read(first.strip()), store.read(second.strip())
+
+
+def _write_items(path: Path, run_a: EvalRun, run_b: EvalRun, found: "Compared") -> None:
+    from weighbridge.evidence.files import write_whole
+    from weighbridge.reports import render_explorer
+
+    page = render_explorer(run_a, run_b, found.comparison, found.across)
+    write_whole(path, page.encode("utf-8"))
 
 
 def _document(found: "Compared") -> dict[str, Json]:

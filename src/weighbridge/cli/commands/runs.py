@@ -3,14 +3,21 @@
 `weighbridge runs list`; `weighbridge runs show RUN [--samples]`.
 """
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Annotated
 
 import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import as_plain, emit, run_json, run_text
+from weighbridge.errors import UnknownName
+from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
+
+SHOWN_AT_ONCE = 20
+_COLUMNS, _LABEL = 80, 13
 
 
 @app.command("list")
@@ -32,14 +39,31 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
 @app.command("show")
 def show(
     run: Annotated[str, typer.Argument(help="Run id, its beginning, or a folder.")],
-    samples: Annotated[bool, typer.Option(help="Every sample, one a line.")] = False,
+    samples: Annotated[bool, typer.Option("--samples", help="Its samples, too.")] = False,
+    only: Annotated[
+        str,
+        typer.Option(
+            "--outcome",
+            metavar="OUTCOME",
+            help="right, partly, wrong, graded; ungraded or its reason: refused, unparsed, "
+            "truncated, infrastructure.",
+        ),
+    ] = "",
+    cluster: Annotated[str, typer.Option(help="Samples of this cluster alone.")] = "",
+    search: Annotated[str, typer.Option(help="Samples that hold these words.")] = "",
+    limit: Annotated[int | None, typer.Option(help="So many; 20 on a terminal.", min=1)] = None,
+    skip: Annotated[int, typer.Option(help="Leave out the first so many.", min=0)] = 0,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
-    """Show a run's figures and where they come from."""
+    """Show a run's figures and where they come from; with --samples, what the model answered."""
     from weighbridge.evidence import RunStore
+    from weighbridge.evidence.journal import read_samples
 
-    found = RunStore(runs).read(run, samples=samples)
+    if only and only not in (*OUTCOMES, "ungraded"):
+        raise UnknownName("outcome", only, (*OUTCOMES, "ungraded"))
+    store = RunStore(runs)
+    found = store.read(run, samples=False)
     document = run_json(found) | {
         "identity": found.identity,
         "settings": found.settings,
@@ -49,14 +73,84 @@ def show(
     lines = [run_text(found), f"  weights {found.model.weights_digest}"]
     lines += [f"  samples {found.samples_digest}", f"  started {found.provenance.started}"]
     if samples:
-        document["samples"] = [as_plain(sample) for sample in found.samples]
-        lines += [
-            f"{s.sample_id:<26} {_score(s.score):<14} {' '.join(s.output.split())[:36]}"
-            for s in found.samples
-        ]
+        scale = found.estimate.scale
+        every = read_samples(store.folder_of(run) / "samples.jsonl")
+        wanted = _Page(_wanted(every, scale, only, cluster, search), skip, limit, json)
+        document |= {"samples": [as_plain(s) for s in wanted.shown], "matching": wanted.matching}
+        lines += ["", wanted.title, *(_told(sample, scale) for sample in wanted.shown)]
     emit(document, "\n".join(lines), json)
 
 
-def _score(score: object) -> str:
-    value = getattr(score, "value", None)
-    return f"{value:g}" if value is not None else str(getattr(score, "reason", ""))
+class _Page:
+    """Some of a run's samples: those shown, and how many there are; the rest is not held."""
+
+    def __init__(
+        self, samples: Iterator[ScoredSample], skip: int, limit: int | None, whole: bool
+    ) -> None:
+        if limit is None and not whole:
+            limit = SHOWN_AT_ONCE
+        self._skip, self._skipped = skip, sum(1 for _ in islice(samples, skip))
+        self.shown = list(islice(samples, limit))
+        self.matching = self._skipped + len(self.shown) + sum(1 for _ in samples)
+
+    @property
+    def title(self) -> str:
+        """Which of how many, and how to see the next."""
+        if not self.shown:
+            return f"  no sample to show; {self.matching} match"
+        last = self._skipped + len(self.shown)
+        more = f"; next: --skip {last}" if last < self.matching else ""
+        return f"  samples {self._skipped + 1} to {last} of {self.matching}{more}"
+
+
+def _wanted(
+    samples: Iterable[ScoredSample],
+    scale: tuple[float, float],
+    only: str,
+    cluster: str,
+    search: str,
+) -> Iterator[ScoredSample]:
+    words = search.casefold().split()
+    for sample in samples:
+        found = outcome(sample.score, scale)
+        ungraded = sample.score.kind == "ungraded"
+        if only and only != found and not (only == "ungraded" and ungraded):
+            continue
+        if cluster and sample.cluster != cluster:
+            continue
+        texts = (sample.sample_id, sample.question, sample.output, _as_text(sample.target))
+        everything = "\n".join(filter(None, texts)).casefold()
+        if all(word in everything for word in words):
+            yield sample
+
+
+def _told(sample: ScoredSample, scale: tuple[float, float]) -> str:
+    """A sample in at most four lines of 80 columns; texts that are withheld stay withheld."""
+    again = f" (repeat {sample.repeat})" if sample.repeat else ""
+    value = getattr(sample.score, "value", None)
+    became = outcome(sample.score, scale)
+    # What is right or wrong needs no figure; what lies between, or on another scale, does.
+    figure = f" {value:g}" if became in ("partly", "graded") else ""
+    head = f"{became}{figure}"
+    lines = [f"  {head:<14} {sample.sample_id}{again}"]
+    if sample.question is None:
+        lines.append("    texts of this benchmark are not published")
+    else:
+        lines.append(f"    asked    {sample.question}")
+        if sample.target is not None:
+            lines.append(f"    target   {_as_text(sample.target)}")
+    lines.append(f"    answered {sample.output or '(nothing)'}")
+    if sample.score.why:
+        lines.append(f"    because  {sample.score.why}")
+    return "\n".join(_one_line(line) for line in lines)
+
+
+def _as_text(value: Json) -> str:
+    return value if isinstance(value, str) else canonical_json(value).decode()
+
+
+def _one_line(text: str) -> str:
+    """Cut a line to the terminal's width, its label in place; no control reaches the terminal."""
+    label, rest = text[:_LABEL], " ".join(text[_LABEL:].split())
+    line = label + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in rest)
+    return line if len(line) <= _COLUMNS else line[: _COLUMNS - 1] + "…"

@@ -1,0 +1,86 @@
+"""Take in what another harness measured, as sealed runs.
+
+HARNESS is lm-eval (its --output_path, with --log_samples), inspect (.eval or .json, or a folder)
+or helm (a folder of tables, with --gold PATH to the items). One run a model and benchmark; verify
+and compare treat them like our own.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.output import emit, run_json, run_text, wrapped
+
+if TYPE_CHECKING:
+    from weighbridge.evidence.importing import ImportRequest
+
+
+def command(
+    harness: Annotated[str, typer.Argument(help="lm-eval, inspect or helm.")],
+    path: Annotated[Path, typer.Argument(help="Its file or folder.")],
+    gold: Annotated[
+        Path | None, typer.Option(help="The items with right answers, where the files lack them.")
+    ] = None,
+    benchmark: Annotated[
+        str, typer.Option("--benchmark", "-b", metavar="NAME", help="Whose items --gold holds.")
+    ] = "mmlu",
+    metric: Annotated[str, typer.Option(help="Its metric or scorer; its first if empty.")] = "",
+    cluster: Annotated[str, typer.Option(help="Its field that items share a source by.")] = "",
+    scale: Annotated[str, typer.Option(metavar="LOW:HIGH", help="Of its values.")] = "0:1",
+    withhold: Annotated[bool, typer.Option(help="Keep ids and scores, and no texts.")] = False,
+    runs: options.Runs = options.DEFAULT_RUNS,
+    json: options.Json = False,
+) -> None:
+    """See the module's docstring, which is the help."""
+    from weighbridge.evidence.importing import ImportRequest, import_runs
+
+    around = options.surroundings(runs=runs)
+    low, high = _scale(scale)
+    request = ImportRequest(path, None, "", metric, cluster, (low, high), withhold)
+    if gold is not None:
+        request = _with_gold(request, gold, benchmark)
+    sealed, left_out = import_runs(harness, request, around.store, around.started)
+    document = {
+        "runs": [
+            run_json(run)
+            | {"origin": asdict(run.provenance.origin) if run.provenance.origin else None}
+            for run in sealed
+        ],
+        "left_out": list(left_out),
+    }
+    lines = [run_text(run) for run in sealed]
+    for each in left_out:
+        lines += wrapped(f"left out: {each}", "  ")
+    emit(document, "\n".join(lines), json)
+
+
+def _with_gold(request: "ImportRequest", gold: Path, name: str) -> "ImportRequest":
+    """Let a benchmark read its own items: that is what knows the right answers."""
+    from dataclasses import replace
+
+    from weighbridge.evaluation.benchmark import LoadRequest, Settings
+    from weighbridge.evaluation.registry import find_benchmark
+
+    benchmark = find_benchmark(name)
+    return replace(
+        request,
+        gold=lambda: benchmark.load(LoadRequest(gold, None, Settings())),
+        benchmark=benchmark.name,
+        withhold=request.withhold or not benchmark.publishes_questions,
+    )
+
+
+def _scale(text: str) -> tuple[float, float]:
+    from weighbridge.errors import InputError
+
+    low, _, high = text.partition(":")
+    try:
+        found = float(low), float(high)
+    except ValueError:
+        found = (0.0, 0.0)
+    if not found[0] < found[1]:
+        raise InputError(f"--scale {text}", "LOW:HIGH, such as 0:1 or 1:10")
+    return found

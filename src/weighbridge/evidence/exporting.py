@@ -1,0 +1,97 @@
+"""Runs in other tools' formats: the folder `exports/` is the list, one `EXPORTER` a file."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weighbridge.errors import InputError, UnknownName
+from weighbridge.evidence.files import storage_errors, write_whole
+from weighbridge.records import EvalRun
+
+_FOLDER = Path(__file__).parent / "exports"
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What a person asked to be written.
+
+    Attributes:
+        runs: With their samples.
+        to: File or folder, as the format has it.
+        dataset: The Hub's id of the benchmark's data set, for formats that name it.
+        task: The benchmark's name there.
+        source_url: Where a reader finds the evidence.
+        percent: Whether figures are written in percent rather than as shares.
+    """
+
+    runs: Sequence[EvalRun]
+    to: Path
+    dataset: str = ""
+    task: str = ""
+    source_url: str = ""
+    percent: bool = False
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One format.
+
+    Attributes:
+        name: The file's stem, with a hyphen for an underscore.
+        writes: What comes out, for people.
+        files: Contents by path below the folder of `ExportRequest.to`.
+    """
+
+    name: str
+    writes: str
+    files: Callable[[ExportRequest], dict[Path, bytes]]
+
+
+def exporter_names() -> tuple[str, ...]:
+    """Names of all formats."""
+    stems = (path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
+    return tuple(sorted(stem.replace("_", "-") for stem in stems))
+
+
+def find_exporter(name: str) -> Exporter:
+    """Import exactly one exporter.
+
+    Raises:
+        UnknownName: No such format.
+    """
+    if name not in exporter_names():
+        raise UnknownName("format", name, exporter_names())
+    module = importlib.import_module(f"{__package__}.exports.{name.replace('-', '_')}")
+    found = module.EXPORTER
+    assert isinstance(found, Exporter), f"{name} defines {type(found).__name__} as EXPORTER"
+    return found
+
+
+def export_runs(name: str, request: ExportRequest, *, overwrite: bool = False) -> list[Path]:
+    """Write runs in a format; each file is whole or not there.
+
+    Raises:
+        InputError: The format needs something else, or a file is there and may not be replaced.
+    """
+    files = find_exporter(name).files(request)
+    if not overwrite:
+        for path in files:
+            if path.exists():
+                raise InputError(f"{path} is there", "a new file", "--overwrite, or another --to")
+    for path, content in files.items():
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    return list(files)
+
+
+def only_run(request: ExportRequest) -> EvalRun:
+    """Return the one run of a request.
+
+    Raises:
+        InputError: There are several, and the format holds one.
+    """
+    if len(request.runs) != 1:
+        raise InputError(f"{len(request.runs)} runs", "one for each file", "export them in turn")
+    return request.runs[0]

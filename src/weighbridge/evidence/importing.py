@@ -1,0 +1,374 @@
+"""What other harnesses measured becomes sealed runs: what is known is kept, what is not is said.
+
+    read a harness's files -> `Foreign` runs in our records -> journal -> estimate -> seal
+
+The folder `imports/` is the list of harnesses; each file defines one `IMPORTER`. An imported run is
+evidence like any other from its samples on: `verify` recomputes it, `compare` pairs it. What came
+before the samples (weights, prompts, machine) is only as good as the files, so every imported run
+names its harness, its files by digest, and what they leave open.
+"""
+
+import importlib
+import importlib.metadata
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from weighbridge.errors import InputError, UnknownName
+from weighbridge.evidence.store import RunHeader, RunStore
+from weighbridge.records import (
+    EvalRun,
+    Graded,
+    Json,
+    ModelRef,
+    Origin,
+    Provenance,
+    Sample,
+    Score,
+    ScoredSample,
+    canonical_digest,
+)
+from weighbridge.sources.digests import file_digest, text_digest
+from weighbridge.statistics import estimate
+
+_FOLDER = Path(__file__).parent / "imports"
+UNKNOWN = "unknown"
+STATED_TOLERANCE = 1e-6
+"""How far a harness's own figure may lie from its samples': rounding, nothing else."""
+_LETTERS = 3  # an answer so short can't quote a question
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What a person asked to be read.
+
+    Attributes:
+        path: File or folder.
+        gold: Reads the items with their right answers, where the files hold none.
+        benchmark: Whose items `gold` reads.
+        metric: The harness's name of what counts as the value; "" takes its first.
+        cluster: The harness's name of a field that items share with their neighbours; "" for none.
+        scale: Lowest and highest value.
+        withhold: Whether texts must not stand in evidence.
+    """
+
+    path: Path
+    gold: Callable[[], Iterable[Sample]] | None = None
+    benchmark: str = ""
+    metric: str = ""
+    cluster: str = ""
+    scale: tuple[float, float] = (0.0, 1.0)
+    withhold: bool = False
+
+    def shows(self, benchmark: str) -> bool:
+        """Whether a benchmark's texts may stand in evidence: GPQA's authors ask that they don't."""
+        return not self.withhold and "gpqa" not in benchmark.lower()
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """One model's answers to one benchmark, as another harness left them.
+
+    Attributes:
+        model: Its name there.
+        benchmark: Likewise.
+        benchmark_version: Harness, version of the task, and what of it counts: `compare` pairs
+            neither runs of different metrics nor an imported run with one of ours, whose prompts
+            are others.
+        protocol: How answers were obtained.
+        samples: Scored.
+        files: That all of this was read from.
+        unknown: What they don't tell, one clause each.
+        version: The harness's.
+        settings: What they tell of how it was run.
+        stated: Figures that the harness states.
+        headline: Which of them our mean should equal; None where none does.
+        notes: What a reader must know.
+        revision: Of the model, where told.
+        dtype: Likewise.
+        packages: Versions, likewise.
+        device: Likewise.
+        started: ISO 8601, UTC; "" where not told.
+        seconds: Wall time; 0 where not told.
+        judge: The model that judged the answers; None where none did. It belongs in
+            `benchmark_version`, too: figures by two judges are not to be compared.
+    """
+
+    model: str
+    benchmark: str
+    benchmark_version: str
+    protocol: str
+    samples: tuple[ScoredSample, ...]
+    files: tuple[Path, ...]
+    unknown: tuple[str, ...]
+    version: str | None = None
+    settings: dict[str, Json] = field(default_factory=dict)
+    stated: dict[str, float] = field(default_factory=dict)
+    headline: str | None = None
+    notes: tuple[str, ...] = ()
+    revision: str | None = None
+    dtype: str = UNKNOWN
+    packages: dict[str, str] = field(default_factory=dict)
+    device: str = UNKNOWN
+    started: str = ""
+    seconds: float = 0.0
+    judge: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an importer found: runs, and what it had to leave out, each with the reason."""
+
+    runs: tuple[Foreign, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Importer:
+    """One harness.
+
+    Attributes:
+        name: The file's stem, with a hyphen for an underscore.
+        reads: What it reads, for people.
+        read: Reads it.
+        needs_gold: Whether its files hold no right answers.
+    """
+
+    name: str
+    reads: str
+    read: Callable[[ImportRequest], Found]
+    needs_gold: bool = False
+
+
+def importer_names() -> tuple[str, ...]:
+    """Names of all harnesses that can be read."""
+    stems = (path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
+    return tuple(sorted(stem.replace("_", "-") for stem in stems))
+
+
+def find_importer(name: str) -> Importer:
+    """Import exactly one importer.
+
+    Raises:
+        UnknownName: No such harness.
+    """
+    if name not in importer_names():
+        raise UnknownName("harness", name, importer_names())
+    module = importlib.import_module(f"{__package__}.imports.{name.replace('-', '_')}")
+    found = module.IMPORTER
+    assert isinstance(found, Importer), f"{name} defines {type(found).__name__} as IMPORTER"
+    return found
+
+
+def import_runs(
+    name: str, request: ImportRequest, store: RunStore, imported: str
+) -> tuple[list[EvalRun], tuple[str, ...]]:
+    """Read a harness's files and seal what they hold.
+
+    Args:
+        name: The harness.
+        request: What to read.
+        store: Where evidence goes.
+        imported: Now, ISO 8601, UTC.
+
+    Returns:
+        The sealed runs without their samples, and what was left out.
+
+    Raises:
+        InputError: Nothing there can be read, or a value is off the scale.
+    """
+    importer = find_importer(name)
+    if not request.path.exists():
+        raise InputError(f"nothing at {request.path}", importer.reads, "check the path")
+    if importer.needs_gold and request.gold is None:
+        raise InputError(f"{name} files hold no right answers", "--gold PATH with the items")
+    found = importer.read(request)
+    if not found.runs:
+        why = found.left_out[0] if found.left_out else importer.reads
+        raise InputError(f"no run in {request.path} can be imported", why)
+    _check_values(found.runs, request)
+    return [_seal(run, name, request, store, imported) for run in found.runs], found.left_out
+
+
+def imported_sample(
+    *,
+    shown: bool,
+    sample_id: str,
+    item: Json,
+    prompt: str | None,
+    question: str,
+    target: Json,
+    output: str,
+    score: Score,
+    cluster: str | None = None,
+    repeat: int = 0,
+    logprobs: tuple[float, ...] = (),
+    stop: str = UNKNOWN,
+    input_tokens: int = 0,
+    output_tokens: int = 0,
+    seconds: float = 0.0,
+) -> ScoredSample:
+    """Return one line of evidence from what a harness wrote; texts only where they may be shown.
+
+    Args:
+        shown: Whether texts may stand in evidence.
+        sample_id: The item's id.
+        item: Plain JSON that is the same exactly where the item, as asked, is the same.
+        prompt: As the model saw it; None where not known.
+        question: What a person is shown.
+        target: The right answer.
+        output: What the model wrote.
+        score: What that was worth.
+        cluster: The item's.
+        repeat: 0-based.
+        logprobs: Left out where one is no number.
+        stop: Why the answer ended.
+        input_tokens: Read.
+        output_tokens: Written.
+        seconds: Time taken.
+    """
+    if not shown:
+        score = _without_texts(score)
+        output = score.answer if isinstance(score, Graded) else ""
+    return ScoredSample(
+        sample_id=clean(sample_id),
+        repeat=repeat,
+        cluster=clean(cluster) if cluster is not None else None,
+        sample_digest=canonical_digest(item),
+        prompt_digest=text_digest(prompt) if prompt is not None else UNKNOWN,
+        question=clean(question) if shown else None,
+        target=(clean(target) if isinstance(target, str) else target) if shown else None,
+        output=clean(output),
+        logprobs=logprobs if all(map(math.isfinite, logprobs)) else (),
+        stop=stop,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        seed=0,
+        score=score,
+        latency_seconds=seconds,
+    )
+
+
+def named_field(fields: Json, name: str, where: str) -> str:
+    """Return the field of an item that its neighbours share.
+
+    Raises:
+        InputError: It has no such field.
+    """
+    if name not in fields:
+        raise InputError(
+            f"{where} has no field {name}",
+            f"one of {', '.join(map(str, fields)) or 'none'}",
+            "correct --cluster",
+        )
+    return str(fields[name])
+
+
+def clean(text: str) -> str:
+    """Return text that UTF-8 can hold: a lone surrogate becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def number(value: Json) -> float | None:
+    """Return a harness's figure as a number; None where it is none, or not finite."""
+    if isinstance(value, (bool, int, float)) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _without_texts(score: Score) -> Score:
+    if not isinstance(score, Graded):
+        return type(score)(score.reason)
+    return Graded(score.value, score.answer if len(score.answer) <= _LETTERS else "")
+
+
+def _check_values(runs: Sequence[Foreign], request: ImportRequest) -> None:
+    low, high = request.scale
+    for run in runs:
+        for sample in run.samples:
+            score = sample.score
+            if isinstance(score, Graded) and not low <= score.value <= high:
+                raise InputError(
+                    f"{run.benchmark}, item {sample.sample_id} has the value {score.value:g}",
+                    f"{low:g} to {high:g}",
+                    "say the scale: --scale LOW:HIGH",
+                )
+
+
+def _seal(
+    run: Foreign, harness: str, request: ImportRequest, store: RunStore, imported: str
+) -> EvalRun:
+    files = {path.name: file_digest(path) for path in run.files}
+    # The weights are not known: the files stand for them, so that other files are another run.
+    model = ModelRef(
+        name=run.model,
+        source=f"imported:{harness}",
+        weights_digest=f"{canonical_digest(files)}#{run.model}",
+        revision=run.revision,
+        dtype=run.dtype,
+    )
+    settings = run.settings | {"imported": harness}
+    if request.metric:
+        settings["metric"] = request.metric
+    fields: dict[str, Json] = {
+        "model": dict(model.identity),
+        "benchmark": run.benchmark,
+        "benchmark_version": run.benchmark_version,
+        "items": [[s.sample_id, s.repeat, s.sample_digest] for s in run.samples],
+        "settings": settings,
+        "scale": list(request.scale),
+        "withheld": not request.shows(run.benchmark),
+    }
+    header = RunHeader(
+        model=model,
+        benchmark=run.benchmark,
+        benchmark_version=run.benchmark_version,
+        subset=None,
+        protocol=run.protocol,
+        settings=settings,
+        aggregate="mean",
+        planned_samples=len(run.samples),
+        planned_units=1,
+        started=run.started or imported,
+    )
+    figures = estimate(run.samples, "mean", request.scale)  # refuses what contradicts itself
+    with store.open(fields, header) as opened:
+        if opened.finished is not None:
+            return opened.finished
+        if not opened.journal.finished_units():
+            opened.journal.append_unit(0, run.samples)
+        origin = Origin(harness, run.version, files, run.unknown, run.stated)
+        notes = (*_notes(origin, run, figures.mean), *run.notes)
+        return opened.seal(figures, _provenance(run, origin, notes, imported))
+
+
+def _notes(origin: Origin, run: Foreign, mean: float) -> list[str]:
+    count = f"{len(origin.files)} file" + ("s" if len(origin.files) != 1 else "")
+    by = f"{origin.harness} {origin.version or '(version not stated)'}"
+    notes = [f"Imported from {by}, {count}; not measured here."]
+    if run.judge is not None:
+        notes.append(f"Judged by {run.judge}, whose own disagreement is in no interval.")
+    if origin.unknown:
+        notes.append(f"Not known: {', '.join(origin.unknown)}.")
+    stated = run.stated.get(run.headline or "")
+    if stated is not None and abs(stated - mean) > STATED_TOLERANCE:
+        notes.append(
+            f"{origin.harness} states {run.headline} {stated:.6g}; its samples give {mean:.6g}."
+        )
+    return notes
+
+
+def _provenance(run: Foreign, origin: Origin, notes: tuple[str, ...], imported: str) -> Provenance:
+    return Provenance(
+        packages=run.packages | {"weighbridge": importlib.metadata.version("weighbridge")},
+        python=UNKNOWN,
+        platform=UNKNOWN,
+        device=run.device,
+        threads=0,
+        started=run.started or imported,
+        wall_seconds=run.seconds,
+        notes=notes,
+        origin=origin,
+        judge=run.judge,
+    )

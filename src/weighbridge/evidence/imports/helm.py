@@ -1,0 +1,201 @@
+"""HELM's answers as tables of one row a question and one column a model, a file a subject.
+
+The layout of `original_helm_combined` in aryopg/mmlu-redux: columns `question`, `choices` (a Python
+list of texts), then one a model with the first token that it wrote. There is no right answer in it:
+it is joined from `--gold` on subject, question and choices.
+
+HELM asks for one token and compares it with the letter. An answer that is no letter of a choice
+("To", "Let": the model began to reason) is `Ungraded("unparsed")`: it counts as wrong in the mean,
+as HELM counts it, and the mean over graded answers stands beside it.
+"""
+
+import ast
+import csv
+import io
+import string
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from weighbridge.errors import InputError, MalformedRow
+from weighbridge.evidence.importing import (
+    Foreign,
+    Found,
+    Importer,
+    ImportRequest,
+    imported_sample,
+)
+from weighbridge.records import Graded, Sample, Score, ScoredSample, Ungraded
+
+COLUMNS = ("question", "choices")
+UNKNOWN = (
+    "prompts and shots", "sampling", "tokens", "when and where it ran", "the models' weights"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A question with every model's answer."""
+
+    line: int
+    question: str
+    choices: tuple[str, ...]
+    answers: dict[str, str]
+
+
+def _read(request: ImportRequest) -> Found:
+    paths = _paths(request.path)
+    assert request.gold is not None, "the caller checks that there is gold"
+    gold = _Gold(request.gold())
+    shown = request.shows(request.benchmark)
+    samples: dict[str, list[ScoredSample]] = defaultdict(list)
+    counts = Counter[str]()
+    for path in paths:
+        for row in _rows(path):
+            item, how = gold.find(path.stem, row)
+            counts[how] += 1
+            if item is None:
+                continue
+            for model, answer in row.answers.items():
+                samples[model].append(_sample(item, row, answer, shown))
+    if not samples:
+        raise InputError(
+            f"none of {sum(counts.values())} questions in {request.path} is in --gold",
+            "the benchmark's items that were asked",
+            "check --gold and --benchmark",
+        )
+    notes = _notes(counts, gold)
+    return Found(
+        tuple(
+            Foreign(
+                model=model,
+                benchmark=request.benchmark,
+                benchmark_version="helm",
+                protocol="generative",
+                samples=tuple(answered),
+                files=paths,
+                unknown=UNKNOWN,
+                notes=notes,
+            )
+            for model, answered in samples.items()
+        )
+    )
+
+
+def _paths(path: Path) -> tuple[Path, ...]:
+    if path.is_file():
+        return (path,)
+    found = tuple(sorted(path.glob("*.csv"))) or tuple(sorted(path.rglob("*.csv")))
+    if not found:
+        raise InputError(f"no .csv in {path}", "one table a subject")
+    return found
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise MalformedRow(path, line, "a byte that is not UTF-8", "UTF-8 text") from error
+    reader = csv.reader(io.StringIO(text, newline=""))
+    header = next(reader, [])
+    if tuple(header[:2]) != COLUMNS or len(header) < 3:
+        raise MalformedRow(path, 1, f"columns {header[:3]}", "question, choices, one a model")
+    models = [name.strip() for name in header[2:]]
+    for row in reader:
+        if len(row) != len(header):
+            raise MalformedRow(path, reader.line_num, f"{len(row)} columns", f"{len(header)}")
+        choices = _choices(path, reader.line_num, row[1])
+        yield _Row(reader.line_num, row[0], choices, dict(zip(models, row[2:], strict=True)))
+
+
+def _choices(path: Path, line: int, text: str) -> tuple[str, ...]:
+    try:
+        read = ast.literal_eval(text)  # literals alone: nothing in the text is run
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        raise MalformedRow(path, line, text[:60], "a list of texts", "choices") from error
+    if not isinstance(read, list) or not 2 <= len(read) <= len(string.ascii_uppercase):
+        raise MalformedRow(path, line, text[:60], "a list of two texts or more", "choices")
+    return tuple(map(str, read))
+
+
+class _Gold:
+    """The items with their right answers, found by subject, question and choices."""
+
+    def __init__(self, items: Iterable[Sample]) -> None:
+        self._items: dict[tuple[str | None, tuple[str, ...]], list[tuple[str, Sample]]]
+        self._items = defaultdict(list)
+        self.count = 0
+        for item in items:
+            choices = tuple(map(_plain, item.choices))
+            self._items[item.cluster, choices].append((_plain(item.question), item))
+            self.count += 1
+
+    def find(self, subject: str, row: _Row) -> tuple[Sample | None, str]:
+        """Return the row's item, and how it was found: once, again, ambiguous or unmatched.
+
+        An item's text is the question with the choices after it. Of items with the same choices
+        whose texts begin with the question, the shortest are those with nothing else in between.
+        """
+        question = _plain(row.question)
+        same_choices = self._items.get((subject, tuple(map(_plain, row.choices))), [])
+        fitting = [(text, item) for text, item in same_choices if text.startswith(question)]
+        if not fitting:
+            return None, "unmatched"
+        shortest = min(len(text) for text, _ in fitting)
+        items = [item for text, item in fitting if len(text) == shortest]
+        if len({str(item.target) for item in items}) > 1:
+            return None, "ambiguous"
+        return items[0], "once" if len(items) == 1 else "again"
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _sample(item: Sample, row: _Row, answer: str, shown: bool) -> ScoredSample:
+    return imported_sample(
+        shown=shown,
+        sample_id=item.id,
+        item=["helm", item.cluster, _plain(row.question), list(row.choices), item.target],
+        prompt=None,
+        question=item.question,
+        target=item.target,
+        output=answer.strip(),
+        score=_score(answer, str(item.target), len(row.choices)),
+        cluster=item.cluster,
+    )
+
+
+def _score(answer: str, target: str, choices: int) -> Score:
+    letter = answer.strip()
+    letters = string.ascii_uppercase[:choices]
+    if len(letter) != 1 or letter not in letters:
+        return Ungraded("unparsed", f"no letter from {letters[0]} to {letters[-1]}")
+    right = letter == target
+    return Graded(float(right), letter, "" if right else f"expected {target}")
+
+
+def _notes(counts: Counter[str], gold: _Gold) -> tuple[str, ...]:
+    joined = counts["once"] + counts["again"]
+    notes = [f"{joined} of {counts.total()} questions were joined to their right answers."]
+    if counts["again"]:
+        notes.append(
+            f"{counts['again']} of them stand in the gold items more than once, with one answer."
+        )
+    if counts["ambiguous"]:
+        notes.append(f"{counts['ambiguous']} stand there with different answers and were left out.")
+    if counts["unmatched"]:
+        notes.append(f"{counts['unmatched']} do not stand there and were left out.")
+    if gold.count > joined:
+        notes.append(f"{gold.count - joined} gold items have no answer here.")
+    return tuple(notes)
+
+
+IMPORTER = Importer(
+    name="helm",
+    reads="a folder of tables, one a subject: question, choices, one column a model",
+    read=_read,
+    needs_gold=True,
+)

@@ -1,0 +1,390 @@
+"""lm-evaluation-harness's results with `--log_samples`: one results file, one samples file a task.
+
+A group of tasks whose samples are all there (mmlu) becomes one run with the tasks as clusters; any
+other task becomes its own run. The value is the task's first metric in its first filter, unless
+`--metric NAME` or `--metric NAME,FILTER` (the harness's own key) says otherwise; other metrics of
+the same filter that lie in [0, 1] are parts.
+
+An answer out of which the harness's filter read nothing (`[invalid]`), and an empty one, is
+`Ungraded("unparsed")`. The harness does not write down why an answer ended, so that one that ran
+into the token limit can't be told from a wrong one.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from weighbridge.errors import InputError, MalformedRow
+from weighbridge.evidence.importing import (
+    Foreign,
+    Found,
+    Importer,
+    ImportRequest,
+    imported_sample,
+    named_field,
+    number,
+)
+from weighbridge.records import Graded, Json, Score, ScoredSample, Ungraded
+from weighbridge.sources.digests import text_digest
+from weighbridge.sources.tables import Row, jsonl_rows
+
+PROTOCOLS = {
+    "multiple_choice": "loglikelihood",
+    "loglikelihood": "loglikelihood",
+    "generate_until": "generative",
+}
+INVALID = "[invalid]"
+UNKNOWN = ("why an answer ended", "tokens", "the weights' digest")
+_QUESTION_FIELDS = ("question", "query", "problem", "prompt", "input", "text", "sentence", "ctx")
+_SETTINGS = (
+    "limit", "batch_size", "gen_kwargs", "random_seed", "numpy_seed", "torch_seed", "fewshot_seed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One task of one evaluation: its samples file, and what the results file says of it."""
+
+    name: str
+    path: Path
+    results: Row
+    metric: str
+    filter: str
+
+    @property
+    def config(self) -> Row:
+        """The task's own configuration."""
+        return _mapping(self.results, "configs", self.name)
+
+    @property
+    def kind(self) -> str:
+        """What the harness asked for, such as `multiple_choice`."""
+        return str(self.config.get("output_type", ""))
+
+    @property
+    def shots(self) -> Json:
+        """Worked examples before a question."""
+        return self.results.get("n-shot", {}).get(self.name, self.config.get("num_fewshot"))
+
+
+def _read(request: ImportRequest) -> Found:
+    runs, left_out = list[Foreign](), list[str]()
+    for path in _results_files(request.path):
+        results = _json(path)
+        tasks = dict[str, _Task]()
+        for samples in _samples_files(request.path, path):
+            name = samples.name.removeprefix("samples_").removesuffix(_ending(path))
+            try:
+                tasks[name] = _task(name, samples, results, request)
+            except MalformedRow:
+                raise  # damage is no choice of the harness: nothing of it is taken
+            except InputError as error:
+                left_out.append(f"{name}: {error}")
+        runs += [
+            _run(name, members, path, results, request)
+            for name, members in _grouped(tasks, results).items()
+        ]
+    return Found(tuple(runs), tuple(left_out))
+
+
+def _results_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(path.rglob("results_*.json"))
+    elif path.name.startswith("samples_"):
+        date = path.stem.rsplit("_", 1)[-1]
+        found = sorted(path.parent.glob(f"results_{date}.json"))
+    else:
+        found = [path]
+    if not found:
+        raise InputError(
+            f"no results_*.json in {path}",
+            "the folder that lm-eval was given as --output_path, with --log_samples",
+        )
+    return found
+
+
+def _samples_files(asked: Path, results: Path) -> list[Path]:
+    """The samples that belong to a results file: those of the same date, beside it."""
+    found = sorted(results.parent.glob(f"samples_*{_ending(results)}"))
+    if asked.name.startswith("samples_"):
+        return [path for path in found if path == asked]
+    if not found:
+        raise InputError(f"no samples_*{_ending(results)} beside {results}", "--log_samples")
+    return found
+
+
+def _ending(results: Path) -> str:
+    return f"_{results.stem.removeprefix('results_')}.jsonl"
+
+
+def _json(path: Path) -> Row:
+    try:
+        read = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} can't be read ({error})", "lm-eval's results file") from error
+    if not isinstance(read, dict) or not isinstance(read.get("results"), dict):
+        raise InputError(f"{path} holds no results", "lm-eval's results file")
+    return read
+
+
+def _task(name: str, samples: Path, results: Row, request: ImportRequest) -> _Task:
+    """Decide which metric and filter of a task count.
+
+    Raises:
+        InputError: The task has none that is a value per item.
+    """
+    kind = str(_mapping(results, "configs", name).get("output_type", ""))
+    if kind not in PROTOCOLS:
+        raise InputError(f"output type {kind or 'not stated'}", f"one of {', '.join(PROTOCOLS)}")
+    metric, _, wanted = request.metric.partition(",")
+    first = next((row for _, row in jsonl_rows(samples)), {})
+    filters = dict.fromkeys(str(row.get("filter", "none")) for _, row in jsonl_rows(samples))
+    metrics = [m for m in first.get("metrics", ()) if number(first.get(m)) is not None]
+    if not metrics or (metric and metric not in metrics):
+        raise InputError(
+            f"metric {metric}" if metric else "no metric that is one number an item",
+            f"one of {', '.join(map(str, metrics))}" if metrics else "",
+        )
+    if wanted and wanted not in filters:
+        raise InputError(f"filter {wanted}", f"one of {', '.join(filters)}")
+    metric = metric or str(metrics[0])
+    if _higher_is_worse(results, name, metric):
+        raise InputError(f"metric {metric}, of which less is better", "one of which more is better")
+    return _Task(name, samples, results, metric, wanted or next(iter(filters)))
+
+
+def _higher_is_worse(results: Row, task: str, metric: str) -> bool:
+    return _mapping(results, "higher_is_better", task).get(metric) is False
+
+
+def _grouped(tasks: Mapping[str, _Task], results: Row) -> dict[str, list[_Task]]:
+    """Gather whole groups of tasks under the group's name; other tasks stand alone."""
+    members = {
+        str(name): [str(m) for m in listed]
+        for name, listed in results.get("group_subtasks", {}).items()
+        if listed
+    }
+    inner = {name for listed in members.values() for name in listed}
+    runs, taken = dict[str, list[_Task]](), set[str]()
+    for group in members:
+        leaves = list(_leaves(group, members))
+        if group not in inner and leaves and all(leaf in tasks for leaf in leaves):
+            runs[group] = [tasks[leaf] for leaf in leaves]
+            taken.update(leaves)
+    return runs | {name: [task] for name, task in tasks.items() if name not in taken}
+
+
+def _leaves(name: str, members: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if name not in members:
+        yield name
+    for member in members.get(name, ()):
+        yield from _leaves(member, members)
+
+
+def _run(
+    name: str, tasks: Sequence[_Task], path: Path, results: Row, request: ImportRequest
+) -> Foreign:
+    samples = _with_shared_parts(
+        [s for task in tasks for s in _samples(task, len(tasks) > 1, name, request)]
+    )
+    config = _mapping(results, "config")
+    first = tasks[0]
+    key = f"{first.metric},{first.filter}"
+    figures = _mapping(results, "results", name)
+    stated = {k: float(v) for k, v in figures.items() if number(v) is not None}
+    version = results.get("versions", {}).get(name, "unknown")
+    unknown: tuple[str, ...] = UNKNOWN
+    if not any(sample.cluster for sample in samples):
+        unknown = (*unknown, "which items share a source (name the field with --cluster)")
+    return Foreign(
+        model=str(results.get("model_name") or config.get("model") or "unknown"),
+        benchmark=name,
+        benchmark_version=f"lm-eval:{version} {key}",
+        protocol=PROTOCOLS[first.kind],
+        samples=tuple(samples),
+        files=(path, *(task.path for task in tasks)),
+        unknown=unknown,
+        version=_text(results.get("lm_eval_version")),
+        settings=_settings(first, results, config, key),
+        stated=stated,
+        headline=key,
+        revision=_text(config.get("model_sha") or config.get("model_revision")),
+        dtype=str(config.get("model_dtype", "unknown")).removeprefix("torch."),
+        packages=_packages(results),
+        device=str(config.get("device") or "unknown"),
+        started=_started(results.get("date")),
+        seconds=float(results.get("total_evaluation_time_seconds") or 0.0),
+    )
+
+
+def _with_shared_parts(samples: Sequence[ScoredSample]) -> list[ScoredSample]:
+    """Keep the parts that every task of a group has: the mean of a part is over all its samples."""
+    graded = [s.score for s in samples if isinstance(s.score, Graded)]
+    shared = set.intersection(*(set(score.parts) for score in graded)) if graded else set[str]()
+    return [
+        replace(s, score=replace(s.score, parts={k: s.score.parts[k] for k in sorted(shared)}))
+        if isinstance(s.score, Graded)
+        else s
+        for s in samples
+    ]
+
+
+def _settings(task: _Task, results: Row, config: Row, key: str) -> dict[str, Json]:
+    told = {name: config[name] for name in _SETTINGS if config.get(name) is not None}
+    for name in ("chat_template_sha", "system_instruction_sha", "fewshot_as_multiturn"):
+        if results.get(name):
+            told[name] = results[name]
+    return {"shots": task.shots, "metric": key} | told
+
+
+def _packages(results: Row) -> dict[str, str]:
+    named = {"lm_eval": "lm_eval_version", "transformers": "transformers_version"}
+    return {name: str(results[key]) for name, key in named.items() if results.get(key)}
+
+
+def _started(date: Json) -> str:
+    seconds = number(date)
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _samples(
+    task: _Task, grouped: bool, benchmark: str, request: ImportRequest
+) -> Iterator[ScoredSample]:
+    shown = request.shows(benchmark) and request.shows(task.name)
+    for line, row in jsonl_rows(task.path):
+        if str(row.get("filter", "none")) == task.filter:
+            try:
+                yield _sample(task, row, grouped, shown, request)
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+                raise MalformedRow(
+                    task.path, line, f"{type(error).__name__}: {error}"[:80],
+                    "a sample as lm-eval 0.4 writes it",
+                ) from error  # fmt: skip
+
+
+def _sample(
+    task: _Task, row: Row, grouped: bool, shown: bool, request: ImportRequest
+) -> ScoredSample:
+    doc = row["doc"] if isinstance(row["doc"], dict) else {"text": str(row["doc"])}
+    arguments = _arguments(row["arguments"])
+    prompt = str(arguments[0][0])
+    answer = _answer(task.kind, row, arguments)
+    cluster = task.name if grouped else None
+    if request.cluster:
+        cluster = named_field(doc, request.cluster, f"{task.name}, item {row['doc_id']}")
+    item = {
+        "task": task.name,
+        "doc": row.get("doc_hash") or text_digest(json.dumps(doc, sort_keys=True)),
+        "target": row.get("target_hash") or text_digest(str(row["target"])),
+        "shots": task.shots,
+    }
+    return imported_sample(
+        shown=shown,
+        sample_id=f"{task.name}/{int(row['doc_id']):05d}",
+        item=item,
+        prompt=prompt,
+        question=_question(doc, prompt, answer.choices),
+        target=answer.target,
+        output=answer.output,
+        score=_score(task, row, answer, request.scale[0]),
+        cluster=cluster,
+        logprobs=answer.logprobs,
+        stop="scored" if PROTOCOLS[task.kind] == "loglikelihood" else "unknown",
+    )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the model said: text or the likeliest choice, and what was read out of it."""
+
+    output: str
+    read: str
+    target: str
+    choices: tuple[str, ...] = ()
+    logprobs: tuple[float, ...] = ()
+
+
+def _answer(kind: str, row: Row, arguments: Sequence[Sequence[Json]]) -> _Answer:
+    """Read a row's answer by the kind of its task."""
+    filtered, target = row["filtered_resps"], str(row["target"])
+    if PROTOCOLS[kind] == "generative":
+        written = row["resps"][0]
+        output = written[0] if isinstance(written, list) else written
+        return _Answer(str(output), _first(filtered), target)
+    logprobs = tuple(float(response[0]) for response in filtered)
+    if kind == "loglikelihood":
+        said = f"log-likelihood {logprobs[0]:.4f}"
+        return _Answer(said, str(filtered[0][1]), target, (), logprobs)
+    choices = tuple(str(pair[1]).strip() for pair in arguments)[: len(logprobs)]
+    best = choices[max(range(len(logprobs)), key=lambda i: logprobs[i])]
+    if target.isdigit() and int(target) < len(choices):
+        target = choices[int(target)]
+    return _Answer(best, best, target, choices, logprobs)
+
+
+def _first(filtered: Json) -> str:
+    while isinstance(filtered, list):
+        filtered = filtered[0] if filtered else ""
+    return str(filtered)
+
+
+def _score(task: _Task, row: Row, answer: _Answer, floor: float) -> Score:
+    value = number(row[task.metric])
+    if value is None:
+        return Ungraded("infrastructure", f"{task.metric} is no number")
+    if value <= floor and PROTOCOLS[task.kind] == "generative":
+        if not answer.output.strip():
+            return Ungraded("unparsed", "an empty answer")
+        if answer.read == INVALID:
+            return Ungraded("unparsed", f"the filter {task.filter} found nothing")
+    parts = {
+        str(name): other
+        for name in row["metrics"]
+        if name != task.metric
+        and (other := number(row.get(name))) is not None
+        and 0 <= other <= 1
+        and not _higher_is_worse(task.results, task.name, str(name))
+    }
+    return Graded(value, answer.read, parts=parts)
+
+
+def _arguments(read: Json) -> list[list[Json]]:
+    """The requests of an item: since 0.4.3 objects named `gen_args_0`, lists before."""
+    if isinstance(read, dict):
+        return [list(request.values()) for request in read.values()]
+    return [list(request) for request in read]
+
+
+def _question(doc: Row, prompt: str, choices: Iterable[str]) -> str:
+    """What a person is shown: the item without its shots, where it has a field for that."""
+    named = (doc[name] for name in _QUESTION_FIELDS if isinstance(doc.get(name), str))
+    question = next(named, None)
+    if question is None:
+        return prompt
+    offered = doc.get("choices")
+    if isinstance(offered, dict):
+        offered = offered.get("text")
+    listed = [str(each) for each in offered] if isinstance(offered, list) else list(choices)
+    return "\n".join([question, *(f"- {each}" for each in listed)])
+
+
+def _mapping(results: Row, *keys: str) -> Row:
+    found: Json = results
+    for key in keys:
+        found = found.get(key, {}) if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: Json) -> str | None:
+    return str(value) if value else None
+
+
+IMPORTER = Importer(
+    name="lm-eval",
+    reads="lm-eval's --output_path, written with --log_samples",
+    read=_read,
+)

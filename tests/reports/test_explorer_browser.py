@@ -1,0 +1,223 @@
+"""The explorer in a real browser, over HELM's 14,015 answers: quick, whole, safe, on any screen."""
+
+import dataclasses
+import shutil
+
+import pytest
+
+from weighbridge.evaluation.benchmark import LoadRequest, Settings
+from weighbridge.evaluation.registry import find_benchmark
+from weighbridge.evidence import RunStore
+from weighbridge.evidence.importing import ImportRequest, import_runs
+from weighbridge.records import Graded, Ungraded
+from weighbridge.reports import render_explorer
+from weighbridge.statistics import compare
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>\x00\u202e"
+LOAD_MILLISECONDS, KEYSTROKE_MILLISECONDS = 1500, 100
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER),
+    reason="needs chromium and chromedriver (apt install chromium-driver)",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def runs(real_data, tmp_path_factory):
+    """The runs of llama-3-70b and gpt-4-1106 on HELM's 14,015 questions."""
+    store = RunStore(tmp_path_factory.mktemp("runs"))
+    mmlu = find_benchmark("mmlu")
+    request = ImportRequest(
+        real_data / "mmlu_helm_predictions" / "outputs" / "original_helm_combined",
+        gold=lambda: mmlu.load(LoadRequest(real_data / "mmlu", None, Settings())),
+        benchmark="mmlu",
+    )
+    sealed, _ = import_runs("helm", request, store, "2026-01-01T00:00:00+00:00")
+    named = {run.model.name: run.run_id for run in sealed}
+    return tuple(
+        store.read(named[name]) for name in ("meta_llama-3-70b", "openai_gpt-4-1106-preview")
+    )
+
+
+@pytest.fixture(scope="module")
+def page(runs, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "explorer.html"
+    path.write_text(render_explorer(*runs, compare(*runs)))
+    return path
+
+
+@pytest.fixture
+def show(browser):
+    """Open a page at a width; returns what runs a script in it."""
+
+    def opened(path, width=1280, *, dark=False, scripts=True):
+        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [theme]})
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
+        browser.get(path.as_uri())
+        return browser.execute_script
+
+    return opened
+
+
+SHOWN = "return document.querySelector('form output').value"
+TYPE = """const field = document.querySelector('[name=words]');
+field.value = arguments[0];
+const start = performance.now();
+field.dispatchEvent(new Event('input', {bubbles: true}));
+document.getElementById('list').getBoundingClientRect();
+return performance.now() - start"""
+
+
+def test_fourteen_thousand_items_load_and_search_quickly(browser, show, page, capsys):
+    run = show(page)
+    load = run("const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd")
+    first = run(TYPE, "t")  # reads all texts, unless the browser had time to before
+    keys = [run(TYPE, "theorem"[:n]) for n in range(2, 8)] + [run(TYPE, ""), run(TYPE, "zzzz")]
+    rows = run("return document.querySelectorAll('.row').length")
+    run(TYPE, "")
+    with capsys.disabled():
+        print(
+            f"\nexplorer, 14,015 items, {page.stat().st_size / 1e6:.1f} MB: load {load:.0f} ms, "
+            f"first keystroke {first:.0f} ms, later ones at most {max(keys):.0f} ms"
+        )
+    assert run(SHOWN) == "14,015 of 14,015 shown"
+    assert rows <= 40
+    assert load < LOAD_MILLISECONDS
+    assert max(first, *keys) < KEYSTROKE_MILLISECONDS
+    assert not browser.get_log("browser")  # no blocked request, no script error
+
+
+def test_filters_agree_with_the_comparison(show, page, runs):
+    found = compare(*runs)
+    lost = sum(flip.difference < 0 for flip in found.flips)
+    unparsed = sum(
+        flip.difference > 0 and isinstance(flip.score_b, Ungraded) for flip in found.flips
+    )
+    run = show(page)
+    run("document.querySelector('[name=result][value=\"0\"]').click()")
+    assert run(SHOWN) == f"{lost:,} of 14,015 shown"
+    run("document.querySelector('[name=result][value=\"1\"]').click()")
+    run("""const s = document.querySelector('[name=b]'); s.value = 'unparsed';
+        s.dispatchEvent(new Event('input', {bubbles: true}))""")
+    assert run(SHOWN) == f"{unparsed:,} of 14,015 shown" and unparsed > 100
+    run("document.querySelector('[type=reset]').click()")
+    run("document.querySelector('.groups [data-cluster=\"0\"]').click()")
+    of_group = sum(sample.cluster == "abstract_algebra" for sample in runs[0].samples)
+    assert run(SHOWN) == f"{of_group} of 14,015 shown"
+
+
+def test_keyboard_alone_finds_and_reads_an_item(browser, show, page):
+    from selenium.webdriver.common.keys import Keys
+
+    run = show(page)
+    body = browser.find_element("css selector", "body")
+    body.send_keys("/")
+    browser.switch_to.active_element.send_keys("photosynthesis")
+    assert run("return document.activeElement.name") == "words"
+    listed = browser.find_element("css selector", "#list")
+    run("arguments[0].focus()", listed)
+    listed.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    assert run("return document.activeElement.id") == "item"
+    assert run("return document.getElementById('list').getAttribute('aria-activedescendant')")
+    text = run("return document.getElementById('item').textContent").lower()
+    assert "photosynthesis" in text and "llama-3-70b" in text
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert run("return document.activeElement.id") == "list"
+    listed.send_keys(Keys.END)
+    row = "return document.querySelector('[aria-selected=true]')"
+    assert run(f"{row}.getAttribute('aria-posinset') === {row[7:]}.getAttribute('aria-setsize')")
+
+
+@pytest.mark.parametrize("width", [320, 360, 720, 1280])
+def test_nothing_runs_off_the_page(show, page, width):
+    run = show(page, width)
+    run("document.querySelectorAll('details').forEach(each => each.open = true)")
+    run("document.querySelector('.row').click()")
+    assert run("return document.documentElement.scrollWidth") <= width
+    overflowing = """return [...document.querySelectorAll('main *')].filter(e =>
+        e.checkVisibility() && !e.closest('.scroll, .row')
+        && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 200))"""
+    assert run(overflowing) == []
+    assert run("return document.querySelector('#item pre').checkVisibility()")
+
+
+def test_dark_and_without_scripts(show, page):
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    assert show(page, dark=True)(paper) != show(page)(paper)
+    run = show(page, scripts=False)
+    assert run("return getComputedStyle(document.querySelector('form')).display") == "none"
+    assert run("return document.querySelector('noscript') !== null")
+    assert run("return document.querySelectorAll('.groups tbody tr').length") == 57
+
+
+def test_hostile_answers_run_nothing(browser, show, runs, tmp_path):
+    a, b = (
+        dataclasses.replace(
+            run,
+            model=dataclasses.replace(run.model, name=HOSTILE),
+            samples=tuple(
+                dataclasses.replace(
+                    sample, question=HOSTILE, output=HOSTILE, target=HOSTILE, cluster=HOSTILE,
+                    sample_id=f"{sample.sample_id}{HOSTILE}", score=score,
+                )
+                for sample in run.samples[:5]
+            ),
+        )
+        for run, score in zip(
+            runs, (Graded(1.0, "A", HOSTILE), Graded(0.0, "B", HOSTILE)), strict=True
+        )
+    )  # fmt: skip
+    path = tmp_path / "hostile.html"
+    path.write_text(render_explorer(a, b, compare(a, b)))
+    run = show(path, 360)
+    run("document.querySelector('.row').click()")
+    assert run("return document.title") != "owned"
+    assert run("return document.querySelectorAll('script, img').length") == 2
+    shown = run("return document.querySelector('[data-of=text-a]').textContent")
+    assert shown.startswith("</script><script>document.title='owned'</script>")
+    assert run("return document.documentElement.scrollWidth") <= 360
+    assert not browser.get_log("browser")
+
+
+def test_texts_that_must_not_be_published_are_not_in_the_page(show, runs, tmp_path):
+    a, b = (
+        dataclasses.replace(
+            run,
+            samples=tuple(
+                dataclasses.replace(sample, question=None, target=None, output="SECRET")
+                for sample in run.samples[:50]
+            ),
+        )
+        for run in runs
+    )
+    page = render_explorer(a, b, compare(a, b))
+    assert "SECRET" not in page and "must not be published" in page
+    (tmp_path / "withheld.html").write_text(page)
+    run = show(tmp_path / "withheld.html")
+    run("document.querySelector('.row').click()")
+    assert run("return document.querySelector('[data-of=question]')") is None
+    assert "wrong" in run("return document.querySelector('[data-of=outcome-a]').textContent") or (
+        "right" in run("return document.querySelector('[data-of=outcome-a]').textContent")
+    )
