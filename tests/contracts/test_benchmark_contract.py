@@ -24,8 +24,9 @@ from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.own import read_own_benchmark
 from weighbridge.evaluation.own.kind import kind_names
 from weighbridge.evaluation.own.kinds import choice
+from weighbridge.evaluation.protocols import BY_LIKELIHOOD, NEEDS
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
-from weighbridge.evaluation.runner import BY_LIKELIHOOD, NEEDS, Place, evaluate
+from weighbridge.evaluation.runner import Place, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.pipeline.weighing import at_sandbox_level
 from weighbridge.records import Generation, Graded, Ungraded

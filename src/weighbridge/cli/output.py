@@ -159,7 +159,7 @@ def _groups(run: EvalRun) -> dict[str, GroupMeans]:
 
 
 if TYPE_CHECKING:
-    from weighbridge.evaluation.runner import Progressed
+    from weighbridge.evaluation.place import Progressed
 
 
 class Bar(Protocol):

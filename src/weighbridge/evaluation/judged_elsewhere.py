@@ -10,8 +10,8 @@ from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.fastchat import Judgment, read_judgments
 from weighbridge.evaluation.grading import scored_line
 from weighbridge.evaluation.judging import repeat_notes
+from weighbridge.evaluation.place import Place
 from weighbridge.evaluation.provenance import package_versions, platform_name
-from weighbridge.evaluation.runner import Place
 from weighbridge.evidence import RunHeader
 from weighbridge.records import EvalRun, Json, ModelRef, Provenance, Sample, ScoredSample
 from weighbridge.sources.digests import file_digest

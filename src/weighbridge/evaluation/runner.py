@@ -8,100 +8,34 @@ so that an interrupted run asks exactly what an undisturbed one would have asked
 stream: a run of millions of items holds the units in work, and some tens of bytes a sample.
 """
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from weighbridge.errors import CapReached, InputError, UnknownName
+from weighbridge.errors import CapReached, InputError
+from weighbridge.evaluation.asking import Told, answers
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
-from weighbridge.evaluation.conversations import Judging, converse, judging_of
-from weighbridge.evaluation.extraction import extraction_alarms
-from weighbridge.evaluation.grading import (
-    grade_reply,
-    sample_seed,
-    sampling_for,
-    scored_line,
-    usual_sampling,
-    written_line,
-)
+from weighbridge.evaluation.conversations import Judging, judging_of
+from weighbridge.evaluation.grading import usual_sampling
 from weighbridge.evaluation.items import Items, Load, Unit, cut, still, survey
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.parts import seal_part
-from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, PromptShapes
-from weighbridge.evaluation.provenance import package_versions, platform_name
-from weighbridge.evaluation.slicing import slicing_by_labels
-from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters, note_of
-from weighbridge.evidence import OpenRun, RunHeader, RunStore
-from weighbridge.models.near_ties import NearTies
-from weighbridge.models.protocol import (
-    Capability,
-    Generated,
-    GenerateRequest,
-    Model,
-    Sampling,
-    ScoreRequest,
-    ScoreResult,
+from weighbridge.evaluation.place import OnProgress, Place
+from weighbridge.evaluation.prompt_shapes import PromptCheck, PromptShapes
+from weighbridge.evaluation.protocols import (
+    BY_LIKELIHOOD,
+    check_repeats,
+    complete,
+    require_capable,
+    suited,
 )
+from weighbridge.evaluation.sealing import Sealing
+from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters
+from weighbridge.evidence import OpenRun, RunHeader
+from weighbridge.models.protocol import Model, Sampling
 from weighbridge.models.thoughts import REPLIES
-from weighbridge.process_memory import peak_memory_bytes
-from weighbridge.records import (
-    EvalRun,
-    Graded,
-    Json,
-    Provenance,
-    Sample,
-    Score,
-    ScoredSample,
-)
-from weighbridge.records.scale import SHARE
-from weighbridge.statistics import estimate
-
-NEEDS = {
-    "loglikelihood": Capability.SCORE,
-    "letter": Capability.LETTER_LOGPROBS,
-    "generative": Capability.GENERATE,
-    "pairwise": Capability.GENERATE,
-}
-BY_LIKELIHOOD = ("loglikelihood", "letter")
-
-
-@dataclass(frozen=True)
-class Progressed:
-    """How far a run has come; `done` samples, the parts of a unit in work included."""
-
-    done: float
-    total: int
-    computed_tokens: int
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run happens: what its provenance records, and where its evidence goes.
-
-    Attributes:
-        store: Evidence.
-        threads: For arithmetic.
-        started: ISO 8601, UTC.
-        graders: Answers judged at a time, where judging runs code.
-        sandbox_level: The level at which model-written code runs; None where none does.
-        weaker_sandbox: Whether that is a level at which verdicts can be faked, as a person allowed.
-        already_paid: Told what answers cost (USD) that earlier attempts of a run paid for.
-    """
-
-    store: RunStore
-    threads: int
-    started: str
-    graders: int = 2
-    sandbox_level: str | None = None
-    weaker_sandbox: bool = False
-    already_paid: Callable[[float], None] = lambda usd: None
-
-
-OnProgress = Callable[[Progressed], None]
+from weighbridge.records import EvalRun, Json, Sample, ScoredSample
 
 
 def evaluate(
@@ -140,10 +74,64 @@ def evaluate(
     """
     settings = complete(suited(settings or Settings(), model), benchmark)
     require_capable(model, benchmark, settings)
-    _check_repeats(settings, benchmark, model)
+    check_repeats(settings, benchmark, model)
     if benchmark.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
-    load: Load = partial(benchmark.load, LoadRequest(data, subset, settings))
+    planned = _plan(model, benchmark, settings, LoadRequest(data, subset, settings), judge, stop)
+    fields, header = _named(planned, place)
+    with place.store.open(fields, header) as run:
+        if run.finished is not None:
+            place.already_paid(run.finished.provenance.cost_usd)
+            return run.finished
+        place.already_paid(run.cost_usd())
+        seal = Sealing(
+            model, benchmark, place, planned.judging, planned.load, planned.prompts,
+            planned.stopping,
+        )  # fmt: skip
+        begun: list[ScoredSample] = []  # of a unit that a cap on spending cut off
+        try:
+            _fill(run, planned, place, begun, on_progress)
+        except CapReached as reached:
+            return seal_part(run, begun, place.store, fields, header, reached, seal)
+        return seal(run)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A run as it will be: who is asked what, in which order, and how answers are judged."""
+
+    model: Model
+    benchmark: Benchmark
+    settings: Settings
+    subset: str | None
+    load: Load
+    cutting: Callable[[Iterable[Sample], int, int], Iterator[Unit]]
+    items: Items
+    judging: Judging | None
+    prompts: PromptCheck
+    stopping: Stopping | None
+
+    @property
+    def samples_an_item(self) -> int:
+        """Lines of evidence that each item brings, repeats of its answer apart."""
+        return self.benchmark.turns * (self.judging.judge.repeats if self.judging else 1)
+
+    def units(self) -> Iterator[Unit]:
+        """Cut the items into units; they must still be those that were surveyed."""
+        cut_again = self.cutting(self.load(), self.settings.repeats, self.benchmark.unit_size)
+        return still(self.items, cut_again)
+
+
+def _plan(
+    model: Model,
+    benchmark: Benchmark,
+    settings: Settings,
+    wanted: LoadRequest,
+    judge: Judge | None,
+    stop: StopRule | None,
+) -> _Planned:
+    """Survey the items, and look at how they will be asked; nothing is spent yet."""
+    load: Load = partial(benchmark.load, wanted)
     stopping = Stopping(stop, benchmark, settings, load) if stop else None
     load, cutting = (stopping.load, cut_at_clusters) if stopping else (load, cut)
     shapes = PromptShapes(benchmark, settings)
@@ -152,100 +140,61 @@ def evaluate(
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
     judging = judging_of(benchmark, settings, judge, load)
     prompts = shapes.check(model, judge)
-    fields = _identity_fields(model, benchmark, subset, settings, items, place)
-    fields |= {"judge": judging.identity if judging else None} | prompts.changes
-    fields |= {"stop": stopping.settings} if stopping else {}
+    return _Planned(
+        model, benchmark, settings, wanted.subset, load, cutting, items, judging, prompts, stopping
+    )
+
+
+def _named(planned: _Planned, place: Place) -> tuple[dict[str, Json], RunHeader]:
+    """Return what makes this run this run, and what its evidence begins with."""
+    benchmark, settings, items = planned.benchmark, planned.settings, planned.items
+    judge = {"judge": planned.judging.identity} if planned.judging else {}
+    stop = {"stop": planned.stopping.settings} if planned.stopping else {}
+    fields = _identity_fields(planned.model, benchmark, planned.subset, settings, items, place)
+    fields |= {"judge": None} | judge | planned.prompts.changes | stop
     header = RunHeader(
-        model=model.ref,
+        model=planned.model.ref,
         benchmark=benchmark.name,
         benchmark_version=benchmark.version,
-        subset=subset,
+        subset=planned.subset,
         protocol=settings.protocol,
-        settings=settings.as_json()
-        | ({"judge": judging.identity} if judging else {})
-        | ({"stop": stopping.settings} if stopping else {}),
+        settings=settings.as_json() | judge | stop,
         aggregate=benchmark.aggregate,
-        planned_samples=items.samples * benchmark.turns * (judging.judge.repeats if judging else 1),
+        planned_samples=items.samples * planned.samples_an_item,
         planned_units=items.units,
         started=place.started,
     )
-    seal = partial(
-        _seal, model=model, benchmark=benchmark, place=place, judging=judging, load=load,
-        prompts=prompts, stopping=stopping,
-    )  # fmt: skip
-    with place.store.open(fields, header) as run:
-        if run.finished is not None:
-            place.already_paid(run.finished.provenance.cost_usd)
-            return run.finished
-        place.already_paid(run.cost_usd())
-        finished = run.journal.finished_units()
-        units = still(items, cutting(load(), settings.repeats, benchmark.unit_size))
-        to_do = (unit for unit in units if unit.number not in finished)
-        told = _Told(run, model, on_progress)
-        part: list[ScoredSample] = []
-        try:
-            answers = _answers(model, benchmark, settings, to_do, place, told, judging)
-            if stopping:
-                stopping.add(run.journal.samples())
-                answers = stopping.watch(answers)
-            for unit, scored in answers:
-                if len(scored) < header.planned_samples // items.samples * len(unit.samples):
-                    part = scored
-                    continue
-                run.journal.append_unit(unit.number, scored)
-                run.record(*told.since_last_unit(), told.judged(judging))
-        except CapReached as reached:
-            return seal_part(run, part, place.store, fields, header, reached, seal)
-        told.within_call(0.0)
-        return seal(run)
+    return fields, header
 
 
-def _seal(
+def _fill(
     run: OpenRun,
-    unasked: int = 0,
-    notes: tuple[str, ...] = (),
-    *,
-    model: Model,
-    benchmark: Benchmark,
+    planned: _Planned,
     place: Place,
-    judging: Judging | None,
-    load: Load,
-    prompts: PromptCheck,
-    stopping: Stopping | None = None,
-) -> EvalRun:
-    """Read the finished journal once more: its figures, and what a reader must know of them."""
-    ties = NearTies(model.ref.dtype)
-    scale = judging.method.scale if judging else SHARE
-    slicing = slicing_by_labels(benchmark, load())
-    result = estimate(ties.counted(run.journal.samples()), benchmark.aggregate, scale, slicing)
-    where = _provenance(model, place, run.wall_seconds, run.computed_tokens)
-    alarms: tuple[str, ...] = ()
-    if judging is None:  # what can't be read is the judge's doing there, and its notes say so
-        alarms = extraction_alarms(
-            benchmark, run.planned_samples, result.ungraded, run.journal.samples()
-        )
-    said = [*notes, *alarms, *prompts.notes, *where.notes, *ties.notes]
-    if judging:
-        said += judging.judge.model.notes if judging.judge.model is not model else ()
-        said += judging.notes(run.journal.samples())
-        where = replace(where, judge=judging.judge.model.ref.name, judge_tokens=run.judge_tokens)
-    if benchmark.executes_code:
-        said += benchmark.notes(load())
-        where = replace(where, sandbox=place.sandbox_level)
-    stopped = None
-    if stopping and not unasked:  # a run that a cap cut off decided nothing
-        stopped = stopping.ended(run.journal.samples(), run.planned_samples)
-    if stopping and stopped:
-        said.append(note_of(stopped, stopping.settings["reference"]))
-    where = replace(where, notes=tuple(dict.fromkeys(said)), prices=_prices(model, judging))
-    return run.seal(result, where, slicing, stopped, unasked)
+    begun: list[ScoredSample],
+    on_progress: OnProgress,
+) -> None:
+    """Ask for what is not in the journal yet, and write it down unit by unit.
 
-
-def _prices(model: Model, judging: Judging | None) -> dict[str, str]:
-    """Say where the prices come from that a run's charges rest on."""
-    asked = {"model": model} | ({"judge": judging.judge.model} if judging else {})
-    found = {who: getattr(one, "price", None) for who, one in asked.items()}
-    return {who: price.source for who, price in found.items() if price is not None}
+    Raises:
+        CapReached: `begun` then holds what was answered of the unit in work.
+    """
+    finished = run.journal.finished_units()
+    to_do = (unit for unit in planned.units() if unit.number not in finished)
+    told = Told(run, planned.model, on_progress)
+    asked = answers(
+        planned.model, planned.benchmark, planned.settings, to_do, place, told, planned.judging
+    )
+    if planned.stopping:
+        planned.stopping.add(run.journal.samples())
+        asked = planned.stopping.watch(asked)
+    for unit, scored in asked:
+        if len(scored) < planned.samples_an_item * len(unit.samples):
+            begun[:] = scored
+            continue
+        run.journal.append_unit(unit.number, scored)
+        run.record(*told.since_last_unit(), told.judged(planned.judging))
+    told.within_call(0.0)
 
 
 def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
@@ -261,110 +210,6 @@ def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
         "hostile code can fake its verdict."
     )
     return replace(benchmark, grade=benchmark.grade_weaker, notes=lambda _: (note,))
-
-
-class _Told:
-    """Turns what a model says of one call into samples of the run."""
-
-    def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
-        self._run, self._model, self._on_progress = run, model, on_progress
-        self._judge_tokens_before = 0
-        self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens
-        self.start_call()
-
-    def start_call(self, done: float = 0.0) -> None:
-        """Count from what is in the journal now, and what else is done of the unit in work."""
-        self._before = self._run.journal.finished_samples + done
-        self._model.on_done = self.within_call
-        self.within_call(0.0)
-
-    def within_call(self, requests: float) -> None:
-        """Say how far the run is; what the journal holds is certain, the rest an estimate."""
-        done = max(self._before + requests, self._run.journal.finished_samples)
-        planned = self._run.planned_samples
-        self._on_progress(Progressed(done, planned, self._model.computed_tokens))
-
-    def since_last_unit(self) -> tuple[float, int]:
-        """Return the seconds and tokens that the unit just finished took."""
-        began, before = self._unit_began, self._tokens_before
-        self._unit_began, self._tokens_before = time.perf_counter(), self._model.computed_tokens
-        return self._unit_began - began, self._tokens_before - before
-
-    def judged(self, judging: Judging | None) -> int:
-        """Return the tokens that the judge took for the unit just finished."""
-        now = judging.tokens if judging is not None else 0
-        before, self._judge_tokens_before = self._judge_tokens_before, now
-        return now - before
-
-
-def suited(settings: Settings, model: Asked) -> Settings:
-    """Ask in conversations a model that takes nothing else, as endpoints do."""
-    if settings.chat_template is None and Capability.ONLY_CHAT in model.capabilities:
-        return replace(settings, chat_template=True)
-    return settings
-
-
-def complete(settings: Settings, benchmark: Benchmark) -> Settings:
-    """Fill in the benchmark's own protocol and what it brings with it.
-
-    Raises:
-        InputError: The settings contradict the benchmark or each other.
-    """
-    protocol = settings.protocol or benchmark.protocols[0]
-    if protocol not in benchmark.protocols:
-        raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.protocols)
-    if protocol == "letter":
-        if settings.chat_template is False:
-            raise InputError(
-                "--no-chat-template with protocol letter",
-                "a chat: the letter is the first token of a reply",
-                "leave it out, or take protocol loglikelihood",
-            )
-        settings = replace(settings, chat_template=True)
-    if settings.limit is not None and settings.limit < 1:
-        raise InputError(f"--limit {settings.limit}", "at least 1")
-    if settings.repeats < 1:
-        raise InputError(f"--repeats {settings.repeats}", "at least 1")
-    if protocol in BY_LIKELIHOOD and settings.repeats > 1:
-        raise InputError(
-            f"--repeats {settings.repeats} with protocol {protocol}",
-            "1: likelihoods are not drawn, so each repeat would be the same",
-            "leave --repeats out",
-        )
-    return replace(settings, protocol=protocol)
-
-
-def _check_repeats(settings: Settings, benchmark: Benchmark, model: Model) -> None:
-    """Refuse repeats that can only be alike."""
-    if settings.repeats == 1:
-        return
-    temperature = settings.temperature
-    if temperature is None:
-        temperature = usual_sampling(benchmark, settings).temperature
-    computed_here = Capability.SCORE in model.capabilities  # elsewhere greedy answers may differ
-    if computed_here and benchmark.temperature is None and temperature == 0:
-        raise InputError(
-            f"--repeats {settings.repeats} at temperature 0",
-            "a temperature above 0: greedy answers are all alike",
-            "add --temperature 0.8, or leave --repeats out",
-        )
-
-
-def require_capable(model: Model, benchmark: Benchmark, settings: Settings) -> None:
-    """Refuse a protocol that a model has no way to follow.
-
-    Raises:
-        InputError: It can't.
-    """
-    needed = NEEDS[settings.protocol]
-    if needed in model.capabilities:
-        return
-    able = [p for p in benchmark.protocols if NEEDS[p] in model.capabilities]
-    raise InputError(
-        f"benchmark {benchmark.name}: {model.ref.name} can't {needed}",
-        f"a model that can, for protocol {settings.protocol}",
-        f"try --protocol {able[0]}" if able else "",
-    )
 
 
 def _identity_fields(
@@ -388,139 +233,3 @@ def _identity_fields(
         "settings": settings.as_json(),
         "sandbox": place.sandbox_level if benchmark.executes_code else None,
     } | ({} if settings.protocol in BY_LIKELIHOOD else {"replies": REPLIES})
-
-
-def _answers(
-    model: Model,
-    benchmark: Benchmark,
-    settings: Settings,
-    units: Iterator[Unit],
-    place: Place,
-    told: "_Told",
-    judging: Judging | None,
-) -> Iterator[tuple[Unit, list[ScoredSample]]]:
-    """Yield one unit after the other with its answers."""
-    if settings.protocol in BY_LIKELIHOOD:
-        for unit in units:
-            told.start_call()
-            samples = [sample for sample, _ in unit.samples]
-            scored, reached = _until_capped(_by_likelihood(model, benchmark, settings, samples))
-            yield unit, scored
-            if reached is not None:
-                raise reached
-    elif judging is not None or benchmark.turns > 1:
-        yield from converse(model, benchmark, settings, units, judging, told.start_call)
-    else:
-        # One call for all: places of finished answers are taken across the units' borders.
-        told.start_call()
-        yield from _by_generation(model, benchmark, settings, units, place)
-
-
-def _until_capped(
-    samples: Iterator[ScoredSample],
-) -> tuple[list[ScoredSample], CapReached | None]:
-    """Gather samples, and what a cap on spending leaves of them."""
-    gathered: list[ScoredSample] = []
-    try:
-        for sample in samples:
-            gathered.append(sample)
-    except CapReached as reached:
-        return gathered, reached
-    return gathered, None
-
-
-def _by_likelihood(
-    model: Model, benchmark: Benchmark, settings: Settings, samples: Sequence[Sample]
-) -> Iterator[ScoredSample]:
-    """Choose the likeliest continuation; the first wins ties, as in numpy's argmax."""
-    assert benchmark.continuations is not None, f"{benchmark.name} lists no continuations"
-    offered = [benchmark.continuations(sample, settings) for sample in samples]
-    requests = [
-        ScoreRequest(sample.id, benchmark.prompt(sample, settings), options)
-        for sample, options in zip(samples, offered, strict=True)
-    ]
-    for sample, options, result in zip(samples, offered, model.score(requests), strict=True):
-        answer, score = _likeliest(sample, options, result)
-        yield scored_line(
-            benchmark,
-            sample,
-            prompt_text=result.prompt_text,
-            output=answer,
-            logprobs=result.logprobs,
-            stop="scored",
-            input_tokens=result.input_tokens,
-            score=score,
-            charges=(result.charge,) if result.charge else (),
-        )
-
-
-def _likeliest(sample: Sample, options: Sequence[str], result: ScoreResult) -> tuple[str, Score]:
-    if result.ungraded is not None:
-        return "", result.ungraded
-    best = max(range(len(options)), key=lambda i: result.logprobs[i])
-    answer = options[best].strip()
-    right = answer == str(sample.target)
-    why = ("" if right else f"expected {sample.target}") + (
-        " (near tie)" if result.near_tie else ""
-    )
-    return answer, Graded(float(right), answer, why.strip())
-
-
-def _by_generation(
-    model: Model,
-    benchmark: Benchmark,
-    settings: Settings,
-    units: Iterator[Unit],
-    place: Place,
-) -> Iterator[tuple[Unit, list[ScoredSample]]]:
-    asked = deque[Unit]()  # in the order in which their answers come
-
-    def requests() -> Iterator[GenerateRequest]:
-        for unit in units:
-            asked.append(unit)
-            for sample, repeat in unit.samples:
-                seed = sample_seed(settings.seed, sample.id, repeat)
-                prompt = benchmark.prompt(sample, settings)
-                sampling = replace(sampling_for(benchmark, settings, sample), seed=seed)
-                yield GenerateRequest(sample.id, prompt, sampling, repeat)
-
-    answers = iter(model.generate(requests()))
-    workers = place.graders if benchmark.executes_code else 1
-    with ThreadPoolExecutor(max_workers=workers) as graders:
-        waiting: list[tuple[Sample, Generated, Future[Score]]] = []
-        reached: CapReached | None = None
-        while reached is None:
-            try:
-                generated = next(answers, None)
-            except CapReached as error:
-                reached, generated = error, None
-            if generated is not None:
-                sample, _ = asked[0].samples[len(waiting)]
-                job = graders.submit(grade_reply, benchmark, sample, generated)
-                waiting.append((sample, generated, job))
-            elif reached is None:
-                return
-            if waiting and (reached or len(waiting) == len(asked[0].samples)):
-                scored = [written_line(benchmark, s, one, job.result()) for s, one, job in waiting]
-                yield asked.popleft(), scored
-                waiting.clear()
-    raise reached
-
-
-def _provenance(
-    model: Model, place: Place, wall_seconds: float, computed_tokens: int
-) -> Provenance:
-    import platform
-
-    return Provenance(
-        packages=package_versions(),
-        python=platform.python_version(),
-        platform=platform_name(),
-        device=model.device,
-        threads=place.threads,
-        started=place.started,
-        wall_seconds=wall_seconds,
-        computed_tokens=computed_tokens,
-        peak_memory_bytes=peak_memory_bytes(),
-        notes=model.notes,
-    )

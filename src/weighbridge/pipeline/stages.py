@@ -14,7 +14,7 @@ from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.human_labels import read_human_labels
 from weighbridge.evaluation.judging import Judge
-from weighbridge.evaluation.runner import Place
+from weighbridge.evaluation.place import Place
 from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
 from weighbridge.evidence import RunStore
 from weighbridge.models.endpoint import EndpointAddress

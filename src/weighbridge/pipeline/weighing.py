@@ -9,16 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from weighbridge.errors import InputError, MissingPiece
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.judging import Judge
+from weighbridge.evaluation.place import Place, Progressed
 from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, check_prompts
+from weighbridge.evaluation.protocols import complete, require_capable, suited
 from weighbridge.evaluation.registry import find_benchmark
-from weighbridge.evaluation.runner import (
-    Place,
-    Progressed,
-    complete,
-    evaluate,
-    require_capable,
-    suited,
-)
+from weighbridge.evaluation.runner import evaluate
 from weighbridge.evaluation.stopping import StopRule
 from weighbridge.evidence import RunStore
 from weighbridge.models.endpoint import EndpointAddress, is_endpoint

@@ -1,0 +1,181 @@
+"""From units of items to their answers, graded: by likelihood, in text, or in conversation."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+from weighbridge.errors import CapReached
+from weighbridge.evaluation.benchmark import Benchmark, Settings
+from weighbridge.evaluation.conversations import Judging, converse
+from weighbridge.evaluation.grading import (
+    grade_reply,
+    sample_seed,
+    sampling_for,
+    scored_line,
+    written_line,
+)
+from weighbridge.evaluation.items import Unit
+from weighbridge.evaluation.place import OnProgress, Place, Progressed
+from weighbridge.evaluation.protocols import BY_LIKELIHOOD
+from weighbridge.evidence import OpenRun
+from weighbridge.models.protocol import (
+    Generated,
+    GenerateRequest,
+    Model,
+    ScoreRequest,
+    ScoreResult,
+)
+from weighbridge.records import Graded, Sample, Score, ScoredSample
+
+
+class Told:
+    """Turns what a model says of one call into samples of the run."""
+
+    def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
+        self._run, self._model, self._on_progress = run, model, on_progress
+        self._judge_tokens_before = 0
+        self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens
+        self.start_call()
+
+    def start_call(self, done: float = 0.0) -> None:
+        """Count from what is in the journal now, and what else is done of the unit in work."""
+        self._before = self._run.journal.finished_samples + done
+        self._model.on_done = self.within_call
+        self.within_call(0.0)
+
+    def within_call(self, requests: float) -> None:
+        """Say how far the run is; what the journal holds is certain, the rest an estimate."""
+        done = max(self._before + requests, self._run.journal.finished_samples)
+        planned = self._run.planned_samples
+        self._on_progress(Progressed(done, planned, self._model.computed_tokens))
+
+    def since_last_unit(self) -> tuple[float, int]:
+        """Return the seconds and tokens that the unit just finished took."""
+        began, before = self._unit_began, self._tokens_before
+        self._unit_began, self._tokens_before = time.perf_counter(), self._model.computed_tokens
+        return self._unit_began - began, self._tokens_before - before
+
+    def judged(self, judging: Judging | None) -> int:
+        """Return the tokens that the judge took for the unit just finished."""
+        now = judging.tokens if judging is not None else 0
+        before, self._judge_tokens_before = self._judge_tokens_before, now
+        return now - before
+
+
+def answers(
+    model: Model,
+    benchmark: Benchmark,
+    settings: Settings,
+    units: Iterator[Unit],
+    place: Place,
+    told: Told,
+    judging: Judging | None,
+) -> Iterator[tuple[Unit, list[ScoredSample]]]:
+    """Yield one unit after the other with its answers."""
+    if settings.protocol in BY_LIKELIHOOD:
+        for unit in units:
+            told.start_call()
+            samples = [sample for sample, _ in unit.samples]
+            scored, reached = _until_capped(_by_likelihood(model, benchmark, settings, samples))
+            yield unit, scored
+            if reached is not None:
+                raise reached
+    elif judging is not None or benchmark.turns > 1:
+        yield from converse(model, benchmark, settings, units, judging, told.start_call)
+    else:
+        # One call for all: places of finished answers are taken across the units' borders.
+        told.start_call()
+        yield from _by_generation(model, benchmark, settings, units, place)
+
+
+def _until_capped(
+    samples: Iterator[ScoredSample],
+) -> tuple[list[ScoredSample], CapReached | None]:
+    """Gather samples, and what a cap on spending leaves of them."""
+    gathered: list[ScoredSample] = []
+    try:
+        for sample in samples:
+            gathered.append(sample)
+    except CapReached as reached:
+        return gathered, reached
+    return gathered, None
+
+
+def _by_likelihood(
+    model: Model, benchmark: Benchmark, settings: Settings, samples: Sequence[Sample]
+) -> Iterator[ScoredSample]:
+    """Choose the likeliest continuation; the first wins ties, as in numpy's argmax."""
+    assert benchmark.continuations is not None, f"{benchmark.name} lists no continuations"
+    offered = [benchmark.continuations(sample, settings) for sample in samples]
+    requests = [
+        ScoreRequest(sample.id, benchmark.prompt(sample, settings), options)
+        for sample, options in zip(samples, offered, strict=True)
+    ]
+    for sample, options, result in zip(samples, offered, model.score(requests), strict=True):
+        answer, score = _likeliest(sample, options, result)
+        yield scored_line(
+            benchmark,
+            sample,
+            prompt_text=result.prompt_text,
+            output=answer,
+            logprobs=result.logprobs,
+            stop="scored",
+            input_tokens=result.input_tokens,
+            score=score,
+            charges=(result.charge,) if result.charge else (),
+        )
+
+
+def _likeliest(sample: Sample, options: Sequence[str], result: ScoreResult) -> tuple[str, Score]:
+    if result.ungraded is not None:
+        return "", result.ungraded
+    best = max(range(len(options)), key=lambda i: result.logprobs[i])
+    answer = options[best].strip()
+    right = answer == str(sample.target)
+    why = ("" if right else f"expected {sample.target}") + (
+        " (near tie)" if result.near_tie else ""
+    )
+    return answer, Graded(float(right), answer, why.strip())
+
+
+def _by_generation(
+    model: Model,
+    benchmark: Benchmark,
+    settings: Settings,
+    units: Iterator[Unit],
+    place: Place,
+) -> Iterator[tuple[Unit, list[ScoredSample]]]:
+    asked = deque[Unit]()  # in the order in which their answers come
+
+    def requests() -> Iterator[GenerateRequest]:
+        for unit in units:
+            asked.append(unit)
+            for sample, repeat in unit.samples:
+                seed = sample_seed(settings.seed, sample.id, repeat)
+                prompt = benchmark.prompt(sample, settings)
+                sampling = replace(sampling_for(benchmark, settings, sample), seed=seed)
+                yield GenerateRequest(sample.id, prompt, sampling, repeat)
+
+    answers = iter(model.generate(requests()))
+    workers = place.graders if benchmark.executes_code else 1
+    with ThreadPoolExecutor(max_workers=workers) as graders:
+        waiting: list[tuple[Sample, Generated, Future[Score]]] = []
+        reached: CapReached | None = None
+        while reached is None:
+            try:
+                generated = next(answers, None)
+            except CapReached as error:
+                reached, generated = error, None
+            if generated is not None:
+                sample, _ = asked[0].samples[len(waiting)]
+                job = graders.submit(grade_reply, benchmark, sample, generated)
+                waiting.append((sample, generated, job))
+            elif reached is None:
+                return
+            if waiting and (reached or len(waiting) == len(asked[0].samples)):
+                scored = [written_line(benchmark, s, one, job.result()) for s, one, job in waiting]
+                yield asked.popleft(), scored
+                waiting.clear()
+    raise reached

@@ -1,0 +1,113 @@
+"""From a finished journal to a sealed run: its figures, and what a reader must know of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.conversations import Judging
+from weighbridge.evaluation.extraction import extraction_alarms
+from weighbridge.evaluation.items import Load
+from weighbridge.evaluation.place import Place
+from weighbridge.evaluation.prompt_shapes import PromptCheck
+from weighbridge.evaluation.provenance import package_versions, platform_name
+from weighbridge.evaluation.slicing import slicing_by_labels
+from weighbridge.evaluation.stopping import Stopping, note_of
+from weighbridge.evidence import OpenRun
+from weighbridge.models.near_ties import NearTies
+from weighbridge.models.protocol import Model
+from weighbridge.process_memory import peak_memory_bytes
+from weighbridge.records import Estimate, EvalRun, Provenance, Stopped
+from weighbridge.records.scale import SHARE
+from weighbridge.statistics import estimate
+
+
+@dataclass(frozen=True)
+class Sealing:
+    """What a run's seal says beyond its samples.
+
+    Attributes:
+        model: Who answered.
+        benchmark: What was asked.
+        place: Where.
+        judging: How answers were judged; None where the benchmark graded them by itself.
+        load: Reads the items again.
+        prompts: What was found about the prompts beforehand.
+        stopping: The rule by which the run might end early; None without one.
+    """
+
+    model: Model
+    benchmark: Benchmark
+    place: Place
+    judging: Judging | None
+    load: Load
+    prompts: PromptCheck
+    stopping: Stopping | None
+
+    def __call__(self, run: OpenRun, unasked: int = 0, notes: tuple[str, ...] = ()) -> EvalRun:
+        """Read the finished journal once more, and seal.
+
+        Args:
+            run: With every answer in its journal that it will have.
+            unasked: Samples that a cap on spending left out.
+            notes: Sentences to begin with.
+        """
+        ties = NearTies(self.model.ref.dtype)
+        scale = self.judging.method.scale if self.judging else SHARE
+        slicing = slicing_by_labels(self.benchmark, self.load())
+        counted = ties.counted(run.journal.samples())
+        figures = estimate(counted, self.benchmark.aggregate, scale, slicing)
+        stopped = None
+        if self.stopping and not unasked:  # a run that a cap cut off decided nothing
+            stopped = self.stopping.ended(run.journal.samples(), run.planned_samples)
+        where = _provenance(self.model, self.place, run.wall_seconds, run.computed_tokens)
+        said = [*notes, *self._alarms(run, figures), *self.prompts.notes, *where.notes]
+        said += [*ties.notes, *self._notes(run, stopped)]
+        where = replace(where, notes=tuple(dict.fromkeys(said)), prices=self._prices())
+        if self.judging:
+            judge = self.judging.judge.model.ref.name
+            where = replace(where, judge=judge, judge_tokens=run.judge_tokens)
+        if self.benchmark.executes_code:
+            where = replace(where, sandbox=self.place.sandbox_level)
+        return run.seal(figures, where, slicing, stopped, unasked)
+
+    def _alarms(self, run: OpenRun, figures: Estimate) -> tuple[str, ...]:
+        if self.judging is not None:  # what can't be read is the judge's doing; its notes say so
+            return ()
+        samples = run.journal.samples()
+        return extraction_alarms(self.benchmark, run.planned_samples, figures.ungraded, samples)
+
+    def _notes(self, run: OpenRun, stopped: Stopped | None) -> Iterable[str]:
+        if self.judging:
+            judge = self.judging.judge.model
+            yield from judge.notes if judge is not self.model else ()
+            yield from self.judging.notes(run.journal.samples())
+        if self.benchmark.executes_code:
+            yield from self.benchmark.notes(self.load())
+        if self.stopping and stopped:
+            yield note_of(stopped, self.stopping.settings["reference"])
+
+    def _prices(self) -> dict[str, str]:
+        """Say where the prices come from that the run's charges rest on."""
+        asked = {"model": self.model}
+        asked |= {"judge": self.judging.judge.model} if self.judging else {}
+        found = {who: getattr(one, "price", None) for who, one in asked.items()}
+        return {who: price.source for who, price in found.items() if price is not None}
+
+
+def _provenance(
+    model: Model, place: Place, wall_seconds: float, computed_tokens: int
+) -> Provenance:
+    import platform
+
+    return Provenance(
+        packages=package_versions(),
+        python=platform.python_version(),
+        platform=platform_name(),
+        device=model.device,
+        threads=place.threads,
+        started=place.started,
+        wall_seconds=wall_seconds,
+        computed_tokens=computed_tokens,
+        peak_memory_bytes=peak_memory_bytes(),
+        notes=model.notes,
+    )
