@@ -13,9 +13,10 @@ from test_project import weighbridge
 from scored_runs import run
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.pipeline.contamination import tuning_texts
+from weighbridge.pipeline.plan import Left
 from weighbridge.pipeline.project import Weigh
-from weighbridge.pipeline.stages import Left, Weighed
 from weighbridge.pipeline.verdict import judge
+from weighbridge.pipeline.weighed import Weighed
 from weighbridge.records import Contamination
 from weighbridge.statistics import compare, estimate
 from weighbridge.statistics.subsets import clean_subset

@@ -8,8 +8,8 @@ import pytest
 
 from tiny import build_tiny_model
 from weighbridge.errors import InputError, UnknownName
+from weighbridge.pipeline.plan import Where, make_plan
 from weighbridge.pipeline.project import read_project
-from weighbridge.pipeline.stages import Where, make_plan
 from weighbridge.sources.datasets import DataPlaces
 
 PROJECT = """

@@ -8,9 +8,10 @@ cost), and fitness to release, which only a project that releases its weights ne
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from weighbridge.pipeline.plan import Left
 from weighbridge.pipeline.project import Economics, Use
-from weighbridge.pipeline.stages import Left, Weighed
 from weighbridge.pipeline.verdict import Decided, Judged, decide, missing, points
+from weighbridge.pipeline.weighed import Weighed
 from weighbridge.records import EvalRun
 from weighbridge.records.scale import margin
 from weighbridge.reports import Finding

@@ -15,10 +15,12 @@ from weighbridge.evidence.files import write_whole
 from weighbridge.pipeline.comparing import offsets_among
 from weighbridge.pipeline.contamination import overlap_again
 from weighbridge.pipeline.judge_audit import readings, told
+from weighbridge.pipeline.plan import Left
 from weighbridge.pipeline.project import Economics, Role, Tune, Use, Weigh
 from weighbridge.pipeline.replacement import judge_replacement, viability
-from weighbridge.pipeline.stages import Left, Outcome, Weighed, compare_runs
+from weighbridge.pipeline.stages import Outcome
 from weighbridge.pipeline.verdict import Judged, judge
+from weighbridge.pipeline.weighed import Weighed, compare_runs
 from weighbridge.records import (
     Contamination,
     EvalRun,

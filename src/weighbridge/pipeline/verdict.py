@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from weighbridge.pipeline.stages import Left, Weighed
+from weighbridge.pipeline.plan import Left
+from weighbridge.pipeline.weighed import Weighed
 from weighbridge.records import Comparison
 from weighbridge.records import Verdict as Supported
 from weighbridge.records.scale import gap, is_share, margin, named

@@ -15,7 +15,7 @@ from weighbridge.cli import options
 from weighbridge.records import Json
 
 if TYPE_CHECKING:
-    from weighbridge.pipeline.stages import Plan
+    from weighbridge.pipeline.plan import Plan
 
 
 def command(
@@ -70,9 +70,10 @@ def run_project(
     """Run a project file's stages and print the outcome; return the exit code."""
     from weighbridge.cli.drawing import Drawn
     from weighbridge.cli.output import emit
+    from weighbridge.pipeline.plan import Where, make_plan
     from weighbridge.pipeline.project import read_project
     from weighbridge.pipeline.reporting import as_json, report_folder, write_report
-    from weighbridge.pipeline.stages import Where, make_plan, run_stages
+    from weighbridge.pipeline.stages import run_stages
 
     project = read_project(path)
     around = options.surroundings(

@@ -1,0 +1,87 @@
+"""One benchmark before and after, compared: headline, parts, and without what was learnt."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from weighbridge.evidence import RunStore
+from weighbridge.pipeline.comparing import compare_with_evidence, without_samples
+from weighbridge.pipeline.contamination import score_without, without
+from weighbridge.pipeline.project import Weigh
+from weighbridge.records import (
+    CleanSubset,
+    Comparison,
+    Contamination,
+    EvalRun,
+    HumanLabel,
+    JudgeAudit,
+)
+from weighbridge.statistics import compare
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """One benchmark before and after, and the comparison of the two.
+
+    Attributes:
+        weigh: What was asked for.
+        before: The base's run, without samples.
+        after: The tuned model's.
+        comparison: After minus before, over all items.
+        parts: The same for each named part.
+        contamination: Items that overlap with the tuning data; None where that was not looked for.
+        clean: The comparison without them; None where none overlap, or all do.
+        clean_scores: Headline beside clean score, before and after; empty where none overlap.
+    """
+
+    weigh: Weigh
+    before: EvalRun
+    after: EvalRun
+    comparison: Comparison
+    parts: tuple[Comparison, ...]
+    audit: JudgeAudit | None = None
+    contamination: Contamination | None = None
+    clean: Comparison | None = None
+    clean_scores: tuple[CleanSubset, ...] = ()
+
+    @property
+    def decisive(self) -> Comparison | None:
+        """What a verdict rests on: the items that were not learnt; None if there are none."""
+        overlapping = self.contamination is not None and self.contamination.found
+        return self.clean if overlapping else self.comparison
+
+
+def compare_runs(
+    wanted: Weigh,
+    store: RunStore,
+    before: str,
+    after: str,
+    labels: tuple[HumanLabel, ...] = (),
+    contamination: Contamination | None = None,
+) -> Weighed:
+    """Compare the tuned model's run with the base's, in the headline and in each part.
+
+    Where items overlap with the tuning data, the two are compared without them, too.
+    """
+    old, new = store.read(before), store.read(after)
+    parts = tuple(
+        compare(new, old, margin=wanted.margin, metric=name)
+        for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
+    )
+    # A report is made again from its own runs, whatever else the store holds by then.
+    found = compare_with_evidence(new, old, None, margin=wanted.margin, labels=labels)
+    clean: Comparison | None = None
+    scores: tuple[CleanSubset, ...] = ()
+    if contamination is not None and contamination.found:
+        kept = without(new, contamination), without(old, contamination)
+        if kept[0].samples and kept[1].samples:
+            clean = compare_with_evidence(
+                *kept, None, margin=wanted.margin, labels=labels
+            ).comparison
+        scores = (score_without(old, contamination), score_without(new, contamination))
+    return Weighed(
+        wanted, without_samples(old), without_samples(new), found.comparison, parts, found.audit,
+        contamination, clean, scores,
+    )  # fmt: skip
