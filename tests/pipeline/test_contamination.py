@@ -82,7 +82,8 @@ def weighed(role, before, after, *, margin=0.05, overlapping=(), clean=None):
     old, new = run("before", before), run("after", after)
     found = Contamination("train.jsonl", "sha256:0", len(before), tuple(overlapping), ())
     weigh = Weigh("b", role, margin)
-    return Weighed(weigh, old, new, compare(new, old, margin=margin), (), found, clean)
+    compared = compare(new, old, margin=margin)
+    return Weighed(weigh, old, new, compared, (), contamination=found, clean=clean)
 
 
 def test_an_improvement_on_learnt_items_alone_does_not_pay():

@@ -8,6 +8,7 @@ import pytest
 
 from tiny import build_tiny_model
 from weighbridge.errors import InputError, UnknownName
+from weighbridge.pipeline.endpoints import Endpoints
 from weighbridge.pipeline.plan import Where, make_plan
 from weighbridge.pipeline.project import read_project
 from weighbridge.sources.datasets import DataPlaces
@@ -103,8 +104,9 @@ def plan(folder, tmp_path, *changes):
     from weighbridge.evidence import RunStore
 
     where = Where(
-        RunStore(tmp_path / "runs"), tmp_path, tmp_path / "cache", places, "cpu", 1, True, "now"
-    )
+        RunStore(tmp_path / "runs"), tmp_path, tmp_path / "cache", places, "cpu", 1, True, "now",
+        Endpoints(tmp_path / "answers", key=lambda _: None),
+    )  # fmt: skip
     return make_plan(project, where)
 
 

@@ -31,6 +31,7 @@ class Weighed:
         after: The tuned model's.
         comparison: After minus before, over all items.
         parts: The same for each named part.
+        audit: Of the judge, where a model judged.
         contamination: Items that overlap with the tuning data; None where that was not looked for.
         clean: The comparison without them; None where none overlap, or all do.
         clean_scores: Headline beside clean score, before and after; empty where none overlap.
