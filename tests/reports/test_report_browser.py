@@ -176,11 +176,16 @@ def test_a_thousand_flips_stay_quick(show, report):
     )
     run = show(dataclasses.replace(report, sections=(section,), training=()))
     assert run(VISIBLE) > 500
+    # The best of five: what else the machine does must not decide.
     milliseconds = run(
-        """const start = performance.now();
-        document.querySelector('#benchmark-1 [value=lost]').click();
-        document.body.getBoundingClientRect();
-        return performance.now() - start"""
+        """let best = Infinity;
+        for (const value of ['lost', 'won', 'lost', 'won', 'lost']) {
+          const start = performance.now();
+          document.querySelector(`#benchmark-1 [value=${value}]`).click();
+          document.body.getBoundingClientRect();
+          best = Math.min(best, performance.now() - start);
+        }
+        return best"""
     )
     assert milliseconds < 500
 
