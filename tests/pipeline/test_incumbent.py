@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -100,6 +102,7 @@ def check(folder, outcome):
     assert done.returncode == 0, done.stdout
     names = [c["name"] for run in json.loads(done.stdout)["runs"] for c in run["checks"]]
     assert "total cost_usd" in names and "page made again from samples" in names
+    assert "items-1.html made again from samples" in names
     for path in (p for p in folder.rglob("*") if p.is_file()):
         assert b"sk-incumbent-sentinel" not in path.read_bytes()
 
@@ -186,6 +189,43 @@ def test_a_cap_leaves_it_open_and_a_higher_one_decides(server, tiny_model, train
         check(tmp_path, outcome)
         # Only the answer that was cut off was asked for again.
         assert proxy.again == [] and sorted(proxy.came.values())[-2:] == [1, 2]
+
+
+def kept(folder):
+    """How many answers are on disk."""
+    files = (folder / ".weighbridge/answers").glob("*.jsonl")
+    return sum(file.read_bytes().count(b'"kept"') for file in files)
+
+
+def test_kill_9_in_the_middle_costs_at_most_what_was_in_flight(
+    server, tiny_model, trained, tmp_path
+):
+    with proxying(server.url) as proxy:
+        proxy.schedule = lambda turn, nth: "slow"
+        proxy.slow_seconds = 0.3
+        write_project(tmp_path, trained, proxy.url, str(tiny_model))
+        lost = 0
+        for enough in (5, 12):
+            child = subprocess.Popen(
+                [sys.executable, "-m", "weighbridge", "run", "--offline"], cwd=tmp_path,
+                env={**os.environ, "LETTERS_KEY": "sk-incumbent-sentinel"},
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+            deadline = time.monotonic() + 120
+            while kept(tmp_path) < enough:
+                assert child.poll() is None and time.monotonic() < deadline
+                time.sleep(0.01)
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            time.sleep(0.6)  # the proxy ends what it was at
+            lost += proxy.at_once
+        assert kept(tmp_path) < ITEMS
+        proxy.slow_seconds = 0.0
+        done = weighbridge("run", "--offline", "--json", cwd=tmp_path)
+        outcome = json.loads(done.stdout)
+        assert outcome["verdict"] == "replace", outcome
+        assert sum(proxy.came.values()) - len(proxy.came) <= lost
+        check(tmp_path, outcome)
 
 
 @pytest.mark.parametrize(

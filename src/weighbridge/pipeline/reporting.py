@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +128,8 @@ def write_report(
     runs = [run for w in outcome.weighed for run in (w.before, w.after)]
     report = _report(facts, outcome.weighed, judged, offsets_among(runs, store))
     written = write(report, folder)
-    _write_items(report, folder, store)
+    for name, items in _items_pages(report, store):
+        write_whole(folder / name, items)
     document = asdict(facts) | {
         "verdict": judged.verdict,
         "page_digest": _digest(written.html),
@@ -138,14 +139,14 @@ def write_report(
     return Written(written.html, path, written.charts, judged)
 
 
-def _write_items(report: Report, folder: Path, store: RunStore) -> None:
-    """Write each benchmark's items side by side; two runs' samples are in memory at a time."""
+def _items_pages(report: Report, store: RunStore) -> Iterator[tuple[str, bytes]]:
+    """Make each benchmark's page of items; two runs' samples are in memory at a time."""
     for section in report.sections:
         candidate, reference = (
             store.read(run.run_id) for run in (section.candidate, section.reference)
         )
         page = render_explorer(candidate, reference, section.comparison)
-        write_whole(folder / section.items_page, page.encode("utf-8"))
+        yield section.items_page, page.encode("utf-8")
 
 
 def is_report(path: Path) -> bool:
@@ -180,8 +181,12 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
         weighed = [_weighed(m, store, facts.labels) for m in facts.measured]
         judged = _judged(weighed, facts)
         offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
-        page = render(_report(facts, weighed, judged, offsets)).encode()
-        stands = (folder / "report.html").read_bytes()
+        report = _report(facts, weighed, judged, offsets)
+        page, stands = render(report).encode(), (folder / "report.html").read_bytes()
+        items = [
+            Check(f"{name} made again from samples", made == (folder / name).read_bytes(), "")
+            for name, made in _items_pages(report, store)
+        ]
     except (OSError, WeighbridgeError) as error:
         return [Check("page", False, str(error))]
     again = "sha256:" + hashlib.sha256(page).hexdigest()
@@ -193,6 +198,7 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
             "page digest", _digest(folder / "report.html") == facts.page_digest, facts.page_digest
         ),
         Check("page made again from samples", page == stands, again),
+        *items,
         *_overlap_checks(facts, store),
     ]
 
