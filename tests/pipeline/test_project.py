@@ -74,6 +74,10 @@ def test_a_project_runs_to_a_verdict_and_its_report_is_verified(project):
     again = weighbridge("run", "--offline", "--json", cwd=project)
     assert json.loads(again.stdout)["runs"] == outcome["runs"]
 
+    (folder / "items-1.html").write_text(items.replace("What became", "What came", 1))
+    altered = weighbridge("verify", str(folder), cwd=project)
+    assert altered.returncode == 1 and "items-1.html" in altered.stdout
+    (folder / "items-1.html").write_text(items)
     (folder / "report.html").write_text(page.replace("paid", "lost", 1))
     assert weighbridge("verify", str(folder), cwd=project).returncode == 1
 
