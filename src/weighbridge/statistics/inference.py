@@ -6,7 +6,7 @@ Two laws answer the same three questions: `fixed` for a number of items settled 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
 from scipy import special
@@ -201,6 +201,36 @@ def claims_at(
         "non_inferior": above,
         "inferior": max(known.p_below(-margin), best.p_below(-margin)),
     }
+
+
+class Conclusion(TypedDict):
+    """The fields of a comparison that follow from what is known and what may have been lost."""
+
+    interval: tuple[float, float]
+    bounds_interval: tuple[float, float]
+    p_value: float
+    claims: dict[Verdict, float]
+    verdict: Verdict
+
+
+def conclude(margin: float, known: Inference, worst: Inference, best: Inference) -> Conclusion:
+    """Conclude at a margin; the verdict must hold whatever lost answers would have been worth.
+
+    Args:
+        margin: How much worse A may be.
+        known: What the answers at hand say.
+        worst: What they say if every lost answer went against A.
+        best: If every one went for A.
+    """
+    low, high = known.interval()
+    bounds = min(low, worst.interval()[0]), max(high, best.interval()[1])
+    return Conclusion(
+        interval=(low, high),
+        bounds_interval=bounds,
+        p_value=known.p_above(-margin),
+        claims=claims_at(margin, known, worst, best),
+        verdict=verdict(bounds, margin),
+    )
 
 
 def verdict(interval: tuple[float, float], margin: float) -> Verdict:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from weighbridge.records import Comparison, Graded, RepeatSpread, ScoredSample
-from weighbridge.statistics.inference import Shifted, Sides, claims_at, verdict
+from weighbridge.statistics.inference import Shifted, Sides, conclude
 
 Judgements = dict[tuple[str, int | str], dict[int, float]]
 """By answer (sample, and which of its answers): each pass's value."""
@@ -135,19 +135,11 @@ def with_judge_noise(
     )
     known = Sides(middle, interval)
     worst, best = (Shifted(known, bound - middle) for bound in comparison.bounds)
-    bounds_interval = (
-        min(interval[0], worst.interval()[0]),
-        max(interval[1], best.interval()[1]),
-    )
     return replace(
         comparison,
-        interval=interval,
         stderr=math.hypot(comparison.stderr, math.sqrt(shared)),
         judge_stderr=math.sqrt(shared),
-        p_value=known.p_above(-comparison.margin),
-        bounds_interval=bounds_interval,
-        claims=claims_at(comparison.margin, known, worst, best),
-        verdict=verdict(bounds_interval, comparison.margin),
+        **conclude(comparison.margin, known, worst, best),
     )
 
 

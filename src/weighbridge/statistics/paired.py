@@ -9,7 +9,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Comparison, EvalRun, Graded
 from weighbridge.records.scale import default_margin, is_share, named
 from weighbridge.statistics.columns import Floats
-from weighbridge.statistics.inference import Inference, claims_at, fixed, verdict
+from weighbridge.statistics.inference import Inference, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
 from weighbridge.statistics.matched_pairs import mcnemar
 from weighbridge.statistics.pairing import Metric, Pairs, by_cluster, flips, pair
@@ -89,12 +89,6 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
     a = np.array([item.mean(False) for item in paired], dtype=np.float64)
     b = np.array([item.mean(True) for item in paired], dtype=np.float64)
     difference, clusters = pairs.differences(), [item.cluster for item in paired]
-    known, worst, best = _inferences(pairs, difference, law)
-    interval = known.interval()
-    bounds_interval = (
-        min(interval[0], worst.interval()[0]),
-        max(interval[1], best.interval()[1]),
-    )
     width = pairs.metric.width
     return Comparison(
         run_a=run_a.run_id,
@@ -105,11 +99,8 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
         mean_b=float(b.mean()) if paired else low,
         difference=float(difference.mean()) if paired else 0.0,
         stderr=clustered_standard_error(difference, clusters),
-        interval=interval,
         margin=margin,
-        p_value=known.p_above(-margin),
         mcnemar_p_value=mcnemar((a - low) / width, (b - low) / width),
-        verdict=verdict(bounds_interval, margin),
         n=len(paired),
         scale=pairs.metric.scale,
         unpaired=pairs.alone + len(pairs.items) - len(paired),
@@ -117,12 +108,11 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
         by_cluster=by_cluster(difference, clusters),
         flips=flips(pairs),
         lost=pairs.lost,
-        bounds_interval=bounds_interval,
-        claims=claims_at(margin, known, worst, best),
         variance=variance_split(paired),
         anytime=law.anytime,
         cluster_sizes=_sizes(clusters),
         design_effect=_design_effect(difference, clusters),
+        **conclude(margin, *_inferences(pairs, difference, law)),
     )
 
 

@@ -16,7 +16,7 @@ from weighbridge.records import AcrossProtocols, Comparison, EvalRun, ProtocolOf
 from weighbridge.records.scale import default_margin, width
 from weighbridge.statistics.aggregates import items_of
 from weighbridge.statistics.columns import worth
-from weighbridge.statistics.inference import Shifted, claims_at, fixed, verdict
+from weighbridge.statistics.inference import Shifted, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
 from weighbridge.statistics.paired import compare
 
@@ -137,23 +137,14 @@ def _corrected(
     known = fixed(gaps, clusters, 2 * reach if beyond else reach)
     # What the two runs lost may have moved the gap as far as it may have moved the raw one.
     worst, best = (Shifted(known, bound - raw.difference) for bound in raw.bounds)
-    interval = known.interval()
-    bounds_interval = (
-        min(interval[0], worst.interval()[0]),
-        max(interval[1], best.interval()[1]),
-    )
     return replace(
         raw,
         mean_a=float(a.mean() - (first - second).mean()),
         mean_b=float(b.mean()),
         difference=float(gaps.mean()),
         stderr=clustered_standard_error(gaps, clusters),
-        interval=interval,
-        p_value=known.p_above(-margin),
         mcnemar_p_value=None,
-        bounds_interval=bounds_interval,
-        claims=claims_at(margin, known, worst, best),
-        verdict=verdict(bounds_interval, margin),
+        **conclude(margin, known, worst, best),
         n=len(shared),
         unpaired=raw.n + raw.unpaired - len(shared),
         by_cluster={},
