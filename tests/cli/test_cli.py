@@ -56,6 +56,10 @@ def test_version():
         (["score", "-b", "humaneval", "nowhere.jsonl"], "no file at nowhere.jsonl"),
         (["nonsense"], "No such command 'nonsense'"),
         (["tune", "smollm2-135m", "--train", "nowhere.jsonl"], "nowhere.jsonl"),
+        (
+            ["evaluate", "smollm2-135m", "-b", "service_desk", "--margin", "0.1"],
+            "--margin 0.1 without a run",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(words, said, tmp_path):

@@ -57,7 +57,9 @@ StopWhenDecided = Annotated[
         help="Ask in random order; stop once no worse or worse than RUN beyond --margin.",
     ),
 ]
-Margin = Annotated[float, typer.Option(help="How much worse than that run is still fine.")]
+Margin = Annotated[
+    float | None, typer.Option(help="How much worse than that run is still fine; else 2 points.")
+]
 MaxUsd = Annotated[
     float | None,
     typer.Option(

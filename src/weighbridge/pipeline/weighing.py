@@ -20,6 +20,7 @@ from weighbridge.models.endpoint import EndpointAddress, is_endpoint
 from weighbridge.models.protocol import Model
 from weighbridge.pipeline.endpoints import Endpoints, UnopenedEndpoint, address_of
 from weighbridge.records import EvalRun, Json, Sample
+from weighbridge.records.scale import default_margin
 from weighbridge.sources.datasets import DataPlaces, find_data
 from weighbridge.sources.weights import WeightsLocation, find_weights
 
@@ -208,17 +209,28 @@ def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
     return replace(place, sandbox_level=str(found.level), weaker_sandbox=weaker)
 
 
-def stop_rule(reference: str, margin: float, store: RunStore, tasks: Sequence[Task]) -> StopRule:
-    """Read the run that a new one is to be decided against.
+def stop_rule(
+    reference: str, margin: float | None, store: RunStore, tasks: Sequence[Task]
+) -> StopRule | None:
+    """Read the run that a new one is to be decided against; None where none is named.
 
     Raises:
-        InputError: There are several benchmarks, and the run is of one.
+        InputError: There are several benchmarks, and the run is of one; or a margin to no run.
     """
+    if not reference:
+        if margin is not None:
+            raise InputError(
+                f"--margin {margin:g} without a run",
+                "--stop-when-decided RUN, which it belongs to",
+                "leave it out; `compare` takes a margin, too",
+            )
+        return None
     if len(tasks) > 1:
         raise InputError(
             f"--stop-when-decided with {len(tasks)} benchmarks", "one: a run is of one benchmark"
         )
-    return StopRule(store.read(reference), margin)
+    run = store.read(reference)
+    return StopRule(run, default_margin(run.estimate.scale) if margin is None else margin)
 
 
 def weigh(

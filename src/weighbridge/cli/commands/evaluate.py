@@ -41,7 +41,7 @@ def command(
     judge_max_tokens: options.JudgeMaxTokens = None,
     baseline: options.Baseline = "",
     stop_when_decided: options.StopWhenDecided = "",
-    margin: options.Margin = 0.02,
+    margin: options.Margin = None,
     tuning_data: Annotated[
         Path | None, typer.Option(help="File in which to look for the benchmark's items.")
     ] = None,
@@ -91,7 +91,7 @@ def command(
     limit_bytes = options.parse_memory(memory)
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings) for task in chosen])
-    stop = stop_rule(stop_when_decided, margin, around.store, chosen) if stop_when_decided else None
+    stop = stop_rule(stop_when_decided, margin, around.store, chosen)
     reach = options.endpoints(runs, around.offline, max_usd)
     with open_any(model, reach, around.cache, around.device, around.threads, limit_bytes) as opened:
         place = place_for(
