@@ -1,11 +1,11 @@
 """The folder is the registry: a benchmark's name is its file's stem."""
 
-import importlib
 import importlib.metadata
 from pathlib import Path
 
 from weighbridge.errors import UnknownName
 from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.folder_registry import defined_in, names_in
 
 _FOLDER = Path(__file__).parent / "benchmarks"
 ENTRY_POINTS = "weighbridge.benchmarks"
@@ -13,7 +13,7 @@ ENTRY_POINTS = "weighbridge.benchmarks"
 
 def benchmark_names() -> tuple[str, ...]:
     """Names of all benchmarks: the folder's, then those that other packages bring."""
-    own = sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
+    own = names_in(_FOLDER)
     others = sorted(e.name for e in importlib.metadata.entry_points(group=ENTRY_POINTS))
     return (*own, *(name for name in others if name not in own))
 
@@ -31,10 +31,8 @@ def find_benchmark(name: str) -> Benchmark:
     if name not in benchmark_names():
         raise UnknownName("benchmark", name, benchmark_names())
     if (_FOLDER / f"{name}.py").is_file():
-        module = importlib.import_module(f"weighbridge.evaluation.benchmarks.{name}")
-        found = module.BENCHMARK
-    else:
-        (entry,) = importlib.metadata.entry_points(group=ENTRY_POINTS, name=name)
-        found = entry.load()
+        return defined_in(f"weighbridge.evaluation.benchmarks.{name}", "BENCHMARK", Benchmark)
+    (entry,) = importlib.metadata.entry_points(group=ENTRY_POINTS, name=name)
+    found = entry.load()
     assert isinstance(found, Benchmark), f"{name} defines {type(found).__name__} as BENCHMARK"
     return found

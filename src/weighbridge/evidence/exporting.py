@@ -1,12 +1,12 @@
 """Runs in other tools' formats: the folder `exports/` is the list, one `EXPORTER` a file."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evidence.files import storage_errors, write_whole
+from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.records import EvalRun
 
 _FOLDER = Path(__file__).parent / "exports"
@@ -50,8 +50,7 @@ class Exporter:
 
 def exporter_names() -> tuple[str, ...]:
     """Names of all formats."""
-    stems = (path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
-    return tuple(sorted(stem.replace("_", "-") for stem in stems))
+    return tuple(sorted(stem.replace("_", "-") for stem in names_in(_FOLDER)))
 
 
 def find_exporter(name: str) -> Exporter:
@@ -62,10 +61,8 @@ def find_exporter(name: str) -> Exporter:
     """
     if name not in exporter_names():
         raise UnknownName("format", name, exporter_names())
-    module = importlib.import_module(f"{__package__}.exports.{name.replace('-', '_')}")
-    found = module.EXPORTER
-    assert isinstance(found, Exporter), f"{name} defines {type(found).__name__} as EXPORTER"
-    return found
+    module = f"{__package__}.exports.{name.replace('-', '_')}"
+    return defined_in(module, "EXPORTER", Exporter)
 
 
 def export_runs(name: str, request: ExportRequest, *, overwrite: bool = False) -> list[Path]:

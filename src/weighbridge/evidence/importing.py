@@ -17,6 +17,7 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evidence.store import RunHeader, RunStore
+from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.records import (
     EvalRun,
     Graded,
@@ -143,8 +144,7 @@ class Importer:
 
 def importer_names() -> tuple[str, ...]:
     """Names of all harnesses that can be read."""
-    stems = (path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__")
-    return tuple(sorted(stem.replace("_", "-") for stem in stems))
+    return tuple(sorted(stem.replace("_", "-") for stem in names_in(_FOLDER)))
 
 
 def find_importer(name: str) -> Importer:
@@ -155,10 +155,8 @@ def find_importer(name: str) -> Importer:
     """
     if name not in importer_names():
         raise UnknownName("harness", name, importer_names())
-    module = importlib.import_module(f"{__package__}.imports.{name.replace('-', '_')}")
-    found = module.IMPORTER
-    assert isinstance(found, Importer), f"{name} defines {type(found).__name__} as IMPORTER"
-    return found
+    module = f"{__package__}.imports.{name.replace('-', '_')}"
+    return defined_in(module, "IMPORTER", Importer)
 
 
 def import_runs(

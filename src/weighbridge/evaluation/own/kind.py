@@ -4,7 +4,6 @@ Three lines to add one: write `kinds/NAME.py`; define `KIND = Kind(name="NAME", 
 lines of TOML in `docs/how-to/your-own-benchmark.md`, which the tests run.
 """
 
-import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.records import Json, Sample
 
 if TYPE_CHECKING:
@@ -74,11 +74,9 @@ class Kind:
 
 def kind_names() -> tuple[str, ...]:
     """Names of all kinds."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.py") if path.stem != "__init__"))
+    return names_in(_FOLDER)
 
 
 def find_kind(name: str) -> Kind:
     """Import one kind, whose name is in `kind_names`."""
-    found = importlib.import_module(f"weighbridge.evaluation.own.kinds.{name}").KIND
-    assert isinstance(found, Kind), f"{name} defines {type(found).__name__} as KIND"
-    return found
+    return defined_in(f"weighbridge.evaluation.own.kinds.{name}", "KIND", Kind)

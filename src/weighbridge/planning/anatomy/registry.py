@@ -1,12 +1,12 @@
 """The folder is the registry: a family's name is its file's stem and its `model_type`."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError, UnknownName
+from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture
 
@@ -30,7 +30,7 @@ class Family:
 
 def family_names() -> tuple[str, ...]:
     """Names of all families."""
-    return tuple(sorted(p.stem for p in _FOLDER.glob("*.py") if p.stem != "__init__"))
+    return names_in(_FOLDER)
 
 
 def find_family(name: str) -> Family:
@@ -42,9 +42,8 @@ def find_family(name: str) -> Family:
     if name not in family_names():
         do = "nothing is guessed: a file in planning/anatomy/families adds it"
         raise UnknownName("architecture (model_type)", name, family_names(), do)
-    module = importlib.import_module(f"weighbridge.planning.anatomy.families.{name}")
-    found = module.FAMILY
-    assert isinstance(found, Family) and found.name == name, f"{name} defines {found!r}"
+    found = defined_in(f"weighbridge.planning.anatomy.families.{name}", "FAMILY", Family)
+    assert found.name == name, f"{name} defines {found!r}"
     return found
 
 
