@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,95 +15,15 @@ from weighbridge.evidence.files import write_whole
 from weighbridge.pipeline.comparing import offsets_among
 from weighbridge.pipeline.contamination import overlap_again
 from weighbridge.pipeline.judge_audit import readings, told
-from weighbridge.pipeline.plan import Left
-from weighbridge.pipeline.project import Economics, Role, Tune, Use, Weigh
+from weighbridge.pipeline.project import Role
 from weighbridge.pipeline.replacement import judge_replacement, viability
+from weighbridge.pipeline.report_facts import Measured, ReportFacts, facts_of, slug
 from weighbridge.pipeline.stages import Outcome
 from weighbridge.pipeline.verdict import Judged, judge
 from weighbridge.pipeline.weighed import Weighed, compare_runs
-from weighbridge.records import (
-    Contamination,
-    EvalRun,
-    HumanLabel,
-    Json,
-    ProtocolOffset,
-    canonical_json,
-)
-from weighbridge.reports import (
-    BenchmarkSection,
-    Forecast,
-    Report,
-    Skipped,
-    TrainingPoint,
-    render,
-    render_explorer,
-    write,
-)
+from weighbridge.records import HumanLabel, Json, ProtocolOffset, canonical_json
+from weighbridge.reports import BenchmarkSection, Report, Skipped, render, render_explorer, write
 from weighbridge.sources.digests import file_digest
-
-if TYPE_CHECKING:
-    from weighbridge.tuning import TuneResult
-
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One benchmark of a report, by the names of its runs."""
-
-    weigh: Weigh
-    before: str
-    after: str
-    contamination: Contamination | None = None
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """What a project file states that a replacement is judged by."""
-
-    use: Use
-    economics: Economics | None
-
-
-@dataclass(frozen=True)
-class ReportFacts:
-    """What a report says beyond its runs: `report.json`. The page is a function of this and them.
-
-    Attributes:
-        title: The project's name.
-        question: What it asks.
-        generated: When, ISO 8601.
-        measured: Benchmarks, by run.
-        left: What was skipped.
-        training: The loss curve.
-        training_facts: Label to value.
-        forecasts: Predicted and measured.
-        provenance: Label to value.
-        reproduce: Commands.
-        tuning_data: Where the file lay that benchmarks' items were looked for in.
-        replacement: What decides whether the incumbent is replaced, where there is one.
-        verdict: As judged.
-        page_digest: SHA-256 of `report.html`.
-        labels: What people said of the answers; the judge is audited with them.
-        schema_version: Of this file.
-    """
-
-    title: str
-    question: str
-    generated: str
-    measured: tuple[Measured, ...]
-    left: tuple[Left, ...]
-    training: tuple[TrainingPoint, ...]
-    training_facts: tuple[tuple[str, str], ...]
-    forecasts: tuple[Forecast, ...]
-    provenance: tuple[tuple[str, str], ...]
-    reproduce: tuple[str, ...]
-    tuning_data: str = ""
-    replacement: "Replacement | None" = None
-    verdict: str = ""
-    page_digest: str = ""
-    labels: tuple[HumanLabel, ...] = ()
-    schema_version: int = SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
@@ -123,7 +43,7 @@ def write_report(
     outcome: Outcome, folder: Path, generated: str, project_argument: str, store: RunStore
 ) -> Written:
     """Write page, charts and `report.json` into a folder."""
-    facts = _facts(outcome, generated, project_argument)
+    facts = facts_of(outcome, generated, project_argument)
     judged = _judged(outcome.weighed, facts)
     runs = [run for w in outcome.weighed for run in (w.before, w.after)]
     report = _report(facts, outcome.weighed, judged, offsets_among(runs, store))
@@ -278,130 +198,9 @@ def _title(weighed: Weighed, every: Sequence[Weighed]) -> str:
     return title if alone else f"{title}, {weighed.after.protocol}"
 
 
-def _facts(outcome: Outcome, generated: str, project_argument: str) -> ReportFacts:
-    plan, tuned = outcome.plan, outcome.tuned
-    project = plan.project
-    return ReportFacts(
-        title=project.project.name,
-        question=project.project.question,
-        generated=generated,
-        measured=tuple(
-            Measured(w.weigh, w.before.run_id, w.after.run_id, w.contamination)
-            for w in outcome.weighed
-        ),
-        tuning_data=str(plan.files.train) if plan.files else "",
-        left=plan.left,
-        training=_curve(tuned) if tuned else (),
-        training_facts=tuple(_training_facts(project.tune, tuned).items())
-        if tuned and project.tune
-        else (),
-        forecasts=_forecasts(tuned) if tuned else (),
-        provenance=tuple(_provenance(outcome).items()),
-        labels=plan.labels,
-        replacement=Replacement(project.project.use, project.economics)
-        if project.incumbent
-        else None,
-        reproduce=(
-            f"weighbridge run {project_argument}".strip(),
-            "weighbridge verify .weighbridge/reports/" + _slug(project.project.name),
-        ),
-    )
-
-
-def _curve(tuned: "TuneResult") -> tuple[TrainingPoint, ...]:
-    points: list[TrainingPoint] = []
-    tokens, seconds = 0, 0.0
-    for m in tuned.metrics:
-        tokens, seconds = tokens + m.trained_tokens, seconds + m.seconds
-        loss = m.loss if m.loss is not None else m.validation_loss
-        if loss is not None:
-            rate = m.learning_rate
-            points.append(TrainingPoint(m.step, loss, m.validation_loss, tokens, seconds, rate))
-    return tuple(points)
-
-
-def _forecasts(tuned: "TuneResult") -> tuple[Forecast, ...]:
-    predicted, peak = tuned.predicted_memory_bytes, tuned.peak_memory_bytes
-    return (
-        Forecast("Peak memory while tuning", "bytes", predicted, peak),
-        Forecast("Time in training steps", "seconds", tuned.predicted_seconds, tuned.seconds),
-    )
-
-
-def _training_facts(tune: Tune, tuned: "TuneResult") -> dict[str, str]:
-    target = tune.target if isinstance(tune.target, str) else ", ".join(tune.target)
-    rows = tune.batch_size * tune.accumulation
-    return {
-        "Method": f"LoRA, rank {tune.rank}, alpha {tune.alpha:g}, on {target}",
-        "Trainable parameters": f"{tuned.trainable_parameters:,}",
-        "Rows": f"{tuned.lengths.rows:,} of {tuned.lengths.total_tokens:,} tokens, "
-        f"{tuned.lengths.trained_share:.0%} of them learnt",
-        "Steps": f"{tuned.steps} of {rows} rows, {tune.epochs} epochs, "
-        f"learning rate {tune.learning_rate:g}",
-        "Speed": f"{tuned.tokens_per_second:,.0f} tokens per second",
-        "Adapter": tuned.adapter_file_digest,
-    }
-
-
-def _provenance(outcome: Outcome) -> dict[str, str]:
-    runs: list[EvalRun] = [run for w in outcome.weighed for run in (w.before, w.after)]
-    if not runs:
-        return {}
-    before, after = runs[0], runs[1]
-    if outcome.plan.incumbent is not None:
-        return _replacement_provenance(before, after, runs)
-    facts: dict[str, Json] = {
-        "Base": f"{before.model.name} ({before.model.source})",
-        "Base weights": before.model.weights_digest,
-        "Adapter weights": after.model.adapter_digest,
-        "Tokenizer": before.model.tokenizer_digest,
-        "Chat template": before.model.chat_template_digest,
-        "Stored as": before.model.quantization,
-        "Computed in": before.model.dtype,
-        "Machine": before.provenance.platform,
-        "Device": f"{before.provenance.device}, {before.provenance.threads} threads",
-        "Python": before.provenance.python,
-        "Packages": ", ".join(f"{k} {v}" for k, v in before.provenance.packages.items()),
-        "Peak memory": f"{max(r.provenance.peak_memory_bytes or 0 for r in runs) / 1e9:.2f} GB",
-        "Time in evaluation": f"{sum(r.provenance.wall_seconds for r in runs):,.0f} s",
-    }
-    facts |= {f"Samples of {run.run_id}": run.samples_digest for run in runs}
-    return {key: str(value) for key, value in facts.items() if value is not None}
-
-
-def _replacement_provenance(
-    incumbent: EvalRun, candidate: EvalRun, runs: list[EvalRun]
-) -> dict[str, str]:
-    price = incumbent.provenance.prices.get("model")
-    facts: dict[str, Json] = {
-        "Incumbent": f"{incumbent.model.name} ({incumbent.model.source})",
-        "Incumbent, as it names itself": incumbent.model.revision,
-        "Incumbent's price": price,
-        "Charged": f"{sum(r.provenance.cost_usd for r in runs):.6f} USD",
-        "Candidate": f"{candidate.model.name} ({candidate.model.source})",
-        "Candidate's weights": candidate.model.weights_digest,
-        "Adapter weights": candidate.model.adapter_digest,
-        "Tokenizer": candidate.model.tokenizer_digest,
-        "Chat template": candidate.model.chat_template_digest,
-        "Stored as": candidate.model.quantization,
-        "Computed in": candidate.model.dtype,
-        "Machine": candidate.provenance.platform,
-        "Device": f"{candidate.provenance.device}, {candidate.provenance.threads} threads",
-        "Python": candidate.provenance.python,
-        "Packages": ", ".join(f"{k} {v}" for k, v in candidate.provenance.packages.items()),
-        "Time in evaluation": f"{sum(r.provenance.wall_seconds for r in runs):,.0f} s",
-    }
-    facts |= {f"Samples of {run.run_id}": run.samples_digest for run in runs}
-    return {key: str(value) for key, value in facts.items() if value is not None}
-
-
 def report_folder(state: Path, name: str) -> Path:
     """Return where a project's report goes."""
-    return state / "reports" / _slug(name)
-
-
-def _slug(name: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-") or "report"
+    return state / "reports" / slug(name)
 
 
 def as_json(written: Written, outcome: Outcome) -> dict[str, Any]:
