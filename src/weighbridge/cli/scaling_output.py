@@ -260,7 +260,7 @@ def draw_surface(found: ParametricFit, points: Points, path: Path) -> None:
     contours = []
     for level in np.geomspace(ends[0] + 0.02, ends[1], 9):
         spent = FLOPS_PER_PARAMETER_TOKEN * sizes * np.asarray(law.tokens_for(level, sizes))
-        shown = np.isfinite(spent) & (spent < high) & (spent > low)
+        shown = np.isfinite(spent) & (spent < 10 * high) & (spent > low)  # the plot cuts them
         if shown.sum() > 3:
             contours.append(Line(f"{level:.2f}", spent[shown].tolist(), sizes[shown].tolist()))
     frontier = Line(
@@ -295,7 +295,7 @@ def draw_parabolas(points: Points, path: Path) -> None:
             curve = list(zip(sizes.tolist(), heights.tolist(), strict=True))
         runs = list(zip(budget.parameters.tolist(), budget.loss.tolist(), strict=True))
         vertex = None if budget.why_not else (budget.optimal_parameters, budget.optimal_loss)
-        valleys.append(Valley(f"{budget.flops:.0e}".replace("e+", "e"), runs, curve, vertex))
+        valleys.append(Valley(f"{budget.flops:.1e}".replace("e+", "e"), runs, curve, vertex))
     _save(parabolas(valleys), path)
 
 
@@ -317,7 +317,8 @@ def draw_laws(path: Path) -> None:
             band = [edge.tolist() for edge in ratio]
         ratio = np.asarray(tokens_at(flops, optimal)) / optimal
         lines.append(Line(name, flops.tolist(), ratio.tolist(), *band))
-    _save(ratios(lines, "epoch-chinchilla"), path)
+    # Kaplan's law ends a thousand times lower; with it in full, the others are one grey bundle.
+    _save(ratios(lines, "epoch-chinchilla", floor=3), path)
 
 
 def _rowwise(draws: Chinchilla) -> Chinchilla:

@@ -8,13 +8,16 @@ from typing import Any
 import altair as alt
 
 from weighbridge.reports.drawing import Drawing, draw
+from weighbridge.reports.labels import apart, spread
 from weighbridge.reports.palette import LIGHT
 
 WIDTH_PX, HEIGHT_PX = 640, 380
 
 _COUNT = "replace(format(datum.value, '~s'), 'G', 'B')"  # people say billions, not giga
-_POWER = "format(datum.value, '.0e')"
-_LABEL_PX = 12
+_POWER = "replace(format(datum.value, '.0e'), '+', '')"
+_LABEL_PX, _HEAD_PX = 15, 20
+_COLUMN, _LEADER = 0.33, 0.035  # shares of the width: labels right of the lines, leaders to them
+_HALO = {"color": LIGHT.paper, "stroke": LIGHT.paper, "strokeWidth": 4}
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,12 @@ def surface(
         name: File stem.
     """
     xs, ys = [x for x, _ in runs], [y for _, y in runs]
-    x = _log_x("compute, FLOPs", min(xs) / 2, max([*xs, *frontier.x]), _POWER)
-    y = _log_y("parameters", min(ys) / 2, max([*ys, *frontier.y]) * 1.5, _COUNT)
+    left, right = min(xs) / 2, max([*xs, *frontier.x])
+    bottom, top = min(ys) / 2, max([*ys, *frontier.y]) * 1.5
+    x = _log_x("compute, FLOPs", left, right, _POWER)
+    y = _log_y("parameters", bottom, top, _COUNT)
+    losses = [_where_flat(line, right / 1.25, bottom * 1.35) for line in contours]
+    key = {"x": left, "y": top, "text": "dots: runs · grey lines: equal loss, nats per token"}
     marks = [
         _layer(_band(frontier)).mark_area(color=LIGHT.faint, opacity=0.75)
         .encode(x=x, y=y, y2="y2"),
@@ -83,13 +90,13 @@ def surface(
         .encode(x=x, y=y),
         _layer(_rows(frontier)).mark_line(color=LIGHT.candidate, strokeWidth=2.5)
         .encode(x=x, y=y, order="i:Q"),
-        *(
-            _text([_lowest(line)], LIGHT.muted, align="right", dx=-4, dy=-9, fontSize=10)
-            .encode(x=x, y=y)
-            for line in contours
-        ),
+        *(layer.encode(x=x, y=y) for layer in _haloed(losses, LIGHT.muted, fontSize=11)),
         _text([_last(frontier)], LIGHT.candidate, align="right", dx=-6, dy=-10, fontWeight="bold")
         .encode(x=x, y=y),
+        *(
+            layer.encode(x=x, y=y)
+            for layer in _haloed([key], LIGHT.muted, align="left", dx=4, dy=9, fontSize=11)
+        ),
     ]  # fmt: skip
     description = (
         f"Lines of equal loss for {', '.join(line.label for line in contours)} nats per token over "
@@ -103,11 +110,13 @@ def parabolas(valleys: Sequence[Valley], name: str = "isoflops") -> Drawing:
     """Loss against parameters at each compute budget, the parabola through it and its vertex."""
     sizes = [size for valley in valleys for size, _ in valley.runs]
     losses = [loss for valley in valleys for _, loss in valley.runs]
-    x = _log_x("parameters", min(sizes) / 1.3, max(sizes) * 2.2, _COUNT)
+    x_ends = (min(sizes) / 1.3, max(sizes) * 2.2)
+    y_ends = (min(losses) - 0.05, max(losses) + 0.1)
+    x = _log_x("parameters", *x_ends, _COUNT)
     y = alt.Y(
         "y:Q",
         title="loss, nats per token",
-        scale=alt.Scale(domain=[min(losses) - 0.05, max(losses) + 0.05], nice=False),
+        scale=alt.Scale(domain=list(y_ends), nice=False),
         axis=alt.Axis(tickCount=6),
     )
     marks: list[Any] = []
@@ -125,10 +134,13 @@ def parabolas(valleys: Sequence[Valley], name: str = "isoflops") -> Drawing:
     ]
     diamond = {"shape": "diamond", "size": 80, "filled": True, "opacity": 1, "color": LIGHT.bad}
     marks.append(_layer(vertices).mark_point(**diamond).encode(x=x, y=y))
-    for valley in valleys:
-        right = max(valley.runs)
-        row = {"x": right[0], "y": right[1], "text": valley.label}
-        marks.append(_text([row], LIGHT.muted, align="left", dx=7, fontSize=10).encode(x=x, y=y))
+    ends = [max(valley.runs) for valley in valleys]
+    for valley, (size, loss), dy in zip(valleys, ends, _nudges(ends, x_ends, y_ends), strict=True):
+        row = {"x": size, "y": loss, "text": valley.label}
+        style = {"align": "left", "dx": 7, "dy": dy, "fontSize": 11}
+        marks += [layer.encode(x=x, y=y) for layer in _haloed([row], LIGHT.muted, **style)]
+    key = {"x": x_ends[1], "y": y_ends[1], "text": "labels: FLOPs · diamonds: best size of each"}
+    marks.append(_text([key], LIGHT.muted, align="right", dy=9, fontSize=11).encode(x=x, y=y))
     told = "; ".join(
         f"{valley.label} FLOPs: {valley.vertex[0]:.3g} parameters"
         for valley in valleys
@@ -153,7 +165,7 @@ def cloud(
     high = min(max(alpha for alpha, _ in draws), max(beta for _, beta in draws))
     ends = [{"x": low, "y": low}, {"x": high, "y": high}]
     at_best = [{"x": best[0], "y": best[1]}]
-    corner = [{"x": high, "y": high, "text": "N and D grow alike"}]
+    corner = [{"x": low, "y": low, "text": "N and D grow alike"}]
     chart = alt.layer(
         _layer([{"x": a, "y": b} for a, b in draws])
         .mark_circle(size=14, color=LIGHT.candidate, opacity=0.35).encode(x=x, y=y),
@@ -161,7 +173,7 @@ def cloud(
         _layer(at_best)
         .mark_point(shape="diamond", size=110, filled=True, opacity=1, color=LIGHT.bad)
         .encode(x=x, y=y),
-        _text(corner, LIGHT.muted, align="right", dy=-8, fontSize=11).encode(x=x, y=y),
+        _text(corner, LIGHT.muted, align="left", dx=12, fontSize=11).encode(x=x, y=y),
     )  # fmt: skip
     description = (
         f"{len(draws)} bootstrap draws of alpha and beta around {best[0]:.3f}, {best[1]:.3f}"
@@ -169,75 +181,120 @@ def cloud(
     return draw(name, description, _sized(chart, HEIGHT_PX, HEIGHT_PX))
 
 
-def ratios(lines: Sequence[Line], emphasised: str, name: str = "laws") -> Drawing:
-    """Tokens per parameter against compute, one line a law; one stands out, with its band."""
-    top = max(max(line.y) for line in lines)
-    bottom = min(min(line.y) for line in lines)
-    right = max(line.x[-1] for line in lines)
-    x = _log_x("compute, FLOPs", min(line.x[0] for line in lines), right * 1500, _POWER, right)
-    y = _log_y("tokens per parameter", bottom / 1.3, top * 1.3, "format(datum.value, '~g')")
+def ratios(lines: Sequence[Line], emphasised: str, floor: float, name: str = "laws") -> Drawing:
+    """Tokens per parameter against compute, one line a law; one stands out, with its band.
+
+    Args:
+        lines: Over the same compute.
+        emphasised: Label of the one.
+        floor: Where the plot ends below. A line that falls through it says there where it goes.
+        name: File stem.
+    """
+    left, right = lines[0].x[0], lines[0].x[-1]
     first = next(line for line in lines if line.label == emphasised)
-    marks: list[Any] = []
+    top = 1.35 * max(max([*line.y, *line.high]) for line in lines)
+    x = _log_x("compute, FLOPs", left, (right / left) ** (1 / (1 - _COLUMN)) * left, _POWER, right)
+    y = _log_y("tokens per parameter", floor, top, "format(datum.value, '~g')", grid=False)
+    grid = [{"x": left, "x2": right, "y": tick} for tick in _ticks(floor, top)]
+    marks: list[Any] = [
+        _layer(grid).mark_rule(color=LIGHT.rule, strokeWidth=0.75).encode(x=x, x2="x2", y=y)
+    ]
     if first.low:
-        band = _layer(_band(first)).mark_area(color=LIGHT.faint, opacity=0.6)
+        band = _layer(_band(first)).mark_area(color=LIGHT.faint, opacity=0.6, clip=True)
         marks.append(band.encode(x=x, y=y, y2="y2"))
     for line in (*(line for line in lines if line is not first), first):
         style = {"color": LIGHT.reference, "strokeWidth": 1.3}
         if line is first:
             style = {"color": LIGHT.candidate, "strokeWidth": 2.5}
-        marks.append(_layer(_rows(line)).mark_line(**style).encode(x=x, y=y, order="i:Q"))
-    for line, nudge in _spread(lines, top / bottom):
-        colour = LIGHT.candidate if line is first else LIGHT.muted
-        label = _text([_last(line)], colour, align="left", dx=6, dy=nudge, fontSize=10)
-        marks.append(label.encode(x=x, y=y))
+        marks.append(
+            _layer(_rows(line)).mark_line(clip=True, **style).encode(x=x, y=y, order="i:Q")
+        )
+    marks += [layer.encode(x=x, y=y) for layer in _names_inside(lines, first, floor)]
+    for layer in _column(lines, first, (floor, top)):
+        marks.append(layer.encode(x=x, y=y))
     told = "; ".join(f"{line.label} {line.y[-1]:.3g}" for line in lines)
     description = f"Tokens per parameter by compute; at {right:.1e} FLOPs: {told}"
     return draw(name, description, _sized(alt.layer(*marks)))
 
 
-def _spread(lines: Sequence[Line], span: float) -> list[tuple[Line, float]]:
-    """Return each line with how many pixels its label moves, so that no two overlap.
+def _column(lines: Sequence[Line], first: Line, ends: tuple[float, float]) -> list[Any]:
+    """Where each line ends and its name, in a column, joined to the lines by leaders."""
+    floor, top = ends
+    left, right = first.x[0], first.x[-1]
+    per_unit = HEIGHT_PX / math.log(top / floor)
+    whole = (right / left) ** (1 / (1 - _COLUMN))  # of the abscissas, to the picture's right edge
+    near, figure, label = (right * whole ** (_LEADER * share) for share in (1, 2.5, 2.8))
+    shown = [line for line in lines if line.y[-1] > floor]
+    ideal = [math.log(top / line.y[-1]) * per_unit for line in shown]
+    layers: list[Any] = []
+    for line, at in zip(shown, spread(ideal, _LABEL_PX, (_HEAD_PX, HEIGHT_PX)), strict=True):
+        end, y = line.y[-1], top * math.exp(-at / per_unit)
+        leader = [{"x": right, "y": end, "i": 0}, {"x": near, "y": y, "i": 1}]
+        colour = LIGHT.candidate if line is first else LIGHT.muted
+        style = {"fontSize": 11, "fontWeight": "bold" if line is first else "normal"}
+        layers += [
+            _layer(leader).mark_line(color=colour, strokeWidth=0.75).encode(order="i:Q"),
+            _text([{"x": figure, "y": y, "text": f"{end:.3g}"}], colour, align="right", **style),
+            _text([{"x": label, "y": y, "text": line.label}], colour, align="left", **style),
+        ]
+    head = {"x": label, "y": top, "text": f"at {_power(right)} FLOPs"}
+    return [*layers, _text([head], LIGHT.muted, align="left", dy=6, fontSize=11)]
 
-    Labels that would overlap form a stack around their mean, as stacks do that would.
-    """
-    per_unit = HEIGHT_PX / math.log(span * 1.69)
-    ordered = sorted(lines, key=lambda line: -line.y[-1])
-    at = [-math.log(line.y[-1]) * per_unit for line in ordered]
-    stacks: list[list[int]] = []
-    for i in range(len(ordered)):
-        stacks.append([i])
-        while len(stacks) > 1 and _top(stacks[-1], at) < _top(stacks[-2], at) + _LABEL_PX * len(
-            stacks[-2]
-        ):
-            stacks[-2:] = [stacks[-2] + stacks[-1]]
-    return [
-        (ordered[i], _top(stack, at) + _LABEL_PX * place - at[i])
-        for stack in stacks
-        for place, i in enumerate(stack)
-    ]
+
+def _names_inside(lines: Sequence[Line], first: Line, floor: float) -> list[Any]:
+    """The band's name, between its lower edge and the lines in it, and lines that leave below."""
+    layers: list[Any] = []
+    if first.low:
+        lowest = min(line.y[-1] for line in lines if line.y[-1] > first.low[-1])
+        between = max(first.low[-1], floor) ** 0.35 * lowest**0.65
+        row = {"x": first.x[-1], "y": between, "text": f"95% band of\n{first.label}"}
+        style = {"align": "right", "baseline": "middle", "lineBreak": "\n", "fontSize": 11}
+        layers.append(_text([row], LIGHT.candidate, dx=-6, **style))
+    for line in lines:
+        if line.y[-1] > floor:
+            continue
+        x, y = next((x, y) for x, y in zip(line.x, line.y, strict=True) if y < 1.12 * floor)
+        words = f"{line.label}, {line.y[-1]:.2g} at {_power(line.x[-1])} FLOPs"
+        layers.append(_text([{"x": x, "y": y, "text": words}], LIGHT.muted,
+                            align="left", dx=10, dy=-5, fontSize=11))  # fmt: skip
+    return layers
 
 
-def _top(stack: list[int], at: list[float]) -> float:
-    return math.fsum(at[i] for i in stack) / len(stack) - _LABEL_PX * (len(stack) - 1) / 2
+def _nudges(
+    at: Sequence[tuple[float, float]], x_ends: tuple[float, float], y_ends: tuple[float, float]
+) -> list[float]:
+    """Return how far each label of a logarithmic abscissa moves down, clear of the others."""
+    across = WIDTH_PX / math.log(x_ends[1] / x_ends[0])
+    down = HEIGHT_PX / (y_ends[1] - y_ends[0])
+    places = [(across * math.log(x), -down * y) for x, y in at]
+    moved = apart(places, 40, 13)
+    return [y - ideal for y, (_, ideal) in zip(moved, places, strict=True)]
+
+
+def _power(value: float) -> str:
+    return f"{value:.0e}".replace("e+", "e")
 
 
 def _log_x(title: str, low: float, high: float, labels: str, last: float | None = None) -> Any:
-    axis = alt.Axis(grid=False, values=_ticks(low, last or high), labelExpr=labels)
+    values = _ticks(low, last or high)
+    axis = alt.Axis(grid=False, values=values, labelExpr=labels, labelFlush=False)
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     return alt.X("x:Q", title=title, scale=scale, axis=axis)
 
 
-def _log_y(title: str, low: float, high: float, labels: str) -> Any:
+def _log_y(title: str, low: float, high: float, labels: str, grid: bool = True) -> Any:
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
-    axis = alt.Axis(values=_ticks(low, high), labelExpr=labels)
+    axis = alt.Axis(values=_ticks(low, high), labelExpr=labels, grid=grid)
     return alt.Y("y:Q", title=title, scale=scale, axis=axis)
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return 1 and 3 of each decade, or 1 alone where there are many decades."""
+    """Return round numbers, the fewer in a decade the more decades there are."""
+    spanned = math.log10(high / low)
+    mantissas = (1, 2, 5) if spanned < 2 else (1, 3) if spanned < 4 else (1,)
+    step = 2 if spanned > 6 else 1
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    mantissas = (1, 3) if len(decades) <= 5 else (1,)
-    marks = [float(f"{m}e{d}") for d in decades for m in mantissas]
+    marks = [float(f"{m}e{d}") for d in decades if d % step == 0 for m in mantissas]
     return [mark for mark in marks if low <= mark <= high]
 
 
@@ -256,10 +313,18 @@ def _last(line: Line) -> dict[str, Any]:
     return {"x": line.x[-1], "y": line.y[-1], "text": line.label}
 
 
-def _lowest(line: Line) -> dict[str, Any]:
-    """Where a contour turns: the cheapest way to its loss."""
+def _where_flat(line: Line, right: float, bottom: float) -> dict[str, Any]:
+    """Where a contour's label stands: past its turn, towards small models, before it leaves."""
     at = min(range(len(line.x)), key=lambda i: line.x[i])
+    while at and line.x[at - 1] < right and line.y[at - 1] > bottom:
+        at -= 1
     return {"x": line.x[at], "y": line.y[at], "text": line.label}
+
+
+def _haloed(rows: list[dict[str, Any]], colour: str, **style: Any) -> list[Any]:
+    """Text that covers the lines under it."""
+    halo = _layer(rows).mark_text(**style, **_HALO).encode(text="text:N")
+    return [halo, _text(rows, colour, **style)]
 
 
 def _text(rows: list[dict[str, Any]], colour: str, **style: Any) -> Any:
