@@ -1,5 +1,8 @@
 """GGUF headers, written by llama.cpp's own writer, become the configuration they were made from."""
 
+import struct
+import time
+
 import gguf
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from anatomy_shapes import configurations
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.planning.anatomy import parameters, read_architecture
 from weighbridge.sources.configs import find_config
-from weighbridge.sources.gguf_metadata import read_gguf_metadata
+from weighbridge.sources.gguf_header import read_gguf_header
 from weighbridge.sources.packages import package_file
 from weighbridge.sources.weights import ALIASES
 
@@ -146,7 +149,7 @@ def test_a_file_cut_anywhere_is_named(bytes_kept, tmp_path):
     with real_file().open("rb") as file:
         path.write_bytes(file.read(bytes_kept))
     with pytest.raises(InputError, match=r"cut\.gguf (has|starts)"):
-        read_gguf_metadata(path)
+        read_gguf_header(path)
 
 
 @pytest.fixture(scope="session")
@@ -155,6 +158,54 @@ def headers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gguf")
     shapes = [configurations(family)[0] for family in ("llama", "deepseek_v2", "gpt2")]
     return [write_gguf(folder / f"{i}.gguf", c).read_bytes() for i, c in enumerate(shapes)]
+
+
+def test_tensors_and_types_are_those_of_llama_cpp_s_own_reader():
+    """ggml's `gguf` package on SmolLM2-135M: names, order, shapes, types."""
+    ours, theirs = read_gguf_header(real_file()), gguf.GGUFReader(real_file()).tensors
+    assert list(ours.tensors.items()) == [(t.name, tuple(map(int, t.shape))) for t in theirs]
+    assert list(ours.types.values()) == [t.tensor_type.name for t in theirs]
+    assert ours.fields["general.architecture"] == "llama" and ours.quantization == "Q4_1"
+
+
+def test_weights_are_not_read(headers, tmp_path):
+    """A file of 64 GB, all but its header a hole."""
+    path = tmp_path / "large.gguf"
+    path.write_bytes(headers[0])
+    with path.open("rb+") as file:
+        file.truncate(64 << 30)
+    began = time.perf_counter()
+    assert read_gguf_header(path).parameters > 0
+    assert time.perf_counter() - began < 0.5
+
+
+def empty_header(tensors, version=3):
+    """A header without metadata; each tensor's name and dimensions, as float32 at offset 0."""
+    written = b"GGUF" + struct.pack("<IQQ", version, len(tensors), 0)
+    for name, shape in tensors:
+        written += struct.pack("<Q", len(name)) + name + struct.pack("<I", len(shape))
+        written += struct.pack(f"<{len(shape)}Q", *shape) + struct.pack("<IQ", 0, 0)
+    return written + bytes(4096)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (empty_header([(b"a", (2,)), (b"a", (2,))]), "lists the tensor 'a' twice"),
+        (empty_header([(b"a", (1 << 63,) * 90)]), "ends inside its header"),
+        (empty_header([(b"a", (1 << 40,))]), "ends before its tensors do"),
+        (empty_header([], version=1), "is GGUF version 1"),
+        (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "is a big-endian GGUF file"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0), "ends inside its header"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 0, 1 << 60), "ends inside its header"),
+        (b"PK\x03\x04" + bytes(64), r"starts with b'PK"),
+    ],
+)
+def test_what_a_hostile_header_does_is_said(content, said, tmp_path):
+    path = tmp_path / "hostile.gguf"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        read_gguf_header(path)
 
 
 @settings(max_examples=300, deadline=None)

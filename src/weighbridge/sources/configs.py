@@ -91,11 +91,11 @@ def _from_file(path: Path) -> FoundConfig:
 
 def _from_gguf(path: Path) -> FoundConfig:
     from weighbridge.sources.gguf_config import config_of_gguf, is_weight
-    from weighbridge.sources.gguf_metadata import read_gguf_metadata
+    from weighbridge.sources.gguf_header import read_gguf_header
 
-    metadata = read_gguf_metadata(path)
-    counted = sum(prod(shape) for name, shape in metadata.tensors.items() if is_weight(name))
-    config = config_of_gguf(metadata, str(path))
+    header = read_gguf_header(path)
+    counted = sum(prod(shape) for name, shape in header.tensors.items() if is_weight(name))
+    config = config_of_gguf(header, str(path))
     return FoundConfig(path.stem, f"gguf:{path.name}", str(path), config, counted)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from weighbridge.errors import InputError, UnknownName
-from weighbridge.sources.gguf_metadata import GgufMetadata
+from weighbridge.sources.gguf_header import GgufHeader
 
 Config = dict[str, Any]
 
@@ -78,18 +78,18 @@ _ARCHITECTURES: dict[str, tuple[str, Mapping[str, str]]] = {
 }
 
 
-def config_of_gguf(metadata: GgufMetadata, where: str) -> Config:
+def config_of_gguf(header: GgufHeader, where: str) -> Config:
     """Return a GGUF file's configuration under the names of `config.json`.
 
     Args:
-        metadata: The file's header.
+        header: What it says before its weights.
         where: What to call the file in errors.
 
     Raises:
         InputError: The header names no architecture, or has no embedding.
         UnknownName: No such architecture is known here.
     """
-    name = metadata.fields.get("general.architecture")
+    name = header.fields.get("general.architecture")
     if not isinstance(name, str):
         raise InputError(f"{where} names no architecture", "general.architecture in its header")
     if name not in _ARCHITECTURES:
@@ -98,13 +98,13 @@ def config_of_gguf(metadata: GgufMetadata, where: str) -> Config:
     model_type, own = _ARCHITECTURES[name]
     config: Config = {"model_type": model_type}
     for field, key in {**_COMMON, **own}.items():
-        value = metadata.fields.get(f"{name}.{key}")
+        value = header.fields.get(f"{name}.{key}")
         if value is not None:
             config[field] = _same_everywhere(value, f"{where}, {name}.{key}")
-    config |= _from_tensors(metadata.tensors, where)
+    config |= _from_tensors(header.tensors, where)
     finish = _FINISH.get(name)
     if finish is not None:
-        finish(config, metadata, name)
+        finish(config, header, name)
     return config
 
 
@@ -135,27 +135,27 @@ def _from_tensors(tensors: Mapping[str, tuple[int, ...]], where: str) -> Config:
     }
 
 
-def _llama(config: Config, metadata: GgufMetadata, name: str) -> None:
+def _llama(config: Config, header: GgufHeader, name: str) -> None:
     """Mixtral is written as llama with experts; a llama's biases may stand at queries alone."""
-    experts = metadata.fields.get(f"{name}.expert_count")
+    experts = header.fields.get(f"{name}.expert_count")
     if experts:
         config |= {
             "model_type": "mixtral",
             "num_local_experts": experts,
-            "num_experts_per_tok": metadata.fields.get(f"{name}.expert_used_count"),
+            "num_experts_per_tok": header.fields.get(f"{name}.expert_used_count"),
         }
         config.pop("head_dim", None)
 
 
-def _llama4(config: Config, metadata: GgufMetadata, name: str) -> None:
+def _llama4(config: Config, header: GgufHeader, name: str) -> None:
     """GGUF calls the dense blocks' width feed_forward_length and the experts' their own."""
     config["intermediate_size_mlp"] = config.get("intermediate_size")
-    config["intermediate_size"] = metadata.fields.get(f"{name}.expert_feed_forward_length")
+    config["intermediate_size"] = header.fields.get(f"{name}.expert_feed_forward_length")
 
 
-def _deepseek2(config: Config, metadata: GgufMetadata, name: str) -> None:
+def _deepseek2(config: Config, header: GgufHeader, name: str) -> None:
     """Head widths are of expanded keys and values; newer files add those to the absorbed ones."""
-    fields = metadata.fields
+    fields = header.fields
     key = fields.get(f"{name}.attention.key_length_mla", fields.get(f"{name}.attention.key_length"))
     value = fields.get(
         f"{name}.attention.value_length_mla", fields.get(f"{name}.attention.value_length")
@@ -168,19 +168,19 @@ def _deepseek2(config: Config, metadata: GgufMetadata, name: str) -> None:
     config.setdefault("first_k_dense_replace", 0)
     config.pop("num_key_value_heads", None)  # 1 where the file is written for absorbed keys
     # V3 chooses experts with a bias that V2 lacks; the rest of the skeleton is the same.
-    if any(tensor.endswith("exp_probs_b.bias") for tensor in metadata.tensors):
+    if any(tensor.endswith("exp_probs_b.bias") for tensor in header.tensors):
         config["model_type"] = "deepseek_v3"
         del config["mlp_bias"]
 
 
-def _olmo2(config: Config, metadata: GgufMetadata, name: str) -> None:
-    if metadata.fields.get(f"{name}.attention.sliding_window"):
+def _olmo2(config: Config, header: GgufHeader, name: str) -> None:
+    if header.fields.get(f"{name}.attention.sliding_window"):
         config["model_type"] = "olmo3"
-        config["sliding_window"] = metadata.fields[f"{name}.attention.sliding_window"]
+        config["sliding_window"] = header.fields[f"{name}.attention.sliding_window"]
 
 
-def _gpt2(config: Config, metadata: GgufMetadata, name: str) -> None:
-    positions = metadata.tensors.get("position_embd.weight")
+def _gpt2(config: Config, header: GgufHeader, name: str) -> None:
+    positions = header.tensors.get("position_embd.weight")
     config |= {
         "tie_word_embeddings": True,  # some files hold the embedding a second time as head
         "n_embd": config.get("hidden_size"),
@@ -191,15 +191,15 @@ def _gpt2(config: Config, metadata: GgufMetadata, name: str) -> None:
     }
 
 
-def _phimoe(config: Config, metadata: GgufMetadata, name: str) -> None:
-    config["lm_head_bias"] = "output.bias" in metadata.tensors
+def _phimoe(config: Config, header: GgufHeader, name: str) -> None:
+    config["lm_head_bias"] = "output.bias" in header.tensors
 
 
-def _phi2(config: Config, metadata: GgufMetadata, name: str) -> None:
-    config["qk_layernorm"] = "blk.0.attn_q_norm.weight" in metadata.tensors
+def _phi2(config: Config, header: GgufHeader, name: str) -> None:
+    config["qk_layernorm"] = "blk.0.attn_q_norm.weight" in header.tensors
 
 
-_FINISH: dict[str, Callable[[Config, GgufMetadata, str], None]] = {
+_FINISH: dict[str, Callable[[Config, GgufHeader, str], None]] = {
     "llama": _llama,
     "llama4": _llama4,
     "deepseek2": _deepseek2,
