@@ -157,6 +157,9 @@ def test_a_project_s_overlap_is_shown_left_out_and_verified(project):
     assert "without 10 of 40 that overlap" in outcome["findings"][0]["sentence"]
     page = (project / outcome["report"]).read_text()
     assert "10 of 40 items overlap with the tuning data" in page
+    shown = page.partition('id="benchmark-1"')[2]
+    assert 'over <span class="num">30 paired items</span> that don’t overlap' in shown
+    assert "30 of 40 items: " in shown and "All 40 items: " in shown  # the chart, in words
     checked = weighbridge("verify", outcome["report"], cwd=project)
     assert checked.returncode == 0, checked.stdout
     assert "overlap of copies.toml with the tuning data: 10 of 40 items" in checked.stdout

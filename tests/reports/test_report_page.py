@@ -11,15 +11,17 @@ import pytest
 from sample_report import (
     HOSTILE,
     choices,
+    compare,
     hostile_report,
     service_desk,
     service_desk_report,
 )
 
 from weighbridge.errors import StorageError
-from weighbridge.records import Figure
+from weighbridge.records import Contamination, Figure
 from weighbridge.reports import Report, limits, palette, render, wording, write
 from weighbridge.reports.charts import smoothed
+from weighbridge.reports.page import compose
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 OUTSIDE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
@@ -86,6 +88,55 @@ def test_verdict_and_figures_stand_as_promised(report, page):
     assert "2 infrastructure" in text
     assert "GPQA diamond" in text and "--data gpqa=PATH.csv" in text
     assert report.provenance["Adapter"] in text
+
+
+def with_overlap(report, learnt, every=False):
+    """The report, with some of its target's items in the tuning data."""
+    target = report.sections[0]
+    ids = [sample.sample_id for sample in target.candidate.samples]
+    out = set(ids if every else ids[:learnt])
+    kept = [
+        dataclasses.replace(run, samples=tuple(s for s in run.samples if s.sample_id not in out))
+        for run in (target.candidate, target.reference)
+    ]
+    section = dataclasses.replace(
+        target,
+        contamination=Contamination("train.jsonl", "sha256:0", len(ids), tuple(sorted(out)), ()),
+        clean_comparison=None if every else compare(*kept, margin=0.05),
+    )
+    return dataclasses.replace(report, sections=(section, *report.sections[1:]))
+
+
+def test_charts_show_the_items_that_the_verdict_rests_on(report):
+    """51 of 200 items were learnt: overview, section and its chart all begin with the other 149."""
+    overlapping = with_overlap(report, 51)
+    target = overlapping.sections[0]
+    clean, every = (
+        wording.difference(c.difference, c.interval)
+        for c in (target.clean_comparison, target.comparison)
+    )
+    assert clean != every
+    made = compose(overlapping)
+    drawn = {chart.name: chart.description for chart in made.charts}
+    assert f"{target.title}, 149 of 200 items: {clean}" in drawn["overview"]
+    assert every not in drawn["overview"]
+    own = drawn["benchmark-1-difference"]
+    assert f"149 of 200 items: {clean}; All 200 items: {every}" in own
+    assert "Difference" not in own.partition(". ")[2]
+    said = Page(made.html).text()
+    assert f"{clean} over 149 paired items that don’t overlap with the tuning data" in said
+    assert f"(over all 200: {every})" in said
+    assert f"149/200: {target.title}: {clean}" in made.html  # the phone's overview, in words
+    assert f">149/200: {target.title[:8]}" in made.html  # and in its label, which is cut
+    assert "the row shows the others, which the verdict rests on" in said
+
+
+def test_items_that_were_all_learnt_are_called_so(report):
+    made = compose(with_overlap(report, 0, every=True))
+    overview = next(chart for chart in made.charts if chart.name == "overview")
+    assert f"{report.sections[0].title}, all in the tuning data: " in overview.description
+    assert "Learnt" in Page(made.html).text()
+    assert "200 paired items, which all overlap with the tuning data" in Page(made.html).text()
 
 
 def test_nothing_is_loaded_from_anywhere(report, page):

@@ -102,6 +102,20 @@ class BenchmarkSection:
     clean_scores: tuple[CleanSubset, ...] = ()
     clean_comparison: Comparison | None = None
 
+    @property
+    def learnt(self) -> bool:
+        """Whether every item overlaps with the tuning data."""
+        found = self.contamination
+        return found is not None and bool(found.found) and self.clean_comparison is None
+
+    @property
+    def shown(self) -> Comparison:
+        """What the page puts first: the items that the verdict rests on.
+
+        Those that were not learnt; all, where there are no others, and then nothing is decided.
+        """
+        return self.clean_comparison or self.comparison
+
 
 @dataclass(frozen=True)
 class Finding:

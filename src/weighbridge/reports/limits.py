@@ -35,7 +35,7 @@ def limits(report: Report) -> tuple[str, ...]:
 
 
 def _of_section(section: BenchmarkSection) -> list[str]:
-    comparison, title = section.comparison, section.title
+    comparison, title = section.shown, section.title
     reach = (comparison.interval[1] - comparison.interval[0]) / 2
     told = f"{title}: {wording.count(comparison.n)} paired items resolve about ±"
     size = wording.points(reach, comparison.scale).lstrip("+")
@@ -46,6 +46,7 @@ def _of_section(section: BenchmarkSection) -> list[str]:
     elif comparison.n < _FEW_ITEMS or (section.role == "guard" and reach > comparison.margin):
         sentences.append(f"{told}.")
     sentences += _overlap(section)
+    comparison = section.comparison
     if comparison.lost or (comparison.unpaired and not section.candidate.stopped):
         low, high = comparison.bounds
         sentences.append(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from weighbridge.records import EvalRun, Flip, Graded, Score
+from weighbridge.records import Comparison, EvalRun, Flip, Graded, Score
 from weighbridge.reports import charts, palette, wording
 from weighbridge.reports.content import BenchmarkSection, Report, TrainingPoint
 from weighbridge.reports.document import asset, environment, script_digest
@@ -129,11 +129,31 @@ def _overview(report: Report) -> Chart | None:
     """All differences below one another, where there is more than one."""
     if len(report.sections) < 2:
         return None
-    rows = [(section.title, section.comparison) for section in report.sections]
+    wide = [(s.title + _which(s, ", {}"), s.shown) for s in report.sections]
+    # A phone cuts a label at its end: there, what must not be lost stands first.
+    narrow = [(_which(s, "{}: ", short=True) + s.title, s.shown) for s in report.sections]
     return Chart(
-        charts.differences(rows, "overview", charts.WIDE_PX),
-        charts.differences(rows, "overview", charts.NARROW_PX),
+        charts.differences(wide, "overview", charts.WIDE_PX),
+        charts.differences(narrow, "overview", charts.NARROW_PX),
     )
+
+
+def _which(section: BenchmarkSection, form: str = "{}", short: bool = False) -> str:
+    """Which items a shown comparison is over, where some were learnt."""
+    if section.learnt:
+        return form.format("learnt" if short else "all in the tuning data")
+    if section.clean_comparison is None:
+        return ""
+    few, every = (wording.count(c.n) for c in (section.shown, section.comparison))
+    return form.format(f"{few}/{every}" if short else f"{few} of {every} items")
+
+
+def _readings(section: BenchmarkSection) -> list[tuple[str, Comparison]]:
+    """The difference, as the verdict reads it first."""
+    if section.clean_comparison is None:
+        return [("Difference", section.comparison), *section.readings]
+    every = f"All {wording.count(section.comparison.n)} items"
+    return [(_which(section), section.shown), (every, section.comparison), *section.readings]
 
 
 def _section_view(index: int, section: BenchmarkSection) -> SectionView:
@@ -146,11 +166,7 @@ def _section_view(index: int, section: BenchmarkSection) -> SectionView:
         anchor=anchor,
         section=section,
         means=Chart(charts.means(section, f"{anchor}-means")),
-        difference=Chart(
-            charts.differences(
-                [("Difference", section.comparison), *section.readings], f"{anchor}-difference"
-            )
-        ),
+        difference=Chart(charts.differences(_readings(section), f"{anchor}-difference")),
         parts=_both(f"{anchor}-parts", lambda name, px: charts.parts(section, name, px)),
         won=len(won),
         lost=len(lost),
