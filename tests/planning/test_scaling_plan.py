@@ -244,14 +244,3 @@ def test_bad_words_are_one_line(words, said):
     done = weighbridge(*words)
     assert done.returncode == 2 and done.stdout == ""
     assert said in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_commands_import_no_torch():
-    code = (
-        "import sys; sys.argv = ['w', 'plan', 'train', '--compute', '1e22']\n"
-        "from weighbridge.cli.main import main\n"
-        "try: main()\nexcept SystemExit: pass\n"
-        "sys.exit(bool({'torch', 'transformers', 'altair'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
