@@ -1,4 +1,4 @@
-"""Accelerators: what a data sheet says, one row each in ``accelerators.json``."""
+"""Accelerators: one row each in ``accelerators.json``, and where its figures were read."""
 
 import json
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Accelerator:
     Attributes:
         name: As it is asked for.
         bf16_flops: Peak FLOP/s in bfloat16, dense.
-        memory_bytes: Its own memory.
-        source: Where these stand.
+        memory_bytes: Its own memory, where "GB" is read as 1e9 bytes, so never more than it has.
+        source: Where these were read; it says "not re-read" of what could not be.
         usd_per_hour: Rent where one is assumed; None where the user must say.
         price_note: What that price is.
     """

@@ -203,14 +203,14 @@ def mixture_text(found: MixtureFit) -> str:
 
 
 def laws_json(flops: float) -> dict[str, Json]:
-    """Return every law of the catalog and what it buys with a budget."""
+    """Return every law of the catalog and what it buys with a budget, joint laws a dense model."""
     from weighbridge.catalog.laws import law_names
     from weighbridge.planning.scaling.allocation import allocate
     from weighbridge.planning.scaling.published import known_law
 
     rows: list[Json] = []
     for name in law_names():
-        known = known_law(name)
+        known = known_law(name, experts=1)
         bought = allocate(known, flops)
         rows.append(
             {
@@ -218,6 +218,7 @@ def laws_json(flops: float) -> dict[str, Json]:
                 "title": known.record.title,
                 "source": known.record.source,
                 "counts": known.record.counts,
+                "experts": 1 if known.record.form == "joint-mixture" else None,
                 "optimal_exponent": float(np.asarray(known.law.optimal_exponent)),
                 "parameters": bought.parameters,
                 "tokens": bought.tokens,
@@ -238,6 +239,7 @@ def laws_text(document: dict[str, Any], flops: float) -> str:
             f"{row['law']:<22}{row['optimal_exponent']:>6.3f}{amount(row['parameters']):>8}"
             f"{amount(row['tokens']):>8}{row['tokens_per_parameter']:>7.3g}"
             f"  {row['counts'].removesuffix(' parameters')}"
+            + (", 1 expert" if row["experts"] else "")
         )
     return "\n".join(lines)
 
@@ -300,7 +302,7 @@ def draw_parabolas(points: Points, path: Path) -> None:
 
 
 def draw_laws(path: Path) -> None:
-    """Draw tokens per parameter against compute for every law of the catalog."""
+    """Draw tokens per parameter against compute for every law, joint laws as of dense models."""
     from weighbridge.catalog.laws import law_names
     from weighbridge.planning.scaling.published import known_law
     from weighbridge.reports.scaling_charts import Line, ratios
@@ -308,7 +310,7 @@ def draw_laws(path: Path) -> None:
     flops = np.geomspace(1e18, 1e26, 50)
     lines = []
     for name in law_names():
-        known = known_law(name)
+        known = known_law(name, experts=1)
         optimal = np.asarray(known.law.optimal_parameters(flops))
         band: list[Sequence[float]] = []
         if isinstance(known.draws, Chinchilla):

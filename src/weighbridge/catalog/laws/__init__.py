@@ -28,6 +28,8 @@ class LawRecord:
         constants: Its fields.
         source: Where the constants stand.
         counts: Which parameters N counts.
+        experts_at_one: Of joint laws, what one expert counts for; None: 1.
+        experts_at_most: Of joint laws, what no number of experts exceeds; None: nothing.
         smallest_flops: Least compute among the runs it rests on; None where not known.
         largest_flops: Greatest compute among them.
         notes: What a user should know before trusting it.
@@ -40,6 +42,8 @@ class LawRecord:
     constants: dict[str, Finite]
     source: str
     counts: Literal["all parameters", "non-embedding parameters", "active parameters"]
+    experts_at_one: Positive | None = None
+    experts_at_most: Positive | None = None
     smallest_flops: Positive | None = None
     largest_flops: Positive | None = None
     notes: str = ""
@@ -79,6 +83,10 @@ def read_law(name: str) -> LawRecord:
     lengths = {len(values) for values in record.draws.values()}
     if record.draws and (record.draws.keys() != record.constants.keys() or len(lengths) != 1):
         raise InputError(f"{path}: draws that don't fit the constants", "as many of each constant")
+    if record.experts_at_most and record.experts_at_most <= (record.experts_at_one or 1):
+        raise InputError(
+            f"{path}: experts_at_most {record.experts_at_most:g}", "more than experts_at_one"
+        )
     return record
 
 

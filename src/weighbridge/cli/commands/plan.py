@@ -28,7 +28,7 @@ def train(
         str, typer.Option(metavar="NAME|FILE.json", help="See weighbridge scaling laws.")
     ] = "epoch-chinchilla",
     experts: Annotated[
-        float | None, typer.Option(help="Effective number of experts, for joint laws.", min=1)
+        float | None, typer.Option(help="Number of experts, 1 for dense, for joint laws.", min=1)
     ] = None,
     lifetime_tokens: Annotated[
         str, typer.Option(metavar="TOKENS", help="Tokens served: train longer, serve cheaper.")

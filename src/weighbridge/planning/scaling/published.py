@@ -13,6 +13,7 @@ from weighbridge.planning.scaling.forms import (
     Kaplan,
     PowerAllocation,
 )
+from weighbridge.planning.scaling.mixture import effective_experts
 from weighbridge.planning.scaling.points import Points
 
 FORMS: dict[str, type] = {
@@ -41,15 +42,15 @@ class KnownLaw:
     draws: Allocates | None
 
 
-def known_law(name: str, effective_experts: float | None = None) -> KnownLaw:
+def known_law(name: str, experts: float | None = None) -> KnownLaw:
     """Return a law by name or file.
 
     Args:
         name: In the catalog, or the path of a ``.json``.
-        effective_experts: Ê, for joint laws.
+        experts: How many, 1 of a dense model, for joint laws; others leave it out.
 
     Raises:
-        InputError: There is none, its constants are not those of its form, or Ê is missing.
+        InputError: There is none, its constants are not those of its form, or experts are missing.
     """
     record = read_law(name)
     form = FORMS[record.form]
@@ -66,14 +67,17 @@ def known_law(name: str, effective_experts: float | None = None) -> KnownLaw:
             f"those of the form {record.form}: {', '.join(f.name for f in fields(form))}",
         ) from error
     if isinstance(law, JointMixture):
-        if effective_experts is None:
+        if experts is None:
             raise InputError(
                 f"{name} is a law in the number of experts",
                 "--experts NUMBER",
-                "give the effective number of experts",
+                "give the number of experts, 1 for a dense model",
             )
-        law = law.with_experts(effective_experts)
-        draws = None if draws is None else draws.with_experts(effective_experts)
+        counted = effective_experts(
+            np.asarray(experts), record.experts_at_one or 1.0, record.experts_at_most or np.inf
+        )
+        law = law.with_experts(counted)
+        draws = None if draws is None else draws.with_experts(counted)
     return KnownLaw(name, record, law, draws)
 
 
