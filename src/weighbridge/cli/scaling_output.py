@@ -254,7 +254,7 @@ def draw_surface(found: ParametricFit, points: Points, path: Path) -> None:
     optimal = np.asarray(law.optimal_parameters(flops))
     band: list[Sequence[float]] = [(), ()]
     if found.draws is not None:
-        drawn = _rowwise(found.draws).optimal_parameters(flops)
+        drawn = rowwise(found.draws).optimal_parameters(flops)
         band = [edge.tolist() for edge in np.percentile(drawn, (2.5, 97.5), axis=0)]
     sizes = np.geomspace(points.parameters.min() / 2, optimal[-1] * 1.5, 500)
     ends = [float(np.asarray(law.loss(n, tokens_at(c, n)))) for n, c in
@@ -314,7 +314,7 @@ def draw_laws(path: Path) -> None:
         optimal = np.asarray(known.law.optimal_parameters(flops))
         band: list[Sequence[float]] = []
         if isinstance(known.draws, Chinchilla):
-            sizes = np.asarray(_rowwise(known.draws).optimal_parameters(flops))
+            sizes = np.asarray(rowwise(known.draws).optimal_parameters(flops))
             ratio = np.percentile(tokens_at(flops, sizes) / sizes, (2.5, 97.5), axis=0)
             band = [edge.tolist() for edge in ratio]
         ratio = np.asarray(tokens_at(flops, optimal)) / optimal
@@ -323,7 +323,7 @@ def draw_laws(path: Path) -> None:
     _save(ratios(lines, "epoch-chinchilla", floor=3), path)
 
 
-def _rowwise(draws: Chinchilla) -> Chinchilla:
+def rowwise(draws: Chinchilla) -> Chinchilla:
     """Return draws as columns, so that they broadcast against budgets."""
     return Chinchilla(
         *(np.asarray(v)[:, None] for v in (draws.A, draws.B, draws.E, draws.alpha, draws.beta))

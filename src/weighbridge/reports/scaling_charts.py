@@ -14,7 +14,7 @@ from weighbridge.reports.palette import LIGHT
 WIDTH_PX, HEIGHT_PX = 640, 380
 
 _COUNT = "replace(format(datum.value, '~s'), 'G', 'B')"  # people say billions, not giga
-_POWER = "replace(format(datum.value, '.0e'), '+', '')"
+POWER = "replace(format(datum.value, '.0e'), '+', '')"
 _LABEL_PX, _HEAD_PX = 15, 20
 _COLUMN, _LEADER = 0.33, 0.035  # shares of the width: labels right of the lines, leaders to them
 _HALO = {"color": LIGHT.paper, "stroke": LIGHT.paper, "strokeWidth": 4}
@@ -73,29 +73,30 @@ def surface(
     xs, ys = [x for x, _ in runs], [y for _, y in runs]
     left, right = min(xs) / 2, max([*xs, *frontier.x])
     bottom, top = min(ys) / 2, max([*ys, *frontier.y]) * 1.5
-    x = _log_x("compute, FLOPs", left, right, _POWER)
+    x = log_x("compute, FLOPs", left, right, POWER)
     y = _log_y("parameters", bottom, top, _COUNT)
     losses = [_where_flat(line, right / 1.25, bottom * 1.35) for line in contours]
     key = {"x": left, "y": top, "text": "dots: runs · grey lines: equal loss, nats per token"}
     marks = [
-        _layer(_band(frontier)).mark_area(color=LIGHT.faint, opacity=0.75)
+        layer(band_rows(frontier)).mark_area(color=LIGHT.faint, opacity=0.75)
         .encode(x=x, y=y, y2="y2"),
         *(
-            _layer(_rows(line)).mark_line(color=LIGHT.rule, strokeWidth=1.2, clip=True)
+            layer(line_rows(line)).mark_line(color=LIGHT.rule, strokeWidth=1.2, clip=True)
             .encode(x=x, y=y, order="i:Q")
             for line in contours
         ),
-        _layer([{"x": a, "y": b} for a, b in runs])
+        layer([{"x": a, "y": b} for a, b in runs])
         .mark_circle(size=18, color=LIGHT.reference, opacity=0.8)
         .encode(x=x, y=y),
-        _layer(_rows(frontier)).mark_line(color=LIGHT.candidate, strokeWidth=2.5)
+        layer(line_rows(frontier)).mark_line(color=LIGHT.candidate, strokeWidth=2.5)
         .encode(x=x, y=y, order="i:Q"),
-        *(layer.encode(x=x, y=y) for layer in _haloed(losses, LIGHT.muted, fontSize=11)),
-        _text([_last(frontier)], LIGHT.candidate, align="right", dx=-6, dy=-10, fontWeight="bold")
-        .encode(x=x, y=y),
+        *(one.encode(x=x, y=y) for one in _haloed(losses, LIGHT.muted, fontSize=11)),
+        text_layer(
+            [_last(frontier)], LIGHT.candidate, align="right", dx=-6, dy=-10, fontWeight="bold"
+        ).encode(x=x, y=y),
         *(
-            layer.encode(x=x, y=y)
-            for layer in _haloed([key], LIGHT.muted, align="left", dx=4, dy=9, fontSize=11)
+            one.encode(x=x, y=y)
+            for one in _haloed([key], LIGHT.muted, align="left", dx=4, dy=9, fontSize=11)
         ),
     ]  # fmt: skip
     description = (
@@ -103,7 +104,7 @@ def surface(
         f"compute and parameters, {len(runs)} runs, and the optimal frontier, which ends at "
         f"{frontier.y[-1]:.3g} parameters for {frontier.x[-1]:.3g} FLOPs."
     )
-    return draw(name, description, _sized(alt.layer(*marks)))
+    return draw(name, description, sized(alt.layer(*marks)))
 
 
 def parabolas(valleys: Sequence[Valley], name: str = "isoflops") -> Drawing:
@@ -112,7 +113,7 @@ def parabolas(valleys: Sequence[Valley], name: str = "isoflops") -> Drawing:
     losses = [loss for valley in valleys for _, loss in valley.runs]
     x_ends = (min(sizes) / 1.3, max(sizes) * 2.2)
     y_ends = (min(losses) - 0.05, max(losses) + 0.1)
-    x = _log_x("parameters", *x_ends, _COUNT)
+    x = log_x("parameters", *x_ends, _COUNT)
     y = alt.Y(
         "y:Q",
         title="loss, nats per token",
@@ -123,30 +124,30 @@ def parabolas(valleys: Sequence[Valley], name: str = "isoflops") -> Drawing:
     for i, valley in enumerate(valleys):
         strength = 0.35 + 0.65 * i / max(1, len(valleys) - 1)
         marks += [
-            _layer([{"x": a, "y": b, "i": j} for j, (a, b) in enumerate(valley.curve)])
+            layer([{"x": a, "y": b, "i": j} for j, (a, b) in enumerate(valley.curve)])
             .mark_line(color=LIGHT.candidate, opacity=strength, strokeWidth=1.8, clip=True)
             .encode(x=x, y=y, order="i:Q"),
-            _layer([{"x": a, "y": b} for a, b in valley.runs])
+            layer([{"x": a, "y": b} for a, b in valley.runs])
             .mark_circle(size=22, color=LIGHT.candidate, opacity=strength).encode(x=x, y=y),
         ]  # fmt: skip
     vertices = [
         {"x": valley.vertex[0], "y": valley.vertex[1]} for valley in valleys if valley.vertex
     ]
     diamond = {"shape": "diamond", "size": 80, "filled": True, "opacity": 1, "color": LIGHT.bad}
-    marks.append(_layer(vertices).mark_point(**diamond).encode(x=x, y=y))
+    marks.append(layer(vertices).mark_point(**diamond).encode(x=x, y=y))
     ends = [max(valley.runs) for valley in valleys]
     for valley, (size, loss), dy in zip(valleys, ends, _nudges(ends, x_ends, y_ends), strict=True):
         row = {"x": size, "y": loss, "text": valley.label}
         style = {"align": "left", "dx": 7, "dy": dy, "fontSize": 11}
-        marks += [layer.encode(x=x, y=y) for layer in _haloed([row], LIGHT.muted, **style)]
+        marks += [one.encode(x=x, y=y) for one in _haloed([row], LIGHT.muted, **style)]
     key = {"x": x_ends[1], "y": y_ends[1], "text": "labels: FLOPs · diamonds: best size of each"}
-    marks.append(_text([key], LIGHT.muted, align="right", dy=9, fontSize=11).encode(x=x, y=y))
+    marks.append(text_layer([key], LIGHT.muted, align="right", dy=9, fontSize=11).encode(x=x, y=y))
     told = "; ".join(
         f"{valley.label} FLOPs: {valley.vertex[0]:.3g} parameters"
         for valley in valleys
         if valley.vertex
     )
-    return draw(name, f"Best size by compute budget. {told}", _sized(alt.layer(*marks)))
+    return draw(name, f"Best size by compute budget. {told}", sized(alt.layer(*marks)))
 
 
 def cloud(
@@ -167,18 +168,18 @@ def cloud(
     at_best = [{"x": best[0], "y": best[1]}]
     corner = [{"x": low, "y": low, "text": "N and D grow alike"}]
     chart = alt.layer(
-        _layer([{"x": a, "y": b} for a, b in draws])
+        layer([{"x": a, "y": b} for a, b in draws])
         .mark_circle(size=14, color=LIGHT.candidate, opacity=0.35).encode(x=x, y=y),
-        _layer(ends).mark_line(color=LIGHT.muted, strokeDash=[4, 3]).encode(x=x, y=y),
-        _layer(at_best)
+        layer(ends).mark_line(color=LIGHT.muted, strokeDash=[4, 3]).encode(x=x, y=y),
+        layer(at_best)
         .mark_point(shape="diamond", size=110, filled=True, opacity=1, color=LIGHT.bad)
         .encode(x=x, y=y),
-        _text(corner, LIGHT.muted, align="left", dx=12, fontSize=11).encode(x=x, y=y),
+        text_layer(corner, LIGHT.muted, align="left", dx=12, fontSize=11).encode(x=x, y=y),
     )  # fmt: skip
     description = (
         f"{len(draws)} bootstrap draws of alpha and beta around {best[0]:.3f}, {best[1]:.3f}"
     )
-    return draw(name, description, _sized(chart, HEIGHT_PX, HEIGHT_PX))
+    return draw(name, description, sized(chart, HEIGHT_PX, HEIGHT_PX))
 
 
 def ratios(lines: Sequence[Line], emphasised: str, floor: float, name: str = "laws") -> Drawing:
@@ -193,28 +194,28 @@ def ratios(lines: Sequence[Line], emphasised: str, floor: float, name: str = "la
     left, right = lines[0].x[0], lines[0].x[-1]
     first = next(line for line in lines if line.label == emphasised)
     top = 1.35 * max(max([*line.y, *line.high]) for line in lines)
-    x = _log_x("compute, FLOPs", left, (right / left) ** (1 / (1 - _COLUMN)) * left, _POWER, right)
+    x = log_x("compute, FLOPs", left, (right / left) ** (1 / (1 - _COLUMN)) * left, POWER, right)
     y = _log_y("tokens per parameter", floor, top, "format(datum.value, '~g')", grid=False)
     grid = [{"x": left, "x2": right, "y": tick} for tick in _ticks(floor, top)]
     marks: list[Any] = [
-        _layer(grid).mark_rule(color=LIGHT.rule, strokeWidth=0.75).encode(x=x, x2="x2", y=y)
+        layer(grid).mark_rule(color=LIGHT.rule, strokeWidth=0.75).encode(x=x, x2="x2", y=y)
     ]
     if first.low:
-        band = _layer(_band(first)).mark_area(color=LIGHT.faint, opacity=0.6, clip=True)
+        band = layer(band_rows(first)).mark_area(color=LIGHT.faint, opacity=0.6, clip=True)
         marks.append(band.encode(x=x, y=y, y2="y2"))
     for line in (*(line for line in lines if line is not first), first):
         style = {"color": LIGHT.reference, "strokeWidth": 1.3}
         if line is first:
             style = {"color": LIGHT.candidate, "strokeWidth": 2.5}
         marks.append(
-            _layer(_rows(line)).mark_line(clip=True, **style).encode(x=x, y=y, order="i:Q")
+            layer(line_rows(line)).mark_line(clip=True, **style).encode(x=x, y=y, order="i:Q")
         )
-    marks += [layer.encode(x=x, y=y) for layer in _names_inside(lines, first, floor)]
-    for layer in _column(lines, first, (floor, top)):
-        marks.append(layer.encode(x=x, y=y))
+    marks += [one.encode(x=x, y=y) for one in _names_inside(lines, first, floor)]
+    for one in _column(lines, first, (floor, top)):
+        marks.append(one.encode(x=x, y=y))
     told = "; ".join(f"{line.label} {line.y[-1]:.3g}" for line in lines)
     description = f"Tokens per parameter by compute; at {right:.1e} FLOPs: {told}"
-    return draw(name, description, _sized(alt.layer(*marks)))
+    return draw(name, description, sized(alt.layer(*marks)))
 
 
 def _column(lines: Sequence[Line], first: Line, ends: tuple[float, float]) -> list[Any]:
@@ -233,12 +234,14 @@ def _column(lines: Sequence[Line], first: Line, ends: tuple[float, float]) -> li
         colour = LIGHT.candidate if line is first else LIGHT.muted
         style = {"fontSize": 11, "fontWeight": "bold" if line is first else "normal"}
         layers += [
-            _layer(leader).mark_line(color=colour, strokeWidth=0.75).encode(order="i:Q"),
-            _text([{"x": figure, "y": y, "text": f"{end:.3g}"}], colour, align="right", **style),
-            _text([{"x": label, "y": y, "text": line.label}], colour, align="left", **style),
+            layer(leader).mark_line(color=colour, strokeWidth=0.75).encode(order="i:Q"),
+            text_layer(
+                [{"x": figure, "y": y, "text": f"{end:.3g}"}], colour, align="right", **style
+            ),
+            text_layer([{"x": label, "y": y, "text": line.label}], colour, align="left", **style),
         ]
     head = {"x": label, "y": top, "text": f"at {_power(right)} FLOPs"}
-    return [*layers, _text([head], LIGHT.muted, align="left", dy=6, fontSize=11)]
+    return [*layers, text_layer([head], LIGHT.muted, align="left", dy=6, fontSize=11)]
 
 
 def _names_inside(lines: Sequence[Line], first: Line, floor: float) -> list[Any]:
@@ -249,13 +252,13 @@ def _names_inside(lines: Sequence[Line], first: Line, floor: float) -> list[Any]
         between = max(first.low[-1], floor) ** 0.35 * lowest**0.65
         row = {"x": first.x[-1], "y": between, "text": f"95% band of\n{first.label}"}
         style = {"align": "right", "baseline": "middle", "lineBreak": "\n", "fontSize": 11}
-        layers.append(_text([row], LIGHT.candidate, dx=-6, **style))
+        layers.append(text_layer([row], LIGHT.candidate, dx=-6, **style))
     for line in lines:
         if line.y[-1] > floor:
             continue
         x, y = next((x, y) for x, y in zip(line.x, line.y, strict=True) if y < 1.12 * floor)
         words = f"{line.label}, {line.y[-1]:.2g} at {_power(line.x[-1])} FLOPs"
-        layers.append(_text([{"x": x, "y": y, "text": words}], LIGHT.muted,
+        layers.append(text_layer([{"x": x, "y": y, "text": words}], LIGHT.muted,
                             align="left", dx=10, dy=-5, fontSize=11))  # fmt: skip
     return layers
 
@@ -275,7 +278,8 @@ def _power(value: float) -> str:
     return f"{value:.0e}".replace("e+", "e")
 
 
-def _log_x(title: str, low: float, high: float, labels: str, last: float | None = None) -> Any:
+def log_x(title: str, low: float, high: float, labels: str, last: float | None = None) -> Any:
+    """Return a logarithmic abscissa, with ticks up to `last`."""
     values = _ticks(low, last or high)
     axis = alt.Axis(grid=False, values=values, labelExpr=labels, labelFlush=False)
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
@@ -298,11 +302,13 @@ def _ticks(low: float, high: float) -> list[float]:
     return [mark for mark in marks if low <= mark <= high]
 
 
-def _rows(line: Line) -> list[dict[str, Any]]:
+def line_rows(line: Line) -> list[dict[str, Any]]:
+    """Return a line's points as rows, `i` in their order."""
     return [{"x": x, "y": y, "i": i} for i, (x, y) in enumerate(zip(line.x, line.y, strict=True))]
 
 
-def _band(line: Line) -> list[dict[str, Any]]:
+def band_rows(line: Line) -> list[dict[str, Any]]:
+    """Return a line's band as rows, from `y` to `y2`."""
     return [
         {"x": x, "y": low, "y2": high}
         for x, low, high in zip(line.x, line.low, line.high, strict=False)
@@ -323,18 +329,21 @@ def _where_flat(line: Line, right: float, bottom: float) -> dict[str, Any]:
 
 def _haloed(rows: list[dict[str, Any]], colour: str, **style: Any) -> list[Any]:
     """Text that covers the lines under it."""
-    halo = _layer(rows).mark_text(**style, **_HALO).encode(text="text:N")
-    return [halo, _text(rows, colour, **style)]
+    halo = layer(rows).mark_text(**style, **_HALO).encode(text="text:N")
+    return [halo, text_layer(rows, colour, **style)]
 
 
-def _text(rows: list[dict[str, Any]], colour: str, **style: Any) -> Any:
-    return _layer(rows).mark_text(color=colour, **style).encode(text="text:N")
+def text_layer(rows: list[dict[str, Any]], colour: str, **style: Any) -> Any:
+    """Return rows' `text`, written in a colour."""
+    return layer(rows).mark_text(color=colour, **style).encode(text="text:N")
 
 
-def _layer(rows: Sequence[dict[str, Any]]) -> Any:
+def layer(rows: Sequence[dict[str, Any]]) -> Any:
+    """Return a chart over rows of its own."""
     return alt.Chart(alt.Data(values=list(rows)))
 
 
-def _sized(chart: Any, width: int = WIDTH_PX, height: int = HEIGHT_PX) -> Any:
+def sized(chart: Any, width: int = WIDTH_PX, height: int = HEIGHT_PX) -> Any:
+    """Give a chart its size, labels included."""
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
     return chart.properties(width=width, height=height, autosize=fit)

@@ -1,7 +1,7 @@
 """Fit scaling laws to training runs, with intervals, and say how far approaches disagree.
 
 `weighbridge scaling fit RUNS.csv`; `scaling compare RUNS.csv`; `scaling laws`. A row is a run:
-parameters, loss, and tokens or FLOPs, under their usual names.
+parameters, loss, and tokens or FLOPs, under their usual names. `scaling sweep` makes the runs.
 """
 
 from pathlib import Path
@@ -191,3 +191,79 @@ def laws(
         draw_laws(chart)
         lines.append(str(chart))
     emit(document, "\n".join(lines), json)
+
+
+@app.command("sweep")
+def sweep(
+    corpus: Annotated[
+        Path | None, typer.Option(help="File or folder; else Python's own standard library.")
+    ] = None,
+    files: Annotated[str, typer.Option(metavar="PATTERN", help="Of a folder, such as *.md.")] = "",
+    out: Annotated[Path, typer.Option(help="The ladder's folder.")] = Path(".weighbridge/ladder"),
+    largest: Annotated[
+        str, typer.Option(metavar="FLOPS", help="Largest budget that laws are fitted to.")
+    ] = "1.9e12",
+    tokens_per_parameter: Annotated[
+        float, typer.Option(help="Where sizes are centred.", min=1, max=10_000)
+    ] = 50.0,
+    experts: Annotated[
+        int, typer.Option(help="Of mixtures, two a token; 0: dense only.", min=0, max=64)
+    ] = 8,
+    seeds: Annotated[int, typer.Option(help="Of dense against mixture.", min=2, max=50)] = 5,
+    learning_rate: Annotated[
+        float, typer.Option(help="Peak, at a width of 64.", min=1e-6, max=1.0)
+    ] = 5.5e-3,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw loss against compute.")
+    ] = None,
+    save_law: SaveLaw = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be trained, how long.")] = False,
+    threads: options.Threads = 0,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Train a ladder of small models here, fit it, and try it on a larger one.
+
+    Killed at any moment, the same command goes on. Losses don't depend on how many cores there are.
+    """
+    from weighbridge.cli import ladder_output as shown
+    from weighbridge.cli.drawing import Drawn
+    from weighbridge.cli.output import progress
+    from weighbridge.cli.scaling_output import check_image, keep_law, parse_count
+    from weighbridge.planning.scaling.ladder import LadderSettings, check_experts, rungs
+    from weighbridge.tuning.ladder.corpus import read_corpus
+    from weighbridge.tuning.ladder.sweep import check_length, climb
+
+    check_image(chart)
+    check_experts(experts)
+    settings = LadderSettings(
+        largest_flops=parse_count("--largest", largest),
+        tokens_per_parameter=tokens_per_parameter,
+        experts=experts,
+        seeds=seeds,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    workers = options.surroundings(threads=threads).threads
+    if dry_run:
+        from weighbridge.tuning.ladder import probe
+
+        planned, text = rungs(settings), read_corpus(corpus, files)
+        check_length(text, planned)
+        plan = (planned, text.name, len(text.train),
+                probe.seconds(planned, text, learning_rate, workers))  # fmt: skip
+        emit(shown.plan_json(*plan), shown.plan_text(*plan), json)
+        return
+    with progress("ladder") as bar:
+        found = climb(
+            settings, corpus, files, out, workers,
+            on_flops=bar, say=Drawn().say,
+        )  # fmt: skip
+    if chart:
+        shown.draw_ladder(found, chart)
+    if save_law:
+        how = f"weighbridge scaling sweep --largest {largest} --seed {seed}"
+        keep_law(found.law, found.points, how, save_law)
+    written = [str(path) for path in (chart, save_law) if path]
+    document = {**shown.ladder_json(found), "written": list(written)}
+    emit(document, "\n".join([shown.ladder_text(found), *written]), json)

@@ -1,0 +1,60 @@
+"""What a law says of a run that it was not fitted to, with an interval that the run should lie in.
+
+An interval of the law alone is too narrow: a run scatters about its law as the fitted ones do. So
+each bootstrap draw is given a residual of the fit, drawn with replacement and widened for the five
+unknowns that were fitted (Davison & Hinkley 1997, Bootstrap Methods, section 6.3.3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from weighbridge.planning.scaling.parametric import NAMES, ParametricFit, percentile_interval
+from weighbridge.planning.scaling.points import Points
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A loss before its run.
+
+    Attributes:
+        parameters: N of the run.
+        tokens: Its D.
+        loss: Nats per token, by the law.
+        interval: 95 %, of the run's loss and not only of the law.
+    """
+
+    parameters: float
+    tokens: float
+    loss: float
+    interval: tuple[float, float]
+
+    def holds(self, loss: float) -> bool:
+        """Tell whether a measured loss lies in the interval."""
+        return self.interval[0] <= loss <= self.interval[1]
+
+
+def predict(
+    found: ParametricFit, points: Points, parameters: float, tokens: float, seed: int = 0
+) -> Prediction:
+    """Predict a run's loss.
+
+    Args:
+        found: A fit with draws.
+        points: The runs that it was fitted to.
+        parameters: N of the run.
+        tokens: Its D.
+        seed: Of the residuals drawn.
+    """
+    assert found.draws is not None, "a prediction needs a fit with bootstraps"
+    fitted = np.asarray(found.law.loss(points.parameters, points.tokens))
+    widened = np.sqrt(len(points) / max(1, len(points) - len(NAMES)))
+    residuals = np.log(points.loss / fitted) * widened
+    drawn = np.random.default_rng(seed).choice(residuals, size=found.bootstraps)
+    losses = np.asarray(found.draws.loss(parameters, tokens)) * np.exp(drawn)
+    return Prediction(
+        parameters=parameters,
+        tokens=tokens,
+        loss=float(np.asarray(found.law.loss(parameters, tokens))),
+        interval=percentile_interval(losses),
+    )

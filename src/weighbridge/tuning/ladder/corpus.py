@@ -1,0 +1,115 @@
+"""The text that a ladder learns: bytes of files, some of which are held out."""
+
+import hashlib
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from weighbridge.errors import InputError
+
+Bytes = npt.NDArray[np.uint8]
+
+HELD_OUT_SHARE = 20
+"""One file in so many is held out; of too few files, such a part of each."""
+
+_FEW_FILES = 40
+_BETWEEN = b"\0"
+_NOT_EVERYWHERE = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Text, as bytes.
+
+    Attributes:
+        train: What is learnt, uint8, shape (n,).
+        validation: What losses are measured on.
+        name: What to call it.
+        files: Files read.
+        skipped: Files left out because they aren't UTF-8 text.
+        digest: Of both parts.
+    """
+
+    train: Bytes
+    validation: Bytes
+    name: str
+    files: int
+    skipped: int
+    digest: str
+
+
+def read_corpus(path: Path | None, pattern: str = "") -> Corpus:
+    """Read a file or a folder's files, in the order of their names.
+
+    Args:
+        path: The text. None is the Python standard library's own source, without its tests, which
+            some systems leave out.
+        pattern: Files of a folder to read, such as ``*.md``; all where empty.
+
+    Raises:
+        InputError: There is no such path, or no text in it.
+    """
+    texts, skipped = [], 0
+    for name, file in _files(path, pattern):
+        try:
+            text = file.read_bytes()
+            text.decode("utf-8")
+        except UnicodeDecodeError:
+            skipped += 1
+            continue
+        except OSError as error:
+            raise InputError(
+                f"{file} can't be read ({error.strerror})", "readable files", "see its permissions"
+            ) from error
+        if text:
+            texts.append((name, text))
+    train, validation = _split(texts)
+    digest = hashlib.sha256(train.tobytes())
+    digest.update(validation.tobytes())
+    title = str(path) if path else f"Python {sysconfig.get_python_version()} standard library"
+    corpus = Corpus(train, validation, title, len(texts), skipped, "sha256:" + digest.hexdigest())
+    if not len(train):
+        raise InputError(
+            f"{title} holds no UTF-8 text" + (f" in files like {pattern}" if pattern else ""),
+            "text to learn",
+            "name a folder of text files with --corpus, and which of them with --files",
+        )
+    return corpus
+
+
+def _files(path: Path | None, pattern: str) -> Iterator[tuple[str, Path]]:
+    if path is None:
+        root = Path(sysconfig.get_paths()["stdlib"])
+        for file in sorted(root.rglob("*.py")):
+            if not _NOT_EVERYWHERE & set(file.relative_to(root).parts):
+                yield file.relative_to(root).as_posix(), file
+        return
+    if path.is_file():
+        yield path.name, path
+        return
+    if not path.is_dir():
+        raise InputError(f"{path} is neither a file nor a folder", "text to learn", "see --corpus")
+    for file in sorted(path.rglob(pattern or "*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+        if file.is_file() and not hidden:
+            yield file.relative_to(path).as_posix(), file
+
+
+def _split(texts: list[tuple[str, bytes]]) -> tuple[Bytes, Bytes]:
+    """Hold out whole files, chosen by their names' digests, or the end of each of a few."""
+    parts: tuple[list[bytes], list[bytes]] = ([], [])
+    for name, text in texts:
+        if len(texts) < _FEW_FILES:
+            cut = len(text) - len(text) // HELD_OUT_SHARE
+            parts[0].append(text[:cut] + _BETWEEN)
+            parts[1].append(text[cut:] + _BETWEEN)
+        else:
+            digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+            held_out = int.from_bytes(digest[:4], "big") % HELD_OUT_SHARE == 0
+            parts[held_out].append(text + _BETWEEN)
+    train, validation = (np.frombuffer(b"".join(part), np.uint8) for part in parts)
+    return train, validation

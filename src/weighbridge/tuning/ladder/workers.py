@@ -1,0 +1,183 @@
+"""Several rungs at once: one process a core, each with one thread.
+
+A small model's operations are too short to be shared among cores, and runs don't depend on each
+other; so the losses don't depend on how many cores there were. A worker ends when its parent does,
+however that ends.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from weighbridge.errors import InputError, WeighbridgeError
+from weighbridge.planning.scaling.ladder import Rung
+from weighbridge.tuning.ladder.corpus import read_corpus
+from weighbridge.tuning.ladder.training import Trained, train
+
+_TOLD_SECONDS = 0.5
+_ENDED_BY_PARENT = 75
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all rungs share.
+
+    Attributes:
+        corpus: Its path, or None for the standard library.
+        pattern: Files of it.
+        corpus_digest: What a worker must read there.
+        learning_rate: Peak, at a width of 64.
+        checkpoints: Folder for what is in progress.
+    """
+
+    corpus: Path | None
+    pattern: str
+    corpus_digest: str
+    learning_rate: float
+    checkpoints: Path
+
+    def checkpoint(self, rung: Rung) -> Path:
+        """Return the file that an interrupted rung goes on from."""
+        return self.checkpoints / f"{rung.name}.safetensors"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An error that a worker met, in its three parts."""
+
+    saw: str
+    expected: str
+    do: str
+
+
+def train_all(
+    rungs: Sequence[Rung],
+    job: Job,
+    workers: int,
+    on_flops: Callable[[float], None],
+) -> Iterator[Trained]:
+    """Train rungs, the dearest first; yield each as it ends.
+
+    Args:
+        rungs: What to train.
+        job: What they share.
+        workers: Processes.
+        on_flops: Told of FLOPs done since it was last told.
+
+    Raises:
+        WeighbridgeError: What a worker met; or it was killed.
+    """
+    waiting = sorted(rungs, key=lambda rung: -rung.flops)
+    pool = [_Worker(job) for _ in range(min(workers, len(waiting)))]
+    try:
+        for worker in pool:
+            worker.give(waiting.pop(0))
+        busy = {worker.connection: worker for worker in pool}
+        while busy:
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]
+                told = worker.hear()
+                if isinstance(told, float):
+                    on_flops(told)
+                    continue
+                yield told
+                if waiting:
+                    worker.give(waiting.pop(0))
+                else:
+                    del busy[worker.connection]
+    finally:
+        for worker in pool:
+            worker.end()
+
+
+class _Worker:
+    """A process, seen from its parent."""
+
+    def __init__(self, job: Job) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, job), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._rung: Rung | None = None
+
+    def give(self, rung: Rung) -> None:
+        self._rung = rung
+        self._flops = 0.0
+        self.connection.send(rung)
+
+    def hear(self) -> Trained | float:
+        """Return a finished rung, or the FLOPs done since it was last heard."""
+        assert self._rung is not None
+        try:
+            told = self.connection.recv()
+        except EOFError:
+            self._process.join(5)
+            raise InputError(
+                f"the process that trained {self._rung.name} ended with {self._process.exitcode}",
+                "a process that is left to end",
+                "see that there is memory enough; the same command goes on",
+            ) from None
+        if isinstance(told, Failed):
+            raise WeighbridgeError(told.saw, told.expected, told.do)
+        done = self._rung.flops if isinstance(told, Trained) else float(told)
+        if isinstance(told, Trained):
+            return told
+        more, self._flops = done - self._flops, done
+        return more
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.join()
+
+
+def _work(connection: Connection, job: Job) -> None:
+    """Train what comes down the line, until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        corpus = read_corpus(job.corpus, job.pattern)
+        if corpus.digest != job.corpus_digest:
+            raise InputError(
+                f"the files of {corpus.name} changed while the ladder was trained",
+                "one text for all its models",
+                "put them back, or begin another ladder",
+            )
+        while True:
+            rung = connection.recv()
+            told = _Progress(connection, rung)
+            connection.send(train(rung, corpus, job.learning_rate, job.checkpoint(rung), told))
+    except EOFError:
+        return
+    except WeighbridgeError as error:
+        connection.send(Failed(error.saw, error.expected, error.do))
+
+
+class _Progress:
+    """Tells the parent of FLOPs done, now and then."""
+
+    def __init__(self, connection: Connection, rung: Rung) -> None:
+        self._connection, self._last = connection, 0.0
+        self._per_token = rung.flops / rung.tokens
+
+    def __call__(self, tokens: int) -> None:
+        now = time.monotonic()
+        if now - self._last > _TOLD_SECONDS:
+            self._last = now
+            self._connection.send(tokens * self._per_token)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(_ENDED_BY_PARENT)
