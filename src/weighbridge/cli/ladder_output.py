@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from weighbridge.cli.output import wrapped
 from weighbridge.cli.scaling_output import (
@@ -19,8 +20,8 @@ from weighbridge.cli.scaling_output import (
     rowwise,
 )
 from weighbridge.planning.scaling.equal_compute import EqualCompute
-from weighbridge.planning.scaling.forms import Chinchilla, tokens_at
-from weighbridge.planning.scaling.ladder import Rung
+from weighbridge.planning.scaling.forms import Chinchilla
+from weighbridge.planning.scaling.ladder import LadderSettings, Rung, shapes
 from weighbridge.planning.scaling.parametric import percentile_interval
 from weighbridge.records import Json
 
@@ -114,6 +115,7 @@ def ladder_json(found: "Ladder") -> dict[str, Json]:
             "interval": list(prediction.interval),
             "measured": found.held_out,
             "inside": prediction.holds(found.held_out),
+            "mixture": found.held_out_mixture,
         },
         "training_seconds": found.seconds,
         "runs": str(found.runs),
@@ -159,11 +161,17 @@ def _held_out_lines(found: "Ladder") -> list[str]:
     low, high = prediction.interval
     inside = "inside" if prediction.holds(found.held_out) else "OUTSIDE its interval"
     size, tokens = amount(prediction.parameters), amount(prediction.tokens)
+    beside = (
+        []
+        if found.held_out_mixture is None
+        else [f"  the mixture that computes as much came to {found.held_out_mixture:.3f}"]
+    )
     return [
         f"held out: {size} parameters on {tokens} bytes",
         f"  predicted before it was trained {prediction.loss:.3f}, 95% interval {low:.3f} to "
         f"{high:.3f}",
         f"  measured {found.held_out:.3f}: {inside}",
+        *beside,
     ]
 
 
@@ -218,9 +226,18 @@ def draw_ladder(found: "Ladder", path: Path) -> None:
     replace_file(path, drawing.png() if path.suffix.lower() == ".png" else drawing.svg.encode())
 
 
-def _lowest(law: Chinchilla, flops: np.ndarray) -> np.ndarray:
-    best = law.optimal_parameters(flops)
-    return np.asarray(law.loss(best, tokens_at(flops, best)))
+def _lowest(law: Chinchilla, flops: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the lowest loss that a budget buys with any shape, attention paid for.
+
+    Args:
+        law: One law, or draws as columns, (draws, 1).
+        flops: Budgets, (budgets,).
+    """
+    best: npt.NDArray[np.float64] = np.full(np.shape(flops), np.inf)
+    for shape in shapes():
+        tokens = flops / shape.training_flops(LadderSettings.context_tokens)
+        best = np.minimum(best, law.loss(shape.active_parameters, tokens))
+    return best
 
 
 def _ends(values: Sequence[int]) -> str:

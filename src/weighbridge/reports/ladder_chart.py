@@ -66,7 +66,7 @@ def ladder(
     held = [{"x": predicted.flops, "y": predicted.low, "y2": predicted.high}]
     at = [{"x": predicted.flops, "y": predicted.loss}]
     key = [
-        ("dense", LIGHT.candidate),
+        ("dense, and the lowest loss by their law", LIGHT.candidate),
         ("mixture of experts", LIGHT.bad),
         ("predicted before training, 95%", LIGHT.muted),
     ]

@@ -8,7 +8,7 @@ sizes it is no small part of 6ND (DeepSeek LLM, arXiv:2401.02954, section 3.2).
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from weighbridge.errors import InputError
@@ -110,16 +110,19 @@ def nearest_shape(target: float) -> Shape:
         aspect = shape.hidden / (20 * shape.layers)
         return abs(math.log(shape.parameters / target)) + 0.1 * abs(math.log(aspect))
 
-    return min(_SHAPES, key=away)
+    return min(shapes(), key=away)
 
 
-_SHAPES = tuple(
-    Shape(hidden, layers)
-    for hidden in range(HEAD_WIDTH, 20 * HEAD_WIDTH, HEAD_WIDTH)
-    for layers in range(1, 13)
-    if 8 <= hidden / layers <= 48
-    if SMALLEST <= Shape(hidden, layers).parameters <= LARGEST
-)
+@cache
+def shapes() -> tuple[Shape, ...]:
+    """Return every dense shape that a ladder may have."""
+    made = (
+        Shape(hidden, layers)
+        for hidden in range(HEAD_WIDTH, 20 * HEAD_WIDTH, HEAD_WIDTH)
+        for layers in range(1, 13)
+        if 8 <= hidden / layers <= 48
+    )
+    return tuple(shape for shape in made if SMALLEST <= shape.parameters <= LARGEST)
 
 
 @dataclass(frozen=True)
@@ -236,17 +239,17 @@ def rungs(settings: LadderSettings) -> tuple[Rung, ...]:
 
 def _fitted(settings: LadderSettings) -> Iterator[Rung]:
     for flops in settings.flops:
-        shapes = _shapes(flops, settings)
-        for shape in shapes:
+        sizes = _sizes(flops, settings)
+        for shape in sizes:
             yield _rung(settings, "dense", shape, flops, settings.seed)
         if settings.experts:
-            start = max(0, (len(shapes) - settings.mixture_sizes) // 2)
-            for shape in shapes[start : start + settings.mixture_sizes]:
+            start = max(0, (len(sizes) - settings.mixture_sizes) // 2)
+            for shape in sizes[start : start + settings.mixture_sizes]:
                 mixture = shape.mixture(settings.experts, settings.experts_per_token)
                 yield _rung(settings, "mixture", mixture, flops, settings.seed)
     for flops in settings.flops[-3:-1]:
-        middle = _shapes(flops, settings)
-        shape = middle[len(middle) // 2]
+        sizes = _sizes(flops, settings)
+        shape = sizes[len(sizes) // 2]
         for repeat in range(settings.seeds):
             yield from _pair(settings, shape, flops, settings.seed + repeat)
 
@@ -264,7 +267,7 @@ def _middle(flops: float, settings: LadderSettings) -> float:
     return math.sqrt(flops / (6 * settings.tokens_per_parameter))
 
 
-def _shapes(flops: float, settings: LadderSettings) -> list[Shape]:
+def _sizes(flops: float, settings: LadderSettings) -> list[Shape]:
     """Return a budget's dense shapes, ascending; targets that meet in one shape count once."""
     middle = _middle(flops, settings)
     half = (settings.sizes - 1) / 2

@@ -64,6 +64,7 @@ class Ladder:
         pairs: Dense against mixture, by budget.
         prediction: Of the held-out dense run, made before it was trained.
         held_out: The loss that it came to.
+        held_out_mixture: The loss of the mixture beside it; None without mixtures.
         runs: The CSV of all runs.
         seconds: Of training, over all processes.
     """
@@ -80,6 +81,7 @@ class Ladder:
     pairs: tuple[EqualCompute, ...]
     prediction: Prediction
     held_out: float
+    held_out_mixture: float | None
     runs: Path
     seconds: float
 
@@ -172,6 +174,12 @@ def as_points(climbed: Iterable[Climbed], kind: str, source: str) -> Points:
     """
     kinds = {"dense": ("dense",), "all": ("dense", "mixture")}[kind]
     taken = [one for one in climbed if one.rung.role in kinds]
+    over = [one.rung.flops / (6 * one.rung.shape.active_parameters * one.rung.tokens)
+            for one in taken]  # fmt: skip
+    note = (
+        f"FLOPs are {min(over):.2f} to {max(over):.2f} times 6ND (attention); the exponent "
+        "is that of 6ND"
+    )
     return Points(
         parameters=np.array([one.rung.shape.active_parameters for one in taken], float),
         tokens=np.array([one.rung.tokens for one in taken], float),
@@ -180,6 +188,7 @@ def as_points(climbed: Iterable[Climbed], kind: str, source: str) -> Points:
         budgets=np.array([one.rung.budget for one in taken], float),
         experts=np.array([one.rung.shape.experts for one in taken], float),
         source=source,
+        notes=(note,),
     )
 
 
@@ -347,7 +356,7 @@ def _concluded(
         why_not = error.saw
     together = as_points(done, "all", corpus.name)
     has_mixtures = bool(np.any(together.experts != 1))
-    held_out = next(one.trained.loss for one in done if one.rung.role == "held_out")
+    apart = {one.rung.role: one.trained.loss for one in done if "held_out" in one.rung.role}
     return Ladder(
         corpus=corpus.name,
         corpus_bytes=len(corpus.train),
@@ -360,7 +369,8 @@ def _concluded(
         joint=mixture.fit(together, bootstraps=200) if has_mixtures else None,
         pairs=tuple(_pairs(done, law)),
         prediction=prediction,
-        held_out=held_out,
+        held_out=apart["held_out"],
+        held_out_mixture=apart.get("held_out_mixture"),
         runs=table,
         seconds=sum(one.trained.seconds for one in done),
     )

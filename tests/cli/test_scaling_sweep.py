@@ -1,0 +1,70 @@
+"""`weighbridge scaling sweep`: what would be trained, bad input, and (slow) the whole ladder."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def weighbridge(*words, folder, timeout=120):
+    return subprocess.run(
+        [sys.executable, "-m", "weighbridge", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+
+
+def test_a_dry_run_says_what_would_be_trained_and_how_long(tmp_path):
+    done = weighbridge("scaling", "sweep", "--dry-run", "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["models"] == len(found["rungs"]) > 40
+    assert 10 < found["predicted_seconds"] < 3600
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--corpus", "nothing-here"], "nothing-here is neither a file nor a folder"),
+        (["--corpus", "short.txt"], "passes"),
+        (["--experts", "2"], "--experts 2; expected at least 3"),
+        (["--largest", "many"], "--largest many; expected a number above 0"),
+        (["--largest", "1e8"], "between 10,000 and 5,000,000 parameters"),
+        (["--chart", "x.gif"], "x.gif; expected a name that ends in .svg or .png"),
+        (["--files", "*.nothing", "--corpus", "."], "holds no UTF-8 text in files like *.nothing"),
+    ],
+)
+def test_bad_input_is_one_line(words, told, tmp_path):
+    (tmp_path / "short.txt").write_text("a short text\n" * 1000)
+    done = weighbridge("scaling", "sweep", *words, folder=tmp_path)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_default_ladder_ends_within_twenty_minutes_and_foretells_its_largest_model(tmp_path):
+    """On the standard library: prediction inside its interval; which loses less, with seeds."""
+    started = time.monotonic()
+    done = weighbridge(
+        "scaling", "sweep", "--json", "--chart", "ladder.svg", folder=tmp_path, timeout=1800
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 1200
+    found = json.loads(done.stdout)
+    assert found["held_out"]["inside"]
+    assert found["held_out"]["predicted"] == pytest.approx(found["held_out"]["measured"], rel=0.05)
+    for pair in found["equal_compute"]:
+        assert pair["lower"] == "mixture"
+        assert len(pair["dense"]) == 5
+    low, high = found["law"]["intervals"]["optimal_exponent"]
+    assert 0.2 < low < high < 0.8
+    assert (tmp_path / "ladder.svg").read_text().startswith("<svg")
