@@ -67,6 +67,12 @@ def test_the_held_out_models_are_beyond_all_others_and_last():
     assert dense.flops > 2.5 * max(rung.flops for rung in fitted)
 
 
+def test_without_experts_there_are_dense_models_alone():
+    planned = rungs(LadderSettings(experts=0))
+    assert {rung.shape.experts for rung in planned} == {1}
+    assert [rung.role for rung in planned].count("held_out") == 1
+
+
 @pytest.mark.parametrize("target", [10_000, 35_000, 150_000, 1_000_000, 4_900_000])
 def test_shapes_are_found_near_a_size(target):
     assert nearest_shape(target).parameters == pytest.approx(target, rel=0.2)

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,6 +201,16 @@ def test_an_altered_prediction_is_noticed(ladder, tmp_path):
             climb(SMALL, None, "", folder, 1)
     finally:
         path.write_text(kept)
+
+
+def test_the_same_text_by_another_path_is_the_same_ladder(tmp_path, monkeypatch):
+    folder = tmp_path / "text"
+    folder.mkdir()
+    (folder / "a.txt").write_text("".join(f"line {i} of a text\n" for i in range(100_000)))
+    monkeypatch.chdir(tmp_path)
+    for path in (folder, Path("text")):
+        with pytest.raises(KeyboardInterrupt):
+            climb(SMALL, path, "", tmp_path / "out", 2, lambda done, total: interrupt(0, done))
 
 
 def test_a_torn_last_line_is_taken_back_and_another_is_refused(ladder, tmp_path):

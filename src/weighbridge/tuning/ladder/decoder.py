@@ -1,8 +1,7 @@
 """A small decoder of Llama's architecture, or Mixtral's where it has experts.
 
-It computes what `LlamaForCausalLM` and `MixtralForCausalLM` compute from the same numbers (a test
-holds them against each other), with fewer and larger operations: at these sizes a step is made of
-overhead.
+It computes what transformers' `LlamaForCausalLM` and `MixtralForCausalLM` compute from the same
+numbers (a test holds them against each other), with fewer and larger operations.
 """
 
 import math

@@ -36,6 +36,7 @@ MOST_EPOCHS = 4
 al. 2023, arXiv:2305.16264)."""
 
 BOOTSTRAPS = 2000
+_SAME = 1e-3  # of a prediction made again: another machine rounds otherwise
 DELTA = parametric.DELTA
 
 
@@ -130,7 +131,7 @@ def climb(
         prediction = predict(
             law, points, held_out.shape.active_parameters, held_out.tokens, settings.seed
         )
-        _keep_prediction(folder, prediction, held_out)
+        prediction = _kept_prediction(folder, prediction, held_out)
         say(
             f"predicted before training: {prediction.loss:.3f} nats per byte, "
             f"95% interval {prediction.interval[0]:.3f} to {prediction.interval[1]:.3f}, for "
@@ -216,6 +217,8 @@ class _Site:
         done = {trained.name: trained for trained in read_journal(self._journal)}
         left = [rung for rung in wanted if rung.name not in done]
         by_name = {rung.name: rung for rung in self._planned}
+        for name in done.keys() & by_name.keys():  # left where a kill came after the record
+            self._job.checkpoint(by_name[name]).unlink(missing_ok=True)
         ended = sum(by_name[name].flops for name in done if name in by_name)
         partly = 0.0
 
@@ -277,13 +280,14 @@ def _claim(folder: Path, settings: LadderSettings, corpus: Corpus) -> None:
 
     asked = {
         "settings": asdict(settings),
-        "corpus": {"name": corpus.name, "digest": corpus.digest, "bytes": len(corpus.train)},
+        "corpus": {"digest": corpus.digest, "bytes": len(corpus.train)},
         "torch": torch.__version__,
     }
     identity = canonical_digest(asked)
     path = folder / "ladder.json"
     if not path.exists():
-        write_whole(path, json.dumps(asked | {"identity": identity}, indent=2) + "\n")
+        kept = asked | {"identity": identity, "text": corpus.name}
+        write_whole(path, json.dumps(kept, indent=2) + "\n")
         return
     with storage_errors(path):
         try:
@@ -302,22 +306,34 @@ def _claim(folder: Path, settings: LadderSettings, corpus: Corpus) -> None:
     )
 
 
-def _keep_prediction(folder: Path, prediction: Prediction, rung: Rung) -> None:
-    """Write the prediction before its run begins; one that is there already must be the same.
+def _kept_prediction(folder: Path, made: Prediction, rung: Rung) -> Prediction:
+    """Write the prediction before its run begins; return the one that was written first.
 
     Raises:
-        InputError: It is not.
+        InputError: What is written is not what the smaller models say.
     """
     path = folder / "prediction.json"
-    written = json.dumps({"rung": rung.name} | asdict(prediction), indent=2) + "\n"
     if not path.exists():
-        write_whole(path, written)
-    elif path.read_text(encoding="utf-8") != written:
+        write_whole(path, json.dumps({"rung": rung.name} | asdict(made), indent=2) + "\n")
+        return made
+    try:
+        with storage_errors(path):
+            fields = json.loads(path.read_bytes())
+        written = TypeAdapter(Prediction).validate_python(
+            {name: value for name, value in fields.items() if name != "rung"}
+        )
+        same = fields.get("rung") == rung.name and np.allclose(
+            (written.loss, *written.interval), (made.loss, *made.interval), rtol=_SAME
+        )
+    except (ValueError, AttributeError):
+        same = False
+    if not same:
         raise InputError(
             f"{path} is not what the smaller models of this ladder predict",
             "a prediction that nothing changed since",
             "remove the folder and train the ladder again",
         )
+    return written
 
 
 def _write_runs(folder: Path, done: Sequence[Climbed]) -> Path:

@@ -117,7 +117,7 @@ class _Worker:
         assert self._rung is not None
         try:
             told = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join(5)
             raise InputError(
                 f"the process that trained {self._rung.name} ended with {self._process.exitcode}",
