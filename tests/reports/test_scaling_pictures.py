@@ -14,7 +14,7 @@ from weighbridge.reports.labels import apart, spread
 from weighbridge.reports.scaling_charts import Line, ratios
 
 FOLDER = "docs/explanation/scaling-laws"
-PICTURES = ("laws", "surface", "isoflops", "cloud")
+PICTURES = ("laws", "surface", "isoflops", "cloud", "ladder", "ladder-isoflops")
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 CHARACTER = 0.56  # mean width over font size, on the wide side for Helvetica
 
