@@ -38,6 +38,9 @@ def test_a_dry_run_says_what_would_be_trained_and_how_long(tmp_path):
         (["--largest", "many"], "--largest many; expected a number above 0"),
         (["--largest", "1e8"], "between 10,000 and 5,000,000 parameters"),
         (["--chart", "x.gif"], "x.gif; expected a name that ends in .svg or .png"),
+        (["--seed", "-1"], "--seed -1; expected 0 or more"),
+        (["--chart", "none/x.svg"], "there is no folder none"),
+        (["--files", "/*.md", "--corpus", "."], "--files /*.md; expected a pattern within"),
         (["--files", "*.nothing", "--corpus", "."], "holds no UTF-8 text in files like *.nothing"),
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.optimize import brentq
 from test_scaling_fit import TRUTH, design
 
 from weighbridge.planning.scaling import parametric
@@ -49,15 +50,21 @@ def test_a_single_seed_says_nothing():
     assert lower_of((0.1, 0.2)) == "dense"
 
 
-@given(st.floats(0.3, 30), st.floats(1e18, 1e22))
-def test_worth_is_the_compute_that_a_dense_model_needs(times, flops):
-    def lowest(budget):
-        size = TRUTH.optimal_parameters(budget)
-        return TRUTH.loss(size, tokens_at(budget, size))
+def lowest(budget):
+    size = TRUTH.optimal_parameters(budget)
+    return float(TRUTH.loss(size, tokens_at(budget, size)))
 
-    gain = lowest(times * flops) - lowest(flops)
-    assert worth_in_compute(TRUTH, flops, gain) == pytest.approx(times, rel=1e-6)
+
+@given(st.floats(0.3, 30), st.floats(1e18, 1e22), st.floats(0.3, 3))
+def test_worth_is_the_compute_between_two_losses_along_the_best_sizes(times, flops, off):
+    """The dense model itself is `off` times the best size."""
+    size = off * float(TRUTH.optimal_parameters(flops))
+    tokens = float(tokens_at(flops, size))
+    dense = float(TRUTH.loss(size, tokens))
+    needed = brentq(lambda log_c: lowest(np.exp(log_c)) - dense, np.log(1e10), np.log(1e30))
+    gain = lowest(times * np.exp(needed)) - dense
+    assert worth_in_compute(TRUTH, size, tokens, gain) == pytest.approx(times, rel=1e-5)
 
 
 def test_a_gain_beyond_the_irreducible_loss_is_worth_any_compute():
-    assert worth_in_compute(TRUTH, 1e20, -10.0) == float("inf")
+    assert worth_in_compute(TRUTH, 1e9, 2e10, -10.0) == float("inf")

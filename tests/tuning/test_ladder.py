@@ -1,6 +1,7 @@
 """A ladder as a user meets it: real processes, a real corpus, killed, resumed, altered."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from weighbridge.errors import InputError
+from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.planning.scaling.ladder import LadderSettings, rungs
 from weighbridge.tuning.ladder import training
 from weighbridge.tuning.ladder.corpus import read_corpus
@@ -86,8 +87,7 @@ def test_the_runs_are_what_scaling_fit_reads(ladder):
 
 
 def test_one_process_comes_to_the_same_losses_as_two(ladder, tmp_path):
-    fewer = replace(SMALL, seeds=2)
-    again = climb(fewer, None, "", tmp_path / "one", 1)
+    again = climb(SMALL, None, "", tmp_path / "one", 1)
     assert losses(again) == losses(ladder[0])
 
 
@@ -109,7 +109,6 @@ def test_killed_again_and_again_it_ends_with_the_same_losses(ladder, tmp_path):
     program = (
         "from pathlib import Path\n"
         "from weighbridge.planning.scaling.ladder import LadderSettings\n"
-        "from weighbridge.tuning.ladder import training\n"
         "from weighbridge.tuning.ladder.sweep import climb\n"
         "if __name__ == '__main__':\n"
         f"    climb({SMALL!r}, None, '', Path({str(folder)!r}), 2)\n"
@@ -246,6 +245,43 @@ def test_the_standard_library_is_read_the_same_way_twice_and_split_by_files():
     assert len(one.train) > 5_000_000
     share = len(one.validation) / (len(one.train) + len(one.validation))
     assert 0.02 < share < 0.12
+
+
+def test_a_folder_within_its_own_text_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("words " * 1000)
+    with pytest.raises(InputError, match="lies in its text"):
+        climb(SMALL, tmp_path, "", tmp_path / "out", 1)
+
+
+@pytest.mark.parametrize("count", [39, 40, 41, 60])
+def test_a_folder_of_any_number_of_files_has_text_held_out(count, tmp_path):
+    for i in range(count):
+        (tmp_path / f"{i:03}.txt").write_text(f"file {i} " * (200 if i else 20_000))
+    corpus = read_corpus(tmp_path)
+    share = len(corpus.validation) / (len(corpus.train) + len(corpus.validation))
+    assert 0.02 < share < 0.3
+
+
+def test_a_checkpoint_that_is_none_says_what_to_remove(tmp_path):
+    rung = next(r for r in rungs(SMALL) if r.role == "dense")
+    (tmp_path / "bad").write_bytes(b"no tensors")
+    with pytest.raises(InputError, match="remove the file, and that model starts again"):
+        train(rung, read_corpus(None), 1e-2, tmp_path / "bad", lambda tokens: None)
+
+
+def test_a_killed_worker_is_one_clear_error_and_nothing_is_lost(tmp_path):
+    """kill -9 of one worker, as the system does where memory ends."""
+    folder = tmp_path / "out"
+
+    def kill_one(done, total):
+        if done > 0.2 * total:
+            for child in multiprocessing.active_children()[:1]:
+                os.kill(child.pid, signal.SIGKILL)
+
+    with pytest.raises(WeighbridgeError, match=r"ended with -9.*the same command goes on"):
+        climb(SMALL, None, "", folder, 2, kill_one)
+    assert not multiprocessing.active_children()
+    assert len(read_journal(folder / "rungs.jsonl")) > 2
 
 
 @pytest.mark.parametrize(

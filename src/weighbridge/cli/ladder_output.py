@@ -196,7 +196,7 @@ def _pair_lines(pairs: Sequence[EqualCompute]) -> list[str]:
             "undecided": "the interval holds 0: undecided",
         }[pair.lower]
         if pair.lower == "mixture" and math.isfinite(pair.worth):
-            said += f", as low as dense models with {pair.worth:.1f} times the compute"
+            said += f", which takes dense models {pair.worth:.1f} times the compute"
         lines += wrapped(f"at {_flops(pair.flops)} FLOPs {said}", "  ")
     return lines
 

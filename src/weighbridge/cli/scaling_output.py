@@ -45,6 +45,16 @@ def check_image(path: Path | None) -> None:
         raise InputError(f"{path}", "a name that ends in .svg or .png")
 
 
+def check_parent(path: Path | None) -> None:
+    """Refuse a file whose folder isn't there, before anything is computed for it.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}", "one", "make it first")
+
+
 def amount(value: float) -> str:
     """Return a count in three figures.
 

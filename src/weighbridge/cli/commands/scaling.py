@@ -229,12 +229,14 @@ def sweep(
     from weighbridge.cli import ladder_output as shown
     from weighbridge.cli.drawing import Drawn
     from weighbridge.cli.output import progress
-    from weighbridge.cli.scaling_output import check_image, keep_law, parse_count
+    from weighbridge.cli.scaling_output import check_image, check_parent, keep_law, parse_count
     from weighbridge.planning.scaling.ladder import LadderSettings, check_experts, rungs
     from weighbridge.tuning.ladder.corpus import read_corpus
     from weighbridge.tuning.ladder.sweep import check_length, climb
 
     check_image(chart)
+    for path in (chart, save_law):
+        check_parent(path)
     check_experts(experts)
     settings = LadderSettings(
         largest_flops=parse_count("--largest", largest),
@@ -262,8 +264,9 @@ def sweep(
     if chart:
         shown.draw_ladder(found, chart)
     if save_law:
-        how = f"weighbridge scaling sweep --largest {largest} --seed {seed}"
-        keep_law(found.law, found.points, how, save_law)
+        named = f" --corpus {corpus}" if corpus else ""
+        how = f"weighbridge scaling sweep{named} --largest {largest} --experts {experts}"
+        keep_law(found.law, found.points, f"{how} --seed {seed}", save_law)
     written = [str(path) for path in (chart, save_law) if path]
     document = {**shown.ladder_json(found), "written": list(written)}
     emit(document, "\n".join([shown.ladder_text(found), *written]), json)

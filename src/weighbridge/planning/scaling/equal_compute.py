@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from weighbridge.planning.scaling.forms import Chinchilla, tokens_at
+from weighbridge.planning.scaling.forms import Chinchilla
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class EqualCompute:
         mixture: Losses of the mixture with the same seeds.
         difference: Mean of mixture minus dense; below 0 the mixture is better.
         interval: 95 % of it.
-        worth: How many times the compute a dense model of the best size would need for as low a
-            loss, by the dense law.
+        worth: How many times the compute takes dense models of the best size from the dense loss to
+            the mixture's, by the dense law.
         lower: Which has the lower loss, if the interval says.
     """
 
@@ -60,23 +60,23 @@ def lower_of(interval: tuple[float, float]) -> Literal["dense", "mixture", "unde
     return "dense" if interval[0] > 0 else "undecided"
 
 
-def worth_in_compute(law: Chinchilla, flops: float, difference: float) -> float:
-    """Return how many times the compute a dense model of the best size would need.
+def worth_in_compute(law: Chinchilla, parameters: float, tokens: float, difference: float) -> float:
+    """Return how many times the compute takes best-sized dense models from one loss to the other.
 
     Along the best sizes, L - E falls as C^-g with g = αβ / (α + β) (Hoffmann et al. 2022, equations
-    2 and 4).
+    2 and 4); the dense model of the pair need not have the best size itself.
 
     Args:
         law: Of dense models.
-        flops: Spent by both.
+        parameters: N of the dense model.
+        tokens: Its D.
         difference: Mixture's loss minus the dense model's.
 
     Returns:
         Over 1 where the mixture is better; infinite where its gain would take a dense model to the
         law's irreducible loss.
     """
-    best = law.optimal_parameters(flops)
-    reducible = float(np.asarray(law.loss(best, tokens_at(flops, best)) - law.E))
+    reducible = float(np.asarray(law.loss(parameters, tokens) - law.E))
     left = reducible + difference
     falls = float(np.asarray(law.alpha * law.beta / (law.alpha + law.beta)))
     return float("inf") if left <= 0 else float((reducible / left) ** (1 / falls))

@@ -27,7 +27,7 @@ VOCABULARY = 256
 
 HEAD_WIDTH = 16
 SMALLEST, LARGEST = 10_000, 5_000_000
-"""Parameters of the models that a ladder is made of; the largest counts all experts."""
+"""Parameters of the dense models that a ladder is made of."""
 
 Role = Literal["dense", "mixture", "held_out", "held_out_mixture"]
 
@@ -228,8 +228,11 @@ def rungs(settings: LadderSettings) -> tuple[Rung, ...]:
     """Return the models of a ladder, each once; those held out last.
 
     Raises:
-        InputError: A budget has too few sizes between 10,000 and 5 million parameters.
+        InputError: A budget has too few sizes between 10,000 and 5 million parameters, or the seed
+            is below 0.
     """
+    if settings.seed < 0:
+        raise InputError(f"--seed {settings.seed}", "0 or more")
     made = {rung.name: rung for rung in _fitted(settings)}
     middle = nearest_shape(_middle(settings.held_out_flops, settings))
     for rung in _pair(settings, middle, settings.held_out_flops, settings.seed, held_out=True):
@@ -279,7 +282,7 @@ def _sizes(flops: float, settings: LadderSettings) -> list[Shape]:
             f"{len(found)} sizes at {flops:.3g} FLOPs: the best one would have about "
             f"{quantity(middle)} parameters",
             f"5 between {SMALLEST:,} and {LARGEST:,} parameters",
-            "choose a largest budget between 1e12 and 1e15 FLOPs",
+            f"choose a {'larger' if middle < 1e5 else 'smaller'} budget with --largest",
         )
     return found
 

@@ -17,6 +17,7 @@ HELD_OUT_SHARE = 20
 """One file in so many is held out; of too few files, such a part of each."""
 
 _FEW_FILES = 40
+_LEAST = 0.02  # of all bytes: chance may hold out no file, or a small one
 _BETWEEN = b"\0"
 _NOT_EVERYWHERE = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
 
@@ -93,23 +94,37 @@ def _files(path: Path | None, pattern: str) -> Iterator[tuple[str, Path]]:
         return
     if not path.is_dir():
         raise InputError(f"{path} is neither a file nor a folder", "text to learn", "see --corpus")
-    for file in sorted(path.rglob(pattern or "*")):
+    try:
+        found = sorted(path.rglob(pattern or "*"))
+    except (ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"--files {pattern}", "a pattern within the folder, such as *.md"
+        ) from error
+    for file in found:
         hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
         if file.is_file() and not hidden:
             yield file.relative_to(path).as_posix(), file
 
 
 def _split(texts: list[tuple[str, bytes]]) -> tuple[Bytes, Bytes]:
-    """Hold out whole files, chosen by their names' digests, or the end of each of a few."""
+    """Hold out whole files, or the end of each where that would be too little or too much."""
+    chosen = [_chosen(name) for name, _ in texts]
+    share = sum(len(text) for (_, text), out in zip(texts, chosen, strict=True) if out)
+    total = sum(len(text) for _, text in texts)
+    by_files = len(texts) >= _FEW_FILES and _LEAST <= share / max(1, total) <= 1 / 4
     parts: tuple[list[bytes], list[bytes]] = ([], [])
-    for name, text in texts:
-        if len(texts) < _FEW_FILES:
+    for (_, text), held_out in zip(texts, chosen, strict=True):
+        if not by_files:
             cut = len(text) - len(text) // HELD_OUT_SHARE
             parts[0].append(text[:cut] + _BETWEEN)
             parts[1].append(text[cut:] + _BETWEEN)
         else:
-            digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-            held_out = int.from_bytes(digest[:4], "big") % HELD_OUT_SHARE == 0
             parts[held_out].append(text + _BETWEEN)
     train, validation = (np.frombuffer(b"".join(part), np.uint8) for part in parts)
     return train, validation
+
+
+def _chosen(name: str) -> bool:
+    """Tell whether a file is held out, by its name's digest."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:4], "big") % HELD_OUT_SHARE == 0

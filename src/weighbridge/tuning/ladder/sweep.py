@@ -10,6 +10,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +35,9 @@ from weighbridge.tuning.storage import sole_owner, storage_errors, sweep, write_
 MOST_EPOCHS = 4
 """Passes over a text after which more of them are worth clearly less than new text (Muennighoff et
 al. 2023, arXiv:2305.16264)."""
+
+RECIPE = 1
+"""Counted up whenever decoder, optimizer or batches change, so that one ladder has one recipe."""
 
 BOOTSTRAPS = 2000
 _SAME = 1e-3  # of a prediction made again: another machine rounds otherwise
@@ -111,6 +115,7 @@ def climb(
         InputError: The text is too short, or the folder holds another ladder.
         StorageError: The disk is full or can't be written, or another process has the folder.
     """
+    _check_apart(folder, corpus_path)
     corpus = read_corpus(corpus_path, pattern)
     planned = rungs(settings)
     check_length(corpus, planned)
@@ -123,6 +128,7 @@ def climb(
         site = _Site(folder, job, workers, planned, on_flops)
         fitted = [rung for rung in planned if not rung.role.startswith("held_out")]
         done = site.train(fitted)
+        _write_runs(folder, done)
         points = as_points(done, "dense", corpus.name)
         law = parametric.fit(
             points, delta=DELTA, bootstraps=BOOTSTRAPS, seed=settings.seed, threads=workers
@@ -139,7 +145,24 @@ def climb(
         )
         done = site.train(planned)
         table = _write_runs(folder, done)
-    return _concluded(corpus, done, points, law, prediction, table)
+    return _concluded(corpus, done, points, law, prediction, table, settings.seed)
+
+
+def _check_apart(folder: Path, corpus: Path | None) -> None:
+    """Refuse a folder whose files would become part of the text.
+
+    Raises:
+        InputError: It lies in the corpus, and not in a hidden folder of it.
+    """
+    if corpus is None or not folder.resolve().is_relative_to(corpus.resolve()):
+        return
+    inside = folder.resolve().relative_to(corpus.resolve())
+    if not any(part.startswith(".") for part in inside.parts):
+        raise InputError(
+            f"the ladder's folder {folder} lies in its text, {corpus}",
+            "a folder outside, or a hidden one",
+            "choose another with --out",
+        )
 
 
 def check_length(corpus: Corpus, planned: Sequence[Rung]) -> None:
@@ -189,7 +212,7 @@ def as_points(climbed: Iterable[Climbed], kind: str, source: str) -> Points:
         budgets=np.array([one.rung.budget for one in taken], float),
         experts=np.array([one.rung.shape.experts for one in taken], float),
         source=source,
-        notes=(note,),
+        notes=(note, "tokens are bytes: a law of bytes doesn't say how many tokens to buy"),
     )
 
 
@@ -227,10 +250,11 @@ class _Site:
             partly += more
             self._on_flops(min(ended + partly, self._total), self._total)
 
-        for trained in train_all(left, self._job, self._workers, progressed):
-            append_record(self._journal, trained)
-            done[trained.name] = trained
-            self._job.checkpoint(by_name[trained.name]).unlink(missing_ok=True)
+        with closing(train_all(left, self._job, self._workers, progressed)) as ending:
+            for trained in ending:
+                append_record(self._journal, trained)
+                done[trained.name] = trained
+                self._job.checkpoint(by_name[trained.name]).unlink(missing_ok=True)
         return [Climbed(rung, done[rung.name]) for rung in wanted]
 
 
@@ -279,6 +303,7 @@ def _claim(folder: Path, settings: LadderSettings, corpus: Corpus) -> None:
     import torch
 
     asked = {
+        "recipe": RECIPE,
         "settings": asdict(settings),
         "corpus": {"digest": corpus.digest, "bytes": len(corpus.train)},
         "torch": torch.__version__,
@@ -286,19 +311,25 @@ def _claim(folder: Path, settings: LadderSettings, corpus: Corpus) -> None:
     identity = canonical_digest(asked)
     path = folder / "ladder.json"
     if not path.exists():
+        if (folder / "rungs.jsonl").exists():
+            raise InputError(
+                f"{folder} holds trained models but no ladder.json that says what they are",
+                "a ladder's whole folder, or an empty one",
+                "choose another with --out",
+            )
         kept = asked | {"identity": identity, "text": corpus.name}
         write_whole(path, json.dumps(kept, indent=2) + "\n")
         return
     with storage_errors(path):
         try:
-            held = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+            held = dict(json.loads(path.read_bytes()))
+        except (ValueError, TypeError) as error:
             raise InputError(
                 f"{path} can't be read", "a ladder's own record", "choose another folder"
             ) from error
     if held.get("identity") == identity:
         return
-    differing = [name for name in asked if held.get(name) != asked[name]]
+    differing = [name for name in asked if held.get(name) != asked[name]] or ["identity"]
     raise InputError(
         f"{folder} holds another ladder; what differs: {', '.join(differing)}",
         "a folder of its own for each ladder",
@@ -364,14 +395,18 @@ def _concluded(
     law: ParametricFit,
     prediction: Prediction,
     table: Path,
+    seed: int,
 ) -> Ladder:
     isoflops, why_not = None, ""
     try:
-        isoflops = isoflop.fit(points, bootstraps=BOOTSTRAPS)
+        isoflops = isoflop.fit(points, bootstraps=BOOTSTRAPS, seed=seed)
     except InputError as error:
         why_not = error.saw
     together = as_points(done, "all", corpus.name)
-    has_mixtures = bool(np.any(together.experts != 1))
+    joint = None
+    if any(one.rung.shape.experts > 1 for one in done):
+        with suppress(InputError):
+            joint = mixture.fit(together, bootstraps=200, seed=seed)
     apart = {one.rung.role: one.trained.loss for one in done if "held_out" in one.rung.role}
     return Ladder(
         corpus=corpus.name,
@@ -382,7 +417,7 @@ def _concluded(
         law=law,
         isoflops=isoflops,
         why_no_isoflops=why_not,
-        joint=mixture.fit(together, bootstraps=200) if has_mixtures else None,
+        joint=joint,
         pairs=tuple(_pairs(done, law)),
         prediction=prediction,
         held_out=apart["held_out"],
@@ -417,6 +452,8 @@ def _pairs(done: Sequence[Climbed], law: ParametricFit) -> Iterable[EqualCompute
             mixture=tuple(mixed),
             difference=mean,
             interval=interval,
-            worth=equal_compute.worth_in_compute(law.law, flops, mean),
+            worth=equal_compute.worth_in_compute(
+                law.law, shapes[0].parameters, sides[False][seeds[0]].rung.tokens, mean
+            ),
             lower=equal_compute.lower_of(interval),
         )

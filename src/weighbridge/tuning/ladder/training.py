@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -220,11 +221,19 @@ def _restore(path: Path, model: Decoder, optimizer: torch.optim.AdamW) -> tuple[
     if not path.exists():
         return 0, 0.0
     with storage_errors(path):
-        tensors = load(path.read_bytes())
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            parameter.copy_(tensors[f"value/{name}"])
-            optimizer.state[parameter] = {
-                key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
-            }
-    return int(tensors["progress"][0]), float(tensors["progress"][1])
+        data = path.read_bytes()
+    try:
+        tensors = load(data)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(tensors[f"value/{name}"])
+                optimizer.state[parameter] = {
+                    key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+                }
+        return int(tensors["progress"][0]), float(tensors["progress"][1])
+    except (SafetensorError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{path} is no checkpoint of this model",
+            "what this command wrote",
+            "remove the file, and that model starts again",
+        ) from error

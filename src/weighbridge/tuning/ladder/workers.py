@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -61,7 +61,7 @@ def train_all(
     job: Job,
     workers: int,
     on_flops: Callable[[float], None],
-) -> Iterator[Trained]:
+) -> Generator[Trained, None, None]:
     """Train rungs, the dearest first; yield each as it ends.
 
     Args:
@@ -74,19 +74,20 @@ def train_all(
         WeighbridgeError: What a worker met; or it was killed.
     """
     waiting = sorted(rungs, key=lambda rung: -rung.flops)
-    pool = [_Worker(job) for _ in range(min(workers, len(waiting)))]
+    pool: list[_Worker] = []
     try:
-        for worker in pool:
-            worker.give(waiting.pop(0))
+        for _ in range(min(workers, len(waiting))):
+            pool.append(_Worker(job))
+            pool[-1].give(waiting.pop(0))
         busy = {worker.connection: worker for worker in pool}
         while busy:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
-                told = worker.hear()
-                if isinstance(told, float):
-                    on_flops(told)
+                more, trained = worker.hear()
+                on_flops(more)
+                if trained is None:
                     continue
-                yield told
+                yield trained
                 if waiting:
                     worker.give(waiting.pop(0))
                 else:
@@ -103,34 +104,45 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, job), daemon=True)
-        self._process.start()
+        # A terminal's Ctrl-C reaches workers too; it is the parent's to answer.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self._rung: Rung | None = None
 
     def give(self, rung: Rung) -> None:
         self._rung = rung
         self._flops = 0.0
-        self.connection.send(rung)
+        try:
+            self.connection.send(rung)
+        except OSError:
+            raise self._gone() from None
 
-    def hear(self) -> Trained | float:
-        """Return a finished rung, or the FLOPs done since it was last heard."""
+    def hear(self) -> tuple[float, Trained | None]:
+        """Return the FLOPs done since it was last heard, and the rung if that ended it."""
         assert self._rung is not None
         try:
             told = self.connection.recv()
         except (EOFError, OSError):
-            self._process.join(5)
-            raise InputError(
-                f"the process that trained {self._rung.name} ended with {self._process.exitcode}",
-                "a process that is left to end",
-                "see that there is memory enough; the same command goes on",
-            ) from None
+            raise self._gone() from None
         if isinstance(told, Failed):
             raise WeighbridgeError(told.saw, told.expected, told.do)
-        done = self._rung.flops if isinstance(told, Trained) else float(told)
-        if isinstance(told, Trained):
-            return told
+        trained = told if isinstance(told, Trained) else None
+        done = self._rung.flops if trained else float(told)
         more, self._flops = done - self._flops, done
-        return more
+        return more, trained
+
+    def _gone(self) -> WeighbridgeError:
+        self._process.join(5)
+        name = self._rung.name if self._rung else "a model"
+        return WeighbridgeError(
+            f"the process that trained {name} ended with {self._process.exitcode}",
+            "a process that is left to end",
+            "see that there is memory enough; the same command goes on",
+        )
 
     def end(self) -> None:
         self._process.terminate()
@@ -139,7 +151,6 @@ class _Worker:
 
 def _work(connection: Connection, job: Job) -> None:
     """Train what comes down the line, until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
@@ -160,6 +171,10 @@ def _work(connection: Connection, job: Job) -> None:
         return
     except WeighbridgeError as error:
         connection.send(Failed(error.saw, error.expected, error.do))
+    except Exception as error:  # such as torch's own when memory ends
+        first = (str(error).splitlines() or [""])[0]
+        saw = f"training stopped with {type(error).__name__}: {first}"
+        connection.send(Failed(saw, "a step that succeeds", "the same command goes on"))
 
 
 class _Progress:
