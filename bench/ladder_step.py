@@ -38,7 +38,7 @@ class Peer:
         else:
             config = MixtralConfig(**shape.config, experts_implementation=experts)
             self.model = MixtralForCausalLM(config)
-        self.model.load_state_dict(_renamed(ours), strict=False)
+        self.model.load_state_dict(renamed(ours), strict=False)
         self.model.tie_weights()
         self.optimizer = _optimizer(self.model)
 
@@ -76,7 +76,7 @@ def _learn(loss: Any, model: Any, optimizer: Any) -> float:
     return float(loss.detach())
 
 
-def _renamed(ours: Decoder) -> dict[str, torch.Tensor]:
+def renamed(ours: Decoder) -> dict[str, torch.Tensor]:
     """Return our numbers under transformers' names."""
     weights = {"model.embed_tokens.weight": ours.embedding, "model.norm.weight": ours.norm}
     for i, layer in enumerate(ours.layers):

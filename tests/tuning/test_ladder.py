@@ -19,7 +19,9 @@ from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.planning.scaling.ladder import LadderSettings, rungs
 from weighbridge.tuning.ladder import training
 from weighbridge.tuning.ladder.corpus import read_corpus
-from weighbridge.tuning.ladder.sweep import as_points, climb, read_journal
+from weighbridge.tuning.ladder.findings import as_points
+from weighbridge.tuning.ladder.folder import read_journal
+from weighbridge.tuning.ladder.sweep import climb
 from weighbridge.tuning.ladder.training import rate_share, train
 
 SMALL = LadderSettings(

@@ -1,15 +1,30 @@
 """The ladder's decoder against transformers' Llama and Mixtral, and its counts against torch's."""
 
+import importlib.util
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
+from conftest import REPOSITORY
 from weighbridge.planning.anatomy import linear_flops
 from weighbridge.planning.scaling.ladder import Shape
 from weighbridge.tuning.ladder.decoder import Decoder
 
 SHAPES = [Shape(16, 1), Shape(32, 3), Shape(64, 2), Shape(32, 2, 8, 2), Shape(48, 1, 4, 2)]
+
+
+def load_bench():
+    """`bench/ladder_step.py`, which races the same two models."""
+    path = REPOSITORY / "bench" / "ladder_step.py"
+    spec = importlib.util.spec_from_file_location("ladder_step", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+BENCH = load_bench()
 
 
 def named(shape):
@@ -26,32 +41,7 @@ def theirs(ours):
         else (MixtralConfig, MixtralForCausalLM)
     )
     made = model(config(**shape.config)).eval()
-    weights = {"model.embed_tokens.weight": ours.embedding, "model.norm.weight": ours.norm}
-    for i, layer in enumerate(ours.layers):
-        at = f"model.layers.{i}"
-        for name, part in zip("qkv", layer.qkv.chunk(3), strict=True):
-            weights[f"{at}.self_attn.{name}_proj.weight"] = part
-        weights |= {
-            f"{at}.self_attn.o_proj.weight": layer.output,
-            f"{at}.input_layernorm.weight": layer.attention_norm,
-            f"{at}.post_attention_layernorm.weight": layer.feed_norm,
-        }
-        if shape.experts == 1:
-            gate, up = layer.gate_up.chunk(2)
-            weights |= {
-                f"{at}.mlp.gate_proj.weight": gate,
-                f"{at}.mlp.up_proj.weight": up,
-                f"{at}.mlp.down_proj.weight": layer.down,
-            }
-        else:
-            weights |= {
-                f"{at}.mlp.gate.weight": layer.router,
-                f"{at}.mlp.experts.gate_up_proj": layer.gate_up,
-                f"{at}.mlp.experts.down_proj": layer.down,
-            }
-    missing, unexpected = made.load_state_dict(
-        {name: value.detach().clone() for name, value in weights.items()}, strict=False
-    )
+    missing, unexpected = made.load_state_dict(BENCH.renamed(ours), strict=False)
     assert set(missing) <= {"lm_head.weight"}  # tied
     assert not unexpected
     made.tie_weights()
