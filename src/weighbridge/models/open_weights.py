@@ -41,6 +41,7 @@ from weighbridge.models.reading import (
 from weighbridge.models.requests import require_whole_characters, windows
 from weighbridge.models.stopping import StopStrings
 from weighbridge.models.template_checks import check_prompts
+from weighbridge.models.template_clock import standing_still
 from weighbridge.models.thoughts import marker_tokens, own_markers, with_known
 from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.records import Generation, ModelRef
@@ -366,7 +367,7 @@ def load(
         tokenizer_digest=text_digest(tokenizer.backend_tokenizer.to_str())
         if getattr(tokenizer, "is_fast", False)
         else text_digest(str(sorted(tokenizer.get_vocab().items()))),
-        chat_template_digest=text_digest(str(template)) if template else None,
+        chat_template_digest=text_digest(standing_still(str(template))) if template else None,
         dtype=str(dtype).removeprefix("torch."),
         quantization=facts.get("quantization"),
     )

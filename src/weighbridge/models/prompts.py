@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from weighbridge.errors import InputError
 from weighbridge.models.protocol import Prompt, Shape
+from weighbridge.models.template_clock import template_of
 from weighbridge.records import Message
 
 WhyMoved = Literal["refuses", "leaves out"]
@@ -127,7 +128,12 @@ class PromptWriter:
     def _apply(self, messages: Sequence[Message]) -> str:
         turns = [{"role": m.role, "content": m.content} for m in messages]
         return str(
-            self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            self.tokenizer.apply_chat_template(
+                turns,
+                chat_template=template_of(self.tokenizer),
+                tokenize=False,
+                add_generation_prompt=True,
+            )
         )
 
 

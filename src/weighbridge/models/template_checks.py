@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from weighbridge.models.prompts import PromptWriter, encode, special_tokens_around
 from weighbridge.models.protocol import Capability, Finding, Prompt, Shape
+from weighbridge.models.template_clock import WRITTEN, reads_clock
 from weighbridge.models.thoughts import Markers, opened_thought, own_markers, with_known
 
 _PROBE = "weighbridge"
@@ -37,6 +38,7 @@ def check_prompts(
         _bos_of_plain_text(writer) if () in shapes else None,
         *(_bos_of_chats(writer, writer.probe(shape)) for shape in chats),
         *(_thought(writer.name, writer.probe(shape), markers) for shape in chats),
+        _date(writer) if chats else None,
     ]
     return tuple(dict.fromkeys(finding for finding in found if finding is not None))
 
@@ -93,6 +95,16 @@ def _thought(name: str, text: str, markers: Sequence[Markers]) -> Finding | None
         "thought_opened",
         f"{name}'s chat template opens a thought ({opened.opening}) at the end of the prompt: "
         "replies begin inside it, and likelihoods are those of a thought's first words.",
+    )
+
+
+def _date(writer: PromptWriter) -> Finding | None:
+    if not reads_clock(str(writer.tokenizer.get_chat_template())):
+        return None
+    return Finding(
+        "template_date",
+        f"{writer.name}'s chat template writes the date: {WRITTEN:%d %B %Y} stands there whatever "
+        "the day, so that a run is the same tomorrow.",
     )
 
 

@@ -15,7 +15,8 @@ class ModelRef:
             bytes as computed with (see `weighbridge.sources.digests`).
         adapter_digest: The same over the adapter's tensors; None without an adapter.
         tokenizer_digest: SHA-256 of the tokenizer's canonical serialisation.
-        chat_template_digest: SHA-256 of the chat template's text; None where there is none.
+        chat_template_digest: SHA-256 of the chat template's text, its clock standing still;
+            None where there is none.
         dtype: The type that it computes in.
         quantization: The form the weights were stored in, where that lost bits (``Q4_1``).
     """

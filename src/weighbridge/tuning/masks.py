@@ -19,6 +19,7 @@ from typing import Any
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.models.prompts import PromptWriter
 from weighbridge.models.protocol import Shape
+from weighbridge.models.template_clock import template_of
 from weighbridge.records import Message
 from weighbridge.tuning.data import Conversation
 
@@ -60,7 +61,7 @@ def require_chat_template(tokenizer: Any) -> str:
             "an instruction-tuned model",
             "tune the model's -Instruct version, or put a chat_template.jinja beside its weights",
         )
-    return str(tokenizer.get_chat_template())
+    return template_of(tokenizer)
 
 
 def mask_conversation(tokenizer: Any, conversation: Conversation) -> MaskedRow:
@@ -122,20 +123,33 @@ def _asked(conversation: Conversation) -> Shape:
 def _render(tokenizer: Any, messages: list[dict[str, str]], prompt: bool = False) -> list[int]:
     # Ids come straight from the template: tokenising rendered text again would add a second BOS.
     encoded = tokenizer.apply_chat_template(
-        messages, tokenize=True, return_dict=True, add_generation_prompt=prompt
+        messages,
+        chat_template=template_of(tokenizer),
+        tokenize=True,
+        return_dict=True,
+        add_generation_prompt=prompt,
     )
     return list(encoded["input_ids"])
 
 
 def _text(tokenizer: Any, messages: list[dict[str, str]], prompt: bool = False) -> str:
     return str(
-        tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
+        tokenizer.apply_chat_template(
+            messages,
+            chat_template=template_of(tokenizer),
+            tokenize=False,
+            add_generation_prompt=prompt,
+        )
     )
 
 
 def _mask_by_tags(tokenizer: Any, messages: list[dict[str, str]]) -> list[bool]:
     encoded = tokenizer.apply_chat_template(
-        messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+        messages,
+        chat_template=template_of(tokenizer),
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
     )
     return [bool(value) for value in encoded["assistant_masks"]]
 
