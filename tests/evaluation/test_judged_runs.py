@@ -138,6 +138,9 @@ def test_each_judgement_of_an_answer_is_a_sample(model, real_data, tmp_path):
     assert "a standard deviation of 1.414, 100.0% of all variance (16 judgements of 8" in notes
     assert (done.provenance.judge, done.provenance.judge_tokens) == ("tiny", 48)
     assert (done.provenance.input_tokens, done.provenance.output_tokens) == (8, 8)
+    where = done.provenance
+    assert 0 < where.judge_seconds < where.wall_seconds and where.judge_cost_usd == 0
+    assert where.model_seconds == where.wall_seconds - where.judge_seconds
     shown = judge.model.asked[0]
     assert len(shown) == 12 and {r.sampling.temperature for r in shown} == {0.0}
     assert {r.sampling.max_tokens for r in shown} == {2048}

@@ -71,7 +71,9 @@ def run_json(run: EvalRun) -> dict[str, Json]:
     if estimate.slices:
         document["slices"] = asdict(estimate)["slices"]
     if run.provenance.judge is not None:
-        document |= {"judge": run.provenance.judge, "judge_tokens": run.provenance.judge_tokens}
+        where = run.provenance
+        document |= {"judge": where.judge, "judge_tokens": where.judge_tokens}
+        document |= {"judge_cost_usd": where.judge_cost_usd, "judge_seconds": where.judge_seconds}
     return document
 
 
@@ -116,11 +118,13 @@ def run_text(run: EvalRun) -> str:
         lines.append(f"  tokens {tokens:,}, and {run.provenance.judge_tokens:,} of the judge")
     if run.provenance.sandbox is not None:
         lines.append(f"  code was judged at level {run.provenance.sandbox}")
-    if run.provenance.prices:
+    if run.provenance.model_is_priced:
         lines.append(
-            f"  cost {run.provenance.cost_usd:.6f} USD "
+            f"  cost {run.provenance.model_cost_usd:.6f} USD "
             f"({run.provenance.input_tokens:,} tokens in, {run.provenance.output_tokens:,} out)"
         )
+    if run.provenance.judge_cost_usd:
+        lines.append(f"  cost of the judge {run.provenance.judge_cost_usd:.6f} USD")
     for note in run.provenance.notes:
         # An alarm stands by itself.
         lines += wrapped(note if note.startswith(ALARM) else f"note: {note}", "  ")

@@ -35,7 +35,7 @@ class Told:
 
     def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
         self._run, self._model, self._on_progress = run, model, on_progress
-        self._judge_tokens_before = 0
+        self._judge_before = (0, 0.0)
         self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens
         self.start_call()
 
@@ -57,11 +57,11 @@ class Told:
         self._unit_began, self._tokens_before = time.perf_counter(), self._model.computed_tokens
         return self._unit_began - began, self._tokens_before - before
 
-    def judged(self, judging: Judging | None) -> int:
-        """Return the tokens that the judge took for the unit just finished."""
-        now = judging.tokens if judging is not None else 0
-        before, self._judge_tokens_before = self._judge_tokens_before, now
-        return now - before
+    def judged(self, judging: Judging | None) -> tuple[int, float]:
+        """Return the tokens and seconds that the judge took for the unit just finished."""
+        now = (judging.tokens, judging.seconds) if judging is not None else (0, 0.0)
+        before, self._judge_before = self._judge_before, now
+        return now[0] - before[0], now[1] - before[1]
 
 
 def answers(

@@ -6,6 +6,7 @@
 All requests of a round are one call, which batches them as it likes.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -45,11 +46,13 @@ class Judging:
         judge: Who.
         method: How.
         tokens: Read and written so far.
+        seconds: Spent waiting for it so far.
     """
 
     judge: Judge
     method: JudgeMethod
     tokens: int = 0
+    seconds: float = 0.0
 
     @property
     def identity(self) -> dict[str, Json]:
@@ -292,6 +295,7 @@ Said = tuple[str | Ungraded, Charge | None]  # a judge's text, and what it cost
 def _texts(judging: Judging, requests: Sequence[GenerateRequest]) -> Iterator[Said]:
     """Yield the judge's texts; one that it could not write is our failure, not the answer's."""
     done: list[Said] = []
+    began = time.perf_counter()
     try:
         for generated in judging.judge.model.generate(requests):
             done.append((judging.read(generated), generated.generation.charge))
@@ -299,6 +303,8 @@ def _texts(judging: Judging, requests: Sequence[GenerateRequest]) -> Iterator[Sa
         raise
     except Exception:  # one request may have stopped all: each is asked by itself
         done.extend(_alone(judging, request) for request in requests[len(done) :])
+    finally:
+        judging.seconds += time.perf_counter() - began
     yield from done
 
 

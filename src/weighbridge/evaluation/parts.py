@@ -61,7 +61,7 @@ def seal_part(
             if number not in written:
                 opened.journal.append_unit(number, chunk)
             number += 1
-        opened.record(run.wall_seconds, run.computed_tokens, run.judge_tokens)
+        opened.record(run.wall_seconds, run.computed_tokens, run.judge_tokens, run.judge_seconds)
         note = (
             f"PARTIAL: the first {count} of {header.planned_samples} samples. The cap on spending "
             f"was reached: {reached.saw}. The figures are over these alone."

@@ -193,7 +193,7 @@ def _fill(
             begun[:] = scored
             continue
         run.journal.append_unit(unit.number, scored)
-        run.record(*told.since_last_unit(), told.judged(planned.judging))
+        run.record(*told.since_last_unit(), *told.judged(planned.judging))
     told.within_call(0.0)
 
 

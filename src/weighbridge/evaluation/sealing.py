@@ -65,7 +65,9 @@ class Sealing:
         where = replace(where, notes=tuple(dict.fromkeys(said)), prices=self._prices())
         if self.judging:
             judge = self.judging.judge.model.ref.name
-            where = replace(where, judge=judge, judge_tokens=run.judge_tokens)
+            where = replace(
+                where, judge=judge, judge_tokens=run.judge_tokens, judge_seconds=run.judge_seconds
+            )
         if self.benchmark.executes_code:
             where = replace(where, sandbox=self.place.sandbox_level)
         return run.seal(figures, where, slicing, stopped, unasked)

@@ -31,6 +31,7 @@ class Tally:
         input_tokens: Tokens read.
         output_tokens: Tokens written.
         cost_usd: The sum of the charges.
+        judge_cost_usd: The judge's part of it.
     """
 
     digest: str
@@ -39,18 +40,20 @@ class Tally:
     input_tokens: int
     output_tokens: int
     cost_usd: float
+    judge_cost_usd: float
 
 
 def tally(samples: Iterable[ScoredSample]) -> Tally:
     """Read samples once, one at a time, and keep of each its id, repeat and digest."""
     count = input_tokens = output_tokens = 0
-    charges = array("d")
+    charges, judged = array("d"), array("d")
     keys, packed = list[_Key](), list[bytes]()
     for sample in samples:
         count += 1
         input_tokens += sample.input_tokens
         output_tokens += sample.output_tokens
         charges.extend(charge.usd for charge in sample.charges)
+        judged.extend(charge.usd for charge in sample.charges if charge.by == "judge")
         keys.append(_key(sample))
         if len(keys) == SORTED_AT_ONCE:
             packed.append(_pack(sorted(keys)))
@@ -60,8 +63,9 @@ def tally(samples: Iterable[ScoredSample]) -> Tally:
         digest.update(line)
         distinct += (sample_id, repeat) != last
         last = (sample_id, repeat)
-    cost = math.fsum(charges)
-    return Tally(f"sha256:{digest.hexdigest()}", count, distinct, input_tokens, output_tokens, cost)
+    named = f"sha256:{digest.hexdigest()}"
+    paid = math.fsum(charges), math.fsum(judged)
+    return Tally(named, count, distinct, input_tokens, output_tokens, *paid)
 
 
 def samples_digest(samples: Iterable[ScoredSample]) -> str:

@@ -104,6 +104,7 @@ class OpenRun:
         wall_seconds: Time spent on it, earlier attempts included.
         computed_tokens: Tokens computed for it, likewise.
         judge_tokens: Tokens that its judge read and wrote, likewise.
+        judge_seconds: Time that its judge took of `wall_seconds`, likewise.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class OpenRun:
         self.wall_seconds = float(state.get("wall_seconds", 0.0))
         self.computed_tokens = int(state.get("computed_tokens", 0))
         self.judge_tokens = int(state.get("judge_tokens", 0))
+        self.judge_seconds = float(state.get("judge_seconds", 0.0))
         self._written = 0.0
         if finished is None:
             self._write_progress()
@@ -125,11 +127,14 @@ class OpenRun:
         """Answers that make the run whole."""
         return self._header.planned_samples
 
-    def record(self, seconds: float, tokens: int, judge_tokens: int = 0) -> None:
+    def record(
+        self, seconds: float, tokens: int, judge_tokens: int = 0, judge_seconds: float = 0.0
+    ) -> None:
         """Add the time and tokens of a unit that is now in the journal."""
         self.wall_seconds += seconds
         self.computed_tokens += tokens
         self.judge_tokens += judge_tokens
+        self.judge_seconds += judge_seconds
         # Small units come by the hundred a second, and each writing waits for the disk.
         if time.monotonic() - self._written >= PROGRESS_SECONDS:
             self._write_progress()
@@ -172,6 +177,7 @@ class OpenRun:
             input_tokens=read.input_tokens,
             output_tokens=read.output_tokens,
             cost_usd=read.cost_usd,
+            judge_cost_usd=read.judge_cost_usd,
         )
         header = self._header
         run = EvalRun(
@@ -216,6 +222,7 @@ class OpenRun:
             "wall_seconds": self.wall_seconds,
             "computed_tokens": self.computed_tokens,
             "judge_tokens": self.judge_tokens,
+            "judge_seconds": self.judge_seconds,
         }
         write_whole(self.folder / "progress.json", canonical_json(state))
         self._written = time.monotonic()

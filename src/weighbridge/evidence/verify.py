@@ -54,7 +54,7 @@ def verify(folder: Path) -> Verification:
         checks = [
             *_digests(data, document, seal, run, read),
             _items(document, read),
-            *_totals(run, read),
+            *_totals(document["provenance"], read),
             *_figures(run.estimate, again, document["estimate"].keys()),
             *_origin(run),
         ]
@@ -96,12 +96,16 @@ def _items(document: dict[str, Json], read: Tally) -> Check:
     return Check("items", whole, f"{read.distinct} distinct of {read.samples}, planned {planned}")
 
 
-def _totals(run: EvalRun, read: Tally) -> list[Check]:
-    """Add up again what the samples read, wrote and cost; each charge is tokens times a rate."""
-    stated, again = asdict(run.provenance), asdict(read)
+def _totals(stated: dict[str, Json], read: Tally) -> list[Check]:
+    """Add up again what the samples read, wrote and cost; each charge is tokens times a rate.
+
+    Runs sealed by older versions don't tell the judge's part apart.
+    """
+    again = asdict(read)
     return [
         Check(f"total {name}", _close(stated[name], again[name]), _shown(stated[name], again[name]))
-        for name in ("input_tokens", "output_tokens", "cost_usd")
+        for name in ("input_tokens", "output_tokens", "cost_usd", "judge_cost_usd")
+        if name in stated
     ]
 
 
@@ -118,7 +122,7 @@ def _figures(run: Estimate, recomputed: Estimate, named: Collection[str]) -> lis
 
 
 def _close(a: Json, b: Json) -> bool:
-    if isinstance(a, float) and isinstance(b, (int, float)):
+    if isinstance(a, (int, float)) and isinstance(b, float):  # JSON writes 3.0 as 3
         return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_close(a[key], b[key]) for key in a)

@@ -137,7 +137,7 @@ def _with_items(design: Design, wanted: Wanted, items: int, usd: float | None) -
 
 
 def _usd(runs: tuple[EvalRun, ...]) -> float | None:
-    """What one answer of both models cost in the pilot; None where nothing was paid."""
+    """What one answer of both, its judgement included, cost in the pilot; None if nothing."""
     answers = sum(len(run.samples) for run in runs)
     paid = sum(run.provenance.cost_usd for run in runs)
     return 2 * paid / answers if paid else None

@@ -71,20 +71,26 @@ def judge_replacement(
 
 
 def viability(weighed: Sequence[Weighed], economics: Economics | None) -> Viability | None:
-    """Compare what the items cost; None where either side's cost is not known."""
+    """Compare what the items cost; None where either side's cost is not known.
+
+    What a judge charged, and how long it took, is no part of either side's: neither model would
+    be judged in production.
+    """
     items = sum(min(w.before.estimate.n, w.after.estimate.n) for w in weighed)
-    if not items or not all(w.before.provenance.prices for w in weighed):
+    if not items or not all(w.before.provenance.model_is_priced for w in weighed):
         return None
-    by_token = all(w.after.provenance.prices for w in weighed)
+    by_token = all(w.after.provenance.model_is_priced for w in weighed)
     if not by_token and economics is None:
         return None
-    incumbent = sum(_per_item(w, w.before, w.before.provenance.cost_usd) for w in weighed) / items
+    incumbent = (
+        sum(_per_item(w, w.before, w.before.provenance.model_cost_usd) for w in weighed) / items
+    )
     if by_token:
-        own = sum(_per_item(w, w.after, w.after.provenance.cost_usd) for w in weighed) / items
+        own = sum(_per_item(w, w.after, w.after.provenance.model_cost_usd) for w in weighed) / items
         ratio = own / incumbent if incumbent else float("inf")
         return Viability(items, incumbent, own, ratio, None, None, _BY_TOKEN)
     assert economics is not None
-    seconds = sum(_per_item(w, w.after, w.after.provenance.wall_seconds) for w in weighed) / items
+    seconds = sum(_per_item(w, w.after, w.after.provenance.model_seconds) for w in weighed) / items
     busy = seconds * economics.machine_usd_per_hour / 3600
     own = busy / economics.utilization
     ratio = own / incumbent if incumbent else float("inf")
@@ -96,18 +102,23 @@ def viability(weighed: Sequence[Weighed], economics: Economics | None) -> Viabil
         cost_ratio=ratio,
         break_even_utilization=busy / incumbent if incumbent else None,
         break_even_items_per_month=monthly / incumbent if incumbent else None,
-        conditions=_conditions(economics, seconds),
+        conditions=_conditions(economics, seconds, weighed),
     )
 
 
 _BY_TOKEN = ("both are paid by the token, at the prices that the runs record",)
 
 
-def _conditions(economics: Economics, seconds: float) -> tuple[str, ...]:
+def _conditions(
+    economics: Economics, seconds: float, weighed: Sequence[Weighed]
+) -> tuple[str, ...]:
+    after = [w.after.provenance for w in weighed]
+    judged_too = any(where.judge and where.judge_seconds is None for where in after)
+    what = ", its judge's time included" if judged_too else ""
     return (
         f"the machine costs {economics.machine_usd_per_hour:g} USD an hour and works in "
         f"{economics.utilization:.0%} of the hours paid for",
-        f"an item takes it {seconds:.3g} s, as measured in these runs, one run at a time",
+        f"an item takes it {seconds:.3g} s{what}, as measured in these runs, one run at a time",
         "items are as long as these, and the incumbent's prices stay",
         "nobody's working time is counted",
     )
@@ -139,7 +150,7 @@ def _economy(weighed: Sequence[Weighed], economics: Economics | None) -> Finding
     found = viability(weighed, economics)
     if found is None:
         why = "What the candidate costs is not known: [economics] machine_usd_per_hour states it."
-        if not weighed or not all(w.before.provenance.prices for w in weighed):
+        if not weighed or not all(w.before.provenance.model_is_priced for w in weighed):
             why = "What the incumbent costs is not known: [incumbent] price states it."
         return Finding(title, "insufficient", why)
     sentence = (

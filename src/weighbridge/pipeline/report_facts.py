@@ -167,7 +167,7 @@ def _replacement_provenance(
         "Incumbent": f"{incumbent.model.name} ({incumbent.model.source})",
         "Incumbent, as it names itself": incumbent.model.revision,
         "Incumbent's price": price,
-        "Charged": f"{sum(r.provenance.cost_usd for r in runs):.6f} USD",
+        "Charged": _charged(runs),
         "Candidate": f"{candidate.model.name} ({candidate.model.source})",
         "Candidate's weights": candidate.model.weights_digest,
         "Adapter weights": candidate.model.adapter_digest,
@@ -176,6 +176,13 @@ def _replacement_provenance(
     }
     facts |= {f"Samples of {run.run_id}": run.samples_digest for run in runs}
     return {key: str(value) for key, value in facts.items() if value is not None}
+
+
+def _charged(runs: list[EvalRun]) -> str:
+    """Say what both models charged, and apart from it what their judge did."""
+    models = sum(run.provenance.model_cost_usd for run in runs)
+    judge = sum(run.provenance.judge_cost_usd or 0.0 for run in runs)
+    return f"{models:.6f} USD" + (f", and {judge:.6f} USD by the judge" if judge else "")
 
 
 def _computed_by(run: EvalRun) -> dict[str, Json]:

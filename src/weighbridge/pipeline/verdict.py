@@ -48,36 +48,56 @@ class Decided:
         """Whether the candidate is shown to be no worse than its reference."""
         return self.supports in ("superior", "equivalent", "non_inferior")
 
+    @property
+    def told_no_better(self) -> bool:
+        """Whether the candidate is shown not to be better: no worse is not that."""
+        return self.supports in ("inferior", "equivalent")
+
 
 def judge(weighed: Sequence[Weighed], left: Sequence[Left]) -> Judged:
     """Judge a tuning project.
 
     It *paid* if every target is better beyond chance, no guard is worse beyond its margin, and no
     required guard is missing or undecided. It *did not pay* if a guard is worse beyond its margin,
-    or no target is better although each could be told. Otherwise the evidence is insufficient.
+    or no target is better although each could be told. Otherwise the evidence is insufficient:
+    one target that is better beside one that is not is neither.
     """
     decided = decide(weighed)
     targets = [d for d in decided if d.role == "target"]
     guards = [d for d in decided if d.role == "guard"]
     findings = (*map(_target, targets), *map(_guard, guards), *map(missing, left))
+    return Judged(*_conclude(targets, guards, left), findings)
+
+
+def _conclude(
+    targets: Sequence[Decided], guards: Sequence[Decided], left: Sequence[Left]
+) -> tuple[Verdict, str]:
+    """Return the verdict and its headline; `judge` states the rule."""
     broken = [d for d in guards if d.supports == "inferior"]
     improved = [d for d in targets if d.supports == "superior"]
-    hopeless = [d for d in targets if d.supports in ("inferior", "equivalent")]
-    open_guards = [d.weighed.weigh for d in guards if d.weighed.weigh.required and not d.holds]
-    open_left = [x.weigh for x in left if x.weigh.required or x.weigh.role == "target"]
+    others = [d for d in targets if d.supports != "superior"]
+    untold = [d for d in others if not d.told_no_better]
+    left_targets = [x.weigh for x in left if x.weigh.role == "target"]
     if broken:
-        return Judged("did not pay", points(broken[0], "got worse"), findings)
-    if hopeless:
-        return Judged("did not pay", points(hopeless[0], "did not improve"), findings)
-    if not targets or len(improved) < len(targets):
-        undecided = next((d for d in targets if d not in improved), None)
-        headline = points(undecided, "can't be told") if undecided else "No target was measured."
-        return Judged("insufficient evidence", headline, findings)
-    if open_guards or open_left:
-        name = (open_guards or open_left)[0].benchmark
+        return "did not pay", points(broken[0], "got worse")
+    if untold:
+        return "insufficient evidence", points(untold[0], "can't be told")
+    if left_targets:
+        return "insufficient evidence", f"The target {left_targets[0].benchmark} was not measured."
+    if not targets:
+        return "insufficient evidence", "No target was measured."
+    if not improved:
+        return "did not pay", points(others[0], "did not improve")
+    if others:
+        better, not_better = points(improved[0], "improved"), points(others[0], "did not improve")
+        return "insufficient evidence", f"Not every target improved. {better} {not_better}"
+    open_guards = [d.weighed.weigh for d in guards if d.weighed.weigh.required and not d.holds]
+    open_guards += [x.weigh for x in left if x.weigh.required]
+    if open_guards:
+        name = open_guards[0].benchmark
         headline = f"Targets improved, but the required guard {name} leaves it open."
-        return Judged("insufficient evidence", headline, findings)
-    return Judged("paid", points(improved[0], "improved"), findings)
+        return "insufficient evidence", headline
+    return "paid", points(improved[0], "improved")
 
 
 def decide(weighed: Sequence[Weighed]) -> list[Decided]:
@@ -137,7 +157,7 @@ def _target(decided: Decided) -> Finding:
     outcome: Literal["yes", "no", "insufficient"] = "insufficient"
     if decided.supports == "superior":
         outcome = "yes"
-    elif decided.supports in ("inferior", "equivalent"):
+    elif decided.told_no_better:
         outcome = "no"
     what = {"yes": "improved", "no": "did not improve", "insufficient": "can't be told"}[outcome]
     title = f"{decided.weighed.comparison.benchmark}: better"

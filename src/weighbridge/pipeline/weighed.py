@@ -14,6 +14,7 @@ from weighbridge.records import (
     EvalRun,
     HumanLabel,
     JudgeAudit,
+    told_apart,
 )
 from weighbridge.statistics import compare
 
@@ -66,7 +67,7 @@ def compare_runs(
 
     Where items overlap with the tuning data, the two are compared without them, too.
     """
-    old, new = store.read(before), store.read(after)
+    old, new = told_apart(store.read(before)), told_apart(store.read(after))
     parts = tuple(
         compare(new, old, margin=wanted.margin, metric=name)
         for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])

@@ -1,7 +1,7 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
 from weighbridge.records.anatomy import PART_NAMES, Anatomy, AnatomyPart, PartRole
-from weighbridge.records.charge import Charge, Price, Rate
+from weighbridge.records.charge import Charge, Price, Rate, charged_by
 from weighbridge.records.comparison import Comparison, Flip, VarianceSplit, Verdict
 from weighbridge.records.contamination import CleanSubset, Contamination
 from weighbridge.records.digest import canonical_digest, canonical_json
@@ -30,6 +30,7 @@ from weighbridge.records.run import (
     Slice,
     Slicing,
     Stopped,
+    told_apart,
 )
 from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
 from weighbridge.records.score import (
@@ -90,6 +91,8 @@ __all__ = [
     "Verdict",
     "canonical_digest",
     "canonical_json",
+    "charged_by",
     "outcome",
     "quantity",
+    "told_apart",
 ]

@@ -1,5 +1,7 @@
 """What an endpoint charges: a price, and the tokens that it is asked for."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,3 +86,8 @@ class Charge:
         if self.rate is None:
             return 0.0
         return self.rate.usd(self.input_tokens, self.cached_input_tokens, self.output_tokens)
+
+
+def charged_by(who: Literal["model", "judge"], charges: Iterable[Charge]) -> float:
+    """Return what the model measured charged, or its judge: never the two together (USD)."""
+    return math.fsum(charge.usd for charge in charges if charge.by == who)

@@ -1,8 +1,9 @@
 """A run of one benchmark on one model: its identity, its figures, where they came from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from weighbridge.records.charge import charged_by
 from weighbridge.records.comparison import Verdict
 from weighbridge.records.model import ModelRef
 from weighbridge.records.sample import Json, ScoredSample
@@ -139,7 +140,7 @@ class Provenance:
         input_tokens: Tokens read.
         output_tokens: Tokens written.
         computed_tokens: Tokens put through the model; fewer than read where prefixes are shared.
-        cost_usd: Paid to endpoints, the sum over the samples' charges; 0 for open weights.
+        cost_usd: Paid to endpoints, the sum over the samples' charges, the model's and its judge's.
         prices: Where the prices come from that those charges rest on, by who answered.
         peak_memory_bytes: Peak resident memory of the process, where known.
         notes: Sentences that a reader must know (fallbacks, near ties).
@@ -147,6 +148,9 @@ class Provenance:
         origin: Where it was imported from; None for a run that was made here.
         judge: Whose judgements these are; None where no model judged.
         judge_tokens: Tokens that the judge read and wrote; none of them is in the counts above.
+        judge_cost_usd: The judge's part of `cost_usd`; None where older evidence does not tell it
+            apart (`told_apart` then does, from the samples).
+        judge_seconds: The judge's part of `wall_seconds`; None likewise, and then not to be had.
     """
 
     packages: dict[str, str]
@@ -167,6 +171,23 @@ class Provenance:
     origin: Origin | None = None
     judge: str | None = None
     judge_tokens: int = 0
+    judge_cost_usd: float | None = None
+    judge_seconds: float | None = None
+
+    @property
+    def model_is_priced(self) -> bool:
+        """Whether the model measured is paid by the token; a judge's price makes no API of it."""
+        return "model" in self.prices
+
+    @property
+    def model_cost_usd(self) -> float:
+        """What the model measured charged, its judge left out."""
+        return self.cost_usd - (self.judge_cost_usd or 0.0)
+
+    @property
+    def model_seconds(self) -> float:
+        """What the model measured took, its judge left out where that is known."""
+        return self.wall_seconds - (self.judge_seconds or 0.0)
 
 
 @dataclass(frozen=True)
@@ -237,3 +258,11 @@ class EvalRun:
     def title(self) -> str:
         """Benchmark and subset as typed on the command line."""
         return f"{self.benchmark}:{self.subset}" if self.subset else self.benchmark
+
+
+def told_apart(run: EvalRun) -> EvalRun:
+    """Fill in what the judge charged, from the samples, where older evidence has only the total."""
+    if run.provenance.judge_cost_usd is not None or not run.samples:
+        return run
+    judged = charged_by("judge", (c for sample in run.samples for c in sample.charges))
+    return replace(run, provenance=replace(run.provenance, judge_cost_usd=judged))
