@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from weighbridge.errors import InputError, MissingPiece
+from weighbridge.models.quantised import not_read, quantisation_method, require_readable
 from weighbridge.sources.digests import weights_digest
 
 
@@ -31,18 +32,43 @@ def read_model(folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    quantised = quantisation_method(folder)
+    if quantised:
+        require_readable(folder, quantised)
     try:
         module = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
+            config=_config_for(folder),
             dtype=dtype,
-            attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:
+        if quantised:
+            raise not_read(folder, quantised, error) from error
         raise _not_loaded(folder, error) from error
+    except (ImportError, RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+        if quantised:
+            raise not_read(folder, quantised, error) from error
+        raise
     return module.to(device), read_tokenizer(folder)
+
+
+def _config_for(folder: Path) -> Any:
+    """Read a folder's configuration; attention is the best that the architecture itself has.
+
+    transformers then takes torch's fused kernels where the architecture has code for them, and its
+    plain attention elsewhere (soft caps, sinks, recurrences). What a file asks for, such as kernels
+    of the machine that it was saved on, is left aside: it changes speed, not numbers.
+    """
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+    config._attn_implementation = None
+    return config
 
 
 def read_tokenizer(folder: Path, gguf_file: str | None = None) -> Any:
