@@ -29,7 +29,7 @@ from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import TokenIds
-from weighbridge.models.reading import end_tokens
+from weighbridge.models.reading import checked_load, end_tokens
 from weighbridge.models.requests import cut, require_whole_text
 from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.sources.weights import ALIASES, default_cache, find_weights
@@ -49,7 +49,10 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
     """
 
     def __init__(self, pretrained: Any, **settings: Any) -> None:
-        super().__init__(pretrained=_as_folder(pretrained), **settings)
+        with checked_load(str(pretrained)) as check:
+            super().__init__(pretrained=_as_folder(pretrained), **settings)
+        if isinstance(pretrained, str):  # else it was loaded before, by someone else
+            check(self.model)
         if self.backend != "causal":
             raise InputError(f"a {self.backend} model", "a causal language model")
         self.network = Network(self.model)

@@ -35,7 +35,7 @@ from weighbridge.models.reading import (
     choose_device,
     digest_of,
     end_tokens,
-    read_model,
+    read_with_notes,
     with_adapter,
 )
 from weighbridge.models.requests import require_whole_characters, windows
@@ -76,9 +76,14 @@ class OpenWeights:
     """
 
     def __init__(
-        self, module: Any, tokenizer: Any, ref: ModelRef, memory_bytes: int | None = None
+        self,
+        module: Any,
+        tokenizer: Any,
+        ref: ModelRef,
+        memory_bytes: int | None = None,
+        load_notes: tuple[str, ...] = (),
     ) -> None:
-        self.ref, self.tokenizer = ref, tokenizer
+        self.ref, self.tokenizer, self._load_notes = ref, tokenizer, load_notes
         self.network = Network(module)
         self.module = self.network.module
         self.tokenisation = Tokenisation(tokenizer)
@@ -106,7 +111,7 @@ class OpenWeights:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of a run must know about how it was computed."""
-        notes = []
+        notes = [*self._load_notes]
         if self.network.why_not:
             notes.append(f"Computed without shared prefixes: {self.network.why_not}.")
         if self.truncated_contexts:
@@ -352,7 +357,8 @@ def load(
     dtype = torch.bfloat16 if chosen.startswith("cuda") else torch.float32
     folder, facts = as_safetensors(location, cache)
     require_room(folder, dtype.itemsize, memory_bytes)
-    module, tokenizer = read_model(folder, dtype, chosen)
+    read = read_with_notes(folder, dtype, chosen)
+    module, tokenizer = read.module, read.tokenizer
     digest = digest_of(module)
     adapter_digest = None
     if location.adapter is not None:
@@ -371,4 +377,4 @@ def load(
         dtype=str(dtype).removeprefix("torch."),
         quantization=facts.get("quantization"),
     )
-    return OpenWeights(module, tokenizer, ref, memory_bytes)
+    return OpenWeights(module, tokenizer, ref, memory_bytes, read.notes)

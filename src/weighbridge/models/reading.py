@@ -1,15 +1,27 @@
 """Weights, adapters and tokenizers from files: safetensors only, no code from the folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
-from weighbridge.errors import InputError, MissingPiece
+from weighbridge.errors import InputError, MissingPiece, WeighbridgeError
+from weighbridge.models.load_check import (
+    LoadReport,
+    recorded_load,
+    require_all_taken,
+    require_converted,
+    require_finite,
+    require_shapes,
+)
 from weighbridge.models.quantised import not_read, quantisation_method, require_readable
 from weighbridge.sources.digests import weights_digest
+from weighbridge.sources.safetensors_files import require_plain_numbers, stored_tensors
 
 
 def choose_device(device: str) -> str:
@@ -24,18 +36,43 @@ def choose_device(device: str) -> str:
         raise InputError(f"device {device!r}", "auto, cpu, cuda, cuda:N or mps") from error
 
 
+@dataclass(frozen=True)
+class ReadModel:
+    """A model as its files have it.
+
+    Attributes:
+        module: The transformers model, in evaluation mode.
+        tokenizer: Its tokenizer.
+        notes: Sentences about weights that are in the files and not used.
+    """
+
+    module: Any
+    tokenizer: Any
+    notes: tuple[str, ...]
+
+
 def read_model(folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
-    """Read a model and its tokenizer from a folder: safetensors only, no code from the folder."""
+    """Read a model and its tokenizer. See `read_with_notes`."""
+    read = read_with_notes(folder, dtype, device)
+    return read.module, read.tokenizer
+
+
+def read_with_notes(folder: Path, dtype: torch.dtype, device: str) -> ReadModel:
+    """Read a model and its tokenizer from a folder: safetensors only, no code from the folder.
+
+    Raises:
+        InputError: It can't be read, or its files and the model are not the same set of tensors.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     import transformers
-    from safetensors import SafetensorError
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     quantised = quantisation_method(folder)
     if quantised:
         require_readable(folder, quantised)
-    try:
+    require_plain_numbers(stored_tensors(folder), folder)
+    with checked_load(str(folder), lambda error: _refusal(folder, quantised, error)) as check:
         module = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
             config=_config_for(folder),
@@ -43,16 +80,42 @@ def read_model(folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
+            ignore_mismatched_sizes=True,  # the check names both shapes, the loader neither
         )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        if quantised:
-            raise not_read(folder, quantised, error) from error
-        raise _not_loaded(folder, error) from error
-    except (ImportError, RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
-        if quantised:
-            raise not_read(folder, quantised, error) from error
-        raise
-    return module.to(device), read_tokenizer(folder)
+    notes = check(module)
+    return ReadModel(module.to(device), read_tokenizer(folder), notes)
+
+
+@contextmanager
+def checked_load(
+    where: str, refusal: Callable[[Exception], WeighbridgeError] | None = None
+) -> Iterator[Callable[[Any], tuple[str, ...]]]:
+    """Yield the check of what is loaded inside; a loader's error becomes one line of its words.
+
+    Args:
+        where: What to call the files in errors.
+        refusal: Makes that line; None is the one for a folder of plain weights.
+    """
+    with recorded_load() as report:
+        try:
+            yield lambda module: _checked(module, report, where)
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError, AttributeError,
+                ImportError, AssertionError, SafetensorError) as error:  # fmt: skip
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            require_converted(report, where)
+            require_shapes(report, where)
+            raise (refusal(error) if refusal else _not_loaded(where, error)) from error
+
+
+def _refusal(folder: Path, quantised: Any, error: Exception) -> WeighbridgeError:
+    return not_read(folder, quantised, error) if quantised else _not_loaded(str(folder), error)
+
+
+def _checked(module: Any, report: LoadReport, where: str) -> tuple[str, ...]:
+    notes = require_all_taken(module, report, where)
+    require_finite(module, where)
+    return notes
 
 
 def _config_for(folder: Path) -> Any:
@@ -82,16 +145,24 @@ def read_tokenizer(folder: Path, gguf_file: str | None = None) -> Any:
             folder, gguf_file=gguf_file, trust_remote_code=False, local_files_only=True
         )
     except (OSError, ValueError, KeyError) as error:
-        raise _not_loaded(folder, error) from error
+        raise _not_loaded(str(folder), error) from error
 
 
-def _not_loaded(folder: Path, error: Exception) -> InputError:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _not_loaded(where: str, error: Exception) -> InputError:
     return InputError(
-        f"{folder} can't be loaded ({first})",
+        f"{where} can't be loaded ({told(error)})",
         "whole safetensors, a config.json and a tokenizer that transformers knows",
         "check the folder, or fetch the model again",
     )
+
+
+def told(error: BaseException) -> str:
+    """Return all that an error says, in one line."""
+    said = " ".join(str(error).split())
+    kind = type(error).__name__
+    if not said:
+        return kind
+    return f"{kind}: {said}" if isinstance(error, (LookupError, AttributeError)) else said
 
 
 def with_adapter(module: Any, folder: Path) -> tuple[Any, str]:
@@ -101,7 +172,7 @@ def with_adapter(module: Any, folder: Path) -> tuple[Any, str]:
         InputError: It does not fit the model.
     """
     from peft import PeftModel
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         wrapped = PeftModel.from_pretrained(module, folder, is_trainable=False)
@@ -118,9 +189,17 @@ def with_adapter(module: Any, folder: Path) -> tuple[Any, str]:
 
 
 def digest_of(module: Any) -> str:
-    """Digest of a model's weights; tied ones count once."""
-    tied = set(getattr(module, "all_tied_weights_keys", None) or ())
-    return _digest_tensors({k: v for k, v in module.state_dict().items() if k not in tied})
+    """Digest of a model's weights; those that are one tensor count once."""
+    tied = getattr(module, "all_tied_weights_keys", None) or {}
+    tensors = module.state_dict()
+    same = {name for name, source in tied.items() if _is_one(tensors, name, source)}
+    return _digest_tensors({k: v for k, v in tensors.items() if k not in same})
+
+
+def _is_one(tensors: dict[str, torch.Tensor], name: str, source: str) -> bool:
+    """Whether two names stand for one tensor: a file may hold a head that only should be tied."""
+    a, b = tensors.get(name), tensors.get(source)
+    return a is not None and b is not None and a.data_ptr() == b.data_ptr()
 
 
 def _digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
