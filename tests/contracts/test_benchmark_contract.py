@@ -120,6 +120,8 @@ def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
             continue
         perfect = grade(benchmark, sample, answer(sample, benchmark.gold(sample)))
         assert isinstance(perfect, Graded) and perfect.value == 1, perfect
+        of_chat = grade(benchmark.reading_chats(), sample, answer(sample, benchmark.gold(sample)))
+        assert isinstance(of_chat, Graded) and of_chat.value == 1, of_chat
         silent = grade(benchmark, sample, answer(sample, ""))
         assert not (isinstance(silent, Graded) and silent.value > 0)
 
@@ -256,7 +258,7 @@ def test_a_crash_is_infrastructure_and_never_a_wrong_answer(task, model):
         shown = [s for s in crashed.samples if s.score.why != "no text"]
         assert shown and all(s.score.reason == "infrastructure" for s in shown)
     else:
-        lost.append(task(model, "crashed", grade=crash, version="crashing")[0])
+        lost.append(task(model, "crashed", grade=crash, grade_chat=crash, version="crashing")[0])
     for run in lost:
         assert {s.score.reason for s in run.samples} == {"infrastructure"}
         assert (run.estimate.n, run.estimate.mean_graded) == (0, None)

@@ -5,7 +5,7 @@ run the tests: the contract matrix finds the file by itself.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from weighbridge.evaluation.judging import JudgeMethod
@@ -90,6 +90,8 @@ class Benchmark:
         prompt: What the model reads for an item.
         grade: Reads the answer out of a generation and judges it (protocol "generative").
         gold: A perfect answer to an item; the contract tests demand full marks for it.
+        grade_chat: As `grade`, for replies to a chat, which need not be completions; None takes
+            `grade`. See `asks_in_chat` and `reading_chats`.
         continuations: Options whose likelihoods are compared (protocols "loglikelihood" and, with
             one token each, "letter").
         subsets: Names of the parts; empty where it has none.
@@ -108,6 +110,8 @@ class Benchmark:
         aggregate: Name of the headline aggregate in `statistics.aggregates`.
         grade_weaker: As `grade`, on machines where model-written code can only be run at a weaker
             level of the sandbox, and a person allowed that; None where there is no such way.
+        grade_chat_weaker: As `grade_weaker`, for replies to a chat; None takes `grade_weaker`.
+        chat_by_default: Whether it asks in chats where nobody said.
         notes: What a reader of a run over these items must know of how they were judged.
         shown_as: What evidence must say of how an item was shown, such as the order of choices.
         when_unparsed: What to do where many answers can't be read, such as another prompt form.
@@ -130,6 +134,7 @@ class Benchmark:
     prompt: Callable[[Sample, Settings], Prompt]
     gold: Callable[[Sample], str]
     grade: Callable[[Sample, Generation], Score] | None = None
+    grade_chat: Callable[[Sample, Generation], Score] | None = None
     continuations: Callable[[Sample, Settings], tuple[str, ...]] | None = None
     subsets: tuple[str, ...] = ()
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -143,6 +148,8 @@ class Benchmark:
     data: DataNeed | None = None
     aggregate: str = "mean"
     grade_weaker: Callable[[Sample, Generation], Score] | None = None
+    grade_chat_weaker: Callable[[Sample, Generation], Score] | None = None
+    chat_by_default: bool = False
     notes: Callable[[Iterable[Sample]], tuple[str, ...]] = lambda _: ()
     shown_as: Callable[[Sample], str] | None = None
     when_unparsed: str = ""
@@ -151,6 +158,19 @@ class Benchmark:
     default_shots: int = 0
     default_chat_shots: int = 0
     unit_size: int = 64
+
+    def asks_in_chat(self, settings: Settings) -> bool:
+        """Whether an item is put in a chat's turns, so that what comes back is a chat's reply."""
+        asked = settings.chat_template
+        return self.chat_by_default if asked is None else asked
+
+    def reading_chats(self) -> "Benchmark":
+        """Return the benchmark with its reading of chats' replies as its only one."""
+        return replace(
+            self,
+            grade=self.grade_chat or self.grade,
+            grade_weaker=self.grade_chat_weaker or self.grade_weaker,
+        )
 
     def scale(self, protocol: str) -> Scale:
         """Return the lowest and highest value of an answer by a protocol; "" is the first."""

@@ -75,6 +75,8 @@ def evaluate(
     settings = complete(suited(settings or Settings(), model), benchmark)
     require_capable(model, benchmark, settings)
     check_repeats(settings, benchmark, model)
+    if benchmark.asks_in_chat(settings):
+        benchmark = benchmark.reading_chats()
     if benchmark.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
     planned = _plan(model, benchmark, settings, LoadRequest(data, subset, settings), judge, stop)

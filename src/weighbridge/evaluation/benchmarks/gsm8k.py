@@ -2,15 +2,19 @@
 
 The prompt of plain text and the two readings of the answer are those of lm-evaluation-harness's
 `gsm8k` (version 3.0): `Question: …` and `Answer:`, worked solutions with their calculator marks,
-greedy. The score is `flexible-extract` (the last number); `strict-match` (after `####`) stands
-beside it as a part. Three things differ, on purpose:
+greedy. The score is the last number, read for what it says; both of the harness's figures
+(`flexible_extract`, the last number as text, and `strict_match`, after `####`) stand beside it as
+parts. Three things differ, on purpose:
 
 - Shots are the first K of `train` (8 unless named), the same for every question, so that they are
   computed once; the harness draws its 5 anew for each question.
 - Answers may have 512 tokens; the harness's own limit is 256 (`--max-tokens 256`).
-- An answer without a number is ungraded, not wrong.
+- An answer without a number is ungraded, not wrong; and so is one whose number could be read in two
+  ways ("70.000"), of which the less likely one is right.
 
-With `--chat-template` and no shots the question is asked in one turn, after an instruction.
+With `--chat-template` and no shots the question is asked in one turn, after an instruction. A
+chat's reply is read by the number that it gives as its answer: after `####`, in a box, in a last
+line "The answer is …", else the last one.
 """
 
 import re
@@ -19,7 +23,7 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
-from weighbridge.evaluation.scorers.final_number import score_final_number
+from weighbridge.evaluation.scorers.final_number import score_final_number, score_number_of_reply
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Message, Sample
 from weighbridge.sources.tables import Row, jsonl_rows, parquet_rows
@@ -99,7 +103,7 @@ def _prompt(sample: Sample, settings: Settings) -> Prompt:
 
 BENCHMARK = Benchmark(
     name="gsm8k",
-    version="1",
+    version="2",
     title="GSM8K",
     summary="1,319 word problems of grade-school mathematics, judged by the final number.",
     licence="MIT",
@@ -108,8 +112,10 @@ BENCHMARK = Benchmark(
     load=_load,
     prompt=_prompt,
     grade=lambda sample, generation: score_final_number(generation, sample.target),
+    grade_chat=lambda sample, generation: score_number_of_reply(generation, sample.target),
     gold=lambda sample: f"#### {sample.target}",
     sampling=Sampling(max_tokens=512, stop=STOPS),
+    chat_sampling=Sampling(max_tokens=512),
     data=DataNeed(
         name="gsm8k",
         hub="openai/gsm8k",

@@ -1,32 +1,42 @@
-"""The number that an answer ends with, read as lm-evaluation-harness's two GSM8K filters read it.
+"""The number that an answer ends with, beside lm-evaluation-harness's two readings of it.
 
-`strict-match` is the first number after `####`, `flexible-extract` the last number of the text.
-Numbers are compared as numbers: `72.00`, `$72`, `72.` and `72` are the same, where the harness's
-comparison of texts holds the first one wrong; and dots without digits are no number.
+Numbers are compared as numbers: `72.00`, `$72`, `72.`, `9{,}500` and `9500` are read for what they
+say (see `numerals`). Beside the score stand, as parts, the figures of the harness's task (`gsm8k`,
+version 3.0): `strict_match` for the text after the first `####`, `flexible_extract` for the last
+thing that looks like a number. Both compare texts, to the letter as the harness does.
+
+A completion is read by its last number. A chat's reply says which number is the answer more often:
+after `####`, in a box, or in a last line such as "The answer is 72 (3 steps)"; that comes first.
 """
 
 import re
-from decimal import Decimal
+from fractions import Fraction
 
+from weighbridge.evaluation.scorers.numerals import Numeral, numerals, numerals_of_plain
+from weighbridge.evaluation.scorers.plain_numerals import plain_numerals
 from weighbridge.records import Generation, Graded, Json, Score, Ungraded
 
-# A minus counts unless it joins two things ("5-3", "a-1"); a bullet's minus has a space after it.
-_NUMBER = (
-    r"(?:(?<![\w)\]%])(?P<minus>[-\u2212]))?(?:[$\u20ac\u00a3]\s?(?P<inner>[-\u2212])?)?"
-    r"(?P<digits>\d{1,3}(?:,\d{2,3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\d)\.\d+)"
+_MARK = re.compile(r"####[ \t]*(?=\S)([^\n]*)")
+_HARNESS_STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
+_HARNESS_FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
+_HARNESS_IGNORES = (",", r"\$", r"(?s).*#### ", r"\.$")
+_BOX = re.compile(r"\\+(?:boxed|fbox)\s*\{")
+_STATED = re.compile(
+    r"(?i)\banswer\b(?:\s+(?:is|equals|would be|must be))?\s*[:=]?[\s*_$(]*(?=[-\d.])"
 )
-_FLEXIBLE = re.compile(_NUMBER)
-_STRICT = re.compile(rf"####[ \t]*{_NUMBER}")
+_GOES_ON = re.compile(
+    r"\s*(?:[-+/×÷=^<>]|\*(?!\*))\s*[\d.$(]|\s+(?:more|less|fewer|times|plus|minus|out of|of)\b"
+)
 
 
-def read_number(text: str) -> Decimal | None:
+def read_number(text: str) -> Fraction | None:
     """Return the last number of a text, None if it has none."""
     found = _last(text)
-    return _value(found) if found else None
+    return found.value if found else None
 
 
 def score_final_number(generation: Generation, target: Json) -> Score:
-    """Judge by the last number; `parts` tells what both of the harness's filters would have said.
+    """Judge a completion by its last number.
 
     Args:
         generation: What the model wrote.
@@ -34,40 +44,144 @@ def score_final_number(generation: Generation, target: Json) -> Score:
 
     Returns:
         Graded; or Ungraded, as "truncated" where the token limit came before a number or may have
-        cut it, as "unparsed" where there is none.
+        cut it, as "unparsed" where there is none, or where the number could be read in two ways of
+        which the second one is right.
     """
+    return _score(generation, target, _last(generation.text), _marked(generation.text))
+
+
+def score_number_of_reply(generation: Generation, target: Json) -> Score:
+    """Judge a chat's reply by the number that it gives as its answer; see `score_final_number`."""
+    text, marked = generation.text, _marked(generation.text)
+    said = _boxed_or_marked(text) or _stated(text) or _last(text)
+    return _score(generation, target, said, marked)
+
+
+def _score(
+    generation: Generation, target: Json, said: Numeral | None, marked: Numeral | None
+) -> Score:
     if generation.stop == "error":
         return Ungraded("infrastructure", "the answer was lost")
-    text, expected = generation.text, Decimal(str(target))
-    last, marked = _last(text), _STRICT.search(text)
-    cut = generation.stop == "length"
-    if cut and (marked is None or marked.end() == len(text)):
+    text, expected = generation.text, Fraction(str(target))
+    if generation.stop == "length" and _may_be_cut(text):
         return Ungraded("truncated", "the token limit came before the end of the final number")
-    if last is None:
+    if said is None:
         return Ungraded("unparsed", "no number in the text")
-    flexible = _value(last)
-    strict = _value(marked) if marked else None
-    right = flexible == expected
-    why = [] if right else [f"expected {target}"]
-    if strict is None:
-        why.append("no number after ####")
-    elif strict != flexible:
-        why.append(f"after #### stands {strict}")
+    right = expected in (said.value, said.bare)
+    if not right and expected == said.other:
+        two = f"{said.text} could be {_shown(said.value)} or {_shown(said.other)}"
+        return Ungraded("unparsed", two)
     return Graded(
         value=float(right),
-        answer=str(flexible),
-        why="; ".join(why),
-        parts={"flexible_extract": float(right), "strict_match": float(strict == expected)},
+        answer=_shown(said.value),
+        why="; ".join(_why(said.value, marked, "" if right else f"expected {target}")),
+        parts={
+            "flexible_extract": _harness_value(_flexible(text), str(target)),
+            "strict_match": _harness_value(_strict(text), str(target)),
+        },
     )
 
 
-def _last(text: str) -> re.Match[str] | None:
+def _why(said: Fraction, marked: Numeral | None, wrong: str) -> list[str]:
+    why = [wrong] if wrong else []
+    if marked is None:
+        why.append("no number after ####")
+    elif marked.value != said:
+        why.append(f"after #### stands {_shown(marked.value)}")
+    return why
+
+
+def _may_be_cut(text: str) -> bool:
+    """Whether the token limit may have come before the end of the final number."""
+    boxed = _boxed(text)
+    if boxed is not None:
+        return False
+    at = text.rfind("####")
+    found = next(numerals(text[at + 4 :]), None) if at >= 0 else None
+    return found is None or (text.rstrip(" ")[-1:].isalnum() and "\n" not in text[at:])
+
+
+def _last(text: str) -> Numeral | None:
     found = None
-    for found in _FLEXIBLE.finditer(text):  # noqa: B007 - the last one is wanted
+    for found in numerals(text):  # noqa: B007 - the last one is wanted
         pass
     return found
 
 
-def _value(found: re.Match[str]) -> Decimal:
-    value = Decimal(found["digits"].replace(",", ""))
-    return -value if found["minus"] or found["inner"] else value
+def _marked(text: str) -> Numeral | None:
+    """Return the first number that stands right after `####`."""
+    return next((one for _, one in _marks(text)), None)
+
+
+def _marks(text: str) -> list[tuple[int, Numeral]]:
+    """Return the numbers right after a `####` with their places; `#### 2. So` is a heading."""
+    found = []
+    for mark in _MARK.finditer(text):
+        plain = plain_numerals(mark[1])
+        number = next(numerals_of_plain(plain), None)
+        if number is None or re.search(r"[\w?]", plain[: number.start]):
+            continue
+        if not re.match(r"[.):]\s+[^\W\d]", plain[number.end :]):
+            found.append((mark.start(), number))
+    return found
+
+
+def _boxed(text: str) -> tuple[int, Numeral] | None:
+    """Return the number of the last closed box with its place."""
+    for box in reversed(list(_BOX.finditer(text))):
+        end = _closing(text, box.end())
+        number = _last(text[box.end() : end]) if end is not None else None
+        if number is not None:
+            return box.start(), number
+    return None
+
+
+def _closing(text: str, at: int) -> int | None:
+    depth = 1
+    for place in range(at, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if not depth:
+            return place
+    return None
+
+
+def _boxed_or_marked(text: str) -> Numeral | None:
+    found = [*_marks(text), *filter(None, [_boxed(text)])]
+    return max(found, key=lambda placed: placed[0])[1] if found else None
+
+
+def _stated(text: str) -> Numeral | None:
+    """Return the number of a last line such as "The answer is 72 (3 steps)."."""
+    line = plain_numerals(text.rstrip().rsplit("\n", 1)[-1])
+    stated = list(_STATED.finditer(line))
+    if not stated:
+        return None
+    number = next((one for one in numerals_of_plain(line) if one.end > stated[-1].end()), None)
+    if number is None or _GOES_ON.match(line[number.end :]):
+        return None  # a calculation, whose result comes later
+    return number
+
+
+def _shown(value: Fraction) -> str:
+    """Write a number as a person would: 29, 12.8, 1/3."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    digits = next((n for n in range(1, 16) if 10**n % value.denominator == 0), None)
+    return str(value) if digits is None else f"{float(value):.{digits}f}"
+
+
+def _strict(text: str) -> str:
+    found = _HARNESS_STRICT.findall(text)
+    return found[0].strip() if found else "[invalid]"
+
+
+def _flexible(text: str) -> str:
+    found = _HARNESS_FLEXIBLE.findall(text)
+    return next(filter(None, found[-1])).strip() if found else "[invalid]"
+
+
+def _harness_value(answer: str, target: str) -> float:
+    """Compare two texts as the harness's `exact_match` does with what its task ignores."""
+    for ignored in _HARNESS_IGNORES:
+        answer, target = re.sub(ignored, "", answer), re.sub(ignored, "", target)
+    return float(answer.lower() == target.lower())
