@@ -1,6 +1,9 @@
 """Shapes of every family for comparisons with transformers, small and awkward on purpose."""
 
+import copy
 from typing import Any
+
+from anatomy_shapes_recent import RECENT
 
 SMALL = {
     "hidden_size": 48, "intermediate_size": 72, "num_hidden_layers": 3, "num_attention_heads": 6,
@@ -109,6 +112,25 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
         {"vision_config": {**LLAMA4_TOWER, "num_hidden_layers": 4, "hidden_size": 40}},
     ],
 }  # fmt: skip
+SHAPES |= RECENT
+
+# Families whose code comes with the weights, and the one in transformers that has their structure.
+BUILT_AS = {"mimo": "qwen2", "kimi_k2": "deepseek_v3"}
+# Families whose heads or states together are as wide as the model.
+FIXED_WIDTH = ("helium",)
+# Families with a tower beside the text model; those in NOT_BUILT have towers from elsewhere.
+SEEING = ("gemma3", "llama4")
+NOT_BUILT = ("gemma3n",)
+TEXT = sorted(set(SHAPES) - {*SEEING, *NOT_BUILT})
+
+
+def library_config(config: dict[str, Any]) -> Any:
+    """The configuration as an object of transformers."""
+    import transformers
+
+    fields = {k: v for k, v in copy.deepcopy(config).items() if k != "model_type"}
+    name = BUILT_AS.get(config["model_type"], config["model_type"])
+    return transformers.CONFIG_MAPPING[name](**fields)
 
 
 def configurations(family: str) -> list[dict[str, Any]]:

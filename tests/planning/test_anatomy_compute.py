@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
-from anatomy_shapes import SHAPES, configurations
+from anatomy_shapes import TEXT, configurations, library_config
 from weighbridge.errors import UnknownName
 from weighbridge.planning.anatomy import (
     attention_flops,
@@ -23,14 +23,12 @@ from weighbridge.planning.anatomy import (
     read_architecture,
 )
 
-TEXT = sorted(set(SHAPES) - {"gemma3", "gemma3n", "llama4"})
 WITHOUT_WINDOWS = {"sliding_window": 1000, "attention_chunk_size": 1000}
 
 
 def built(config, device="cpu", **settings):
     """The model, computing attention and experts in plain products that torch's counter sees."""
-    fields = {k: v for k, v in config.items() if k != "model_type"}
-    made = transformers.CONFIG_MAPPING[config["model_type"]](**fields)
+    made = library_config(config)
     torch.manual_seed(1)
     with torch.device(device), contextlib.redirect_stderr(io.StringIO()):
         return transformers.AutoModelForCausalLM.from_config(

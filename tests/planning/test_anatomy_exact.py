@@ -9,7 +9,15 @@ import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anatomy_shapes import ALL, SHAPES, configurations
+from anatomy_shapes import (
+    ALL,
+    FIXED_WIDTH,
+    NOT_BUILT,
+    SEEING,
+    SHAPES,
+    configurations,
+    library_config,
+)
 from weighbridge.errors import InputError
 from weighbridge.planning.anatomy import (
     active_parameters,
@@ -24,7 +32,7 @@ ROLES = {  # by the names that transformers gives; the first that fits
     "norm": r"norm|\.ln_",
     "head": r"^lm_head|\.lm_head",
     "embedding": r"embed_tokens|wte|wpe|embed_in",
-    "shared_experts": r"shared_expert",
+    "shared_experts": r"shared_expert|shared_mlp",
     "experts": r"\.experts\.",
     "residual": r"altup|laurel|per_layer",
     "router": r"mlp\.gate\.|router\.",
@@ -35,13 +43,12 @@ ROLES = {  # by the names that transformers gives; the first that fits
 
 def build(config):
     """The model itself, without memory for its weights."""
-    fields = {k: v for k, v in config.items() if k != "model_type"}
-    made = transformers.CONFIG_MAPPING[config["model_type"]](**fields)
-    if config["model_type"] == "gemma3n":  # its towers come from another library
+    made = library_config(config)
+    if config["model_type"] in NOT_BUILT:
         tied = made.tie_word_embeddings
         made = made.get_text_config()
         made.tie_word_embeddings = tied
-    seeing = config["model_type"] in ("gemma3", "llama4")
+    seeing = config["model_type"] in SEEING
     kind = transformers.AutoModelForImageTextToText if seeing else transformers.AutoModelForCausalLM
     with torch.device("meta"):
         return kind.from_config(made)
@@ -51,6 +58,8 @@ def counted(model):
     """Parameters by role, from the names of transformers' modules; tied ones once."""
     found = dict.fromkeys(ROLES, 0)
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:  # ERNIE holds what balances its experts so
+            continue
         role = next(role for role, pattern in ROLES.items() if re.search(pattern, name))
         found[role] += parameter.numel()
     return found
@@ -93,12 +102,10 @@ def random_shapes(draw):
         del widths["num_key_value_heads"]
     if isinstance(inner.get("intermediate_size"), list):
         del widths["intermediate_size"]
-    if "altup_num_inputs" not in inner and not {
-        "layer_types",
-        "mlp_only_layers",
-        "moe_layers",
-        "no_rope_layers",
-    } & set(inner):
+    if config["model_type"] in FIXED_WIDTH:
+        del widths["hidden_size"]
+    by_layer = any(isinstance(value, list) for value in inner.values())
+    if "altup_num_inputs" not in inner and not by_layer:
         widths |= dict.fromkeys(("num_hidden_layers", "n_layer"), draw(st.integers(1, 13)))
     inner.update({name: value for name, value in widths.items() if name in inner})
     return config

@@ -7,6 +7,7 @@ from typing import Literal
 PartRole = Literal[
     "embedding",
     "attention",
+    "recurrent",
     "mlp",
     "experts",
     "shared_experts",
@@ -15,11 +16,13 @@ PartRole = Literal[
     "norm",
     "head",
 ]
-"""What a weight does: `mlp` is a dense feed-forward block, `experts` are routed ones."""
+"""What a weight does: `mlp` is a dense feed-forward block, `experts` are routed ones, `recurrent` a
+state space, linear attention or short convolution, which remembers in a state of constant size."""
 
 PART_NAMES: Mapping[PartRole, str] = {
     "embedding": "embedding",
     "attention": "attention",
+    "recurrent": "recurrent",
     "mlp": "dense blocks",
     "experts": "routed experts",
     "shared_experts": "shared experts",
@@ -58,7 +61,7 @@ class Anatomy:
         architecture: Its `model_type`.
         layers: Decoder layers.
         hidden_size: Width of the residual stream.
-        attention_heads: Query heads of the first layer.
+        attention_heads: Query heads of the first layer that has attention; 0 where none has.
         key_value_heads: Key-value heads; 0 where a latent stands for them (MLA).
         parameters: Of the text model, tied weights once.
         active_parameters: Those that take part in one token, the embedding among them.
@@ -73,6 +76,11 @@ class Anatomy:
         attention_flops_by_context: Its part in attention, by context in tokens.
         kv_cache_bytes_per_token: What one more token adds in bf16 while no window is full.
         kv_cache_bytes_by_context: One sequence's cache in bf16, by its length in tokens.
+        state_bytes_per_sequence: What recurrent layers carry from token to token, whatever the
+            length: states in float32 where transformers computes them so, the last inputs of
+            convolutions in bf16.
+        recurrent_flops_per_token: The part of `forward_flops_per_token` that reads and writes
+            those states.
         parts: Shares by role, in the order of a forward pass; roles without weights are left out.
         lora_parameters_per_rank: What an adapter trains at rank 1, by target.
         notes: What is not counted, or was read in a particular way.
@@ -98,6 +106,8 @@ class Anatomy:
     attention_flops_by_context: Mapping[int, int]
     kv_cache_bytes_per_token: int
     kv_cache_bytes_by_context: Mapping[int, int]
+    state_bytes_per_sequence: int
+    recurrent_flops_per_token: int
     parts: tuple[AnatomyPart, ...]
     lora_parameters_per_rank: Mapping[str, int]
     notes: tuple[str, ...] = ()

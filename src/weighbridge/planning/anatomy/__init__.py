@@ -8,10 +8,12 @@ from weighbridge.planning.anatomy.counts import (
     kv_cache_bytes_per_token,
     linear_flops,
     parameters,
+    recurrent_flops,
+    state_bytes,
     vision_parameters,
 )
 from weighbridge.planning.anatomy.lora import ALL_LINEAR, lora_parameters, lora_targets
-from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, Weight
+from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, State, Weight
 from weighbridge.planning.anatomy.registry import family_names, read_architecture
 from weighbridge.planning.anatomy.summary import DEFAULT_CONTEXT_TOKENS, summarise
 
@@ -21,6 +23,7 @@ __all__ = [
     "Architecture",
     "Attention",
     "Layer",
+    "State",
     "Weight",
     "active_parameters",
     "attention_flops",
@@ -33,6 +36,8 @@ __all__ = [
     "lora_targets",
     "parameters",
     "read_architecture",
+    "recurrent_flops",
+    "state_bytes",
     "summarise",
     "vision_parameters",
 ]

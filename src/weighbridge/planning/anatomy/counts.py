@@ -54,8 +54,30 @@ def attention_flops(architecture: Architecture, context_tokens: int) -> int:
 
 
 def forward_flops(architecture: Architecture, context_tokens: int) -> int:
-    """Count one token's floating-point operations: weights, and attention to its context."""
-    return linear_flops(architecture) + attention_flops(architecture, context_tokens)
+    """Count one token's floating-point operations: weights, attention to its context, states."""
+    return (
+        linear_flops(architecture)
+        + attention_flops(architecture, context_tokens)
+        + recurrent_flops(architecture)
+    )
+
+
+def recurrent_flops(architecture: Architecture) -> int:
+    """Count a token's operations with recurrent states: they decay, are written and are read.
+
+    Returns:
+        For a state space and plain linear attention 5 for each number of the state (one product to
+        decay, two to write, two to read); for the delta rule 7, as it reads before it writes.
+    """
+    return sum(layer.state.flops * n for layer, n in architecture.kinds_of_layers.items())
+
+
+def state_bytes(architecture: Architecture, element_bytes: int = BF16_BYTES) -> int:
+    """Return what one sequence's recurrent layers carry from token to token, at any length."""
+    return sum(
+        layer.state.held_bytes(element_bytes) * n
+        for layer, n in architecture.kinds_of_layers.items()
+    )
 
 
 def kv_cache_bytes_per_token(architecture: Architecture, element_bytes: int = BF16_BYTES) -> int:

@@ -7,6 +7,12 @@ from weighbridge.errors import InputError
 
 MAX_LAYERS = 10_000
 MAX_WIDTH = 1 << 40
+OLD_KINDS = {
+    "mamba": "linear_attention",
+    "attention": "full_attention",
+    "deepseek_sparse_attention": "indexed_attention",
+}
+"""Kinds of layers as transformers 4 called them, and as transformers 5 does."""
 
 
 class Fields:
@@ -90,6 +96,19 @@ class Fields:
             raise self.wrong(name, value, "a list of whole numbers")
         return [self._whole(name, number, 0) for number in value]
 
+    def one_for_all(self, name: str) -> None:
+        """Take the one value of a list with an entry a layer, so that it reads as a number.
+
+        Raises:
+            InputError: Layers differ.
+        """
+        value = self.values.get(name)
+        if not isinstance(value, list):
+            return
+        if not value or any(entry != value[0] for entry in value):
+            raise self.wrong(name, value, "the same number for all layers")
+        self.values[name] = value[0]
+
     def layers(self, name: str = "num_hidden_layers") -> int:
         """Return the number of layers, within reason."""
         found = self.count(name)
@@ -97,23 +116,37 @@ class Fields:
             raise self.wrong(name.split("|")[0], found, f"at most {MAX_LAYERS:,}")
         return found
 
-    def layer_types(self, default: Sequence[str]) -> tuple[str, ...]:
-        """Return each layer's kind of attention; absence is the family's own pattern.
+    def layer_types(
+        self,
+        default: Sequence[str],
+        known: Sequence[str] = ("full_attention", "sliding_attention", "chunked_attention"),
+        name: str = "layer_types",
+        layers: int | None = None,
+    ) -> tuple[str, ...]:
+        """Return each layer's kind; absence is the family's own pattern.
+
+        Args:
+            default: That pattern.
+            known: Kinds that the family has; older configurations call linear attention mamba.
+            name: The field; alternative names are divided by ``|``.
+            layers: How many there are, if not `num_hidden_layers`.
 
         Raises:
             InputError: An unknown kind, or not one for each layer.
         """
-        found = self.values.get("layer_types")
-        if found is None:
+        there = [n for n in name.split("|") if self.values.get(n) is not None]
+        if not there:
             return tuple(default)
+        found = self.values[there[0]]
         if not isinstance(found, Sequence) or isinstance(found, str):
-            raise self.wrong("layer_types", found, "a list with one kind a layer")
-        known = ("full_attention", "sliding_attention", "chunked_attention")
-        for kind in found:
+            raise self.wrong(there[0], found, "a list with one kind a layer")
+        kinds = [OLD_KINDS.get(k, k) if isinstance(k, str) else k for k in found]
+        for kind in kinds:
             if kind not in known:
-                raise self.wrong("layer_types", kind, f"one of {', '.join(known)}")
-        self.same("layer_types", len(found), "num_hidden_layers", self.layers())
-        return tuple(found)
+                raise self.wrong(there[0], kind, f"one of {', '.join(known)}")
+        count = self.layers() if layers is None else layers
+        self.same(there[0], len(kinds), "num_hidden_layers", count)
+        return tuple(kinds)
 
     def divides(self, small: str, parts: int, large: str, whole: int) -> int:
         """Return whole / parts.

@@ -5,73 +5,53 @@ rotary key that all heads share: 576 numbers a layer where 128 heads would take 
 """
 
 from weighbridge.planning.anatomy.fields import Fields
-from weighbridge.planning.anatomy.mixture import Experts, mixture, read_experts
-from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, Weight
-from weighbridge.planning.anatomy.skeleton import (
-    NEEDS,
-    Heads,
-    assemble,
-    gated,
-    linear,
-    norm,
-    outside,
-    two_norms,
-)
+from weighbridge.planning.anatomy.parts import Architecture, Attention, Weight
+from weighbridge.planning.anatomy.routed import read_routed
+from weighbridge.planning.anatomy.skeleton import NEEDS, Heads, linear, norm
 
+ROUTED = "n_routed_experts|num_experts|num_local_experts"
 LATENT_NEEDS = (
     *NEEDS,
     "kv_lora_rank",
     "qk_nope_head_dim",
     "qk_rope_head_dim",
     "v_head_dim",
-    "n_routed_experts|num_experts|num_local_experts",
+    ROUTED,
     "num_experts_per_tok",
     "n_shared_experts",
     "moe_intermediate_size",
 )
 
 
-def read_deepseek(fields: Fields, *, dense_first: int, notes: tuple[str, ...] = ()) -> Architecture:
+def read_deepseek(fields: Fields, *, dense_first: int, as_linear: bool = True) -> Architecture:
     """Read DeepSeek-V2 or V3: a few dense layers, then mixtures with shared experts.
 
     Args:
         fields: The configuration.
         dense_first: What the family takes where `first_k_dense_replace` is absent.
-        notes: What is not counted.
+        as_linear: See `read_routed`.
     """
     fields.assume(q_lora_rank=1536, first_k_dense_replace=dense_first)
     fields.refuse("moe_layer_freq", 1, "as in every published model")
-    hidden, layers = fields.count("hidden_size"), fields.layers()
-    experts = read_experts(
-        fields, "n_routed_experts|num_experts|num_local_experts", "moe_intermediate_size"
-    )
-    weights, attention = _latent_attention(fields)
-    bias = fields.flag("mlp_bias", False)
-    dense = gated(hidden, fields.count("intermediate_size"), bias=bias, as_linear=0)
-    sparse = _with_shared(fields, hidden, experts, bias)
-    first = min(fields.count("first_k_dense_replace", zero=True), layers)
-    shared = fields.count("n_shared_experts", zero=True)
-    return assemble(
+    weights, attention = latent_attention(fields)
+    return read_routed(
         fields,
-        Heads(hidden, attention.heads, 0, attention.key_width),
-        outside(fields, hidden),
-        [Layer((*weights, *dense, *two_norms(hidden)), attention)] * first
-        + [Layer((*weights, *sparse, *two_norms(hidden)), attention)] * (layers - first),
-        **(experts.figures if first < layers else {}),
-        shared_experts=shared if first < layers else 0,
-        notes=notes,
+        latent_heads(fields, attention),
+        weights,
+        [attention] * fields.layers(),
+        experts=ROUTED,
+        bias=fields.flag("mlp_bias", False),
+        as_linear=as_linear,
     )
 
 
-def _with_shared(fields: Fields, hidden: int, experts: Experts, bias: bool) -> tuple[Weight, ...]:
-    """Shared experts are one gated block, as wide as all of them together."""
-    inner = experts.inner * fields.count("n_shared_experts", zero=True)
-    path = "mlp.shared_experts"
-    shared = gated(hidden, inner, bias=bias, path=path, role="shared_experts", as_linear=0)
-    return (*mixture(hidden, experts, as_linear=True), *shared)
+def latent_heads(fields: Fields, attention: Attention) -> Heads:
+    """Return heads of which none are for keys and values, as a latent stands for them."""
+    return Heads(fields.count("hidden_size"), attention.heads, 0, attention.key_width)
 
 
-def _latent_attention(fields: Fields) -> tuple[tuple[Weight, ...], Attention]:
+def latent_attention(fields: Fields) -> tuple[tuple[Weight, ...], Attention]:
+    """Read the projections down to the latents and up from them, and what is cached."""
     hidden, heads = fields.count("hidden_size"), fields.count("num_attention_heads")
     latent, rotary = fields.count("kv_lora_rank"), fields.count("qk_rope_head_dim")
     plain, value = fields.count("qk_nope_head_dim"), fields.count("v_head_dim")

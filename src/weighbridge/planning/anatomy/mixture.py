@@ -6,6 +6,7 @@ from typing import Any
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Kind, Weight
+from weighbridge.planning.anatomy.skeleton import gated
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,16 @@ class Experts:
         return {"experts": self.held, "experts_per_token": self.active}
 
 
-def read_experts(fields: Fields, held: str, inner: str) -> Experts:
-    """Read the experts' number and width from the fields of these names.
+def read_experts(
+    fields: Fields, held: str, inner: str, active: str = "num_experts_per_tok"
+) -> Experts:
+    """Read the experts' number and width, and how many a token passes, from these fields.
 
     Raises:
         InputError: A token would pass more experts than there are.
     """
-    found = Experts(fields.count(held), fields.count("num_experts_per_tok"), fields.count(inner))
-    fields.at_most("num_experts_per_tok", found.active, held.split("|")[0], found.held)
+    found = Experts(fields.count(held), fields.count(active), fields.count(inner))
+    fields.at_most(active.split("|")[0], found.active, held.split("|")[0], found.held)
     return found
 
 
@@ -68,6 +71,50 @@ def mixture(
         Weight(f"{path}.{router}", "router", hidden, held, kind, bias, as_linear=taken[0]),
         Weight(gate_up, "experts", hidden, 2 * inner, "stacked", bias, held, active, taken[1]),
         Weight(down, "experts", inner, hidden, "stacked", bias, held, active, taken[0]),
+    )
+
+
+def first_dense(fields: Fields, layers: int, name: str = "first_k_dense_replace") -> list[bool]:
+    """Which layers are mixtures: all but the first few, or as `mlp_layer_types` lists them.
+
+    Raises:
+        InputError: The list is malformed.
+    """
+    first = min(fields.count(name, zero=True), layers) if fields.values.get(name) else 0
+    default = ["dense"] * first + ["sparse"] * (layers - first)
+    kinds = fields.layer_types(default, ("dense", "sparse"), "mlp_layer_types")
+    return [kind == "sparse" for kind in kinds]
+
+
+def shared_experts(
+    fields: Fields,
+    hidden: int,
+    inner: int,
+    count: str,
+    *,
+    bias: bool = False,
+    as_linear: int | None = None,
+) -> tuple[Weight, ...]:
+    """Return shared experts, which are one gated block as wide as all of them together.
+
+    Args:
+        fields: The configuration.
+        hidden: Width of the residual stream.
+        inner: Of one expert.
+        count: The field that says how many they are.
+        bias: Whether they have biases.
+        as_linear: See `Weight`.
+    """
+    held = fields.count(count, zero=True)
+    if held == 0:
+        return ()
+    return gated(
+        hidden,
+        held * inner,
+        bias=bias,
+        path="mlp.shared_experts",
+        role="shared_experts",
+        as_linear=as_linear,
     )
 
 

@@ -86,6 +86,9 @@ class Attention:
             where the layer reads an earlier layer's cache.
         window: Attends to so many of the last tokens, itself among them; None for all.
         chunk: Attends within blocks of so many tokens; None for no blocks.
+        selected: Attends to so many tokens that an indexer chooses among all; None for all.
+        index_heads: Query heads of that indexer.
+        index_width: Of one of them.
     """
 
     heads: int
@@ -94,12 +97,16 @@ class Attention:
     cached: int
     window: int | None = None
     chunk: int | None = None
+    selected: int | None = None
+    index_heads: int = 0
+    index_width: int = 0
 
     def attended(self, context_tokens: int) -> int:
         """How many tokens the one at this position (from 1) attends to."""
         if self.chunk is not None:
             return (context_tokens - 1) % self.chunk + 1 if context_tokens else 0
-        return self.remembered(context_tokens)
+        seen = self.remembered(context_tokens)
+        return seen if self.selected is None else min(seen, self.selected)
 
     def remembered(self, context_tokens: int) -> int:
         """How many tokens' keys and values have to be kept after so many."""
@@ -109,7 +116,36 @@ class Attention:
     def flops(self, context_tokens: int) -> int:
         """Floating-point operations of scores and weighted values, for the token there."""
         widths = self.key_width + self.value_width
-        return 2 * self.heads * widths * self.attended(context_tokens)
+        choice = 2 * self.index_heads * self.index_width * self.remembered(context_tokens)
+        return 2 * self.heads * widths * self.attended(context_tokens) + choice
+
+
+NO_ATTENTION = Attention(heads=0, key_width=0, value_width=0, cached=0)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a layer carries from one token to the next, of a size that no context changes.
+
+    Attributes:
+        recurrent: Numbers of the recurrent state.
+        inputs: Numbers of the last inputs that a short convolution keeps: as many tokens as its
+            kernel is long, as transformers keeps them.
+        flops: Floating-point operations that one token takes with the recurrent state.
+        recurrent_bytes: Of one number of the recurrent state: 4 where it is computed in float32.
+    """
+
+    recurrent: int = 0
+    inputs: int = 0
+    flops: int = 0
+    recurrent_bytes: int = 2
+
+    def held_bytes(self, element_bytes: int) -> int:
+        """Bytes of one sequence's state, the inputs at so many a number."""
+        return self.recurrent * self.recurrent_bytes + self.inputs * element_bytes
+
+
+NO_STATE = State()
 
 
 @dataclass(frozen=True)
@@ -118,11 +154,13 @@ class Layer:
 
     Attributes:
         weights: All of its weights.
-        attention: Its attention.
+        attention: Its attention, if it has any.
+        state: What it carries beside keys and values.
     """
 
     weights: tuple[Weight, ...]
-    attention: Attention
+    attention: Attention = NO_ATTENTION
+    state: State = NO_STATE
 
 
 @dataclass(frozen=True)

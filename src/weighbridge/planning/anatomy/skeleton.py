@@ -120,6 +120,16 @@ def gated(
     )
 
 
+def plain_block(
+    hidden: int, inner: int, *, bias: bool = False, path: str = "mlp"
+) -> tuple[Weight, ...]:
+    """Return a feed-forward block without a gate: up, down."""
+    return (
+        linear(f"{path}.up_proj", "mlp", hidden, inner, bias),
+        linear(f"{path}.down_proj", "mlp", inner, hidden, bias),
+    )
+
+
 def two_norms(hidden: int, bias: bool = False) -> tuple[Weight, ...]:
     """Return the norms before attention and before the feed-forward block."""
     return norm("input_layernorm", hidden, bias), norm("post_attention_layernorm", hidden, bias)
@@ -172,6 +182,18 @@ def outside(
     )
 
 
+def usual_attention(fields: Fields, heads: Heads) -> tuple[Weight, ...]:
+    """Return the four projections, with biases on all of them where `attention_bias` says so."""
+    bias = fields.flag("attention_bias", False)
+    return projections(heads, bias=bias, out_bias=bias)
+
+
+def usual_block(fields: Fields, heads: Heads) -> tuple[Weight, ...]:
+    """Return the gated block of `intermediate_size`, with biases where `mlp_bias` says so."""
+    inner = fields.count("intermediate_size")
+    return gated(heads.hidden, inner, bias=fields.flag("mlp_bias", False))
+
+
 def same_layers(fields: Fields, weights: Sequence[Weight], attention: Attention) -> list[Layer]:
     """Return as many equal layers as the configuration names."""
     return [Layer(tuple(weights), attention)] * fields.layers()
@@ -183,6 +205,19 @@ def layers_by_kind(
     """Return layers with equal weights whose attention is of these kinds."""
     made = {kind: Layer(tuple(weights), attention_of(heads, kind, reach)) for kind in set(kinds)}
     return [made[kind] for kind in kinds]
+
+
+def later_tokens(fields: Fields) -> tuple[str, ...]:
+    """Return a note on layers that predict later tokens (Gloeckle et al. 2024), if there are some.
+
+    They are trained and may draft for speculative decoding, but an answer needs none of them.
+    """
+    names = ("num_nextn_predict_layers", "num_mtp_layers", "num_mtp_modules", "mtp_num_layers")
+    count = next((fields.values[n] for n in names if fields.values.get(n)), None)
+    if count is None:
+        return ()
+    plural = "layer" if count == 1 else "layers"
+    return (f"{count} {plural} for multi-token prediction: not counted; decoding works without",)
 
 
 def assemble(

@@ -10,6 +10,8 @@ from weighbridge.planning.anatomy.counts import (
     kv_cache_bytes_per_token,
     linear_flops,
     parameters,
+    recurrent_flops,
+    state_bytes,
     vision_parameters,
 )
 from weighbridge.planning.anatomy.lora import ALL_LINEAR, lora_parameters, lora_targets
@@ -47,7 +49,7 @@ def summarise(
         architecture=architecture.model_type,
         layers=len(architecture.layers),
         hidden_size=architecture.hidden_size,
-        attention_heads=architecture.layers[0].attention.heads,
+        attention_heads=_query_heads(architecture),
         key_value_heads=architecture.key_value_heads,
         parameters=parameters(architecture),
         active_parameters=active_parameters(architecture),
@@ -62,6 +64,8 @@ def summarise(
         attention_flops_by_context={c: attention_flops(architecture, c) for c in contexts},
         kv_cache_bytes_per_token=kv_cache_bytes_per_token(architecture),
         kv_cache_bytes_by_context={c: kv_cache_bytes(architecture, c) for c in contexts},
+        state_bytes_per_sequence=state_bytes(architecture),
+        recurrent_flops_per_token=recurrent_flops(architecture),
         parts=_parts(architecture, context_tokens),
         lora_parameters_per_rank={
             ALL_LINEAR: lora_parameters(architecture, 1),
@@ -69,6 +73,11 @@ def summarise(
         },
         notes=(*architecture.notes, *_differs(parameters(architecture), tensor_parameters)),
     )
+
+
+def _query_heads(architecture: Architecture) -> int:
+    found = (layer.attention.heads for layer in architecture.layers if layer.attention.heads)
+    return next(found, 0)
 
 
 def _differs(described: int, listed: int | None) -> tuple[str, ...]:
@@ -86,6 +95,8 @@ def _part(architecture: Architecture, role: PartRole, context_tokens: int) -> An
     flops = linear_flops(architecture, role)
     if role == "attention":
         flops += attention_flops(architecture, context_tokens)
+    if role == "recurrent":
+        flops += recurrent_flops(architecture)
     return AnatomyPart(
         role=role,
         parameters=parameters(architecture, role),

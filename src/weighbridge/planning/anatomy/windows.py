@@ -22,3 +22,23 @@ def qwen_window(fields: Fields) -> tuple[tuple[str, ...], int | None]:
     layers = range(fields.layers())
     default = [SLIDING if window is not None and index >= first else FULL for index in layers]
     return fields.layer_types(default), window
+
+
+def exaone_window(fields: Fields) -> tuple[tuple[str, ...], int | None]:
+    """Return each layer's kind and the window of EXAONE, whose pattern may be spelt out.
+
+    Raises:
+        InputError: Malformed fields.
+    """
+    fields.assume(sliding_window=4096, sliding_window_pattern=4)
+    window, count = fields.optional_count("sliding_window"), fields.layers()
+    if window is None:
+        return fields.layer_types([FULL] * count), None
+    period = fields.values["sliding_window_pattern"]
+    if isinstance(period, str):  # L and G, a letter a layer, again and again
+        if not period or set(period) - set("LG"):
+            raise fields.wrong("sliding_window_pattern", period, "letters L and G, or a number")
+        kinds = [SLIDING if period[i % len(period)] == "L" else FULL for i in range(count)]
+        return fields.layer_types(kinds), window
+    step = fields.optional_count("sliding_window_pattern")
+    return fields.layer_types(every(step, count) if step else [FULL] * count), window

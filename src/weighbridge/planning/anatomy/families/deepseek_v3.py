@@ -9,9 +9,7 @@ from weighbridge.planning.anatomy.registry import Family
 def read(fields: Fields) -> Architecture:
     """Read DeepSeek-V3 (arXiv:2412.19437) without its multi-token prediction."""
     fields.refuse("mlp_bias", False, "as V3 has none")
-    extra = fields.values.get("num_nextn_predict_layers", fields.values.get("num_mtp_layers"))
-    note = f"{extra} layer for multi-token prediction is not counted; decoding works without it"
-    return read_deepseek(fields, dense_first=3, notes=(note,) if extra else ())
+    return read_deepseek(fields, dense_first=3)
 
 
 FAMILY = Family("deepseek_v3", LATENT_NEEDS, read)

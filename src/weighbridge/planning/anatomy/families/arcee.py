@@ -1,0 +1,32 @@
+"""AFM by Arcee: the common decoder with a block without a gate."""
+
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.parts import Architecture
+from weighbridge.planning.anatomy.registry import Family
+from weighbridge.planning.anatomy.skeleton import (
+    NEEDS,
+    assemble,
+    attention_of,
+    outside,
+    plain_block,
+    read_heads,
+    same_layers,
+    two_norms,
+    usual_attention,
+)
+
+
+def read(fields: Fields) -> Architecture:
+    """Read layers whose feed-forward block squares a rectifier (So et al. 2021)."""
+    heads = read_heads(fields)
+    inner, bias = fields.count("intermediate_size"), fields.flag("mlp_bias", False)
+    weights = (
+        *usual_attention(fields, heads),
+        *plain_block(heads.hidden, inner, bias=bias),
+        *two_norms(heads.hidden),
+    )
+    layers = same_layers(fields, weights, attention_of(heads))
+    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+
+
+FAMILY = Family("arcee", NEEDS, read)

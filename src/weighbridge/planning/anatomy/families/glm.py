@@ -1,0 +1,33 @@
+"""GLM 4 of 2024: the common decoder with biases on queries, keys and values."""
+
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.parts import Architecture
+from weighbridge.planning.anatomy.registry import Family
+from weighbridge.planning.anatomy.skeleton import (
+    NEEDS,
+    assemble,
+    attention_of,
+    linear,
+    outside,
+    projections,
+    read_heads,
+    same_layers,
+    two_norms,
+)
+
+
+def read(fields: Fields) -> Architecture:
+    """Read blocks whose gate and up are one projection."""
+    fields.assume(head_dim=128)
+    heads, inner = read_heads(fields), fields.count("intermediate_size")
+    weights = (
+        *projections(heads, bias=fields.flag("attention_bias", True)),
+        linear("mlp.gate_up_proj", "mlp", heads.hidden, 2 * inner),
+        linear("mlp.down_proj", "mlp", inner, heads.hidden),
+        *two_norms(heads.hidden),
+    )
+    layers = same_layers(fields, weights, attention_of(heads))
+    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+
+
+FAMILY = Family("glm", (*NEEDS, "num_key_value_heads"), read)

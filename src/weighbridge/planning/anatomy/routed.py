@@ -1,0 +1,69 @@
+"""The skeleton of DeepSeekMoE (arXiv:2401.06066): a few dense layers, then mixtures.
+
+Each mixture has many small routed experts and some that every token passes.
+"""
+
+from collections.abc import Sequence
+
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.mixture import (
+    first_dense,
+    mixture,
+    read_experts,
+    shared_experts,
+)
+from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, Weight
+from weighbridge.planning.anatomy.skeleton import (
+    Heads,
+    assemble,
+    gated,
+    later_tokens,
+    outside,
+    two_norms,
+)
+
+
+def read_routed(
+    fields: Fields,
+    heads: Heads,
+    attention: tuple[Weight, ...] | list[tuple[Weight, ...]],
+    attentions: Sequence[Attention],
+    *,
+    experts: str,
+    shared: str = "n_shared_experts",
+    bias: bool = False,
+    as_linear: bool = False,
+    notes: tuple[str, ...] = (),
+) -> Architecture:
+    """Read a decoder whose first layers are dense and whose others are mixtures.
+
+    Args:
+        fields: The configuration.
+        heads: How its attention is divided.
+        attention: Attention's weights, the same in all layers, or a list with one tuple a layer.
+        attentions: What each layer's attention computes.
+        experts: The field that says how many routed experts there are.
+        shared: The field that says how many experts every token passes.
+        bias: Whether blocks and shared experts have biases.
+        as_linear: Whether peft's "all-linear" takes router and experts for linear layers, and
+            passes over the blocks whose names that uses up.
+        notes: What is not counted.
+    """
+    hidden = heads.hidden
+    found = read_experts(fields, experts, "moe_intermediate_size")
+    taken = 0 if as_linear else None
+    dense = gated(hidden, fields.count("intermediate_size"), bias=bias, as_linear=taken)
+    sparse = (
+        *mixture(hidden, found, as_linear=as_linear),
+        *shared_experts(fields, hidden, found.inner, shared, bias=bias, as_linear=taken),
+    )
+    is_sparse = first_dense(fields, fields.layers())
+    each = attention if isinstance(attention, list) else [attention] * len(attentions)
+    layers = [
+        Layer((*weights, *(sparse if moe else dense), *two_norms(hidden)), kind)
+        for moe, weights, kind in zip(is_sparse, each, attentions, strict=True)
+    ]
+    held = fields.count(shared, zero=True)
+    figures = {**found.figures, "shared_experts": held} if any(is_sparse) else {}
+    said = (*notes, *later_tokens(fields))
+    return assemble(fields, heads, outside(fields, hidden), layers, **figures, notes=said)
