@@ -77,14 +77,21 @@ class MalformedRow(InputError):
         column: The field's name or 1-based position, where one is at fault.
         saw: What stands there.
         expected: What should.
+        do: What to do now.
     """
 
     def __init__(
-        self, path: Path | str, line: int, saw: str, expected: str, column: str | int | None = None
+        self,
+        path: Path | str,
+        line: int,
+        saw: str,
+        expected: str,
+        column: str | int | None = None,
+        do: str = "correct the row and run again",
     ) -> None:
         self.path, self.line, self.column = Path(path), line, column
         where = f"{path}, line {line}" + (f", column {column}" if column is not None else "")
-        super().__init__(f"{where}: {saw}", expected, "correct the row and run again")
+        super().__init__(f"{where}: {saw}", expected, do)
 
 
 class MissingPiece(WeighbridgeError):

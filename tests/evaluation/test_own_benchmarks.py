@@ -262,7 +262,7 @@ FAULTS = {
     "not a number": (TOML, '{"q": "?", "a": NaN}', "NaN is not JSON"),
     "half a character": (TOML, '{"q": "\\ud800", "a": "x"}', "half a character"),
     "a huge number": (TOML, '{"q": "?", "a": 99999999999999999999}', "below 2**53"),
-    "not UTF-8": (TOML, ROW.encode() + b'{"q": "\xff"}', "line 2: a byte that is not UTF-8"),
+    "not UTF-8": (TOML, ROW.encode() + b'{"q": "\xff"}', "line 2, column 8: a byte that"),
     "no rows": (TOML, "\n\n", "holds no rows"),
     "answer among no choices": (
         TOML + CHOICE, ROW.replace('"x"', '"z"', 1), "'z'; expected the letter, index from 0, or",
@@ -297,9 +297,9 @@ FAULTS = {
     "CSV with a cell too many": (CSV, "q,a\n?,x\n?,x,y\n", "line 3: 3 cells; expected 2"),
     "CSV with a cell missing": (CSV, 'q,a\n"?\n?",x\n?\n', "line 4: 1 cells; expected 2"),
     "CSV with a column twice": (CSV, "q,a,a\n", "column 'a' twice"),
-    "CSV with semicolons": (CSV, "q;a\n?;x\n", "';' between its columns"),
+    "CSV with two separators": (CSV, "q;a|b\n?;x|y\n", "';' between its columns"),
     "CSV with an open quote": (CSV, 'q,a\n"?,x\n', "unexpected end of data"),
-    "CSV not UTF-8": (CSV, b"q,a\n?,x\n\xff,y\n", "line 3: a byte that is not UTF-8"),
+    "CSV not UTF-8": (CSV, b"q,a\n?,x\n\xff,y\n", "line 3, column 1: a byte that is not UTF-8"),
     "CSV with an empty answer": (CSV, "q,a\n?,\n", "line 2, column a: nothing there"),
     "broken Parquet": (CSV.replace("csv", "parquet"), b"PAR1", "can't be read"),
 }  # fmt: skip

@@ -1,7 +1,5 @@
 """Answers made elsewhere, read from a file and judged as if a model had just given them."""
 
-import gzip
-import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from weighbridge.models.protocol import (
 )
 from weighbridge.records import Generation, ModelRef, Sample
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.tables import Row, jsonl_rows
 
 _FORMS = (("sample_id", "text"), ("task_id", "completion"))
 
@@ -49,44 +48,34 @@ class Answers:
 
 
 def read_answers(path: Path) -> Answers:
-    """Read a JSONL file (or .jsonl.gz) of answers.
+    """Read a JSONL file of answers.
 
     Raises:
         InputError: The file is missing or empty; MalformedRow names a row that is wrong.
     """
-    if not path.is_file():
-        raise InputError(f"no file at {path}", "a JSONL file of answers", "check the path")
     found: dict[str, list[str]] = {}
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    for sample_id, text in _row(path, number, line):
-                        found.setdefault(sample_id, []).append(text)
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise InputError(f"{path} can't be read ({error})", "JSONL in UTF-8") from error
+    # An answer with half a character was paid for: it is judged as it can be shown.
+    for number, row in jsonl_rows(path, "a JSONL file of answers", halves="replace"):
+        for sample_id, text in _texts(path, number, row):
+            found.setdefault(sample_id, []).append(text)
     if not found:
         raise InputError(f"{path} holds no answers", "at least one")
     return Answers(path, found)
 
 
-def _row(path: Path, number: int, line: str) -> list[tuple[str, str]]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise MalformedRow(path, number, error.msg, "a JSON object", error.colno) from error
+def _texts(path: Path, number: int, row: Row) -> list[tuple[str, str]]:
     for id_key, text_key in _FORMS:
-        if isinstance(row, dict) and id_key in row:
+        if id_key in row:
             if not isinstance(row.get(text_key), str):
                 raise MalformedRow(path, number, repr(row.get(text_key))[:60], "text", text_key)
             return [(str(row[id_key]), row[text_key])]
-    if isinstance(row, dict) and {"question_id", "choices"} <= row.keys():  # MT-Bench, FastChat
+    if {"question_id", "choices"} <= row.keys():  # MT-Bench, FastChat
         turns = answer_turns(path, number, row)
         return [(f"{row['question_id']}/{n}", text) for n, text in enumerate(turns, start=1)]
     raise MalformedRow(
         path,
         number,
-        line.strip()[:60],
+        f"keys {', '.join(row)}"[:60],
         '{"sample_id": …, "text": …}, or HumanEval\'s or MT-Bench\'s own keys',
     )
 

@@ -3,15 +3,14 @@
 Questions, reference answers and judge prompts are read where they lie and never copied here.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.judging import placeholders
 from weighbridge.records import Json
+from weighbridge.sources.tables import jsonl_rows
 
 NEEDS_REFERENCE = ("math", "reasoning", "coding")
 """Categories whose judge sees a reference answer (FastChat's `NEED_REF_CATS`)."""
@@ -202,27 +201,7 @@ def rows(path: Path) -> Iterator[tuple[int, dict[str, Json]]]:
     Raises:
         InputError: The file is missing or no text; MalformedRow names a row that is no object.
     """
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _object(path, number, line)
-    except FileNotFoundError as error:
-        raise InputError(
-            f"no file at {path}", "one of MT-Bench's files", "check the path"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} can't be read ({error})", "JSONL in UTF-8") from error
-
-
-def _object(path: Path, number: int, line: str) -> dict[str, Json]:
-    try:
-        row: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise MalformedRow(path, number, error.msg, "a JSON object", error.colno) from error
-    if not isinstance(row, dict):
-        raise MalformedRow(path, number, f"a {type(row).__name__}", "a JSON object")
-    return row
+    return jsonl_rows(path, "one of FastChat's JSONL files", halves="replace")
 
 
 def _id(path: Path, number: int, row: dict[str, Json]) -> str:

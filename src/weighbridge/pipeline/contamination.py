@@ -1,11 +1,9 @@
 """Benchmark items in a person's own tuning data: found by text, and scores without them."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.benchmark import Benchmark
 from weighbridge.records import (
     CleanSubset,
@@ -16,6 +14,9 @@ from weighbridge.records import (
     ScoredSample,
 )
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.documents import parse_json
+from weighbridge.sources.tables import table_ending
+from weighbridge.sources.text_files import text_lines
 from weighbridge.statistics.subsets import clean_subset
 from weighbridge.statistics.text_overlap import overlap
 
@@ -54,22 +55,13 @@ def _search(asked: Sequence[tuple[str, str]], tuning_data: Path) -> Contaminatio
 
 def tuning_texts(path: Path) -> Iterator[str]:
     """Yield a file's rows as texts: of JSON every string in it, else the line as it is."""
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if path.suffix == ".txt" or not line.strip():
-                    yield line
-                    continue
-                try:
-                    yield "\n".join(_strings(json.loads(line)))
-                except json.JSONDecodeError as error:
-                    raise MalformedRow(
-                        path, number, error.msg, "JSON, or a name ending in .txt", error.colno
-                    ) from error
-    except OSError as error:
-        raise InputError(f"can't read tuning data {path}: {error.strerror}", "a file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error.reason}", "JSONL or text") from error
+    plain = table_ending(path) == ".txt"
+    for number, line in text_lines(path, "tuning data: JSONL, or text whose name ends in .txt"):
+        if plain or not line.strip():
+            yield line
+        else:
+            value = parse_json(path, number, line, nan=True, halves="replace")
+            yield "\n".join(_strings(value))
 
 
 def _strings(value: Json) -> Iterator[str]:

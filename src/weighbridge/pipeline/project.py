@@ -4,7 +4,6 @@ Every key must be known, and every value of the right kind: a misspelt key is an
 silent default.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from weighbridge.evaluation.registry import benchmark_names, find_benchmark
 from weighbridge.models.endpoint.address import EndpointAddress, at_provider
 from weighbridge.records import Price, Rate
 from weighbridge.records.scale import SHARE
+from weighbridge.sources.documents import read_toml
 from weighbridge.statistics import check_margin
 
 Role = Literal["target", "guard"]
@@ -224,13 +224,10 @@ def read_project(path: Path) -> Project:
     """
     if path.is_dir():
         path = path / "weighbridge.toml"
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         do = "write one with: weighbridge init"
-        raise InputError(f"no project file at {path}", "a weighbridge.toml", do) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}", "TOML", "correct the line") from error
+        raise InputError(f"no project file at {path}", "a weighbridge.toml", do)
+    document = read_toml(path, "a weighbridge.toml")
     _check_keys(path, document)
     try:
         return TypeAdapter(Project).validate_python({**document, "path": path})

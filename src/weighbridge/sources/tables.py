@@ -1,19 +1,22 @@
 """Rows of the files that data sets come in, as streams: JSONL, CSV and Parquet."""
 
 import csv
-import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow, MissingPiece
+from weighbridge.sources.documents import Halves, parse_json
+from weighbridge.sources.text_files import COMPRESSED, text_lines
 
 Row = dict[str, Any]
 Rows = Iterator[tuple[int, Row]]
 
-_BOM = b"\xef\xbb\xbf"
 _LONGEST_CELL = 1 << 30  # characters; csv itself stops at 131,072
 _BATCH_ROWS = 1024
+_DELIMITERS = (";", "\t", "|")
+_EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 def table_rows(path: Path) -> Rows:
@@ -23,105 +26,164 @@ def table_rows(path: Path) -> Rows:
         InputError: No table by its name, or it can't be read; MalformedRow names a row at fault.
         MissingPiece: What reads it is not installed.
     """
-    reader = READERS.get(path.suffix.lower())
+    ending = table_ending(path)
+    reader = READERS.get(ending)
     if reader is None:
-        raise InputError(f"{path} is no table by its name", f"one of {', '.join(READERS)}")
+        do = {
+            ".xlsx": "save the sheet as CSV UTF-8",
+            ".xls": "save the sheet as CSV UTF-8",
+            ".json": f"write one object a line: jq -c '.[]' {path.name} > {path.stem}.jsonl",
+        }.get(ending, "")
+        raise InputError(f"{path} is no table by its name", f"one of {', '.join(READERS)}", do)
     return reader(path)
 
 
-def jsonl_rows(path: Path) -> Rows:
+def table_ending(path: Path) -> str:
+    """Return the ending that says what a file is, under that of its compression.
+
+    >>> table_ending(Path("runs.CSV.gz"))
+    '.csv'
+    """
+    endings = [ending.lower() for ending in path.suffixes]
+    while len(endings) > 1 and endings[-1] in COMPRESSED:
+        endings.pop()
+    return endings[-1] if endings else ""
+
+
+def jsonl_rows(
+    path: Path, what: str = "a JSONL file", *, nan: bool = False, halves: Halves = "refuse"
+) -> Rows:
     """Yield a file's objects, each with its 1-based line; empty lines are passed over.
+
+    Args:
+        path: The file, which may be compressed.
+        what: What it was expected to be, for messages.
+        nan: Whether NaN and Infinity are read as numbers: harnesses write them.
+        halves: Whether half a character is refused, or replaced by U+FFFD.
 
     Raises:
         InputError: The file can't be read; MalformedRow names a line that is no object.
     """
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if number == 1:
-                    line = line.removeprefix(_BOM)
-                if line.strip():
-                    yield number, _object(path, number, line)
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    first = True
+    for number, line in text_lines(path, what):
+        if line.strip():
+            if first:
+                _refuse_whole_document(path, number, line)
+            first = False
+            row = parse_json(path, number, line, nan=nan, halves=halves)
+            if not isinstance(row, dict):
+                raise MalformedRow(path, number, f"a {type(row).__name__}", "a JSON object")
+            yield number, row
 
 
-def _object(path: Path, number: int, line: bytes) -> Row:
-    try:
-        row = json.loads(line.decode("utf-8"), parse_constant=_refuse)
-    except UnicodeDecodeError as error:
-        raise MalformedRow(path, number, "a byte that is not UTF-8", "UTF-8 text") from error
-    except json.JSONDecodeError as error:
-        raise MalformedRow(path, number, error.msg, "a JSON object", error.colno) from error
-    except (ValueError, RecursionError) as error:  # absurdly long numbers, absurd nesting
-        raise MalformedRow(path, number, str(error)[:80], "a JSON object") from error
-    if not isinstance(row, dict):
-        raise MalformedRow(path, number, f"a {type(row).__name__}", "a JSON object")
-    return row
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+def _refuse_whole_document(path: Path, number: int, line: str) -> None:
+    """A list, or an object over several lines, is JSON but not JSON Lines: say so at once."""
+    if line.strip() in ("{", "[", "[{"):
+        raise MalformedRow(
+            path, number, "JSON that goes on over lines", "one JSON object a line",
+            do=f"write it so: jq -c '.[]?' {path.name}",
+        )  # fmt: skip
 
 
 def csv_rows(path: Path, delimiter: str = ",") -> Rows:
     """Yield the rows under a header line, each with its 1-based first line; all cells are text.
 
+    A header of one cell with semicolons, tabs or bars says how the columns are parted, and so does
+    Excel's `sep=` before it. Columns without a name are dropped where nothing stands in them, and
+    the first one where it numbers the rows, as pandas writes it; rows of empty cells are passed
+    over.
+
     Raises:
         InputError: The file can't be read, or has no header; MalformedRow names a row at fault.
     """
+    header, rows = csv_table(path, delimiter)
+    return ((line, dict(zip(header, cells, strict=True))) for line, cells in rows)
+
+
+def csv_table(
+    path: Path, delimiter: str = ","
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the names of the columns, and the rows as `csv_rows` reads them.
+
+    Raises:
+        InputError: As `csv_rows`.
+    """
     csv.field_size_limit(_LONGEST_CELL)
-    try:
-        # A byte order mark is no part of the first column's name; fields may hold newlines.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _under_header(path, csv.reader(file, delimiter=delimiter, strict=True))
-    except UnicodeDecodeError as error:
-        line = _first_line_beyond_utf8(path)
-        raise MalformedRow(path, line, "a byte that is not UTF-8", "UTF-8 text") from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    lines = (line for _, line in text_lines(path, "a CSV file with a header"))
+    skipped, delimiter, first = _separator(lines, delimiter)
+    if not first.strip():
+        raise InputError(f"{path} is empty", "a CSV file with a header")
+    if first.lstrip().startswith('{"'):
+        raise MalformedRow(path, 1 + skipped, "JSON", "a CSV header", do="name the file .jsonl")
+    rows = _parsed(path, skipped, [first], lines, delimiter)
+    line, header = next(rows)
+    header = [name.strip() for name in header]
+    named = _named(path, line, header)
+    return [header[at] for at in named], _under_header(path, header, named, rows)
 
 
-def _under_header(path: Path, reader: Any) -> Rows:
-    header: list[str] = []
-    line = 1
+def _separator(lines: Iterator[str], delimiter: str) -> tuple[int, str, str]:
+    """Return how many lines come before the header, what parts its columns, and its first line."""
+    skipped, first = 0, next(lines, "")
+    if found := _EXCEL_SEPARATOR.fullmatch(first):
+        delimiter, skipped, first = found[1], 1, next(lines, "")
+    else:
+        while first and not first.strip():
+            skipped, first = skipped + 1, next(lines, "")
+        cells = next(csv.reader([first], delimiter=delimiter), [])
+        if len(cells) == 1:
+            wider = [d for d in _DELIMITERS if len(next(csv.reader([first], delimiter=d), [])) > 1]
+            delimiter = wider[0] if len(wider) == 1 else delimiter
+    return skipped, delimiter, first
+
+
+def _parsed(
+    path: Path, skipped: int, first: Iterable[str], rest: Iterator[str], delimiter: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows that hold something, each with its first line."""
+
+    def lines() -> Iterator[str]:
+        yield from first
+        yield from rest
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
+    line = 1 + skipped
     try:
         for cells in reader:
-            if cells and not header:
-                header = _header(path, line, cells)
-            elif cells and len(cells) != len(header):
-                saw, expected = f"{len(cells)} cells", f"{len(header)}, as the header has"
-                raise MalformedRow(path, line, saw, expected)
-            elif cells:
-                yield line, dict(zip(header, cells, strict=True))
-            line = reader.line_num + 1
+            if any(cell.strip() for cell in cells):
+                yield line, cells
+            line = reader.line_num + 1 + skipped
     except csv.Error as error:
         raise MalformedRow(path, line, str(error), "CSV") from error
 
 
-def _header(path: Path, line: int, cells: list[str]) -> list[str]:
-    for other in (";", "\t", "|"):
-        if len(cells) == 1 and other in cells[0]:
-            raise InputError(
-                f"{path}: the header has {other!r} between its columns",
-                "commas, or a .tsv with tabs",
-            )
-    for name in cells:
-        if not name.strip():
-            raise MalformedRow(path, line, "a column without a name", "a header with names")
-        if cells.count(name) > 1:
+def _named(path: Path, line: int, header: list[str]) -> list[int]:
+    """Return where the columns with a name stand."""
+    for name in header:
+        if name and header.count(name) > 1:
             raise MalformedRow(path, line, f"column {name!r} twice", "names that differ")
-    return cells
+    for delimiter in _DELIMITERS:
+        if len(header) == 1 and delimiter in header[0]:
+            saw = f"the header has {delimiter!r} between its columns, among others"
+            raise MalformedRow(path, line, saw, "commas, or a .tsv with tabs")
+    return [at for at, name in enumerate(header) if name]
 
 
-def _first_line_beyond_utf8(path: Path) -> int:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return 1
+def _under_header(
+    path: Path, header: list[str], named: list[int], rows: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    nameless = [at for at, name in enumerate(header) if not name]
+    for line, cells in rows:
+        while len(cells) > len(header) and not cells[-1].strip():
+            cells.pop()
+        if len(cells) != len(header):
+            saw, expected = f"{len(cells)} cells", f"{len(header)}, as the header has"
+            raise MalformedRow(path, line, saw, expected)
+        for at in nameless:
+            if cells[at].strip() and not (at == 0 and cells[at].strip().isdecimal()):
+                saw = f"{cells[at][:40]!r} under no name"
+                raise MalformedRow(path, line, saw, "a header that names it", at + 1)
+        yield line, [cells[at] for at in named]
 
 
 def parquet_rows(path: Path) -> Rows:
@@ -153,10 +215,6 @@ def parquet_rows(path: Path) -> Rows:
             "a whole Parquet file",
             "fetch it again",
         ) from error
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} can't be read ({error.strerror})", "a readable file")
 
 
 READERS: dict[str, Callable[[Path], Rows]] = {

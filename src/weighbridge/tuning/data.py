@@ -6,13 +6,13 @@
 `id` is optional. Keys that nothing would read are refused, so that none is believed to work.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.records import Message, canonical_digest
+from weighbridge.sources.tables import Row, jsonl_rows
 
 _ROLES = ("system", "user", "assistant")
 _KEYS = frozenset({"id", "messages"})
@@ -54,24 +54,14 @@ def read_conversations(path: Path) -> ConversationSet:
     conversations: list[Conversation] = []
     digests: set[str] = set()
     ids: dict[str, int] = {}
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, text in enumerate(lines, start=1):
-                if not text.strip():
-                    continue
-                row = _conversation(path, number, text)
-                if row.id in ids:
-                    saw = f"id {row.id!r} stands on line {ids[row.id]} already"
-                    raise MalformedRow(path, number, saw, "ids that differ", "id")
-                ids[row.id] = number
-                conversations.append(row)
-                digests.add(canonical_digest(row.messages))
-    except OSError as error:
-        raise InputError(
-            f"can't read training data {path}: {error.strerror}", "a JSONL file", "check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error.reason}", "a JSONL file") from error
+    for number, held in jsonl_rows(path, "a JSONL file of training data"):
+        row = _conversation(path, number, held)
+        if row.id in ids:
+            saw = f"id {row.id!r} stands on line {ids[row.id]} already"
+            raise MalformedRow(path, number, saw, "ids that differ", "id")
+        ids[row.id] = number
+        conversations.append(row)
+        digests.add(canonical_digest(row.messages))
     if not conversations:
         raise InputError(
             f"{path} holds no conversation",
@@ -81,13 +71,7 @@ def read_conversations(path: Path) -> ConversationSet:
     return ConversationSet(path, tuple(conversations), len(conversations) - len(digests))
 
 
-def _conversation(path: Path, line: int, text: str) -> Conversation:
-    try:
-        row: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise MalformedRow(path, line, error.msg, "one JSON object", error.colno) from error
-    if not isinstance(row, dict):
-        raise MalformedRow(path, line, f"a JSON {type(row).__name__}", "a JSON object")
+def _conversation(path: Path, line: int, row: Row) -> Conversation:
     if unread := sorted(set(row) - _KEYS):
         raise MalformedRow(
             path, line, f"key {unread[0]!r}, which nothing reads", "id, messages", unread[0]

@@ -34,12 +34,13 @@ def command(
     from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling
     from weighbridge.pipeline.weighing import open_any
     from weighbridge.records import Message
+    from weighbridge.sources.text_files import read_text
 
     if system.startswith("@"):
         path = Path(system[1:])
         if not path.is_file():
             raise InputError(f"--system {system}", f"a file at {path}")
-        system = path.read_text(encoding="utf-8").strip()
+        system = read_text(path).strip()
     around = options.surroundings(cache=cache, device=device, threads=threads, offline=offline)
     reach = options.endpoints(runs, around.offline)
     opening = [Message("system", system)] if system else []

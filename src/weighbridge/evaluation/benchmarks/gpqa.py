@@ -38,6 +38,7 @@ from weighbridge.records import (
     canonical_digest,
 )
 from weighbridge.sources.tables import Row, parquet_rows
+from weighbridge.sources.text_files import decoded, read_bytes, read_text
 
 SUBSETS = ("main", "extended", "diamond")
 LETTERS = ("(A)", "(B)", "(C)", "(D)")
@@ -97,7 +98,7 @@ def _read(data: Path, name: str) -> Iterator[tuple[Path, int, Row]]:
     if data.is_dir():
         for path in (data / f"{name}.csv", data / "dataset" / f"{name}.csv"):
             if path.is_file():
-                yield from _rows_of_csv(path, path.read_bytes())
+                yield from _rows_of_csv(path, read_bytes(path))
                 return
         if tables := sorted(data.glob(f"{name}/*.parquet")):
             for path in tables:
@@ -116,7 +117,7 @@ def _read(data: Path, name: str) -> Iterator[tuple[Path, int, Row]]:
 def _decrypted(archive: Path, name: str) -> bytes:
     """Read one file of the archive into memory; nothing is unpacked to disk."""
     sidecar = archive.with_name("password.txt")
-    password = sidecar.read_text(encoding="utf-8").strip() if sidecar.is_file() else ""
+    password = read_text(sidecar).strip() if sidecar.is_file() else ""
     try:
         with zipfile.ZipFile(archive) as opened:
             inside = [entry for entry in opened.namelist() if Path(entry).name == name]
@@ -133,12 +134,7 @@ def _decrypted(archive: Path, name: str) -> bytes:
 
 
 def _rows_of_csv(path: Path, data: bytes) -> Iterator[tuple[Path, int, Row]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise MalformedRow(path, line, "a byte that is not UTF-8", "UTF-8 text") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    reader = csv.DictReader(io.StringIO(decoded(path, data), newline=""))
     try:
         for row in reader:
             yield path, reader.line_num, row

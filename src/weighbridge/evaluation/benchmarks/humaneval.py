@@ -13,8 +13,6 @@ never reach the code that is tested.
 """
 
 import ast
-import gzip
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,6 +31,7 @@ from weighbridge.evaluation.scorers.function_tests import (
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Message, Sample, Score
 from weighbridge.sandbox import Limits
+from weighbridge.sources.tables import Row, jsonl_rows
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 KEYS = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
@@ -50,27 +49,14 @@ def _load(request: LoadRequest) -> list[Sample]:
         raise InputError(f"humaneval:{request.subset}", "humaneval, which has no parts")
     if request.settings.shots:
         raise InputError(f"--shots {request.settings.shots}", "0: humaneval has no worked examples")
-    samples: list[Sample] = []
-    try:
-        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        lines = text.decode("utf-8").splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} can't be read ({error})", "HumanEval.jsonl or .jsonl.gz"
-        ) from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            samples.append(_sample(path, number, line))
+    rows = jsonl_rows(path, "HumanEval.jsonl or .jsonl.gz")
+    samples = [_sample(path, number, row) for number, row in rows]
     return samples[: request.settings.limit]
 
 
-def _sample(path: Path, number: int, line: str) -> Sample:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise MalformedRow(path, number, error.msg, "a JSON object", error.colno) from error
+def _sample(path: Path, number: int, row: Row) -> Sample:
     for key in KEYS:
-        if not isinstance(row, dict) or not isinstance(row.get(key), str):
+        if not isinstance(row.get(key), str):
             raise MalformedRow(path, number, "no such text", "HumanEval's keys", key)
     return Sample(
         id=row["task_id"],

@@ -27,6 +27,7 @@ from weighbridge.evaluation.scorers.choice_letter import score_choice_letter
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Json, Message, Sample
 from weighbridge.sources.tables import parquet_rows
+from weighbridge.sources.text_files import read_text
 
 LETTERS = ("A", "B", "C", "D")
 
@@ -124,12 +125,7 @@ def _read(folder: Path, split: str, subject: str) -> list[dict[str, Json]]:
 def _read_csv(path: Path) -> Iterator[dict[str, Json]]:
     # Fields may hold newlines, and line endings are mixed: csv must see the text untranslated. The
     # Hub's copy was read that way too, with "\r\n" inside a field kept as "\n".
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise MalformedRow(path, line, "a byte that is not UTF-8", "UTF-8 text") from error
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
     for row in reader:
         if len(row) != 6:
             raise MalformedRow(

@@ -16,6 +16,7 @@ from weighbridge.evaluation.items import rows_once
 from weighbridge.evaluation.scorers.json_object import score_json_object
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Json, Message, Sample, Score
+from weighbridge.sources.tables import Row, jsonl_rows
 
 FIELDS = ("category", "urgency", "product", "ask", "sentiment")
 SUBSETS = ("test", "validation")
@@ -44,7 +45,7 @@ def load(request: LoadRequest) -> Iterator[Sample]:
 
 def _samples(path: Path, limit: int | None) -> Iterator[Sample]:
     def rows() -> Iterator[tuple[int, Sample]]:
-        return ((number, _Row(path, number).sample(line)) for number, line in _lines(path))
+        return ((number, _Row(path, number).sample(row)) for number, row in jsonl_rows(path))
 
     count = 0
     for sample in rows_once(rows, path, "id", limit):
@@ -98,44 +99,18 @@ def _shipped() -> Path:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that hold something, with their 1-based numbers."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror})", "a readable file") from error
-    with file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield number, line.removesuffix(b"\n")
-
-
 class _Row:
     """One row being read: knows where it stands, so that each fault can say so."""
 
     def __init__(self, path: Path, line: int) -> None:
         self._path, self._line = path, line
 
-    def sample(self, line: bytes) -> Sample:
-        row = self._object(line)
+    def sample(self, row: Row) -> Sample:
         name = row.get("id")
         if not isinstance(name, str) or not name:
             self._refuse("id", name, "a non-empty string")
         *asked, answer = self._messages(row.get("messages"))
         return Sample(id=name, messages=tuple(asked), target=self._target(answer))
-
-    def _object(self, line: bytes) -> dict[str, Json]:
-        try:
-            row = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            self._refuse(error.start + 1, line[error.start : error.end], "UTF-8")
-        except json.JSONDecodeError as error:
-            self._refuse(error.colno, error.msg, "a JSON object")
-        except (ValueError, RecursionError) as error:  # absurdly long numbers, absurd nesting
-            self._refuse(None, str(error), "a JSON object")
-        if not isinstance(row, dict):
-            self._refuse(None, row, "a JSON object")
-        return row
 
     def _messages(self, turns: Json) -> list[Message]:
         """Return the turns, of which the last two are the user's and the assistant's."""

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.own.kind import Kind, find_kind, kind_names
 from weighbridge.evaluation.own.template import Template, parse_template
+from weighbridge.sources.documents import read_toml
 
 Keys = TypeVar("Keys")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -113,14 +113,9 @@ def read_definition(path: Path) -> Definition:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"no benchmark at {path}", "a TOML file", "check the path") from error
-    except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror})", "a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}", "TOML") from error
+    if not path.exists():
+        raise InputError(f"no benchmark at {path}", "a TOML file", "check the path")
+    values = read_toml(path)
     if "data" not in values:
         raise InputError(f"{path} names no data", 'data = "FILE.jsonl"')
     return values

@@ -1,0 +1,128 @@
+r"""JSON and TOML that others wrote, read strictly: what Python guesses at or drops is refused.
+
+Refused are a key that stands twice in an object (Python keeps the last), NaN and Infinity (no JSON,
+yet harnesses write them: `nan` lets them through), a number too large for its kind, half a
+character (an escape such as \ud83d without its other half), and what is nested absurdly deep.
+"""
+
+import json
+import math
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from weighbridge.errors import InputError, MalformedRow
+from weighbridge.sources.text_files import read_text
+
+Halves = Literal["refuse", "replace"]
+_HALF = re.compile("[\ud800-\udfff]")
+_ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_SHOWN = 60
+
+
+def parse_json(
+    path: Path, line: int, text: str, *, nan: bool = False, halves: Halves = "refuse"
+) -> Any:
+    """Return the value of JSON text.
+
+    Args:
+        path: Where it stands, for messages.
+        line: 1-based; of a text of several lines, its first.
+        text: The JSON.
+        nan: Whether NaN and Infinity are numbers.
+        halves: Whether half a character is refused, or replaced by U+FFFD.
+
+    Raises:
+        MalformedRow: It is none; says the line and the column.
+    """
+    parse = _WITH_NAN if nan else _STRICT
+    try:
+        value = parse.decode(text)
+    except json.JSONDecodeError as error:
+        at = line + error.lineno - 1
+        raise MalformedRow(path, at, _said(error, text), "JSON", error.colno) from error
+    except RecursionError as error:
+        raise MalformedRow(path, line, "JSON nested absurdly deep", "JSON") from error
+    except ValueError as error:  # an absurdly long number, or what the hooks below refuse
+        raise MalformedRow(path, line, str(error)[: 2 * _SHOWN], "JSON") from error
+    if _ESCAPED_HALF.search(text):
+        return _whole(path, line, value, "", halves)
+    return value
+
+
+def read_json(path: Path, what: str = "a JSON file", *, nan: bool = False) -> Any:
+    """Return the value of a JSON file.
+
+    Raises:
+        InputError: It can't be read; MalformedRow where it is no JSON.
+    """
+    text = read_text(path, what)
+    if not text.strip():
+        raise InputError(f"{path} is empty", what)
+    return parse_json(path, 1, text, nan=nan)
+
+
+def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
+    """Return a TOML file's tables.
+
+    Raises:
+        InputError: It can't be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(read_text(path, what))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: {error}", "TOML", "correct the line") from error
+
+
+def _said(error: json.JSONDecodeError, text: str) -> str:
+    shown = text[error.pos : error.pos + 20].split("\n")[0].strip()
+    return f"{error.msg}, at {shown!r}" if shown else f"{error.msg}, at the end of the line"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice!r} twice in an object")
+    return made
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:_SHOWN]}, a number beyond 1.8e308")
+    return value
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite, parse_constant=_refuse
+)  # fmt: skip
+_WITH_NAN = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _whole(path: Path, line: int, value: Any, at: str, halves: Halves) -> Any:
+    """Return a value without half characters."""
+    if isinstance(value, dict):
+        return {
+            _whole(path, line, key, at, halves): _whole(path, line, each, _below(at, key), halves)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [_whole(path, line, each, f"{at}[{n}]", halves) for n, each in enumerate(value)]
+    if isinstance(value, str) and (half := _HALF.search(value)):
+        if halves == "replace":
+            return _HALF.sub("\ufffd", value)
+        saw = f"half a character, \\u{ord(half.group()):04x}"
+        expected = "whole characters: such escapes come in pairs"
+        raise MalformedRow(path, line, saw, expected, at or None)
+    return value
+
+
+def _below(at: str, key: str) -> str:
+    return f"{at}.{key}" if at else key

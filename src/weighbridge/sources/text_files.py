@@ -1,0 +1,175 @@
+"""Text as programs write it, read in one way everywhere: answers, own data, problems, projects.
+
+    bytes -> decompressed (gzip, bzip2, xz by their first bytes) -> decoded -> lines
+
+Byte order marks are no part of the text. UTF-8 is what is expected; UTF-16 and UTF-32 are read
+where a mark, or the zero bytes of the first two characters, show them (Excel's "Unicode text",
+PowerShell's `>`). Any other encoding is refused by its first byte that is no UTF-8: guessing one
+would turn letters into others.
+
+A line ends at LF alone (CR LF keeps its CR). U+2028, U+2029, U+0085, vertical tabs and form feeds
+stand inside JSON strings and cells. Only in a file without any LF, as old Macintosh programs write
+it, lines end at CR.
+"""
+
+import bz2
+import gzip
+import lzma
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader, BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+from weighbridge.errors import InputError, MalformedRow
+
+COMPRESSED = (".gz", ".bz2", ".xz")
+"""Endings that say nothing about what is inside; the bytes decide how it is opened."""
+_OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_OTHERS = {
+    b"\x28\xb5\x2f\xfd": ("Zstandard", "decompress it first: zstd -d {path}"),
+    b"\x04\x22\x4d\x18": ("LZ4", "decompress it first: lz4 -d {path}"),
+    b"PK\x03\x04": ("zip (.xlsx is one)", "unpack it, or save the sheet as CSV UTF-8"),
+    b"PAR1": ("Parquet", "name it .parquet"),
+    b"\xd0\xcf\x11\xe0": ("old Excel", "save the sheet as CSV UTF-8"),
+    b"SQLite format 3": ("SQLite", "export its rows as JSONL or CSV"),
+}
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_HEAD_BYTES = 1 << 16
+_DAMAGE = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)
+
+
+def read_text(path: Path, what: str = "a text file") -> str:
+    """Return a whole file's text.
+
+    Args:
+        path: The file.
+        what: What it was expected to be, for the message.
+
+    Raises:
+        InputError: It can't be read; MalformedRow says at which line and column it is no text.
+    """
+    with _opened(path, what) as file:
+        return decoded(path, file.read())
+
+
+def read_bytes(path: Path, what: str = "a file") -> bytes:
+    """Return a whole file's bytes, decompressed.
+
+    Raises:
+        InputError: It can't be read.
+    """
+    with _opened(path, what) as file:
+        return file.read()
+
+
+def decoded(path: Path, data: bytes) -> str:
+    """Return the text of a file's bytes.
+
+    Raises:
+        MalformedRow: They are none, at this line and column.
+    """
+    return "".join(_decoded_lines(path, data, *_encoding(data)))
+
+
+def text_lines(path: Path, what: str = "a text file") -> Iterator[tuple[int, str]]:
+    """Yield lines with their endings and 1-based numbers; UTF-8 is held a line at a time.
+
+    Raises:
+        InputError: The file can't be read; MalformedRow says where it is no text.
+    """
+    with _opened(path, what) as file:
+        head = file.peek(_HEAD_BYTES)
+        mark, encoding = _encoding(head)
+        if encoding == "utf-8" and (b"\n" in head or b"\r" not in head):
+            file.read(len(mark))
+            for number, line in enumerate(file, start=1):
+                yield number, _text(path, number, line, encoding)
+        else:
+            lines = list(_decoded_lines(path, file.read(), mark, encoding))
+            if len(lines) == 1 and not lines[0].endswith("\n"):
+                lines = re.findall(r"[^\r]*\r|[^\r]+", lines[0])
+            yield from enumerate(lines, start=1)
+
+
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator["BufferedReader[Any]"]:
+    try:
+        with BufferedReader(path.open("rb", buffering=0), _HEAD_BYTES) as file:
+            first = file.peek(16)
+            for magic, (form, do) in _OTHERS.items():
+                if first.startswith(magic):
+                    raise InputError(f"{path} is a {form} file", what, do.format(path=path))
+            opener = next((o for magic, o in _OPENERS.items() if first.startswith(magic)), None)
+            if opener is None:
+                yield file
+                return
+            with BufferedReader(opener(file, "rb"), _HEAD_BYTES) as inside:
+                yield inside
+    except FileNotFoundError as error:
+        raise InputError(f"no file at {path}", what, "check the path") from error
+    except _DAMAGE as error:
+        raise InputError(
+            f"{path} can't be decompressed ({error})", "a whole file", "fetch or write it again"
+        ) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError(f"{path} can't be read ({why})", what, "check the path") from error
+
+
+def _encoding(first: bytes) -> tuple[bytes, str]:
+    """Return the byte order mark, which may be empty, and the encoding."""
+    for mark, encoding in _MARKS:
+        if first.startswith(mark):
+            return mark, encoding
+    match [byte != 0 for byte in first[:4]]:  # a table or an object begins with ASCII characters
+        case [True, False, True, False]:
+            return b"", "utf-16-le"
+        case [False, True, False, True]:
+            return b"", "utf-16-be"
+    return b"", "utf-8"
+
+
+def _decoded_lines(path: Path, data: bytes, mark: bytes, encoding: str) -> Iterator[str]:
+    body = data[len(mark) :]
+    if encoding == "utf-8":
+        for number, line in enumerate(BytesIO(body), start=1):  # ends lines at LF alone
+            yield _text(path, number, line, encoding)
+    else:
+        yield from StringIO(_text(path, 1, body, encoding), newline="\n")
+
+
+def _text(path: Path, line: int, data: bytes, encoding: str) -> str:
+    """Decode what begins with this line."""
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode(encoding, "replace")
+        if encoding == "utf-8":
+            saw = f"a byte that is not UTF-8 (0x{data[error.start]:02x})"
+        else:
+            saw = f"bytes that are not {encoding.upper()}"
+        raise _no_text(path, line, before, saw) from error
+    if "\0" in text:
+        raise _no_text(path, line, text[: text.index("\0")], "a zero byte")
+    return text
+
+
+def _no_text(path: Path, line: int, before: str, saw: str) -> MalformedRow:
+    """Say where a text ends to be one, after what could be read of it."""
+    return MalformedRow(
+        path,
+        line + before.count("\n"),
+        saw,
+        "UTF-8 text",
+        column=len(before) - (before.rfind("\n") + 1) + 1,
+        do="save the file as UTF-8 (in Excel: CSV UTF-8)",
+    )
