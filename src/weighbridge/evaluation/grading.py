@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.reasoning import separate_reasoning
+from weighbridge.models.marks import signs
 from weighbridge.models.protocol import Generated, Sampling
 from weighbridge.models.thoughts import MARKERS, Markers
 from weighbridge.records import (
@@ -83,15 +84,23 @@ def grade(
     assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
     if (without := ungraded(generation)) is not None:
         # A server's words may quote what it was asked.
-        return without if benchmark.publishes_questions else replace(without, why="")
+        kept = without.why if benchmark.publishes_questions else signs(without.why)
+        return replace(without, why=kept)
     answer = separate_reasoning(generation.text, prompt_text, markers).answer
     if answer is None:
-        return Ungraded("truncated", "the thought never ends")
+        return _marked(benchmark, generation, Ungraded("truncated", "the thought never ends"))
     try:
-        return benchmark.grade(sample, replace(generation, text=answer))
+        score = benchmark.grade(sample, replace(generation, text=answer))
+        return _marked(benchmark, generation, score)
     except Exception as error:  # whatever it was, the model is not to blame for it
         told = f": {error}" if benchmark.publishes_questions else ""
         return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
+
+
+def _marked(benchmark: Benchmark, generation: Generation, score: Score) -> Score:
+    """Note at a score what was wrong with the reply that it is for."""
+    mark = generation.why if benchmark.publishes_questions else signs(generation.why)
+    return replace(score, why="; ".join(filter(None, (score.why, mark))))
 
 
 def ungraded(generation: Generation) -> Ungraded | None:

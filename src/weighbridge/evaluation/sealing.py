@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from weighbridge.evaluation.benchmark import Benchmark
 from weighbridge.evaluation.conversations import Judging
-from weighbridge.evaluation.extraction import extraction_alarms
+from weighbridge.evaluation.extraction import extraction_alarms, lost_answers
 from weighbridge.evaluation.items import Load
 from weighbridge.evaluation.place import Place
 from weighbridge.evaluation.prompt_shapes import PromptCheck
@@ -13,6 +13,7 @@ from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evaluation.slicing import slicing_by_labels
 from weighbridge.evaluation.stopping import Stopping, note_of
 from weighbridge.evidence import OpenRun
+from weighbridge.models.marks import notes_on
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import Model
 from weighbridge.process_memory import peak_memory_bytes
@@ -79,6 +80,8 @@ class Sealing:
         return extraction_alarms(self.benchmark, run.planned_samples, figures.ungraded, samples)
 
     def _notes(self, run: OpenRun, stopped: Stopped | None) -> Iterable[str]:
+        yield from notes_on(sample.score.why for sample in run.journal.samples())
+        yield from lost_answers(run.journal.samples())
         if self.judging:
             judge = self.judging.judge.model
             yield from judge.notes if judge is not self.model else ()

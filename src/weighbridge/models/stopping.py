@@ -8,9 +8,37 @@ answer's first visible character on. What decides is the reply alone, never what
 from collections.abc import Sequence
 
 from weighbridge.models.detokenisation import Detokenisation
-from weighbridge.models.thoughts import Markers, answer_start, opened_thought
+from weighbridge.models.thoughts import (
+    MARKERS,
+    Markers,
+    answer_start,
+    closed_thought,
+    opened_thought,
+)
 
 _HALF_CHARACTER = "\ufffd"  # at the end of a text whose last character lacks bytes
+
+
+def cut_answer(
+    text: str, strings: Sequence[str], markers: Sequence[Markers] = MARKERS
+) -> str | None:
+    """Return a reply of another machine up to the first stop string in its answer; None without.
+
+    Args:
+        text: The whole reply; its thought may have been opened in a prompt that isn't known here.
+        strings: The stop strings.
+        markers: What may stand before a thought and after it.
+    """
+    thought = opened_thought(text, "", markers) or closed_thought(text, markers)
+    return _cut_after(text, thought, strings)
+
+
+def _cut_after(text: str, thought: Markers | None, strings: Sequence[str]) -> str | None:
+    start = answer_start(text, thought.closing) if thought else 0
+    if start is None:
+        return None
+    found = [text.find(string, start) for string in strings]
+    return min((text[:at] for at in found if at >= 0), key=len, default=None)
 
 
 class StopStrings:
@@ -54,11 +82,7 @@ class StopStrings:
     def cut(self, text: str) -> str | None:
         """Return a finished reply up to its first stop string; None where there is none."""
         thought = opened_thought(text, self._prompt_text, self._markers)
-        start = answer_start(text, thought.closing) if thought else 0
-        if start is None:
-            return None
-        found = [text.find(string, start) for string in self._strings]
-        return min((text[:at] for at in found if at >= 0), key=len, default=None)
+        return _cut_after(text, thought, self._strings)
 
     def _at_the_beginning(self, written: Sequence[int]) -> bool:
         text = self._decode.text(written, cut=False)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-REPLIES = "2"  # of reading replies; raise it when the same tokens could be read otherwise
+REPLIES = "3"  # of reading replies; raise it when the same tokens could be read otherwise
 
 
 class Markers(NamedTuple):

@@ -3,7 +3,14 @@
 address.py      what a person calls an endpoint: `openai:gpt-4o`, a URL, a project file's table
 prices.py       what its tokens cost
 wording.py      the request in the words that this server accepts, learnt once
-replies.py      what came back: an answer, a reason to ask again, or one to stop
+replies.py      what can come back: an answer, a reason to ask again or for less, or one to stop
+bodies.py       a reply with status 200: an answer, or what only looks like one
+finish.py       the table of finish reasons that are understood
+alternatives.py the likeliest first tokens, by their texts
+errors.py       an error as servers write it: its words, its code, the status it stands for
+failures.py     what an error means for a request
+limits.py       what a request asked too much of: context, answer, rate
+text.py         servers' texts made fit to be kept and shown
 concurrency.py  how many requests at a time: more while all goes well, half when it doesn't
 spending.py     the cap: the worst case is set aside before a request is sent
 answers.py      answers on disk before they are used, so that none is asked or paid for twice

@@ -13,7 +13,10 @@ from typing import Any
 from weighbridge.errors import CapReached, EndpointUnusable, WeighbridgeError
 from weighbridge.models.endpoint.address import EndpointAddress
 from weighbridge.models.endpoint.answers import Answers, Request
+from weighbridge.models.endpoint.bodies import read_body
 from weighbridge.models.endpoint.concurrency import Concurrency
+from weighbridge.models.endpoint.errors import read_error
+from weighbridge.models.endpoint.failures import read_failure
 from weighbridge.models.endpoint.replies import (
     Again,
     Answer,
@@ -21,17 +24,18 @@ from weighbridge.models.endpoint.replies import (
     NoAnswer,
     Refused,
     Reply,
-    one_line,
-    read_body,
-    read_refusal,
+    TooMuch,
 )
 from weighbridge.models.endpoint.spending import Budget
+from weighbridge.models.endpoint.text import one_line
 from weighbridge.models.endpoint.wording import Asked, Wording
+from weighbridge.models.marks import ASKED_FOR_LESS, CUT_BY_US
 from weighbridge.models.protocol import Sampling
 from weighbridge.records import Json, Message, Price
 
 GREETING = Asked((Message("user", "Answer with one letter: A."),), Sampling(max_tokens=16), True)
 TRIES_TO_REACH = 3  # before its first answer, a server that is away is the wrong address
+UNUSABLE_AT_FIRST = 20  # replies without one that can be used: the others would cost for nothing
 BUSY_TRIES = 10  # times `Patience.attempts`, where a server is too busy again and again
 TOKENS_A_MESSAGE = 32  # what a chat template may put around a turn, generously
 
@@ -97,6 +101,9 @@ class Asker:
         self._succeeded = time.monotonic()
         self._extra_tokens = 64
         self._seen: set[str] = set()  # requests whose earlier cost is counted
+        self._unusable: int | None = (
+            0  # replies so far without a usable one; None once there is one
+        )
 
     def input_tokens_at_most(self, asked: Asked) -> int:
         """Bound a prompt's length: no token is shorter than a byte."""
@@ -126,18 +133,26 @@ class Asker:
         known = self._answers.find(request)
         self._count_earlier(request, known)
         if known is not None:
+            self._unusable = None
             return _told(known)
         place, began = next(self._places), time.monotonic()
         tries = failures = 0
+        less = _Less(asked, "")
         while True:
-            held = await self._turn(asked, place)
+            held = await self._turn(less.asked, place)
             tries += 1
-            sent = time.monotonic()
-            reply = await self._attempt(request, asked, held)
+            sent, tokens = time.monotonic(), self.wording.tokens(less.asked)
+            reply = await self._attempt(request, asked, less, held)
             await self._free(reply, sent)
             match reply:
                 case Answer() | NoAnswer():
-                    return reply
+                    return self._usable(asked, reply)
+                case TooMuch():
+                    tries -= 1
+                    shorter = self._shorter(request, less.asked, tokens, reply)
+                    if isinstance(shorter, NoAnswer):
+                        return self._usable(asked, shorter)
+                    less = shorter
                 case Hopeless(saw, expected, do):
                     raise self._stop(EndpointUnusable(f"{self._address.host} {saw}", expected, do))
                 case Refused():
@@ -145,7 +160,8 @@ class Asker:
                 case Again():
                     failures += reply.charged or not reply.too_much
                     if await self._gives_up(reply, tries, failures, began):
-                        return NoAnswer(f"{tries} tries; the last: {reply.why}")
+                        lost = NoAnswer(f"{tries} tries; the last: {reply.why}")
+                        return self._usable(asked, lost)
                     await asyncio.sleep(self._patience.wait_seconds(tries, self._rng))
 
     async def greet(self, request: Request) -> Answer:
@@ -163,6 +179,49 @@ class Asker:
         if answer.counted:
             self._extra_tokens = max(self._extra_tokens, answer.input_tokens)
         return answer
+
+    def _usable(self, asked: Asked, reply: Answer | NoAnswer) -> Answer | NoAnswer:
+        """Return a reply; stop where none of the first ones is of any use.
+
+        Raises:
+            EndpointUnusable: It is the last of them.
+        """
+        if asked is GREETING or self._unusable is None:
+            return reply
+        if reply.stop != "error":
+            self._unusable = None
+            return reply
+        self._unusable += 1
+        if self._unusable >= UNUSABLE_AT_FIRST:
+            saw = f"none of the first {self._unusable} replies of {self._address.host} can be used"
+            do = "mend that and run again: it goes on from there"
+            raise self._stop(EndpointUnusable(f"{saw}; the last: {reply.why}", "answers", do))
+        return reply
+
+    def _shorter(
+        self, request: Request, asked: Asked, tokens: int, reply: TooMuch
+    ) -> "_Less | NoAnswer":
+        """Return what to ask for after a request was beyond a limit: a shorter answer, if one fits.
+
+        Args:
+            request: Whose answer it is.
+            asked: What was asked for.
+            tokens: The longest answer that it allowed.
+            reply: What the server said.
+        """
+        fits = reply.limit.fits(tokens)
+        if reply.limit.kind == "output" and fits:
+            # The model's own limit: it holds for every request, and cuts nobody's answer but its.
+            self.wording.most_tokens = min(fits, self.wording.most_tokens or fits)
+            return _Less(asked, "")
+        if fits:
+            shorter = replace(asked.sampling, max_tokens=fits)
+            return _Less(replace(asked, sampling=shorter), reply.why)
+        if reply.limit.kind == "context":
+            self._answers.answered(request, Answer(reply.why, "overlong"))
+            return NoAnswer(reply.why, "overlong")
+        do = "the prompt alone is beyond it: take fewer --shots, or raise the account's limit"
+        return NoAnswer(f"{reply.why}; {do}")
 
     def _stop(self, error: WeighbridgeError) -> WeighbridgeError:
         """Let nothing more be sent; what is in flight is waited for."""
@@ -222,20 +281,29 @@ class Asker:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _attempt(self, request: Request, asked: Asked, held: float) -> Reply:
-        """Send once, and settle what it cost."""
+    async def _attempt(self, request: Request, wanted: Asked, less: "_Less", held: float) -> Reply:
+        """Send once, and settle what it cost.
+
+        Args:
+            request: Whose answer it is.
+            wanted: What was to be asked for.
+            less: What is asked for.
+            held: The most that it can cost, in USD.
+        """
+        asked = less.asked
         body = self.wording.body(self._address.model, asked)
         if held:
             self._answers.sent(request, held)
         try:
-            reply = await self._send(body)
+            reply = await self._send(body, letters=asked.letters)
         except asyncio.CancelledError:
             self._concurrency.in_flight -= 1
             self._budget.lose(held)
             raise
         if isinstance(reply, Answer):
-            reply = self._counted(reply, asked)
-            self._answers.answered(request, reply)
+            reply = less.marked(self._counted(reply, asked), wanted)
+            if reply.stop != "error":  # what can't be used may be better once somebody mends it
+                self._answers.answered(request, reply)
             self._budget.settle(held, self.usd(reply))
             self._seen.add(request.name)
             self.said[reply.says] = None
@@ -245,26 +313,27 @@ class Asker:
             self._answers.not_charged(request)
             self._budget.settle(held, 0.0)
         if isinstance(reply, Refused) and not self._reworded(body, asked, reply):
-            return NoAnswer(reply.why)
+            return NoAnswer(one_line(reply.why))
         if isinstance(reply, NoAnswer) and reply.stop != "error":
-            # A refusal or a prompt too long is the model's own, and would be the same again. Its
-            # stop tells it apart: it was not charged.
+            # A refusal is the model's own, and would be the same again. Its stop tells it apart: it
+            # was not charged.
             self._answers.answered(request, Answer(reply.why, reply.stop))
         return reply
 
-    async def _send(self, body: dict[str, Json]) -> Reply:
+    async def _send(self, body: dict[str, Json], *, letters: bool) -> Reply:
         """Send once and read what comes back; nothing of `openai` is known beyond here."""
+        import httpx
         import openai
 
         try:
             async with asyncio.timeout(self._patience.request_seconds):
                 raw = await self._client.chat.completions.with_raw_response.create(**body)
-                return read_body(raw.http_response.content)
+                content, now = raw.http_response.content, datetime.now(UTC)
+                reply = read_body(content, now, letters=letters, secret=self._secret)
         except openai.APIStatusError as error:
-            response = error.response
-            after = response.headers.get("retry-after")
-            words = one_line(response.text, self._secret, 4000).encode()
-            return self._shown(read_refusal(response.status_code, after, words, datetime.now(UTC)))
+            response, now = error.response, datetime.now(UTC)
+            told = read_error(response.content, self._secret)
+            reply = read_failure(response.status_code, told, response.headers, now)
         except (TimeoutError, openai.APITimeoutError):
             seconds = self._patience.request_seconds
             return Again(f"no answer within {seconds:g} s", too_much=True, charged=True)
@@ -273,19 +342,10 @@ class Asker:
             refused = "connect" in type(cause).__name__.lower()
             why = one_line(f"{type(cause).__name__}: {cause}", self._secret)
             return Again(f"the connection failed ({why})", charged=not refused, away=refused)
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, httpx.HTTPError) as error:
             why = one_line(str(error), self._secret)
             return Again(f"a reply that can't be read ({why})", charged=True)
-
-    def _shown(self, reply: Reply) -> Reply:
-        """Shorten a server's words to what a person reads in one line."""
-        match reply:
-            case Again(why=why) | NoAnswer(why=why):
-                return replace(reply, why=one_line(why))
-            case Hopeless():
-                return replace(reply, saw=one_line(reply.saw))
-            case _:
-                return reply
+        return _shown(reply)
 
     def _reworded(self, body: dict[str, Json], asked: Asked, reply: Refused) -> bool:
         """Whether the request is worded otherwise now, by this refusal or by an earlier one."""
@@ -304,7 +364,7 @@ class Asker:
         patience = self._patience
         if (reply.wait_seconds or 0.0) > patience.give_up_seconds:
             do = "run again then: it goes on from there"
-            saw = f"{self._address.host} asks to wait {reply.wait_seconds:,.0f} s"
+            saw = f"{self._address.host} asks to wait {reply.wait_seconds:,.0f} s ({reply.why})"
             raise self._stop(EndpointUnusable(saw, f"at most {patience.give_up_seconds:g}", do))
         if reply.away and not self.said and tries >= TRIES_TO_REACH:
             do = "start the server, or check the address"
@@ -331,7 +391,8 @@ class Asker:
         except CapReached:
             return True
         sent = time.monotonic()
-        reply = await self._send(self.wording.body(self._address.model, GREETING))
+        body = self.wording.body(self._address.model, GREETING)
+        reply = await self._send(body, letters=True)
         await self._free(reply, sent)
         self._budget.settle(held, self.usd(reply) if isinstance(reply, Answer) else 0.0)
         return isinstance(reply, Answer)
@@ -357,6 +418,36 @@ class Asker:
             self._budget.already_paid(self.usd(known))
             self.uncounted += not known.counted
             self.said[known.says] = None
+
+
+@dataclass(frozen=True)
+class _Less:
+    """What a request asks for now, and why it is less than was wanted; nothing where it isn't."""
+
+    asked: Asked
+    why: str
+
+    def marked(self, answer: Answer, wanted: Asked) -> Answer:
+        """Mark an answer to a shortened request; a cut there is not the model's doing."""
+        tokens, most = self.asked.sampling.max_tokens, wanted.sampling.max_tokens
+        if tokens >= most:
+            return answer
+        marks = [answer.why, f"{ASKED_FOR_LESS.sign} ({tokens} tokens of {most}: {self.why})"]
+        if answer.stop != "length":
+            return replace(answer, why="; ".join(filter(None, marks)))
+        marks.append(CUT_BY_US.sign)
+        return replace(answer, stop="error", why="; ".join(filter(None, marks)))
+
+
+def _shown(reply: Reply) -> Reply:
+    """Shorten a server's words to what a person reads in one line."""
+    match reply:
+        case Again(why=why) | NoAnswer(why=why) | TooMuch(why=why):
+            return replace(reply, why=one_line(why))
+        case Hopeless():
+            return replace(reply, saw=one_line(reply.saw))
+        case _:
+            return reply
 
 
 def _told(known: Answer) -> Answer | NoAnswer:

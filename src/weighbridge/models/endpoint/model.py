@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from weighbridge.errors import CapReached, InputError, MissingPiece
 from weighbridge.models.endpoint.address import EndpointAddress
+from weighbridge.models.endpoint.alternatives import by_text, chance
 from weighbridge.models.endpoint.answers import Answers, Request
 from weighbridge.models.endpoint.asking import GREETING, Asker, Patience
 from weighbridge.models.endpoint.concurrency import Concurrency
@@ -35,6 +36,7 @@ from weighbridge.models.protocol import (
     Shape,
 )
 from weighbridge.models.requests import require_continuations, require_whole_characters
+from weighbridge.models.stopping import cut_answer
 from weighbridge.records import (
     Charge,
     Generation,
@@ -120,8 +122,11 @@ class Endpoint:
         asker, who = self._asker, self.address.model
         notes = [*asker.wording.notes(who)]
         said = [name for name in asker.said if name]
+        names = sorted({name.split(" ")[0] for name in said})
         if len(said) > 1:
             notes.append(f"{who} answered as {len(said)} models: {', '.join(sorted(said))}.")
+        elif names and names[0].lower() != who.lower():
+            notes.append(f"Asked for {who}, the server says that {names[0]} answered.")
         if self.price is None:
             notes.append(f"What {who} costs at {self.address.host} is not known: nothing counted.")
         if asker.uncounted:
@@ -200,7 +205,8 @@ class Endpoint:
             "endpoint": self.address.identity,
             "kind": kind,
             "messages": [asdict(message) for message in asked.messages],
-            "sampling": asdict(asked.sampling) | {"stop": list(asked.sampling.stop)},
+            # Stop strings are applied here, so the server's answer is the same under any.
+            "sampling": asdict(asked.sampling) | {"stop": []},
             "repeat": repeat,
         })  # fmt: skip
 
@@ -249,12 +255,12 @@ class Endpoint:
             generation = replace(generation, stop=reply.stop, why=reply.why)
             return Generated(generation, prompt_text)
         self.computed_tokens += reply.input_tokens + reply.output_tokens
-        text, stop = reply.text, reply.stop
-        cuts = [text.find(s) for s in sampling.stop if s in text]
+        cut = cut_answer(reply.text, sampling.stop) if reply.stop in ("end", "length") else None
         answer = replace(
             generation,
-            text=text[: min(cuts)] if cuts else text,
-            stop="stop_string" if cuts else stop,
+            text=reply.text if cut is None else cut,
+            stop=reply.stop if cut is None else "stop_string",
+            why=reply.why,
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
             charge=self._charge(reply),
@@ -281,11 +287,16 @@ class Endpoint:
         nothing = replace(nothing, input_tokens=reply.input_tokens, charge=self._charge(reply))
         if reply.stop == "refused":
             return replace(nothing, ungraded=Ungraded("refused", reply.text))
-        shown = dict(reply.alternatives)
+        if reply.stop == "error":
+            return replace(nothing, ungraded=Ungraded("infrastructure", reply.why))
+        # Answers that were kept before texts were added up may hold one twice.
+        shown = dict(by_text((token, logprob, None) for token, logprob in reply.alternatives))
         if not shown:
             why = "the reply came without log-probabilities"
             return replace(nothing, ungraded=Ungraded("infrastructure", why))
-        found = [self._logprob(letter, shown) for letter in request.continuations]
+        chances = [chance(letter, shown) for letter in request.continuations]
+        found = [logprob for logprob, _ in chances]
+        self._fallbacks["spaced"] += sum(spaced for _, spaced in chances)
         if all(logprob is None for logprob in found):
             why = f"none of the letters is among the {len(shown)} likeliest tokens"
             return replace(nothing, ungraded=Ungraded("unparsed", why))
@@ -295,13 +306,6 @@ class Endpoint:
         likeliest = max(shown, key=lambda token: shown[token])
         greedy = tuple(likeliest == letter for letter in request.continuations)
         return replace(nothing, logprobs=logprobs, greedy=greedy)
-
-    def _logprob(self, letter: str, shown: dict[str, float]) -> float | None:
-        if letter in shown:
-            return shown[letter]
-        spaced = [logprob for token, logprob in shown.items() if token.strip() == letter.strip()]
-        self._fallbacks["spaced"] += bool(spaced)
-        return max(spaced, default=None)
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -374,6 +378,8 @@ async def _connect(address: EndpointAddress, secret: str, patience: Patience) ->
         base_url=address.base_url,
         max_retries=0,
         timeout=patience.request_seconds,
+        # What is asked, and the key, go to the address that was named and nowhere else.
+        http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
     )
     if not address.base_url.startswith("https://api.openai.com/"):
         # The client takes these from the environment; they are nobody else's business.

@@ -1,7 +1,8 @@
 """A request in the words that one server accepts: what it refuses is learnt once, and said.
 
 Servers that speak the same protocol differ in what they take: one wants `max_completion_tokens` for
-`max_tokens`, another has a fixed temperature, a third no seed.
+`max_tokens`, another has a fixed temperature, a third no seed. Stop strings are never sent: a
+server looks for them in what the model thinks, too; they are applied here (`models.stopping`).
 """
 
 import re
@@ -11,7 +12,6 @@ from dataclasses import dataclass, field
 from weighbridge.models.protocol import Sampling
 from weighbridge.records import Json, Message
 
-MOST_STOPS = 4  # what OpenAI's API takes; the rest is cut here
 TOP_LOGPROBS = (20, 5)  # asked for in this order; servers have different limits
 
 _REFUSES = re.compile(
@@ -19,7 +19,7 @@ _REFUSES = re.compile(
     r"|must be|less than|at most|deprecated|only the default|does not|cannot be",
     re.IGNORECASE,
 )
-_OPTIONAL = ("top_logprobs", "logprobs", "temperature", "top_p", "seed", "stop")
+_OPTIONAL = ("top_logprobs", "logprobs", "temperature", "top_p", "seed")
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ class Wording:
         limit_key: What it calls the token limit.
         top_logprobs: Alternatives to ask for; 0 where it gives none.
         refused: Parameters that it does not take.
+        most_tokens: The longest answer that it gives; None where it never said.
     """
 
     limit_key: str = "max_tokens"
     top_logprobs: int = TOP_LOGPROBS[0]
     refused: set[str] = field(default_factory=set)
+    most_tokens: int | None = None
 
     def body(self, model: str, asked: Asked) -> dict[str, Json]:
         """Return the request's body."""
@@ -57,17 +59,20 @@ class Wording:
         body: dict[str, Json] = {
             "model": model,
             "messages": [{"role": m.role, "content": m.content} for m in asked.messages],
-            self.limit_key: sampling.max_tokens,
+            self.limit_key: self.tokens(asked),
             "temperature": sampling.temperature,
             "seed": sampling.seed % 2**31,
         }
         if sampling.top_p != 1:
             body["top_p"] = sampling.top_p
-        if sampling.stop:
-            body["stop"] = list(sampling.stop[:MOST_STOPS])
         if asked.letters and self.top_logprobs:
             body |= {"logprobs": True, "top_logprobs": self.top_logprobs}
         return {key: value for key, value in body.items() if key not in self.refused}
+
+    def tokens(self, asked: Asked) -> int:
+        """Return the longest answer that a request allows."""
+        most = asked.sampling.max_tokens
+        return most if self.most_tokens is None else min(most, self.most_tokens)
 
     def learn(self, body: dict[str, Json], message: str, parameter: str = "") -> bool:
         """Change the wording by what a server said of a request.
@@ -94,9 +99,14 @@ class Wording:
 
     def notes(self, who: str) -> tuple[str, ...]:
         """Say what a reader must know: parameters that had to be left out change the answers."""
-        if not self.refused:
-            return ()
-        return (f"{who} takes no {', '.join(sorted(self.refused))}: asked without.",)
+        said = []
+        if self.refused:
+            said.append(f"{who} takes no {', '.join(sorted(self.refused))}: asked without.")
+        if self.most_tokens is not None:
+            said.append(
+                f"{who} writes at most {self.most_tokens:,} tokens an answer, its server says."
+            )
+        return tuple(said)
 
     def _named(self, body: dict[str, Json], message: str) -> str:
         """Find the parameter that a message refuses."""

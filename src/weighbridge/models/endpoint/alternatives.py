@@ -1,0 +1,88 @@
+"""The likeliest first tokens that a server shows, by their texts.
+
+Different tokens may decode to one text, and the token that was drawn may be listed twice: the
+chance of a text is the sum over its tokens, each of them counted once.
+"""
+
+import math
+from collections.abc import Iterable
+
+from weighbridge.models.endpoint.text import whole_characters
+from weighbridge.records import Json
+
+Shown = tuple[tuple[str, float], ...]
+_Bytes = tuple[int, ...] | None
+HIGHEST = 1e-3  # a log-probability is at most 0, but for a server's rounding
+_SAME = 1e-6  # of two log-probabilities of one token
+_SPACES = " \t\r\n\u2581\u0120\u010a"  # also as SentencePiece's and GPT-2's vocabularies write them
+
+
+class NotProbabilities(ValueError):
+    """What a server sent as log-probabilities can't be some; says what stands there."""
+
+
+def read_alternatives(logprobs: Json) -> Shown:
+    """Read what a reply says of its first token.
+
+    Raises:
+        NotProbabilities: A value is no number, or above 0.
+    """
+    content = (logprobs or {}).get("content") or []
+    listed = (content[0].get("top_logprobs") or []) if content else []
+    return by_text((_token(one), _value(one), _bytes(one)) for one in listed)
+
+
+def by_text(tokens: Iterable[tuple[str, float, _Bytes]]) -> Shown:
+    """Add up the tokens that share a text; one that is listed twice counts once.
+
+    >>> by_text([("A", -1.0, None), ("B", -2.0, None), ("A", -1.0, None)])
+    (('A', -1.0), ('B', -2.0))
+    """
+    found: dict[str, list[tuple[float, _Bytes]]] = {}
+    for text, logprob, spelt in tokens:
+        entries = found.setdefault(text, [])
+        if not any(_same(logprob, spelt, *entry) for entry in entries):
+            entries.append((logprob, spelt))
+    return tuple((text, _sum([one for one, _ in entries])) for text, entries in found.items())
+
+
+def chance(letter: str, shown: dict[str, float]) -> tuple[float | None, bool]:
+    """Return a letter's log-probability, and whether it was found with a space around it only."""
+    if letter in shown:
+        return shown[letter], False
+    spaced = [logprob for token, logprob in shown.items() if token.strip(_SPACES) == letter.strip()]
+    return (_sum(spaced), True) if spaced else (None, False)
+
+
+def _sum(logprobs: list[float]) -> float:
+    """Add up probabilities: log of the sum of the exponentials."""
+    highest = max(logprobs)
+    if len(logprobs) == 1 or highest == -math.inf:
+        return highest
+    total = highest + math.log(math.fsum(math.exp(one - highest) for one in logprobs))
+    return min(total, 0.0) if highest <= 0 else highest
+
+
+def _same(logprob: float, spelt: _Bytes, other: float, other_spelt: _Bytes) -> bool:
+    if spelt is not None and other_spelt is not None and spelt != other_spelt:
+        return False
+    return math.isclose(logprob, other, rel_tol=0.0, abs_tol=_SAME)
+
+
+def _token(one: Json) -> str:
+    return whole_characters(str(one["token"]))
+
+
+def _value(one: Json) -> float:
+    value = one.get("logprob")
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise NotProbabilities(f"{value!r} as a log-probability")
+    if value > HIGHEST:
+        raise NotProbabilities(f"{value:g} as a log-probability, above 0")
+    # Some write minus infinity as such; as a number it can be kept.
+    return max(float(value), -1e4)
+
+
+def _bytes(one: Json) -> _Bytes:
+    spelt = one.get("bytes")
+    return tuple(spelt) if isinstance(spelt, list) else None

@@ -1,0 +1,271 @@
+"""A reply with status 200, read: what of it is an answer, and what only looks like one.
+
+The status is sent before the model has written anything, so whatever fails later stands inside:
+an error instead of choices, an error inside a choice, a finish reason that is no end.
+"""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from weighbridge.models.endpoint.alternatives import NotProbabilities, read_alternatives
+from weighbridge.models.endpoint.errors import error_in, parse, web_page
+from weighbridge.models.endpoint.failures import read_failure
+from weighbridge.models.endpoint.finish import model_s_own_limit, read_finish
+from weighbridge.models.endpoint.replies import Again, Answer, NoAnswer, Reply
+from weighbridge.models.endpoint.text import one_line, whole_characters
+from weighbridge.models.marks import (
+    ALL_THOUGHT,
+    CONTEXT_ENDED,
+    FILED_AS_CALL,
+    FILED_AS_REASONING,
+    HALF_CHARACTER,
+)
+from weighbridge.records import Json
+
+_THOUGHT = "<think>\n"  # before what a server files as reasoning, so that it reads as a thought
+_REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+_PARTS_OF_THOUGHT = ("thinking", "reasoning", "reasoning.text", "reasoning.summary")
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A message's texts, apart."""
+
+    answer: str
+    reasoning: str
+    refusal: str
+    calls: str
+
+
+def read_body(body: bytes, now: datetime, *, letters: bool = False, secret: str = "") -> Reply:
+    """Read the body of a reply with status 200.
+
+    Args:
+        body: As it came, decompressed.
+        now: For an error inside it.
+        letters: Whether the first token's alternatives were asked for.
+        secret: The key, which is kept out of every message.
+    """
+    try:
+        reply = parse(body)
+    except ValueError:
+        return _no_json(body, now, secret)
+    if isinstance(reply, list) and len(reply) == 1:
+        reply = reply[0]
+    if not isinstance(reply, dict):
+        return Again(f"a reply that can't be read ({_begin(body, secret)})", charged=True)
+    choices = reply.get("choices")
+    if (minimax := reply.get("base_resp") or {}).get("status_code"):
+        reply = {"error": {"message": minimax.get("status_msg"), "code": minimax["status_code"]}}
+    if reply.get("error") or (not choices and _is_error(reply)):
+        return _failed(reply, now, secret, begun=bool(choices))
+    if not isinstance(choices, list) or not choices:
+        return Again(f"a reply without choices ({_begin(body, secret)})", charged=True)
+    try:
+        return _read_choice(reply, _first(choices), now, letters, secret)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        why = f"a reply that can't be read ({type(error).__name__}: {_begin(body, secret)})"
+        return Again(why, charged=True)
+
+
+def _read_choice(
+    reply: dict[str, Json], choice: dict[str, Json], now: datetime, letters: bool, secret: str
+) -> Reply:
+    said, finish = _said(choice), choice.get("finish_reason")
+    ending = read_finish(finish)
+    if choice.get("error") and not said.refusal and ending != "refused":
+        return _failed(choice, now, secret, begun=True)
+    if ending == "failed":
+        words = f" after {_quoted(said.answer, secret)}" if said.answer else ""
+        return Again(f"the reply ended with finish reason {finish!r}{words}", charged=True)
+    answer = _counted(reply, Answer("", "end"))
+    if said.refusal or ending == "refused":
+        text = whole_characters(said.refusal or said.answer)
+        return replace(answer, text=text or f"finish reason {finish!r}", stop="refused")
+    if letters:
+        return _with_letters(answer, choice)
+    answer = replace(answer, text=said.answer, stop="length" if ending == "length" else "end")
+    if ending == "unknown":
+        word = one_line(json.dumps(finish), secret, 80)
+        why = f"finish reason {word} is not understood"
+        return _marked(replace(answer, stop="error", why=why))
+    if model_s_own_limit(finish):
+        answer = replace(answer, why=f"{CONTEXT_ENDED.sign} (finish reason {finish!r})")
+    return _marked(_filed_elsewhere(answer, said))
+
+
+def _filed_elsewhere(answer: Answer, said: _Said) -> Answer:
+    """See an answer that stands where no answer is looked for; it is kept and not graded."""
+    if answer.text.strip():
+        return answer
+    if said.calls:
+        return replace(answer, text=said.calls, stop="error", why=FILED_AS_CALL.sign)
+    if said.reasoning.strip():
+        text = f"{_THOUGHT}{said.reasoning}"
+        if answer.stop == "length":
+            return replace(answer, text=text, why=ALL_THOUGHT.sign)
+        return replace(answer, text=said.reasoning, stop="error", why=FILED_AS_REASONING.sign)
+    return answer
+
+
+def _marked(answer: Answer) -> Answer:
+    whole = whole_characters(answer.text)
+    if whole.count("\ufffd") == answer.text.count("\ufffd"):
+        return replace(answer, text=whole)
+    why = "; ".join(filter(None, (answer.why, HALF_CHARACTER.sign)))
+    return replace(answer, text=whole, why=why)
+
+
+def _with_letters(answer: Answer, choice: dict[str, Json]) -> Answer:
+    try:
+        shown = read_alternatives(choice.get("logprobs"))
+    except NotProbabilities as error:
+        return replace(answer, stop="error", why=f"the server shows {error}")
+    return replace(answer, alternatives=shown)
+
+
+def _counted(reply: dict[str, Json], answer: Answer) -> Answer:
+    """Add the server's counts of tokens; those that can't be counts are none."""
+    usage = reply.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    read, written = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    cached = _part(usage, "prompt_tokens_details", "cached_tokens")
+    thought = _part(usage, "completion_tokens_details", "reasoning_tokens")
+    says = (reply.get("model"), reply.get("system_fingerprint"))
+    return replace(
+        answer,
+        input_tokens=read or 0,
+        cached_input_tokens=min(cached, read or 0),
+        output_tokens=written or 0,
+        reasoning_tokens=min(thought, written or 0),
+        counted=read is not None and written is not None,
+        says=one_line(" ".join(str(one) for one in says if one)),
+    )
+
+
+def _first(choices: list[Json]) -> dict[str, Json]:
+    """Return the choice that was asked for; some servers send several, or order them oddly."""
+    numbered = [(one.get("index"), one) for one in choices]
+    order = [n if isinstance(n, int) else place for place, (n, _) in enumerate(numbered)]
+    found: dict[str, Json] = choices[order.index(min(order))]
+    return found
+
+
+def _said(choice: dict[str, Json]) -> _Said:
+    message = choice.get("message") or choice.get("delta")
+    if not isinstance(message, dict):
+        text = choice.get("text")
+        if not isinstance(text, str):
+            raise KeyError("message")
+        return _Said(text, "", "", "")
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [content]
+    answer = "".join(_part_text(one) for one in parts if not _of_thought(one))
+    thought = "".join(_part_text(one) for one in parts if _of_thought(one))
+    filed = next((message[name] for name in _REASONING if message.get(name)), None)
+    details = message.get("reasoning_details")
+    return _Said(
+        answer=answer,
+        reasoning=thought or _text(filed) or _text(details),
+        refusal=_refusal(message, parts),
+        calls=_calls(message),
+    )
+
+
+def _refusal(message: dict[str, Json], parts: list[Json]) -> str:
+    if message.get("refusal"):
+        return _text(message["refusal"])
+    told = [one["refusal"] for one in parts if isinstance(one, dict) and one.get("refusal")]
+    return "".join(map(str, told))
+
+
+def _calls(message: dict[str, Json]) -> str:
+    listed = message.get("tool_calls") or []
+    called = [one.get("function") or one for one in listed if isinstance(one, dict)]
+    if isinstance(message.get("function_call"), dict):
+        called.append(message["function_call"])
+    return "\n".join(f"{one.get('name')}({one.get('arguments') or ''})" for one in called)
+
+
+def _of_thought(part: Json) -> bool:
+    return isinstance(part, dict) and part.get("type") in _PARTS_OF_THOUGHT
+
+
+def _text(content: Json) -> str:
+    """Join a text that may come in parts."""
+    if isinstance(content, list):
+        return "".join(map(_part_text, content))
+    return _part_text(content)
+
+
+def _part_text(part: Json) -> str:
+    if part is None or isinstance(part, str):
+        return part or ""
+    for name in ("text", "thinking", "summary", "content"):
+        if part.get(name):
+            return _text(part[name])
+    return ""
+
+
+def _is_error(reply: dict[str, Json]) -> bool:
+    """Whether a reply without choices is an error that stands bare, as vLLM's and SGLang's do."""
+    named = str(reply.get("object") or reply.get("type") or "") == "error"
+    return named or any(reply.get(name) for name in ("message", "detail", "errors"))
+
+
+def _failed(where: dict[str, Json], now: datetime, secret: str, *, begun: bool) -> Reply:
+    """Read an error inside a reply as the status that it stands for."""
+    error = error_in(where, secret)
+    found = read_failure(error.status, error, {}, now, begun=begun)
+    if isinstance(found, Again) and not error.status:
+        return replace(found, why=f"an error inside a reply ({error.message or 'without words'})")
+    return found
+
+
+def _no_json(body: bytes, now: datetime, secret: str) -> Reply:
+    if not body.strip():
+        return Again("an empty reply", charged=True)
+    if title := web_page(body):
+        return Again(f"a web page came instead of an answer ({title})", charged=True, away=True)
+    if (events := _events(body)) is not None:
+        for event in events:
+            if isinstance(event, dict) and event.get("error"):
+                return _failed(event, now, secret, begun=True)
+        return NoAnswer("a stream of events came, which was not asked for")
+    return Again(f"a reply that can't be read (no JSON: {_begin(body, secret)})", charged=True)
+
+
+def _events(body: bytes) -> list[Json] | None:
+    """Read a body that is a stream of server-sent events; None where it is none."""
+    lines = body.decode("utf-8", "replace").lstrip("\ufeff").splitlines()
+    data = [line.removeprefix("data:").strip() for line in lines if line.startswith("data:")]
+    if not data:
+        return None
+    events: list[Json] = []
+    for text in data:
+        try:
+            events.append(json.loads(text))
+        except (ValueError, RecursionError):
+            continue
+    return events
+
+
+def _count(value: Json) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return int(value) if value >= 0 else None
+
+
+def _part(usage: dict[str, Json], details: str, name: str) -> int:
+    found = usage.get(details)
+    return (_count(found.get(name)) or 0) if isinstance(found, dict) else 0
+
+
+def _begin(body: bytes, secret: str) -> str:
+    return _quoted(body[:2000].decode("utf-8", "replace"), secret)
+
+
+def _quoted(text: str, secret: str) -> str:
+    return repr(one_line(text, secret, 120))

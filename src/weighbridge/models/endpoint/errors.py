@@ -1,0 +1,157 @@
+"""An error as servers write it, wherever they put its message, its code and its status."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from weighbridge.models.endpoint.text import one_line
+from weighbridge.records import Json
+
+LONGEST = 8000  # characters of a message that are looked at
+
+# Codes and types of errors with the HTTP status that they stand for, as OpenAI, Anthropic, Google,
+# OpenRouter, Groq and DeepSeek document them; inside a reply with status 200 nothing else tells.
+_STATUS = {
+    400: ("invalid_request_error", "badrequesterror", "invalid_argument", "context_length_exceeded",
+          "exceed_context_size_error", "validation", "failed_precondition"),
+    401: ("invalid_api_key", "authentication_error", "unauthenticated", "unauthorized"),
+    402: ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active",
+          "insufficient_balance", "payment_required"),
+    403: ("permission_error", "permission_denied", "forbidden"),
+    404: ("model_not_found", "not_found_error", "notfounderror", "not_found"),
+    413: ("request_too_large",),
+    429: ("rate_limit_exceeded", "rate_limit_error", "rate_limit", "tokens", "requests",
+          "resource_exhausted", "too_many_requests"),
+    500: ("server_error", "api_error", "internal_server_error", "internal", "internal_error",
+          "upstream_error", "bad_gateway", "provider_error"),
+    503: ("overloaded_error", "overloaded", "service_unavailable", "unavailable",
+          "engine_overloaded", "no_available_server", "capacity_exceeded"),
+    504: ("timeout", "timeout_error", "deadline_exceeded", "gateway_timeout"),
+}  # fmt: skip
+_STATUS_OF = {word: status for status, words in _STATUS.items() for word in words}
+_HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ServerError:
+    """What a server says went wrong.
+
+    Attributes:
+        message: Its words; never the key.
+        code: The most telling of its codes and types.
+        param: The parameter that it names.
+        status: The HTTP status that the code stands for; 0 where it stands for none.
+        fields: All that stands beside the message.
+    """
+
+    message: str
+    code: str = ""
+    param: str = ""
+    status: int = 0
+    fields: Mapping[str, Json] = field(default_factory=dict)
+
+
+def parse(body: bytes) -> Json:
+    """Read JSON in any of Unicode's encodings, with or without a byte order mark.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deep") from error
+
+
+def read_error(body: bytes, secret: str = "") -> ServerError:
+    """Find what went wrong in the body of a reply with an error's status."""
+    try:
+        found = parse(body)
+    except ValueError:
+        return ServerError(one_line(_plain(body.decode("utf-8", "replace")), secret, LONGEST))
+    if isinstance(found, list) and found:  # Gemini's compatible API
+        found = found[0]
+    return error_in(found, secret)
+
+
+def error_in(found: Json, secret: str = "") -> ServerError:
+    """Read an error from parsed JSON: an object, a text, or what wraps one of them."""
+    outer = found if isinstance(found, dict) else {}
+    inner: Json = found
+    for name in ("error", "errors", "detail"):
+        if isinstance(inner, dict) and _holds(inner, name):
+            inner = inner[name]
+        if isinstance(inner, list) and inner:
+            inner = inner[0]
+    if not isinstance(inner, dict):
+        words, inner = str(inner or ""), outer
+    else:
+        words = _words(inner)
+    message = one_line(words, secret, LONGEST)
+    more = _upstream(inner, message, secret)
+    codes = [inner.get(k) for k in ("code", "type", "status")] + [outer.get("type")]
+    named = [str(code) for code in codes if code is not None and str(code)]
+    return ServerError(
+        message=f"{message} ({more})" if more else message,
+        code=_telling(named),
+        param=str(inner.get("param") or ""),
+        status=next((status for code in named if (status := _status(code))), 0),
+        fields=inner,
+    )
+
+
+def _holds(found: Mapping[str, Json], name: str) -> bool:
+    """Whether what went wrong stands further inside, under this name."""
+    inside = found.get(name)
+    return bool(inside) and (isinstance(inside, dict) or not isinstance(found.get("message"), str))
+
+
+def _words(error: Mapping[str, Json]) -> str:
+    told = next((error[n] for n in ("message", "msg", "detail", "error") if error.get(n)), None)
+    return told if isinstance(told, str) else json.dumps(told or error)
+
+
+def web_page(body: bytes) -> str:
+    """Return the title of a web page, where a body is one; else nothing."""
+    text = body[:LONGEST].decode("utf-8", "replace").lstrip("\ufeff")
+    if not _HTML.match(text):
+        return ""
+    title = _TITLE.search(text)
+    return one_line(title[1] if title else _TAG.sub(" ", text), most=120) or "without a title"
+
+
+def _upstream(inner: Mapping[str, Json], message: str, secret: str) -> str:
+    """Return the words of the provider behind a gateway: OpenRouter passes them on as `raw`."""
+    metadata = inner.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not raw:
+        return ""
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except ValueError:
+            return one_line(raw, secret, LONGEST) if raw not in message else ""
+    said = error_in(raw, secret).message
+    return "" if said in message else said
+
+
+def _telling(codes: list[str]) -> str:
+    """Return the code that says most: words rather than a number."""
+    words = [code for code in codes if not code.isdigit() and code != "error"]
+    return (words or codes or [""])[0]
+
+
+def _status(code: str) -> int:
+    if code.isdigit() and 400 <= int(code) <= 599:
+        return int(code)
+    return _STATUS_OF.get(code.lower(), 0)
+
+
+def _plain(text: str) -> str:
+    if not _HTML.match(text):
+        return text
+    title = _TITLE.search(text)
+    return title[1] if title else _TAG.sub(" ", text)
