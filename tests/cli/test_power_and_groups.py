@@ -6,31 +6,8 @@ import numpy as np
 import pytest
 from test_cli import weighbridge
 
-from weighbridge.evidence import RunHeader, RunStore
-from weighbridge.records import Charge, Graded, ModelRef, Provenance, Rate, ScoredSample, Ungraded
-from weighbridge.statistics import estimate
-
-
-def sealed(folder, name, scores, clusters=None, repeats=1, usd_each=0.0):
-    """A run in the store, as if a model had been asked."""
-    ref = ModelRef(name, "directory:x", f"sha256:{name}")
-    rate = Rate(0, 1e6 * usd_each, 0.0, 0.0)
-    charges = (Charge("model", 1, 0, 1, 0, rate),) if usd_each else ()
-    rows = [
-        ScoredSample(f"s{i:04d}", k, clusters[i] if clusters else None, f"d{i}", "p", f"q{i}", "t",
-                     "o", (), "end", 1, 1, 0,
-                     s if isinstance(s, Ungraded) else Graded(float(s), "a"), charges=charges)
-        for i, of in enumerate(scores)
-        for k, s in enumerate(of if repeats > 1 else [of])
-    ]  # fmt: skip
-    fields = {"model": dict(ref.identity), "benchmark": "b", "settings": {"shots": 0}}
-    header = RunHeader(
-        ref, "b", "1", None, "generative", {"shots": 0}, "mean", len(rows), 1, "2026"
-    )
-    with RunStore(folder / ".weighbridge/runs").open(fields, header) as run:
-        run.journal.append_unit(0, rows)
-        place = Provenance({}, "3", "Linux", "cpu", 1, "2026")
-        return run.seal(estimate(rows), place).run_id
+from scored_runs import sealed
+from weighbridge.records import Ungraded
 
 
 @pytest.fixture

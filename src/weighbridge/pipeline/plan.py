@@ -12,7 +12,7 @@ from weighbridge.evidence import RunStore
 from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.pipeline.endpoints import Endpoints, address_of
 from weighbridge.pipeline.judge import JudgeChoice
-from weighbridge.pipeline.project import Project, Weigh
+from weighbridge.pipeline.project import Project, Weigh, refuse_margin
 from weighbridge.pipeline.tuning import TuningFiles, read_tuning_files, settings_from
 from weighbridge.pipeline.weighing import Task, at_sandbox_level, find_task
 from weighbridge.records import HumanLabel
@@ -173,6 +173,9 @@ def _task(project: Project, wanted: Weigh, where: Where) -> Task:
     task = find_task(_beside(project, wanted.benchmark), where.places, settings, wanted.shots)
     if project.incumbent is not None:
         task = _for_both(task, project, wanted, where)
+    if wanted.margin is not None:
+        scale = task.benchmark.scale(protocol_of(task))
+        refuse_margin(project.path, wanted.benchmark, wanted.margin, scale)
     # Reading the items now means that a malformed row costs seconds, not the tuning run.
     if not sum(1 for _ in task.items(task.settings)):
         raise InputError(f"{wanted.benchmark} has no items", "at least one")

@@ -6,7 +6,8 @@ from typing import Any
 from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
 from weighbridge.records import EvalRun, Json
-from weighbridge.statistics import compare
+from weighbridge.records.scale import SHARE, Scale, default_margin, is_share, named, width
+from weighbridge.statistics import check_margin, compare
 from weighbridge.statistics.power import (
     Design,
     design_from,
@@ -20,9 +21,12 @@ from weighbridge.statistics.power import (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person asked and assumes; None where they did not say."""
+    """What a person asked and assumes; None where they did not say.
 
-    margin: float
+    Margin and difference are in the units of the pilot's scale, and without a pilot in shares.
+    """
+
+    margin: float | None
     difference: float = 0.0
     items: int | None = None
     repeats: int = 1
@@ -54,22 +58,26 @@ def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerFo
     if not 0 < wanted.power < 1:
         raise InputError(f"--power {wanted.power:g}", "a chance between 0 and 1")
     runs = _pilot(pilot, store)
-    design, source = _design(wanted, runs)
+    scale = runs[0].estimate.scale if runs else SHARE
+    design, source = _design(wanted, runs, scale)
     usd = wanted.usd_per_item if wanted.usd_per_item is not None else _usd(runs)
     needed = items_needed(design, wanted.power, wanted.repeats)
     document: dict[str, Json] = {
         "claim": "superior" if design.margin == 0 else "non_inferior",
         "assumed_from": source,
         **asdict(design),
+        "scale": list(scale),
+        "margin": width(scale) * design.margin,
+        "difference": width(scale) * design.difference,
         "power": wanted.power,
         "repeats": wanted.repeats,
         "items_needed": needed,
         "usd_needed": _cost(needed, wanted.repeats, usd),
     }
     if wanted.items is not None:
-        document |= _with_items(design, wanted, wanted.items, usd)
+        document |= _with_items(design, wanted, wanted.items, usd, scale)
     enough = document.get("achieved_power", 1.0) >= wanted.power if needed else False
-    return PowerForecast(document, tuple(_lines(design, wanted, document)), enough)
+    return PowerForecast(document, tuple(_lines(design, wanted, document, scale)), enough)
 
 
 def _pilot(names: tuple[str, ...], store: RunStore) -> tuple[EvalRun, ...]:
@@ -78,15 +86,16 @@ def _pilot(names: tuple[str, ...], store: RunStore) -> tuple[EvalRun, ...]:
     return tuple(store.read(name) for name in names)
 
 
-def _design(wanted: Wanted, runs: tuple[EvalRun, ...]) -> tuple[Design, str]:
-    """What is assumed of the items, and where that comes from."""
+def _design(wanted: Wanted, runs: tuple[EvalRun, ...], scale: Scale) -> tuple[Design, str]:
+    """What is assumed of the items, in shares of the scale, and where that comes from."""
+    margin = default_margin(scale) if wanted.margin is None else wanted.margin
+    check_margin(margin, scale)
     said = [n for n in ("rate", "disagreement", "within") if getattr(wanted, n) is not None]
     if runs:
         if said:
             raise InputError(f"pilot runs and --{said[0]}", "one of them: the runs tell it")
-        scale = runs[0].estimate.scale
         seen = compare(runs[0], runs[1], margin=0.0)
-        found = design_from(seen, 0.0, scale[1] - scale[0])
+        found = design_from(seen, 0.0, width(scale))
         source = f"a pilot of {seen.n:,} items"
     else:
         found, source = _assumed(wanted)
@@ -95,7 +104,8 @@ def _design(wanted: Wanted, runs: tuple[EvalRun, ...]) -> tuple[Design, str]:
     return (
         replace(
             found,
-            margin=wanted.margin, difference=wanted.difference, alpha=wanted.alpha, **changed,
+            margin=margin / width(scale), difference=wanted.difference / width(scale),
+            alpha=wanted.alpha, **changed,
         ),
         source,
     )  # fmt: skip
@@ -125,12 +135,16 @@ def _assumed(wanted: Wanted) -> tuple[Design, str]:
     return design, source
 
 
-def _with_items(design: Design, wanted: Wanted, items: int, usd: float | None) -> dict[str, Json]:
+def _with_items(
+    design: Design, wanted: Wanted, items: int, usd: float | None, scale: Scale
+) -> dict[str, Json]:
+    margin = smallest_margin(design, items, wanted.power, wanted.repeats)
+    difference = smallest_difference(design, items, wanted.power, wanted.repeats)
     return {
         "items": items,
         "achieved_power": power_of(design, items, wanted.repeats),
-        "smallest_margin": smallest_margin(design, items, wanted.power, wanted.repeats),
-        "smallest_difference": smallest_difference(design, items, wanted.power, wanted.repeats),
+        "smallest_margin": width(scale) * margin,
+        "smallest_difference": width(scale) * difference,
         "repeats_needed": repeats_needed(design, items, wanted.power),
         "usd": _cost(items, wanted.repeats, usd),
     }
@@ -147,17 +161,20 @@ def _cost(items: int | None, repeats: int, usd: float | None) -> float | None:
     return None if items is None or usd is None else items * repeats * usd
 
 
-def _lines(design: Design, wanted: Wanted, found: dict[str, Json]) -> list[str]:
-    points = 100 * design.margin
-    claim = "A is better than B" if points == 0 else f"A is at most {points:g} points worse than B"
+def _lines(design: Design, wanted: Wanted, found: dict[str, Json], scale: Scale) -> list[str]:
+    margin, difference = found["margin"], found["difference"]
+    claim = "A is better than B"
+    if margin:
+        claim = f"A is at most {_exactly(margin, scale)} worse than B"
+    units = "" if is_share(scale) else f", on {named(scale)}"
     clusters = ""
     if design.cluster_size > 1:
         clusters = f",\n  with an ICC of {design.icc:.2g} in clusters of {design.cluster_size:.3g}"
     lines = [
         f"To show that {claim}, with a chance of {wanted.power:.0%},",
-        f"  if A - B is {100 * design.difference:g} points and the two differ on "
+        f"  if A - B is {_exactly(difference, scale)} and the two differ on "
         f"{design.disagreement:.1%} of answers{clusters}",
-        f"  (from {found['assumed_from']}):",
+        f"  (from {found['assumed_from']}{units}):",
     ]
     if found["items_needed"] is None:
         lines.append("  no number of items shows it: what is assumed makes the claim untrue")
@@ -166,17 +183,17 @@ def _lines(design: Design, wanted: Wanted, found: dict[str, Json]) -> list[str]:
         price = "" if usd is None else f", ${usd:,.2f}"
         many = "" if wanted.repeats == 1 else f", {wanted.repeats} answers each"
         lines.append(f"  {found['items_needed']:,} items{many}{price}")
-    return lines + (_items_lines(found, wanted) if wanted.items is not None else [])
+    return lines + (_items_lines(found, wanted, scale) if wanted.items is not None else [])
 
 
-def _items_lines(found: dict[str, Json], wanted: Wanted) -> list[str]:
+def _items_lines(found: dict[str, Json], wanted: Wanted, scale: Scale) -> list[str]:
     usd = "" if found["usd"] is None else f", ${found['usd']:,.2f}"
     lines = [
         f"With {found['items']:,} items{usd}:",
         f"  the chance to show it is {found['achieved_power']:.1%}",
         f"  the smallest margin shown with {wanted.power:.0%} is "
-        f"{100 * found['smallest_margin']:.1f} points,",
-        f"  the smallest advantage seen as one {100 * found['smallest_difference']:.1f} points",
+        f"{_gap(found['smallest_margin'], scale)},",
+        f"  the smallest advantage seen as one {_gap(found['smallest_difference'], scale)}",
     ]
     repeats = found["repeats_needed"]
     if repeats is None:
@@ -184,3 +201,11 @@ def _items_lines(found: dict[str, Json], wanted: Wanted) -> list[str]:
     elif repeats > wanted.repeats:
         lines.append(f"  {repeats} answers to each item would be enough")
     return lines
+
+
+def _exactly(value: float, scale: Scale) -> str:
+    return f"{100 * value:g} points" if is_share(scale) else f"{value:g}"
+
+
+def _gap(value: float, scale: Scale) -> str:
+    return f"{100 * value:.1f} points" if is_share(scale) else f"{value:.3f}"

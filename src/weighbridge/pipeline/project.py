@@ -15,7 +15,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
 from weighbridge.models.endpoint.address import EndpointAddress, at_provider
 from weighbridge.records import Price, Rate
-from weighbridge.records.scale import SHARE
+from weighbridge.records.scale import Scale
 from weighbridge.sources.documents import read_toml
 from weighbridge.statistics import check_margin
 
@@ -263,17 +263,28 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def _check_margin(path: Path, row: Mapping[str, Any]) -> None:
-    """Refuse a margin off the benchmark's scale; a benchmark that is not known is told of later."""
+    """Refuse a margin off the scale of a benchmark that is known by name.
+
+    Of a user's own benchmark (a .toml), whose scale only its file tells, the plan checks it.
+    """
     margin, name = row.get("margin"), str(row.get("benchmark", "")).partition(":")[0]
-    if not isinstance(margin, (int, float)):
-        return
-    scale = SHARE
-    if name in benchmark_names():
-        scale = find_benchmark(name).scale(str(row.get("protocol", "")))
+    if isinstance(margin, bool):
+        raise InputError(f"{path}: margin = {str(margin).lower()}", "a number")
+    if isinstance(margin, (int, float)) and name in benchmark_names():
+        refuse_margin(path, name, margin, find_benchmark(name).scale(str(row.get("protocol", ""))))
+
+
+def refuse_margin(path: Path, benchmark: str, margin: float, scale: Scale) -> None:
+    """Refuse a margin that is no gap on a benchmark's scale, naming the project file.
+
+    Raises:
+        InputError: It is none.
+    """
     try:
         check_margin(margin, scale)
     except InputError as error:
-        raise InputError(f"{path}: {error.saw} for {name}", error.expected, error.do) from error
+        saw = f"{path}: {error.saw} for {benchmark}"
+        raise InputError(saw, error.expected, error.do) from error
 
 
 _MORE_THAN_0 = ("machine_usd_per_hour", "utilization", "max_at_a_time", "request_seconds")

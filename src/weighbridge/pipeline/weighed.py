@@ -16,6 +16,7 @@ from weighbridge.records import (
     JudgeAudit,
     told_apart,
 )
+from weighbridge.records.scale import width
 from weighbridge.statistics import compare
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ def compare_runs(
     Where items overlap with the tuning data, the two are compared without them, too.
     """
     old, new = told_apart(store.read(before)), told_apart(store.read(after))
+    # A part is a share, whatever scale the headline is on, and so is its margin.
+    share = None if wanted.margin is None else wanted.margin / width(new.estimate.scale)
     parts = tuple(
-        compare(new, old, margin=wanted.margin, metric=name)
+        compare(new, old, margin=share, metric=name)
         for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
     )
     # A report is made again from its own runs, whatever else the store holds by then.

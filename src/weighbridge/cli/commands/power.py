@@ -15,7 +15,10 @@ from weighbridge.cli.output import emit
 
 def command(
     pilot: Annotated[list[str] | None, typer.Argument(help="Two runs: RUN_A RUN_B.")] = None,
-    margin: Annotated[float, typer.Option(help="How much worse is still fine, in [0, 1].")] = 0.02,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="How much worse is still fine, in the pilot's units; else 2 % of them."),
+    ] = None,
     difference: Annotated[float, typer.Option(help="What A - B is assumed to be.")] = 0.0,
     items: Annotated[int | None, typer.Option(help="Items that there are.", min=2)] = None,
     repeats: Annotated[int, typer.Option(help="Answers per item.", min=1)] = 1,
