@@ -35,6 +35,7 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
         *_verdict(result, by_default),
         *_lost(result),
         *_repeats(result),
+        *_differences(result),
         f"  {len(result.flips)} items differ: {len(result.flips) - lost} won, {lost} lost{exact}",
         *(_flip(flip) for flip in result.flips[:flips]),
     ]
@@ -74,6 +75,7 @@ def _across(found: "Compared", by_default: bool) -> list[str]:
         f"{raw.benchmark}: {figure(raw.mean_a, raw.scale)} against "
         f"{figure(raw.mean_b, raw.scale)}, n = {raw.n}, by two protocols",
         *_gap(raw),
+        *_differences(raw),
     ]
     if offset is None or across.corrected is None:
         return [
@@ -165,6 +167,18 @@ def _lost(result: Comparison) -> list[str]:
     if result.bounds_interval is not None:
         span = _span(result.bounds_interval, result.scale)
         lines += wrapped(f"with them, 95% interval {span}, on which the verdict rests", "  ")
+    return lines
+
+
+def _differences(result: Comparison) -> list[str]:
+    """In what the runs differ beside the model: accepted by name, or beyond doubt and noted."""
+    from weighbridge.statistics.conditions import shown
+
+    lines = []
+    for what, confounds in (("accepted: the runs differ", True), ("they also differ", False)):
+        found = [one for one in result.differences if one.confounds is confounds]
+        listed = ", ".join(f"{one.what} ({shown(one.a)} against {shown(one.b)})" for one in found)
+        lines += wrapped(f"{what} in {listed}", "  ") if found else []
     return lines
 
 

@@ -166,6 +166,8 @@ def _named(planned: _Planned, place: Place) -> tuple[dict[str, Json], RunHeader]
         planned_units=items.units,
         started=place.started,
     )
+    if planned.stopping:
+        planned.stopping.check_asked_alike(planned.model.ref, header.settings, fields)
     return fields, header
 
 

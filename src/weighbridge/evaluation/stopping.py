@@ -14,8 +14,9 @@ import numpy as np
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.items import Unit
-from weighbridge.records import EvalRun, Json, Sample, ScoredSample, Stopped, Verdict
+from weighbridge.records import EvalRun, Json, ModelRef, Sample, ScoredSample, Stopped, Verdict
 from weighbridge.statistics import compare
+from weighbridge.statistics.conditions import NOTHING, Accepted, refuse_confounders
 from weighbridge.statistics.inference import claims_at, first_claim
 from weighbridge.statistics.pairing import Item, Metric, item_of
 from weighbridge.statistics.sequential import of_rounds, place_in_order
@@ -33,11 +34,13 @@ class StopRule:
         reference: That run, with its samples.
         margin: How much worse may still count as no worse, in the benchmark's units.
         until: Verdicts that are an answer; any, unless stated.
+        accepted: In what the new run may be asked otherwise than the reference was.
     """
 
     reference: EvalRun
     margin: float
     until: tuple[Verdict, ...] = DECIDED
+    accepted: Accepted = NOTHING
 
 
 @dataclass
@@ -81,6 +84,20 @@ class Stopping:
     def load(self) -> list[Sample]:
         """Return the items in the order in which they are asked."""
         return sorted(self._load(), key=lambda s: place_in_order(self._seed, s.cluster, s.id))
+
+    def check_asked_alike(
+        self, model: ModelRef, settings: dict[str, Json], conditions: dict[str, Json]
+    ) -> None:
+        """Refuse a run that would be asked otherwise than its reference, before it is asked.
+
+        Raises:
+            InputError: Names in what.
+        """
+        reference = self._rule.reference
+        planned = replace(
+            reference, run_id="this run", model=model, settings=settings, conditions=conditions
+        )
+        refuse_confounders(planned, reference, self._rule.accepted)
 
     @property
     def settings(self) -> dict[str, Json]:

@@ -6,6 +6,7 @@ from weighbridge.evidence.store import read_run
 from weighbridge.records import EvalRun, Json
 from weighbridge.records.digest import ListDigest
 from weighbridge.statistics import compare
+from weighbridge.statistics.conditions import ANYTHING
 from weighbridge.statistics.sequential import place_in_order
 
 Found = tuple[str, Json, Json]
@@ -27,7 +28,7 @@ def stopping_checks(folder: Path, fields: dict[str, Json]) -> list[Found]:
         return []
     rule, stopped = run.settings["stop"], run.stopped
     reference = read_run(folder.parent / rule["reference"])
-    again = compare(run, reference, margin=rule["margin"])
+    again = compare(run, reference, margin=rule["margin"], accepted=ANYTHING)
     order = _order(run, reference)
     asked = {sample.sample_id for sample in run.samples}
     decided = again.verdict in rule["until"]

@@ -31,6 +31,7 @@ from weighbridge.records import (
 )
 
 _RUN = TypeAdapter(EvalRun)
+_CONDITIONS = ("sampling", "sandbox", "replies")
 PROGRESS_SECONDS = 1.0
 """How much of the time and tokens counted may be lost to a kill; of samples, nothing is."""
 
@@ -202,6 +203,7 @@ class OpenRun:
             "planned_samples": planned,
         }
         document.pop("samples")
+        document.pop("conditions")
         if stopped is None:
             document.pop("stopped")  # runs that can't stop look as they always did
         data = canonical_json(document)
@@ -320,8 +322,11 @@ def read_run(folder: Path, *, samples: bool = True) -> EvalRun:
         what = "is not finished" if (folder / "progress.json").is_file() else "is not a run"
         raise InputError(f"{folder} {what}", "a sealed run", "run the same command to finish it")
     document = _read_json(folder / "run.json")
-    for key in ("schema_version", "identity_fields", "planned_samples"):
+    fields = document.pop("identity_fields", None)
+    for key in ("schema_version", "planned_samples"):
         document.pop(key, None)
+    if isinstance(fields, dict):
+        document["conditions"] = {key: fields[key] for key in _CONDITIONS if key in fields}
     try:
         run = _RUN.validate_python(document)
     except ValidationError as error:

@@ -22,6 +22,7 @@ from weighbridge.records import (
     ProtocolOffset,
 )
 from weighbridge.statistics import across_protocols, compare, protocol_offset
+from weighbridge.statistics.conditions import NOTHING, Accepted, confounders
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def compare_with_evidence(
     labels: tuple[HumanLabel, ...] = (),
     other_judge: tuple[EvalRun, EvalRun] | None = None,
     offset: tuple[EvalRun, EvalRun] | None = None,
+    accepted: Accepted = NOTHING,
 ) -> Compared:
     """Compare two runs; what was measured and is not named is looked for in the store.
 
@@ -63,6 +65,7 @@ def compare_with_evidence(
         labels: What people said of the answers.
         other_judge: The same two models' answers, read by another judge.
         offset: One model's runs by both protocols.
+        accepted: Differences in how the two were asked that a person accepts.
 
     Raises:
         InputError: The runs can't be compared, or what is named does not fit them.
@@ -70,9 +73,9 @@ def compare_with_evidence(
     _check_fits(run_a, run_b, other_judge is not None, offset is not None)
     if run_a.protocol != run_b.protocol and metric == "value":
         measured = offset or (find_offset(store, run_a, run_b) if store else None)
-        across = across_protocols(run_a, run_b, measured, margin)
+        across = across_protocols(run_a, run_b, measured, margin, accepted)
         return Compared(across.corrected or across.raw, across=across)
-    comparison = compare(run_a, run_b, margin=margin, metric=metric)
+    comparison = compare(run_a, run_b, margin=margin, metric=metric, accepted=accepted)
     if not is_judged(run_a) or metric != "value":
         return Compared(comparison)
     if other_judge is not None:
@@ -108,7 +111,8 @@ def find_offset(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> tuple[EvalRu
         if summary.mean is None or summary.benchmark != run_a.title:
             continue
         run = store.read(summary.run_id, samples=False)
-        if run.protocol in (run_a.protocol, run_b.protocol) and _same_items(run, run_a):
+        like = {run_a.protocol: run_a, run_b.protocol: run_b}.get(run.protocol)
+        if like is not None and _same_items(run, run_a) and not _asked_otherwise(run, like):
             found.setdefault(str(run.model.identity), {}).setdefault(run.protocol, run)
     both = [runs for runs in found.values() if len(runs) == 2]
     first = [str(run.model.identity) for run in (run_a, run_b)]
@@ -120,6 +124,11 @@ def find_offset(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> tuple[EvalRu
     for runs in sorted(both, key=nearest):
         return store.read(runs[run_a.protocol].run_id), store.read(runs[run_b.protocol].run_id)
     return None
+
+
+def _asked_otherwise(run: EvalRun, like: EvalRun) -> bool:
+    """Whether an offset's run was asked in another way than the run that it is to correct."""
+    return any(found.what != "tokenizer" for found in confounders(run, like))
 
 
 def _same_items(run: EvalRun, other: EvalRun) -> bool:

@@ -6,6 +6,7 @@ from weighbridge.errors import InputError
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
 from weighbridge.records import Comparison, EvalRun
 from weighbridge.statistics import compare
+from weighbridge.statistics.conditions import NOTHING, Accepted
 from weighbridge.statistics.families import JointVerdict, decide_together
 
 
@@ -19,7 +20,7 @@ class GroupComparison:
 
 
 def compare_groups(
-    run_a: EvalRun, run_b: EvalRun, *, margin: float, metric: str
+    run_a: EvalRun, run_b: EvalRun, *, margin: float, metric: str, accepted: Accepted = NOTHING
 ) -> tuple[GroupComparison, ...]:
     """Compare two runs in each group of clusters of which both hold some.
 
@@ -34,7 +35,7 @@ def compare_groups(
     members = groups or {name: (name,) for name in clusters}
     pairs = {name: (_within(run_a, of), _within(run_b, of)) for name, of in members.items()}
     found = {
-        name: compare(a, b, margin=margin, metric=metric)
+        name: compare(a, b, margin=margin, metric=metric, accepted=accepted)
         for name, (a, b) in pairs.items()
         if {s.sample_id for s in a.samples} & {s.sample_id for s in b.samples}
     }

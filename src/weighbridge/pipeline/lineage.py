@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from weighbridge.records import Comparison, EvalRun
 from weighbridge.statistics import compare
+from weighbridge.statistics.conditions import ANYTHING
 from weighbridge.statistics.families import JointVerdict, decide_together
 
 
@@ -72,7 +73,9 @@ def compare_stages(runs: Sequence[EvalRun], margin: float | None = None) -> Line
     """
     pairs = [*pairwise(runs), (runs[0], runs[-1])]
     compared = [
-        None if after.run_id == before.run_id else compare(after, before, margin=margin)
+        None
+        if after.run_id == before.run_id
+        else compare(after, before, margin=margin, accepted=ANYTHING)
         for before, after in pairs
     ]
     joint = iter(decide_together([one for one in compared if one is not None]))

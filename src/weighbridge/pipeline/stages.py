@@ -24,6 +24,7 @@ from weighbridge.pipeline.weighing import Task, look_at_all_prompts, open_any, o
 from weighbridge.records import Contamination, EvalRun
 from weighbridge.records.scale import default_margin, figure
 from weighbridge.sources.weights import WeightsLocation
+from weighbridge.statistics.conditions import ANYTHING
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
@@ -179,7 +180,7 @@ def _stop(where: Where, wanted: Weigh, task: Task, old: EvalRun) -> StopRule | N
         return None
     until = TARGET_DECIDED if wanted.role == "target" else DECIDED
     margin = default_margin(old.estimate.scale) if wanted.margin is None else wanted.margin
-    return StopRule(where.store.read(old.run_id), margin, until)
+    return StopRule(where.store.read(old.run_id), margin, until, ANYTHING)
 
 
 def _overlap(plan: Plan, task: Task, show: Show) -> Contamination | None:

@@ -16,6 +16,7 @@ from weighbridge.records import Comparison
 from weighbridge.records import Verdict as Supported
 from weighbridge.records.scale import gap, is_share, margin, named
 from weighbridge.reports import Finding, wording
+from weighbridge.statistics.conditions import shown
 from weighbridge.statistics.families import decide_together
 
 Verdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
@@ -122,7 +123,7 @@ def points(decided: Decided, what: str) -> str:
         f"{c.benchmark} {what}: {before} to {after}{unit}, a difference of "
         f"{wording.difference(c.difference, c.interval, c.scale)} "
         f"on {c.n} paired items{_left_out(weighed)}."
-        f"{_uncorrected(decided, c)}{_lost(c)}"
+        f"{_uncorrected(decided, c)}{_lost(c)}{_confounded(c)}"
     )
 
 
@@ -141,6 +142,14 @@ def _uncorrected(decided: Decided, comparison: Comparison) -> str:
         return ""
     by_itself = comparison.verdict.replace("_", "-")
     return f" By itself it is {by_itself}; as one of {decided.family} benchmarks not (Holm)."
+
+
+def _confounded(comparison: Comparison) -> str:
+    found = [one for one in comparison.differences if one.confounds]
+    if not found:
+        return ""
+    listed = ", ".join(f"{one.what} ({shown(one.a)} against {shown(one.b)})" for one in found)
+    return f" The two were not asked alike: {listed}."
 
 
 def _lost(comparison: Comparison) -> str:

@@ -18,6 +18,7 @@ from weighbridge.records import (
 )
 from weighbridge.records.scale import width
 from weighbridge.statistics import compare
+from weighbridge.statistics.conditions import ANYTHING
 
 if TYPE_CHECKING:
     pass
@@ -72,18 +73,20 @@ def compare_runs(
     # A part is a share, whatever scale the headline is on, and so is its margin.
     share = None if wanted.margin is None else wanted.margin / width(new.estimate.scale)
     parts = tuple(
-        compare(new, old, margin=share, metric=name)
+        compare(new, old, margin=share, metric=name, accepted=ANYTHING)
         for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
     )
     # A report is made again from its own runs, whatever else the store holds by then.
-    found = compare_with_evidence(new, old, None, margin=wanted.margin, labels=labels)
+    found = compare_with_evidence(
+        new, old, None, margin=wanted.margin, labels=labels, accepted=ANYTHING
+    )
     clean: Comparison | None = None
     scores: tuple[CleanSubset, ...] = ()
     if contamination is not None and contamination.found:
         kept = without(new, contamination), without(old, contamination)
         if kept[0].samples and kept[1].samples:
             clean = compare_with_evidence(
-                *kept, None, margin=wanted.margin, labels=labels
+                *kept, None, margin=wanted.margin, labels=labels, accepted=ANYTHING
             ).comparison
         scores = (score_without(old, contamination), score_without(new, contamination))
     return Weighed(

@@ -2,7 +2,7 @@
 
 from weighbridge.records.anatomy import PART_NAMES, Anatomy, AnatomyPart, PartRole
 from weighbridge.records.charge import Charge, Price, Rate, charged_by
-from weighbridge.records.comparison import Comparison, Flip, VarianceSplit, Verdict
+from weighbridge.records.comparison import Comparison, Difference, Flip, VarianceSplit, Verdict
 from weighbridge.records.contamination import CleanSubset, Contamination
 from weighbridge.records.digest import canonical_digest, canonical_json
 from weighbridge.records.judge_audit import (
@@ -54,6 +54,7 @@ __all__ = [
     "CleanSubset",
     "Comparison",
     "Contamination",
+    "Difference",
     "Estimate",
     "EvalRun",
     "Figure",

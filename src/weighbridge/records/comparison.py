@@ -1,7 +1,7 @@
 """Two runs over the same items, compared item by item."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from weighbridge.records.score import Score
 
@@ -33,6 +33,24 @@ class Flip:
     score_a: Score
     score_b: Score
     difference: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something beside the weights in which two runs differ; see `statistics.conditions`.
+
+    Attributes:
+        what: Its name, as a person types it.
+        a: What A has.
+        b: What B has.
+        confounds: Whether it bears on answers and is not the model's own; such a comparison is
+            refused unless a person accepts it by name.
+    """
+
+    what: str
+    a: Any
+    b: Any
+    confounds: bool
 
 
 @dataclass(frozen=True)
@@ -95,6 +113,7 @@ class Comparison:
         anytime: Whether the interval and p-values hold at any moment of stopping.
         cluster_sizes: Paired items of each cluster; empty where none has two.
         design_effect: How many times its unclustered value the variance of the difference is.
+        differences: In what the runs differ beside the weights; a confounder was accepted.
     """
 
     run_a: str
@@ -124,3 +143,4 @@ class Comparison:
     anytime: bool = False
     cluster_sizes: tuple[int, ...] = ()
     design_effect: float = 1.0
+    differences: tuple[Difference, ...] = ()

@@ -236,6 +236,9 @@ class EvalRun:
             against which run and at which margin.
         unasked_samples: Planned and not asked, because a cap on spending stopped the run: its
             figures are over the others.
+        conditions: What of its identity says how it was asked, beside the settings: how text was
+            drawn where nobody said, the sandbox, how thoughts are read. From the sealed
+            `identity_fields`, so it is no field of `run.json` itself.
     """
 
     run_id: str
@@ -253,6 +256,7 @@ class EvalRun:
     slicing: Slicing = field(default_factory=dict)
     stopped: Stopped | None = None
     unasked_samples: int = 0
+    conditions: dict[str, Json] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -9,6 +9,12 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Comparison, EvalRun, Graded
 from weighbridge.records.scale import default_margin, is_share, named
 from weighbridge.statistics.columns import Floats
+from weighbridge.statistics.conditions import (
+    NOTHING,
+    Accepted,
+    differences,
+    refuse_confounders,
+)
 from weighbridge.statistics.inference import Inference, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
 from weighbridge.statistics.matched_pairs import mcnemar
@@ -27,6 +33,7 @@ def compare(
     metric: str = "value",
     scale: tuple[float, float] | None = None,
     across_protocols: bool = False,
+    accepted: Accepted = NOTHING,
 ) -> Comparison:
     """Compare a candidate A with a reference B, item by item; repeats are averaged first.
 
@@ -56,15 +63,17 @@ def compare(
         scale: Lowest and highest value, A's own unless stated; parts are always in [0, 1].
         across_protocols: Whether the two may have been asked by different protocols; the verdict
             then is not one about models (see `protocol_offset`).
+        accepted: Differences in how the two were asked that are taken into account elsewhere.
 
     Raises:
-        InputError: The runs did not ask the same items, or the margin is no part of the scale.
+        InputError: The runs did not ask the same items in the same way, or the margin is no part
+            of the scale.
         UnknownName: No answer in either run has that part.
     """
     read = Metric(metric, (scale or run_a.estimate.scale) if metric == "value" else UNIT)
     margin = default_margin(read.scale) if margin is None else margin
     check_margin(margin, read.scale)
-    check_comparable(run_a, run_b, across_protocols)
+    check_comparable(run_a, run_b, across_protocols, accepted)
     _check_metric(run_a, run_b, metric)
     law = _Law(run_a, run_b, read.width)
     return _compared(run_a, run_b, pair(run_a, run_b, read), margin, law)
@@ -112,6 +121,7 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
         anytime=law.anytime,
         cluster_sizes=_sizes(clusters),
         design_effect=_design_effect(difference, clusters),
+        differences=differences(run_a, run_b),
         **conclude(margin, *_inferences(pairs, difference, law)),
     )
 
@@ -154,7 +164,12 @@ def _inferences(
     return known, law(pairs.worst(), clusters), law(pairs.best(), clusters)
 
 
-def check_comparable(run_a: EvalRun, run_b: EvalRun, across_protocols: bool = False) -> None:
+def check_comparable(
+    run_a: EvalRun,
+    run_b: EvalRun,
+    across_protocols: bool = False,
+    accepted: Accepted = NOTHING,
+) -> None:
     """Refuse runs that did not ask the same, in the same way.
 
     Raises:
@@ -181,6 +196,7 @@ def check_comparable(run_a: EvalRun, run_b: EvalRun, across_protocols: bool = Fa
             "the same judge, asked as often",
             "run one of them again with the other's --judge",
         )
+    refuse_confounders(run_a, run_b, accepted)
     digests = {s.sample_id: s.sample_digest for s in run_b.samples}
     for sample in run_a.samples:
         if digests.get(sample.sample_id, sample.sample_digest) != sample.sample_digest:

@@ -16,6 +16,7 @@ from weighbridge.records import AcrossProtocols, Comparison, EvalRun, ProtocolOf
 from weighbridge.records.scale import default_margin, width
 from weighbridge.statistics.aggregates import items_of
 from weighbridge.statistics.columns import worth
+from weighbridge.statistics.conditions import NOTHING, Accepted
 from weighbridge.statistics.inference import Shifted, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
 from weighbridge.statistics.paired import compare
@@ -66,6 +67,7 @@ def across_protocols(
     run_b: EvalRun,
     measured: tuple[EvalRun, EvalRun] | None,
     margin: float | None = None,
+    accepted: Accepted = NOTHING,
 ) -> AcrossProtocols:
     """Compare runs of different protocols, with the gap as it stands and with the offset taken out.
 
@@ -79,13 +81,14 @@ def across_protocols(
         run_b: The reference's.
         measured: One model's runs by both protocols, in any order; None where there are none.
         margin: As in `compare`.
+        accepted: Likewise.
 
     Raises:
         InputError: The two runs don't measure the offset between these protocols.
     """
     scale = run_a.estimate.scale
     margin = default_margin(scale) if margin is None else margin
-    gap = compare(run_a, run_b, margin=margin, across_protocols=True)
+    gap = compare(run_a, run_b, margin=margin, across_protocols=True, accepted=accepted)
     raw = replace(gap, verdict="inconclusive")
     if measured is None:
         return AcrossProtocols(raw)

@@ -3,6 +3,8 @@
 RUN_A is the candidate, RUN_B the reference. Runs of judged benchmarks come with an audit of the
 judge; runs by two protocols are compared only where some model was measured both ways; with
 --groups, groups of subjects are compared too, their verdicts corrected for being several (Holm).
+Runs that were not asked alike (another temperature, chat template, length) are refused; --accept
+names what is meant to differ, and the result records it.
 Exit 0: superior, equivalent or non-inferior; 1: inferior; 3: inconclusive.
 """
 
@@ -41,6 +43,10 @@ def command(
     offset: Annotated[
         str, typer.Option(metavar=PAIR, help="One model's runs by both protocols.")
     ] = "",
+    accept: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="Differences beside the model that are meant: a,b."),
+    ] = "",
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every item, side by side, as a page.")
     ] = None,
@@ -52,20 +58,24 @@ def command(
     from weighbridge.evidence import RunStore
     from weighbridge.pipeline.comparing import compare_with_evidence
     from weighbridge.pipeline.grouping import compare_groups
+    from weighbridge.statistics.conditions import Accepted
 
     if html is not None and html.exists() and not overwrite:
         raise InputError(f"{html} is there", "a new file", "--overwrite, or another --html")
+    accepted = Accepted(tuple(name.strip() for name in accept.split(",") if name.strip()))
     store = RunStore(runs)
     first, second = store.read(run_a), store.read(run_b)
     found = compare_with_evidence(
         first, second, store,
         margin=margin, metric=metric, labels=_labels(human, first),
         other_judge=_pair(store, "--other-judge", other_judge),
-        offset=_pair(store, "--offset", offset),
+        offset=_pair(store, "--offset", offset), accepted=accepted,
     )  # fmt: skip
     document, lines = _document(found), compared_text(found, flips, margin is None)
     if groups:
-        within = compare_groups(first, second, margin=found.comparison.margin, metric=metric)
+        within = compare_groups(
+            first, second, margin=found.comparison.margin, metric=metric, accepted=accepted
+        )
         document["groups"] = groups_json(within)
         lines += groups_text(within, found.comparison.scale)
     if html is not None:
