@@ -1,5 +1,6 @@
 """lm-evaluation-harness's own files, made here with its `hf` model, become runs that agree."""
 
+import gzip
 import json
 
 import pytest
@@ -114,7 +115,8 @@ def test_another_metric_and_filter_are_another_run(output, tmp_path):
 
 
 def test_a_task_without_a_value_per_item_is_left_out_and_said(imported):
-    assert [each.split(":")[0] for each in imported[2]] == ["rolling"]
+    (said,) = imported[2]
+    assert said.startswith("rolling: word_perplexity ") and "of which less is better" in said
 
 
 def test_importing_again_finds_the_same_run(imported, output):
@@ -162,3 +164,155 @@ def test_runs_of_different_metrics_are_not_compared(output, tmp_path):
 def test_a_cluster_that_is_no_field_names_those_that_are(output, tmp_path):
     with pytest.raises(InputError, match="has no field topic; expected one of question, gold"):
         import_runs("lm-eval", ImportRequest(output, cluster="topic"), RunStore(tmp_path), WHEN)
+
+
+def as_before(output, folder, *, drop=("filter", "metrics")):
+    """The same files as versions of before 0.4.7 wrote them."""
+    folder.mkdir(parents=True)
+    for path in output.rglob("*.json*"):
+        if path.name.startswith("samples_"):
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
+            rows = [{k: v for k, v in row.items() if k not in drop} for row in rows]
+            (folder / path.name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+        elif path.name.startswith("results_"):
+            read = json.loads(path.read_text())
+            read.pop("lm_eval_version")
+            (folder / path.name).write_text(json.dumps(read))
+    return folder
+
+
+def change(folder, pattern, how):
+    """Rewrite a samples file's rows."""
+    (path,) = folder.glob(pattern)
+    rows = how([json.loads(line) for line in path.read_text().splitlines()])
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("drop", [("filter", "metrics"), ("filter",), ("metrics",)])
+@pytest.mark.parametrize("metric", ["", "exact_match,strict", "exact_match,loose", "acc_norm"])
+def test_rows_that_name_no_filter_give_the_same_runs(output, tmp_path, metric, drop):
+    request = ImportRequest(output, metric=metric)
+    now, _ = import_runs("lm-eval", request, RunStore(tmp_path / "now"), WHEN)
+    request = ImportRequest(as_before(output, tmp_path / "old", drop=drop), metric=metric)
+    old, _ = import_runs("lm-eval", request, RunStore(tmp_path / "before"), WHEN)
+    assert now and [run.benchmark for run in old] == [run.benchmark for run in now]
+    for before, after in zip(old, now, strict=True):
+        assert before.estimate == after.estimate
+        assert before.samples_digest == after.samples_digest
+        assert before.provenance.origin.stated_mean == pytest.approx(before.estimate.mean)
+        if "filter" in drop:
+            assert before.provenance.origin.version == "before 0.4.7"
+            assert any("name no filter" in note for note in before.provenance.notes)
+
+
+def by_rank(rows):
+    """Two processes: the rows of one, each item in both filters, then those of the other."""
+    ranks = [[row for row in rows if row["doc_id"] % 2 == rank] for rank in (0, 1)]
+    return [*ranks[0], *ranks[1]]
+
+
+def by_item(rows):
+    return sorted(rows, key=lambda row: row["doc_id"])
+
+
+@pytest.mark.parametrize("order", [by_rank, by_item])
+def test_old_rows_of_several_processes_are_told_apart(output, tmp_path, order):
+    old = as_before(output, tmp_path / "old")
+    change(old, "samples_writing_*", order)
+    for name in ("strict", "loose"):
+        request = ImportRequest(old, metric=f"exact_match,{name}")
+        (run,), _ = import_runs("lm-eval", request, RunStore(tmp_path / "runs"), WHEN)
+        stated = results(output)["results"]["writing"][f"exact_match,{name}"]
+        assert run.estimate.mean == pytest.approx(stated, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (lambda rows: [*rows[len(rows) // 2 :], *rows[: len(rows) // 2]], "as the results file"),
+        (lambda rows: rows[:-1], "stands 1 times; expected once for each filter"),
+        (lambda rows: [*rows, rows[0]], "for the 3. time, and no filter named"),
+        (lambda rows: [{k: v for k, v in r.items() if k != "doc_id"} for r in rows], "no doc_id"),
+    ],
+)
+def test_old_rows_that_contradict_the_results_are_not_read(output, tmp_path, how, said):
+    strict, loose = (
+        results(output)["results"]["writing"][f"exact_match,{name}"] for name in ("strict", "loose")
+    )
+    assert strict != loose, "else an exchange could not be seen"
+    path = change(as_before(output, tmp_path / "old"), "samples_writing_*", how)
+    with pytest.raises(InputError) as told:
+        import_runs("lm-eval", ImportRequest(path), RunStore(tmp_path / "runs"), WHEN)
+    assert (said in str(told.value) and "0.4.7 or newer" in str(told.value)) or said == "no doc_id"
+
+
+def test_files_of_0_4_2_are_read(output, tmp_path):
+    """`results.json`, and a list a task whose name ends in the task's."""
+    old = as_before(output, tmp_path / "old")
+    (path,) = old.glob("results_*.json")
+    read = json.loads(path.read_text())
+    read["config"]["model_args"] = "pretrained=org/model,dtype=float32"
+    read.pop("model_name")
+    (old / "results.json").write_text(json.dumps(read))
+    path.unlink()
+    for path in old.glob("samples_*"):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        task = path.name.split("_")[1]
+        (old / f"pretrained__org__model_{task}.jsonl").write_text(json.dumps(rows, indent=2))
+        path.unlink()
+    runs, _ = import_runs("lm-eval", ImportRequest(old), RunStore(tmp_path / "runs"), WHEN)
+    stated = results(output)["results"]
+    assert {run.benchmark: run.estimate.mean for run in runs} == pytest.approx(
+        {"both": stated["both"]["acc,none"], "writing": stated["writing"]["exact_match,strict"]}
+    )
+    assert {run.model.name for run in runs} == {"org/model"}
+
+
+def test_what_is_not_there_is_named(output, tmp_path):
+    copy = as_before(output, tmp_path / "copy", drop=())
+    (path,) = copy.glob("samples_letters_*")
+    path.unlink()
+    store = RunStore(tmp_path / "runs")
+    runs, left_out = import_runs("lm-eval", ImportRequest(copy), store, WHEN)
+    assert sorted(run.benchmark for run in runs) == ["others", "writing"], (
+        "no group of half its tasks"
+    )
+    (said,) = [each for each in left_out if each.startswith("letters")]
+    assert "no samples file of it, only acc 0." in said and "--log_samples" in said
+
+    (path,) = copy.glob("results_*.json")
+    path.unlink()
+    with pytest.raises(InputError, match=r"of lm-eval 0\.4\.7 or newer, with no results file"):
+        import_runs("lm-eval", ImportRequest(copy), store, WHEN)
+    old = as_before(output, tmp_path / "old")
+    (path,) = old.glob("results_*.json")
+    path.unlink()
+    with pytest.raises(InputError, match=r"of lm-eval before 0\.4\.7, with no results file"):
+        import_runs("lm-eval", ImportRequest(old), store, WHEN)
+
+
+def test_files_of_0_3_are_told(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    (tmp_path / "out").mkdir()
+    written = tmp_path / "out" / "hellaswag_write_out_info.json"
+    written.write_text(json.dumps([{"doc_id": 0, "prompt_0": "?", "acc": "True"}]))
+    for path in (tmp_path / "out", written):
+        with pytest.raises(InputError, match=r"is of lm-eval 0\.3; .* evaluate again with 0\.4"):
+            import_runs("lm-eval", ImportRequest(path), store, WHEN)
+    (tmp_path / "out" / "results.json").write_text('{"results": {"hellaswag": {"acc": 0.5}}}')
+    with pytest.raises(InputError, match=r"it is of lm-eval 0\.3"):
+        import_runs("lm-eval", ImportRequest(tmp_path / "out"), store, WHEN)
+
+
+def test_lines_that_python_would_cut_are_whole(output, tmp_path):
+    copy = as_before(output, tmp_path / "copy", drop=())
+    (path,) = copy.glob("samples_writing_*")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[0]["doc"]["question"] += "\u2028 and \u0085 more"
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    path.unlink()
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(text.encode()))
+    runs, _ = import_runs("lm-eval", ImportRequest(copy), RunStore(tmp_path / "runs"), WHEN)
+    (run,) = [run for run in runs if run.benchmark == "writing"]
+    assert run.estimate.n == 40

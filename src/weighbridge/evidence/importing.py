@@ -336,9 +336,15 @@ def _seal(
             return opened.finished
         if not opened.journal.finished_units():
             opened.journal.append_unit(0, run.samples)
-        origin = Origin(harness, run.version, files, run.unknown, run.stated)
+        origin = Origin(harness, run.version, files, run.unknown, run.stated, run.headline)
         notes = (*_notes(origin, run, figures.mean), *run.notes)
         return opened.seal(figures, _provenance(run, origin, notes, imported))
+
+
+def agrees(origin: Origin, mean: float) -> bool:
+    """Whether a run's mean is the figure that its harness states, or none is stated."""
+    stated = origin.stated_mean
+    return stated is None or abs(stated - mean) <= STATED_TOLERANCE
 
 
 def _notes(origin: Origin, run: Foreign, mean: float) -> list[str]:
@@ -349,8 +355,8 @@ def _notes(origin: Origin, run: Foreign, mean: float) -> list[str]:
         notes.append(f"Judged by {run.judge}, whose own disagreement is in no interval.")
     if origin.unknown:
         notes.append(f"Not known: {', '.join(origin.unknown)}.")
-    stated = run.stated.get(run.headline or "")
-    if stated is not None and abs(stated - mean) > STATED_TOLERANCE:
+    if not agrees(origin, mean):
+        stated = origin.stated_mean
         notes.append(
             f"{origin.harness} states {run.headline} {stated:.6g}; its samples give {mean:.6g}."
         )

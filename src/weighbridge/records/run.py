@@ -116,6 +116,7 @@ class Origin:
         files: SHA-256 of each file read, by name.
         unknown: What the files don't tell, one clause each.
         stated: Figures that the harness itself states, by its own names.
+        headline: Which of them the run's mean should equal; None where none does.
     """
 
     harness: str
@@ -123,6 +124,12 @@ class Origin:
     files: dict[str, str]
     unknown: tuple[str, ...] = ()
     stated: dict[str, float] = field(default_factory=dict)
+    headline: str | None = None
+
+    @property
+    def stated_mean(self) -> float | None:
+        """The harness's own figure of what the run's mean is of; None where it states none."""
+        return self.stated.get(self.headline) if self.headline is not None else None
 
 
 @dataclass(frozen=True)

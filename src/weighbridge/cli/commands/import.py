@@ -16,6 +16,7 @@ from weighbridge.cli.output import emit, run_json, run_text, wrapped
 
 if TYPE_CHECKING:
     from weighbridge.evidence.importing import ImportRequest
+    from weighbridge.records import EvalRun, Json
 
 
 def command(
@@ -43,18 +44,24 @@ def command(
     if gold is not None:
         request = _with_gold(request, gold, benchmark)
     sealed, left_out = import_runs(harness, request, around.store, around.started)
-    document = {
-        "runs": [
-            run_json(run)
-            | {"origin": asdict(run.provenance.origin) if run.provenance.origin else None}
-            for run in sealed
-        ],
-        "left_out": list(left_out),
-    }
+    document = {"runs": list(map(_imported, sealed)), "left_out": list(left_out)}
     lines = [run_text(run) for run in sealed]
     for each in left_out:
         lines += wrapped(f"left out: {each}", "  ")
     emit(document, "\n".join(lines), json)
+
+
+def _imported(run: "EvalRun") -> "dict[str, Json]":
+    """A run with where it comes from, and the harness's own figure beside ours."""
+    from weighbridge.evidence.importing import agrees
+
+    origin = run.provenance.origin
+    assert origin is not None, "an imported run knows its harness"
+    return run_json(run) | {
+        "origin": asdict(origin),
+        "stated_mean": origin.stated_mean,
+        "agrees_with_stated": agrees(origin, run.estimate.mean) if origin.headline else None,
+    }
 
 
 def _with_gold(request: "ImportRequest", gold: Path, name: str) -> "ImportRequest":

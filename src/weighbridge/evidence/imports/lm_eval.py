@@ -8,6 +8,10 @@ the same filter that lie in [0, 1] are parts.
 An answer out of which the harness's filter read nothing (`[invalid]`), and an empty one, is
 `Ungraded("unparsed")`. The harness does not write down why an answer ended, so that one that ran
 into the token limit can't be told from a wrong one.
+
+Read are the files of 0.4.0 and later; rows of before 0.4.7, which name neither filter nor metrics,
+as `lm_eval_samples` says. What can't become a run is named: tasks without a samples file, and
+perplexities, which are one figure over a whole text. Files of 0.3 (`--write_out`) are told.
 """
 
 import json
@@ -26,16 +30,31 @@ from weighbridge.evidence.importing import (
     named_field,
     number,
 )
+from weighbridge.evidence.lm_eval_samples import (
+    BEFORE_FILTERS,
+    check_split,
+    sample_rows,
+    version_of_rows,
+)
 from weighbridge.records import Graded, Json, Score, ScoredSample, Ungraded
 from weighbridge.sources.digests import text_digest
-from weighbridge.sources.tables import Row, jsonl_rows
+from weighbridge.sources.documents import read_json
+from weighbridge.sources.tables import Row, table_ending
 
 PROTOCOLS = {
     "multiple_choice": "loglikelihood",
     "loglikelihood": "loglikelihood",
     "generate_until": "generative",
 }
+PERPLEXITY = "loglikelihood_rolling"
 INVALID = "[invalid]"
+_OLD = "Rows name no filter: they were given to filters by their order, and the stated means agree."
+_OF_0_3 = "_write_out_info.json"
+_WANTED = "the folder that lm-eval 0.4 was given as --output_path, with --log_samples"
+_LESS_IS_BETTER = (
+    "perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "brier_score", "wer",
+    "ter",
+)  # fmt: skip
 UNKNOWN = ("why an answer ended", "tokens", "the weights' digest")
 _QUESTION_FIELDS = ("question", "query", "problem", "prompt", "input", "text", "sentence", "ctx")
 _SETTINGS = (
@@ -52,6 +71,12 @@ class _Task:
     results: Row
     metric: str
     filter: str
+    old: bool = False
+
+    @property
+    def rows(self) -> Iterator[tuple[int, Row]]:
+        """Its samples, each with its line."""
+        return sample_rows(self.path, self.config, _mapping(self.results, "results", self.name))
 
     @property
     def config(self) -> Row:
@@ -74,8 +99,9 @@ def _read(request: ImportRequest) -> Found:
     for path in _results_files(request.path):
         results = _json(path)
         tasks = dict[str, _Task]()
-        for samples in _samples_files(request.path, path):
-            name = samples.name.removeprefix("samples_").removesuffix(_ending(path))
+        found = _samples_files(request.path, path, results)
+        left_out += _without_samples(found, results) if request.path.is_dir() else []
+        for name, samples in found.items():
             try:
                 tasks[name] = _task(name, samples, results, request)
             except MalformedRow:
@@ -91,41 +117,87 @@ def _read(request: ImportRequest) -> Found:
 
 def _results_files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(path.rglob("results_*.json"))
-    elif path.name.startswith("samples_"):
-        date = path.stem.rsplit("_", 1)[-1]
-        found = sorted(path.parent.glob(f"results_{date}.json"))
+        found = sorted({*path.rglob("results_*.json"), *path.rglob("results.json")})
+    elif table_ending(path) == ".jsonl":
+        date = path.name.removesuffix(".gz").removesuffix(".jsonl").rsplit("_", 1)[-1]
+        beside = (path.with_name(f"results_{date}.json"), path.with_name("results.json"))
+        found = [each for each in beside if each.is_file()]
+    elif path.name.endswith(_OF_0_3):
+        found = []
     else:
         found = [path]
     if not found:
-        raise InputError(
-            f"no results_*.json in {path}",
-            "the folder that lm-eval was given as --output_path, with --log_samples",
+        raise _no_results(path)
+    return found
+
+
+def _no_results(path: Path) -> InputError:
+    """Say what is there in place of a results file."""
+    folder = path if path.is_dir() else path.parent
+    if old := sorted(folder.rglob(f"*{_OF_0_3}")):
+        return InputError(
+            f"{old[0]} is of lm-eval 0.3", _WANTED, "evaluate again with 0.4 or newer"
         )
-    return found
+    samples = [path] if path.is_file() else sorted(folder.rglob("samples_*.jsonl*"))
+    if samples:
+        version = version_of_rows(samples[0])
+        return InputError(
+            f"{samples[0]} is of lm-eval {version}, with no results file beside",
+            "results_DATE.json, which names the model, the metrics and the tasks' settings",
+            "put it there; lm-eval writes it when a run ends",
+        )
+    return InputError(f"no results_*.json in {path}", _WANTED)
 
 
-def _samples_files(asked: Path, results: Path) -> list[Path]:
-    """The samples that belong to a results file: those of the same date, beside it."""
-    found = sorted(results.parent.glob(f"samples_*{_ending(results)}"))
-    if asked.name.startswith("samples_"):
-        return [path for path in found if path == asked]
+def _samples_files(asked: Path, results: Path, read: Row) -> dict[str, Path]:
+    """The samples that belong to a results file, by task: those beside it of the same date.
+
+    Up to 0.4.2 they bear the model's arguments in place of the date, and the task last.
+    """
+    tasks = sorted(_mapping(read, "configs"), key=len, reverse=True)
+    date = results.stem.removeprefix("results_")
+    found = dict[str, Path]()
+    for path in sorted(results.parent.glob("*.jsonl*")):
+        stem = path.name.removesuffix(".gz").removesuffix(".jsonl")
+        if asked.is_file() and asked != results and path != asked:
+            continue
+        if stem.startswith("samples_") and stem.endswith(f"_{date}"):
+            found[stem.removeprefix("samples_").removesuffix(f"_{date}")] = path
+        elif results.name == "results.json":
+            name = next((task for task in tasks if stem.endswith(f"_{task}")), None)
+            found |= {name: path} if name else {}
     if not found:
-        raise InputError(f"no samples_*{_ending(results)} beside {results}", "--log_samples")
+        raise InputError(f"no samples_*_{date}.jsonl beside {results}", "--log_samples")
     return found
 
 
-def _ending(results: Path) -> str:
-    return f"_{results.stem.removeprefix('results_')}.jsonl"
+def _without_samples(found: Mapping[str, Path], results: Row) -> list[str]:
+    """Name the tasks of which nothing but a figure is there."""
+    return [
+        f"{name}: no samples file of it, only {_figures(results, name)}; --log_samples writes one"
+        for name in _mapping(results, "configs")
+        if name not in found
+    ]
+
+
+def _figures(results: Row, task: str) -> str:
+    """What a results file states of a task, in a few words."""
+    figures = _mapping(results, "results", task)
+    named = [
+        f"{key.removesuffix(',none')} {value:.6g}"
+        for key, value in figures.items()
+        if number(value) is not None and "," in key and "_stderr," not in key
+    ]
+    return ", ".join(named[:4]) or "no figure"
 
 
 def _json(path: Path) -> Row:
-    try:
-        read = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} can't be read ({error})", "lm-eval's results file") from error
+    read = read_json(path, "lm-eval's results file", nan=True)
     if not isinstance(read, dict) or not isinstance(read.get("results"), dict):
         raise InputError(f"{path} holds no results", "lm-eval's results file")
+    if not isinstance(read.get("configs"), dict):
+        saw = f"{path} holds no task's configuration: it is of lm-eval 0.3"
+        raise InputError(saw, _WANTED, "evaluate again with 0.4 or newer")
     return read
 
 
@@ -135,28 +207,46 @@ def _task(name: str, samples: Path, results: Row, request: ImportRequest) -> _Ta
     Raises:
         InputError: The task has none that is a value per item.
     """
-    kind = str(_mapping(results, "configs", name).get("output_type", ""))
+    config, figures = _mapping(results, "configs", name), _mapping(results, "results", name)
+    kind = str(config.get("output_type", ""))
+    if kind == PERPLEXITY:
+        raise InputError(
+            f"{_figures(results, name)}: one figure over all of its text, of which less is better",
+            "a task with a score for each item",
+        )
     if kind not in PROTOCOLS:
         raise InputError(f"output type {kind or 'not stated'}", f"one of {', '.join(PROTOCOLS)}")
     metric, _, wanted = request.metric.partition(",")
-    first = next((row for _, row in jsonl_rows(samples)), {})
-    filters = dict.fromkeys(str(row.get("filter", "none")) for _, row in jsonl_rows(samples))
-    metrics = [m for m in first.get("metrics", ()) if number(first.get(m)) is not None]
-    if not metrics or (metric and metric not in metrics):
+    old = check_split(samples, config, figures)
+    filters, metrics = dict[str, None](), dict[str, bool]()
+    for _, row in sample_rows(samples, config, figures):
+        filters[str(row["filter"])] = None
+        for each in row["metrics"]:
+            metrics[str(each)] = metrics.get(str(each), False) or number(row.get(each)) is not None
+    known = [each for each, is_number in metrics.items() if is_number]
+    if not known or (metric and metric not in known):
         raise InputError(
             f"metric {metric}" if metric else "no metric that is one number an item",
-            f"one of {', '.join(map(str, metrics))}" if metrics else "",
+            f"one of {', '.join(known)}" if known else "",
         )
     if wanted and wanted not in filters:
         raise InputError(f"filter {wanted}", f"one of {', '.join(filters)}")
-    metric = metric or str(metrics[0])
-    if _higher_is_worse(results, name, metric):
+    better = [each for each in known if not _higher_is_worse(results, name, each)]
+    metric = metric or (better or known)[0]
+    if metric not in better:
         raise InputError(f"metric {metric}, of which less is better", "one of which more is better")
-    return _Task(name, samples, results, metric, wanted or next(iter(filters)))
+    return _Task(name, samples, results, metric, wanted or next(iter(filters)), old)
 
 
 def _higher_is_worse(results: Row, task: str, metric: str) -> bool:
-    return _mapping(results, "higher_is_better", task).get(metric) is False
+    told = _mapping(results, "higher_is_better", task).get(metric)
+    if told is None:
+        listed = _mapping(results, "configs", task).get("metric_list") or []
+        told = next(
+            (m.get("higher_is_better") for m in listed
+             if isinstance(m, dict) and m.get("metric") == metric), None,
+        )  # fmt: skip
+    return metric in _LESS_IS_BETTER if told is None else told is False
 
 
 def _grouped(tasks: Mapping[str, _Task], results: Row) -> dict[str, list[_Task]]:
@@ -196,17 +286,18 @@ def _run(
     stated = {k: float(v) for k, v in figures.items() if number(v) is not None}
     version = results.get("versions", {}).get(name, "unknown")
     unknown: tuple[str, ...] = UNKNOWN
+    old = any(task.old for task in tasks)
     if not any(sample.cluster for sample in samples):
         unknown = (*unknown, "which items share a source (name the field with --cluster)")
     return Foreign(
-        model=str(results.get("model_name") or config.get("model") or "unknown"),
+        model=_model(results, config),
         benchmark=name,
         benchmark_version=f"lm-eval:{version} {key}",
         protocol=PROTOCOLS[first.kind],
         samples=tuple(samples),
         files=(path, *(task.path for task in tasks)),
         unknown=unknown,
-        version=_text(results.get("lm_eval_version")),
+        version=_text(results.get("lm_eval_version")) or (BEFORE_FILTERS if old else None),
         settings=_settings(first, results, config, key),
         stated=stated,
         headline=key,
@@ -214,9 +305,19 @@ def _run(
         dtype=str(config.get("model_dtype", "unknown")).removeprefix("torch."),
         packages=_packages(results),
         device=str(config.get("device") or "unknown"),
+        notes=(_OLD,) if old else (),
         started=_started(results.get("date")),
         seconds=float(results.get("total_evaluation_time_seconds") or 0.0),
     )
+
+
+def _model(results: Row, config: Row) -> str:
+    """The model's name; up to 0.4.2 only its arguments have it."""
+    arguments = config.get("model_args") or ""
+    if isinstance(arguments, str):
+        arguments = dict(each.partition("=")[::2] for each in arguments.split(","))
+    named = arguments.get("pretrained") or arguments.get("model")
+    return str(results.get("model_name") or named or config.get("model") or "unknown")
 
 
 def _with_shared_parts(samples: Sequence[ScoredSample]) -> list[ScoredSample]:
@@ -255,8 +356,8 @@ def _samples(
     task: _Task, grouped: bool, benchmark: str, request: ImportRequest
 ) -> Iterator[ScoredSample]:
     shown = request.shows(benchmark) and request.shows(task.name)
-    for line, row in jsonl_rows(task.path):
-        if str(row.get("filter", "none")) == task.filter:
+    for line, row in task.rows:
+        if str(row["filter"]) == task.filter:
             try:
                 yield _sample(task, row, grouped, shown, request)
             except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

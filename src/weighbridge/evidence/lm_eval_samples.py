@@ -1,0 +1,142 @@
+"""Rows of lm-evaluation-harness's samples files, each with its filter and metrics, old or new.
+
+Since 0.4.7 (December 2024) a row names its `filter` and its `metrics`. Files of before hold, for
+each item, one row a filter, in the order of the task's `filter_list`; which of a row's keys are
+metrics is known from the results file, whose keys are "METRIC,FILTER". The means that it states
+check the reading: where they don't agree, nothing is read.
+
+Up to 0.4.2 a samples file was one JSON list.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from weighbridge.errors import InputError, MalformedRow
+from weighbridge.records import Json
+from weighbridge.sources.documents import read_json
+from weighbridge.sources.tables import Row, jsonl_rows
+from weighbridge.sources.text_files import text_lines
+
+BEFORE_FILTERS = "before 0.4.7"
+NO_FILTER = "none"
+_TOLERANCE = 1e-6
+_AGAIN = "run it again with lm-eval 0.4.7 or newer"
+
+
+def sample_rows(path: Path, config: Row, figures: Mapping[str, Json]) -> Iterator[tuple[int, Row]]:
+    """Yield rows, each with `filter` and `metrics`, and its 1-based line.
+
+    Args:
+        path: The samples file.
+        config: The task's, of the results file.
+        figures: The task's, likewise, by "METRIC,FILTER".
+
+    Raises:
+        MalformedRow: A row is no sample, or of a filter that the task has not.
+    """
+    filters, metrics = _filters(config, figures), _metrics(config, figures)
+    seen = Counter[Json]()
+    for line, row in _rows(path):
+        if "doc_id" not in row:
+            raise MalformedRow(path, line, "no doc_id", "a sample as lm-eval 0.4 writes it")
+        if "filter" not in row:
+            doc = row["doc_id"]
+            place = seen[doc]
+            seen[doc] += 1
+            if place >= len(filters):
+                raise MalformedRow(
+                    path, line, f"doc_id {doc} for the {place + 1}. time, and no filter named",
+                    f"once for each of {', '.join(filters)}", do=_AGAIN,
+                )  # fmt: skip
+            row["filter"] = filters[place]
+        if "metrics" not in row:
+            row["metrics"] = [name for name in metrics if name in row]
+        yield line, row
+
+
+def check_split(path: Path, config: Row, figures: Mapping[str, Json]) -> bool:
+    """See that old rows, given to filters by their order, have the means that the harness states.
+
+    Returns:
+        Whether rows are old.
+
+    Raises:
+        InputError: They have not.
+    """
+    first = next(_rows(path), None)
+    if first is None or "filter" in first[1]:
+        return False
+    filters = _filters(config, figures)
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    counts = Counter[Json]()
+    for _, row in sample_rows(path, config, figures):
+        counts[row["doc_id"]] += 1
+        for metric in row["metrics"]:
+            if isinstance(row[metric], (bool, int, float)):
+                values[metric, row["filter"]].append(float(row[metric]))
+    short = next((doc for doc, count in counts.items() if count != len(filters)), None)
+    if short is not None:
+        raise InputError(
+            f"lm-eval {BEFORE_FILTERS}: doc_id {short} stands {counts[short]} times",
+            f"once for each filter ({', '.join(filters)}), since no row names its own", _AGAIN,
+        )  # fmt: skip
+    averaged = _averaged(config)
+    for (metric, name), held in values.items():
+        stated = figures.get(f"{metric},{name}")
+        mean = sum(held) / len(held)
+        known = isinstance(stated, (int, float)) and metric in averaged
+        if known and abs(mean - float(stated)) > _TOLERANCE:  # type: ignore[arg-type]
+            raise InputError(
+                f"lm-eval {BEFORE_FILTERS}: rows name no filter, and those taken for {name} have "
+                f"{metric} {mean:.6g}",
+                f"{float(stated):.6g} as the results file states", _AGAIN,  # type: ignore[arg-type]
+            )  # fmt: skip
+    return True
+
+
+def version_of_rows(path: Path) -> str:
+    """Return which versions write such rows."""
+    first = next(_rows(path), None)
+    return BEFORE_FILTERS if first is None or "filter" not in first[1] else "0.4.7 or newer"
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Row]]:
+    head = next((line for _, line in text_lines(path) if line.strip()), "")
+    if head.strip().startswith("["):
+        read = read_json(path, "lm-eval's samples", nan=True)
+        for number, row in enumerate(read, start=1):
+            if not isinstance(row, dict):
+                raise MalformedRow(path, number, f"a {type(row).__name__}", "a sample")
+            yield number, row
+    else:
+        yield from jsonl_rows(path, "lm-eval's samples", nan=True, halves="replace")
+
+
+def _filters(config: Row, figures: Mapping[str, Json]) -> list[str]:
+    listed = config.get("filter_list")
+    if isinstance(listed, list) and listed:
+        return [str(each.get("name", NO_FILTER)) for each in listed if isinstance(each, dict)]
+    named = (key.partition(",") for key in figures if "," in key)
+    found = dict.fromkeys(name for metric, _, name in named if not metric.endswith("_stderr"))
+    return list(found) or [NO_FILTER]
+
+
+def _metrics(config: Row, figures: Mapping[str, Json]) -> list[str]:
+    told = [str(each.get("metric")) for each in _metric_list(config)]
+    named = [key.partition(",")[0] for key in figures if "," in key]
+    return list(dict.fromkeys([*told, *(n for n in named if not n.endswith("_stderr"))]))
+
+
+def _averaged(config: Row) -> set[str]:
+    """Metrics whose figure is the mean over items, as far as the task says so."""
+    return {
+        str(each["metric"])
+        for each in _metric_list(config)
+        if each.get("aggregation", "mean") == "mean" and "metric" in each
+    }
+
+
+def _metric_list(config: Row) -> list[Row]:
+    listed = config.get("metric_list")
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
