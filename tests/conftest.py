@@ -32,6 +32,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture
+def opened(tmp_path: Path):
+    """Opens endpoints whose answers are kept in this test's folder, and closes them."""
+    from scripted_server import Opener
+
+    opener = Opener(tmp_path / "answers")
+    yield opener
+    opener.close()
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random two-layer Llama and a tokenizer with a chat template."""

@@ -1,7 +1,7 @@
 """What a request asked too much of: the model's context, the longest answer, the account's rate.
 
 Servers say so with different statuses and words. What matters is which limit it is and the numbers
-in its words: they say how long an answer still fits. `tests/models/endpoint_limits.py` holds each
+in its words: they say how long an answer still fits. `tests/endpoint_limits.py` holds each
 server's wording, with where it was reported.
 """
 
