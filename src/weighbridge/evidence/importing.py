@@ -133,13 +133,11 @@ class Importer:
         name: The file's stem, with a hyphen for an underscore.
         reads: What it reads, for people.
         read: Reads it.
-        needs_gold: Whether its files hold no right answers.
     """
 
     name: str
     reads: str
     read: Callable[[ImportRequest], Found]
-    needs_gold: bool = False
 
 
 def importer_names() -> tuple[str, ...]:
@@ -179,8 +177,6 @@ def import_runs(
     importer = find_importer(name)
     if not request.path.exists():
         raise InputError(f"nothing at {request.path}", importer.reads, "check the path")
-    if importer.needs_gold and request.gold is None:
-        raise InputError(f"{name} files hold no right answers", "--gold PATH with the items")
     found = importer.read(request)
     if not found.runs:
         why = found.left_out[0] if found.left_out else importer.reads

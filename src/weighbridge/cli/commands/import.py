@@ -1,8 +1,8 @@
 """Take in what another harness measured, as sealed runs.
 
 HARNESS is lm-eval (its --output_path, with --log_samples), inspect (.eval or .json, or a folder)
-or helm (a folder of tables, with --gold PATH to the items). One run a model and benchmark; verify
-and compare treat them like our own.
+or helm (run folders; or tables of answers, with --gold PATH to the items). One run a model and
+benchmark; verify and compare treat them like our own.
 """
 
 from dataclasses import asdict

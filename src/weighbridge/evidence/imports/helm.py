@@ -1,6 +1,7 @@
-"""HELM's answers as tables of one row a question and one column a model, a file a subject.
+"""HELM's run folders, or its answers as tables: one row a question, one column a model.
 
-The layout of `original_helm_combined` in aryopg/mmlu-redux: columns `question`, `choices` (a Python
+Run folders are read by `weighbridge.evidence.helm_runs`. Tables, a file a subject, have the
+layout of `original_helm_combined` in aryopg/mmlu-redux: columns `question`, `choices` (a Python
 list of texts), then one a model with the first token that it wrote. There is no right answer in it:
 it is joined from `--gold` on subject, question and choices.
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
+from weighbridge.evidence.helm_runs import read_runs, run_folders
 from weighbridge.evidence.importing import (
     Foreign,
     Found,
@@ -27,8 +29,10 @@ from weighbridge.evidence.importing import (
     imported_sample,
 )
 from weighbridge.records import Graded, Sample, Score, ScoredSample, Ungraded
+from weighbridge.sources.text_files import read_text
 
 COLUMNS = ("question", "choices")
+_RUN_FILE = "scenario_state.json"
 UNKNOWN = (
     "prompts and shots", "sampling", "tokens", "when and where it ran", "the models' weights"
 )  # fmt: skip
@@ -45,8 +49,14 @@ class _Row:
 
 
 def _read(request: ImportRequest) -> Found:
+    if folders := run_folders(request.path):
+        return read_runs(folders, request)
+    if request.gold is None:
+        raise InputError(
+            f"no {_RUN_FILE} in {request.path}, and HELM's tables hold no right answers",
+            "a run folder as HELM writes it, or --gold PATH with the items",
+        )
     paths = _paths(request.path)
-    assert request.gold is not None, "the caller checks that there is gold"
     gold = _Gold(request.gold())
     shown = request.shows(request.benchmark)
     samples: dict[str, list[ScoredSample]] = defaultdict(list)
@@ -93,12 +103,7 @@ def _paths(path: Path) -> tuple[Path, ...]:
 
 
 def _rows(path: Path) -> Iterator[_Row]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise MalformedRow(path, line, "a byte that is not UTF-8", "UTF-8 text") from error
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
     header = next(reader, [])
     if tuple(header[:2]) != COLUMNS or len(header) < 3:
         raise MalformedRow(path, 1, f"columns {header[:3]}", "question, choices, one a model")
@@ -195,7 +200,6 @@ def _notes(counts: Counter[str], gold: _Gold) -> tuple[str, ...]:
 
 IMPORTER = Importer(
     name="helm",
-    reads="a folder of tables, one a subject: question, choices, one column a model",
+    reads="run folders with scenario_state.json, or tables: question, choices, one column a model",
     read=_read,
-    needs_gold=True,
 )
