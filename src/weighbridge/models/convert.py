@@ -1,21 +1,31 @@
-"""A GGUF file becomes a folder of safetensors once, in the cache; digests bind the two."""
+"""A GGUF file becomes a folder of safetensors once, in the cache; digests bind the two.
 
-import contextlib
-import functools
+Configuration, tensors and tokenizer are read here and in `sources`, by the same tables that
+`inspect` counts with: transformers' own reader passes over what it doesn't know.
+"""
+
+import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from weighbridge.errors import InputError, StorageError
+from weighbridge.models.gguf_tensors import Target, read_tensor, targets
+from weighbridge.models.gguf_tokenizer import end_token_ids, tokenizer_notes, tokenizer_of_gguf
 from weighbridge.sources.digests import file_digest
-from weighbridge.sources.gguf_header import read_gguf_header
+from weighbridge.sources.gguf_config import loadable_config
+from weighbridge.sources.gguf_header import GgufHeader, read_gguf_header
+from weighbridge.sources.safetensors_files import INDEX, WHOLE
 from weighbridge.sources.weights import WeightsLocation
 
-CONVERSION = 1  # raise when the same file would become other tensors or another tokenizer
+CONVERSION = 2  # raise when the same file would become other tensors or another tokenizer
+_SHARD_BYTES = 2 << 30  # held in memory at once
 
 
 def as_safetensors(location: WeightsLocation, cache: Path) -> tuple[Path, dict[str, str]]:
@@ -26,16 +36,18 @@ def as_safetensors(location: WeightsLocation, cache: Path) -> tuple[Path, dict[s
         cache: Where conversions are kept.
 
     Returns:
-        The folder, and facts about a conversion: `gguf_digest` and `quantization`.
+        The folder, and facts about a conversion: `gguf_digest`, `quantization`, and `note` where a
+        reader of the run must know something.
 
     Raises:
-        InputError: The file is cut short, or is not the one that its publisher described.
+        InputError: The file is cut short, is not the one that its publisher described, or holds
+            what is not understood.
         StorageError: The cache can't be written.
     """
     if location.kind == "safetensors":
         return location.path, {}
     header = read_gguf_header(location.path)
-    digest = file_digest(location.path)
+    digest = gguf_digest(header.shards)
     if location.expected_digest and digest != location.expected_digest:
         raise InputError(
             f"{location.path} has digest {digest}",
@@ -43,10 +55,21 @@ def as_safetensors(location: WeightsLocation, cache: Path) -> tuple[Path, dict[s
             "install the package again: its weights were altered",
         )
     facts = {"gguf_digest": digest, "quantization": header.quantization}
+    note = tokenizer_notes(header)
+    if note:
+        facts["note"] = note
     folder = cache / "converted" / f"{digest.removeprefix('sha256:')[:24]}-v{CONVERSION}"
     if not (folder / "conversion.json").is_file():
         _convert(location.path, folder, facts)
     return folder, facts
+
+
+def gguf_digest(shards: Sequence[Path]) -> str:
+    """Digest a GGUF file; for a model split over several, digest their digests in order."""
+    digests = [file_digest(path) for path in shards]
+    if len(digests) == 1:
+        return digests[0]
+    return "sha256:" + hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _convert(path: Path, folder: Path, facts: dict[str, str]) -> None:
@@ -58,8 +81,8 @@ def _convert(path: Path, folder: Path, facts: dict[str, str]) -> None:
     try:
         _write(path, unfinished)
         (unfinished / "conversion.json").write_text(json.dumps(facts, indent=1) + "\n")
-        for path in unfinished.iterdir():
-            with path.open("rb+") as file:
+        for written in unfinished.iterdir():
+            with written.open("rb+") as file:
                 os.fsync(file.fileno())
         unfinished.chmod(0o755)
         if not folder.exists():
@@ -72,34 +95,72 @@ def _convert(path: Path, folder: Path, facts: dict[str, str]) -> None:
 
 
 def _write(path: Path, folder: Path) -> None:
+    header = read_gguf_header(path, lists=True)
+    config = loadable_config(header, str(path))
+    tokenizer = tokenizer_of_gguf(header, str(path))
+    config |= _tokens(header)
+    planned = _untied(targets(header, config, str(path)), header, config)
+    _write_tensors(planned, header, folder)
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "float32"}, indent=1) + "\n")
+    generation = {**_tokens(header), "eos_token_id": end_token_ids(header)}
+    (folder / "generation_config.json").write_text(json.dumps(generation, indent=1) + "\n")
+    tokenizer.save_pretrained(folder)
+
+
+def _tokens(header: GgufHeader) -> dict[str, int | None]:
+    """Special tokens under the names of `config.json`; absent ones are none, not the class's."""
+    names = {"bos_token_id": "bos", "eos_token_id": "eos", "pad_token_id": "padding"}
+    return {
+        field: header.fields.get(f"tokenizer.ggml.{name}_token_id") for field, name in names.items()
+    }
+
+
+def _untied(planned: list[Target], header: GgufHeader, config: dict[str, Any]) -> list[Target]:
+    """Settle a head that is stored though the architecture ties it: once, if it is the same."""
+    head, entry = "output.weight", "token_embd.weight"
+    if not config["tie_word_embeddings"] or head not in header.tensors:
+        return planned
+    if np.array_equal(read_tensor(header, head), read_tensor(header, entry)):
+        return [target for target in planned if target.sources != (head,)]
+    config["tie_word_embeddings"] = False
+    return planned
+
+
+def _write_tensors(planned: list[Target], header: GgufHeader, folder: Path) -> None:
     from safetensors import SafetensorError
+    from safetensors.numpy import save_file
 
-    with _quiet_transformers() as transformers:
-        import torch
-
-        try:
-            model = transformers.AutoModelForCausalLM.from_pretrained(
-                path.parent, gguf_file=path.name, dtype=torch.float32, local_files_only=True
+    parts = list(_parts(planned, header))
+    listed: dict[str, str] = {}
+    for number, part in enumerate(parts, 1):
+        name = WHOLE if len(parts) == 1 else f"model-{number:05}-of-{len(parts):05}.safetensors"
+        tensors = {
+            target.name: np.ascontiguousarray(
+                target.make(*(read_tensor(header, source) for source in target.sources))
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                path.parent, gguf_file=path.name, local_files_only=True
-            )
-        except (ValueError, KeyError, NotImplementedError) as error:
-            raise InputError(
-                f"{path} can't be converted ({error})",
-                "an architecture whose GGUF form transformers reads",
-                "use the model's safetensors instead",
-            ) from error
-        # The tensors are plain float32 now; left in place, this would mark them as quantised.
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        model.hf_quantizer = None
-        model.is_quantized = False
+            for target in part
+        }
         try:
-            model.save_pretrained(folder)
+            save_file(tensors, folder / name, {"format": "pt"})
         except SafetensorError as error:  # safetensors reports a full disk in its own way
             raise OSError(str(error)) from error
-        tokenizer.save_pretrained(folder)
+        listed |= dict.fromkeys(tensors, name)
+    if len(parts) > 1:
+        (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": listed}) + "\n")
+
+
+def _parts(planned: list[Target], header: GgufHeader) -> Iterator[list[Target]]:
+    """Cut the tensors into files that fit the memory one at a time."""
+    part: list[Target] = []
+    held = 0
+    for target in planned:
+        size = 4 * sum(int(np.prod(header.tensors[source])) for source in target.sources)
+        if part and held + size > _SHARD_BYTES:
+            yield part
+            part, held = [], 0
+        part.append(target)
+        held += size
+    yield part
 
 
 def _cannot_write(folder: Path, error: OSError) -> StorageError:
@@ -108,19 +169,3 @@ def _cannot_write(folder: Path, error: OSError) -> StorageError:
         "a writable cache with room for the model in float32",
         "free space, or name another folder with --cache",
     )
-
-
-@contextlib.contextmanager
-def _quiet_transformers() -> Iterator[Any]:
-    import transformers
-    from transformers import modeling_gguf_pytorch_utils as reader
-
-    level = transformers.utils.logging.get_verbosity()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    bar, reader.tqdm = reader.tqdm, functools.partial(reader.tqdm, disable=True)
-    try:
-        yield transformers
-    finally:
-        reader.tqdm = bar
-        transformers.utils.logging.set_verbosity(level)

@@ -377,4 +377,5 @@ def load(
         dtype=str(dtype).removeprefix("torch."),
         quantization=facts.get("quantization"),
     )
-    return OpenWeights(module, tokenizer, ref, memory_bytes, read.notes)
+    notes = read.notes + ((facts["note"],) if "note" in facts else ())
+    return OpenWeights(module, tokenizer, ref, memory_bytes, notes)

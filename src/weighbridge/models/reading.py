@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from weighbridge.errors import InputError, MissingPiece, WeighbridgeError
+from weighbridge.models.gguf_tokenizer import tokenizer_of_gguf
 from weighbridge.models.load_check import (
     LoadReport,
     recorded_load,
@@ -21,6 +22,7 @@ from weighbridge.models.load_check import (
 )
 from weighbridge.models.quantised import not_read, quantisation_method, require_readable
 from weighbridge.sources.digests import weights_digest
+from weighbridge.sources.gguf_header import read_gguf_header
 from weighbridge.sources.safetensors_files import require_plain_numbers, stored_tensors
 
 
@@ -140,11 +142,14 @@ def read_tokenizer(folder: Path, gguf_file: str | None = None) -> Any:
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
+    if gguf_file is not None:
+        path = folder / gguf_file
+        return tokenizer_of_gguf(read_gguf_header(path, lists=True), str(path))
     try:
         return transformers.AutoTokenizer.from_pretrained(
-            folder, gguf_file=gguf_file, trust_remote_code=False, local_files_only=True
+            folder, trust_remote_code=False, local_files_only=True
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError) as error:
         raise _not_loaded(str(folder), error) from error
 
 

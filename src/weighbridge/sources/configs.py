@@ -10,6 +10,7 @@ from typing import Any
 from weighbridge.catalog.models import find_model, find_model_by_repository, model_names
 from weighbridge.errors import InputError, MissingPiece, UnknownName
 from weighbridge.sources.hub import hub_snapshot
+from weighbridge.sources.weights import gguf_models
 
 _LARGEST_BYTES = 16 << 20  # a configuration is a few kilobytes
 
@@ -70,7 +71,7 @@ def _from_folder(path: Path) -> FoundConfig:
     config = path / "config.json"
     if config.is_file():
         return FoundConfig(name, f"directory:{name}", str(config), _read_json(config))
-    files = sorted(path.glob("*.gguf"))
+    files = gguf_models(path)
     if len(files) == 1:
         return _from_gguf(files[0])
     saw = f"{path} has no config.json" + (f" and {len(files)} GGUF files" if files else "")
@@ -96,7 +97,8 @@ def _from_gguf(path: Path) -> FoundConfig:
     header = read_gguf_header(path)
     counted = sum(prod(shape) for name, shape in header.tensors.items() if is_weight(name))
     config = config_of_gguf(header, str(path))
-    return FoundConfig(path.stem, f"gguf:{path.name}", str(path), config, counted)
+    first = header.shards[0]
+    return FoundConfig(first.stem, f"gguf:{first.name}", str(path), config, counted)
 
 
 def _from_hub(spec: str, offline: bool) -> FoundConfig:

@@ -2,10 +2,15 @@
 
 Layout (github.com/ggml-org/ggml, docs/gguf.md): magic, version, counts; then key, type, value;
 then each tensor's name, shape, type and offset. Long lists, such as a vocabulary, are passed over
-and only counted, so that the header of a large model takes milliseconds. No tensor is read.
+and only counted unless they are asked for, so that the header of a large model takes milliseconds.
+No tensor is read.
+
+A large model may be split over files named NAME-00001-of-0000N.gguf (gguf-split of llama.cpp): any
+of them stands for all, the first holds the metadata, each its own tensors.
 """
 
 import mmap
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +39,23 @@ _STRING, _ARRAY = 8, 9
 _LONGEST_LIST = 4096  # numbers of a list that is kept: one a layer, never a vocabulary
 _MOST = 1 << 24  # no vocabulary and no list of tensors is longer
 _MOST_DIMENSIONS = 8  # ggml has 4
+_SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+_MOST_SHARDS = 99_999
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor's bytes lie.
+
+    Attributes:
+        path: The file.
+        start: First byte.
+        length: Bytes; 0 for a type that is not known.
+    """
+
+    path: Path
+    start: int
+    length: int
 
 
 @dataclass(frozen=True)
@@ -41,14 +63,19 @@ class GgufHeader:
     """What stands before the weights.
 
     Attributes:
-        fields: Metadata by key; a list of strings, or a long one, is its length.
+        fields: Metadata by key; a list of strings, or a long one, is its length unless lists were
+            asked for.
         tensors: Shapes by tensor name, in the file's order: the fastest dimension first.
         types: What each tensor is stored as, such as `Q4_1`, by its name.
+        places: Where each tensor lies, by its name.
+        shards: The files, in order; one where the model is not split.
     """
 
     fields: Mapping[str, Any]
     tensors: Mapping[str, tuple[int, ...]]
     types: Mapping[str, str]
+    places: Mapping[str, Place]
+    shards: tuple[Path, ...]
 
     @property
     def parameters(self) -> int:
@@ -64,12 +91,108 @@ class GgufHeader:
         return max(numbers, key=lambda kind: numbers[kind], default="unknown")
 
 
-def read_gguf_header(path: Path) -> GgufHeader:
-    """Read a GGUF file's metadata and list of tensors, and check that its tensors lie inside.
+def read_gguf_header(path: Path, *, lists: bool = False) -> GgufHeader:
+    """Read a GGUF model's metadata and list of tensors, and check that its tensors lie inside.
+
+    Args:
+        path: The file, or any of the files that a model is split over.
+        lists: Keep every list, such as the vocabulary, not only its length.
 
     Raises:
-        InputError: Not a GGUF file, of an unknown version, cut short, or against the format.
+        InputError: Not a GGUF file, of an unknown version, cut short, or against the format; or
+            a file of a split model is missing or belongs to another one.
     """
+    first = first_shard(path)
+    whole = _read_one(first, lists)
+    count = whole.fields.get("split.count", 1)
+    if count == 1:
+        return whole
+    paths = _shard_paths(first, count)
+    shards = [whole, *(_read_one(shard, False) for shard in paths[1:])]
+    return _joined(shards, paths)
+
+
+def first_shard(path: Path) -> Path:
+    """Return the file that a model's metadata stand in: the first of those it is split over.
+
+    Raises:
+        InputError: It is not there.
+    """
+    named = _SHARD.fullmatch(path.name)
+    if named is None or int(named["number"]) == 1 or not path.is_file():
+        return path
+    first = path.with_name(f"{named['name']}-00001-of-{named['count']}.gguf")
+    if not first.is_file():
+        raise _missing([first], int(named["count"]))
+    return first
+
+
+def _shard_paths(first: Path, count: Any) -> tuple[Path, ...]:
+    if not isinstance(count, int) or not 1 <= count <= _MOST_SHARDS:
+        raise InputError(f"{first}: split.count is {count!r}", "the number of files")
+    named = _SHARD.fullmatch(first.name)
+    if named is None or int(named["count"]) != count:
+        raise InputError(
+            f"{first} is one of {count} files of a split model (split.count)",
+            f"the name that llama.cpp gave it, such as NAME-00001-of-{count:05}.gguf",
+            "name the files as they were published, side by side, or join them with "
+            "llama-gguf-split --merge",
+        )
+    paths = tuple(
+        first.with_name(f"{named['name']}-{n:05}-of-{count:05}.gguf") for n in range(1, count + 1)
+    )
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise _missing(missing, count)
+    return paths
+
+
+def _missing(paths: list[Path], count: int) -> InputError:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return InputError(
+        f"{paths[0].name}{more} of {count} files is not in {paths[0].parent}",
+        f"all {count} files of the split model side by side",
+        "download what is missing: a part of the weights is not the model",
+    )
+
+
+def _joined(shards: list[GgufHeader], paths: tuple[Path, ...]) -> GgufHeader:
+    """Join the tensors of a split model's files; the metadata are those of the first."""
+    whole = shards[0]
+    tensors: dict[str, tuple[int, ...]] = {}
+    for number, (shard, path) in enumerate(zip(shards, paths, strict=True)):
+        said = (shard.fields.get("split.no"), shard.fields.get("split.count"))
+        if said != (number, len(paths)):
+            raise InputError(
+                f"{path}: split.no is {said[0]!r} and split.count {said[1]!r}",
+                f"{number} and {len(paths)}, as its name says",
+                "name the files as they were published",
+            )
+        twice = tensors.keys() & shard.tensors.keys()
+        if twice:
+            raise InputError(
+                f"{path} lists {min(twice)}, which an earlier file of the model holds",
+                "each tensor once",
+                "take all files from one publisher",
+            )
+        tensors |= shard.tensors
+    expected = whole.fields.get("split.tensors.count", len(tensors))
+    if expected != len(tensors):
+        raise InputError(
+            f"the {len(paths)} files of {paths[0]} hold {len(tensors)} tensors",
+            f"the {expected} that split.tensors.count says",
+            "take all files from one publisher",
+        )
+    return GgufHeader(
+        whole.fields,
+        tensors,
+        {name: kind for shard in shards for name, kind in shard.types.items()},
+        {name: place for shard in shards for name, place in shard.places.items()},
+        paths,
+    )
+
+
+def _read_one(path: Path, lists: bool) -> GgufHeader:
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -78,7 +201,7 @@ def read_gguf_header(path: Path) -> GgufHeader:
                     f"{path} starts with {magic!r}", "a GGUF file, which starts with b'GGUF'"
                 )
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _Reader(data, path).read()
+                return _Reader(data, path, lists).read()
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror})", "a readable file") from error
 
@@ -86,8 +209,8 @@ def read_gguf_header(path: Path) -> GgufHeader:
 class _Reader:
     """Walks through a header; anything that points past the end means that the file is cut."""
 
-    def __init__(self, data: mmap.mmap, path: Path) -> None:
-        self.data, self.path, self.at = data, path, 4
+    def __init__(self, data: mmap.mmap, path: Path, lists: bool) -> None:
+        self.data, self.path, self.lists, self.at = data, path, lists, 4
 
     def read(self) -> GgufHeader:
         try:
@@ -105,14 +228,20 @@ class _Reader:
                 found[name] = tensor
         except (struct.error, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise self._cut("inside its header") from error
-        self._check_end(fields, found)
+        start = self._start(fields, found)
         return GgufHeader(
             fields,
             {name: shape for name, (shape, _, _) in found.items()},
             {name: _type_name(kind) for name, (_, kind, _) in found.items()},
+            {
+                name: Place(self.path, start + offset, _bytes(shape, kind))
+                for name, (shape, kind, offset) in found.items()
+            },
+            (self.path,),
         )
 
-    def _check_end(self, fields: dict[str, Any], found: dict[str, Any]) -> None:
+    def _start(self, fields: dict[str, Any], found: dict[str, Any]) -> int:
+        """Return where the tensors begin, once they are known to lie inside the file."""
         step = fields.get("general.alignment", 32)
         if not isinstance(step, int) or step < 1:
             raise InputError(f"{self.path}: general.alignment is {step!r}", "a number above 0")
@@ -120,6 +249,7 @@ class _Reader:
         ends = [start + offset + _bytes(shape, kind) for shape, kind, offset in found.values()]
         if ends and max(ends) > len(self.data):
             raise self._cut(f"before its tensors do, at {max(ends):,}")
+        return start
 
     def _cut(self, where: str) -> InputError:
         return InputError(
@@ -144,7 +274,9 @@ class _Reader:
 
     def _list(self) -> Any:
         kind, length = self._number("I"), self._number("Q")
-        if kind in _NUMBERS and length <= _LONGEST_LIST:
+        if self.lists and kind == _STRING:
+            return [self._string() for _ in self._times(length)]
+        if kind in _NUMBERS and (self.lists or length <= _LONGEST_LIST):
             return list(self._unpack(f"<{length}{_NUMBERS[kind]}"))
         if kind in _NUMBERS:
             self._skip(length * struct.calcsize(_NUMBERS[kind]))

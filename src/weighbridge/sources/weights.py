@@ -89,7 +89,7 @@ def find_weights(
     if path.suffix == ".gguf":
         if not path.is_file():
             raise InputError(f"no file at {path}", "a GGUF file", "check the path")
-        return WeightsLocation(path.stem, "gguf", path, f"gguf:{path.name}", adapter=adapter)
+        return _from_gguf(path, adapter)
     if path.is_dir():
         return _from_folder(path, adapter, offline)
     if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
@@ -110,13 +110,25 @@ def _from_alias(name: str, adapter: Path | None) -> WeightsLocation:
     return WeightsLocation(name, "gguf", path, source, None, alias.digest, adapter)
 
 
+def _from_gguf(path: Path, adapter: Path | None) -> WeightsLocation:
+    """Any file of a split model stands for the whole, which is named by its first."""
+    from weighbridge.sources.gguf_header import first_shard
+
+    first = first_shard(path)
+    return WeightsLocation(first.stem, "gguf", first, f"gguf:{first.name}", adapter=adapter)
+
+
 def _from_folder(path: Path, adapter: Path | None, offline: bool) -> WeightsLocation:
     if (path / "adapter_config.json").is_file() and adapter is None:
         base = _base_of(path)
         found = find_weights(base, adapter=path, offline=offline)
         return found
     if not (path / "config.json").is_file():
-        raise InputError(f"{path} has no config.json", "a folder that holds a model", "check it")
+        files = gguf_models(path)
+        if len(files) == 1:
+            return _from_gguf(files[0], adapter)
+        saw = f"{path} has no config.json" + (f" and {len(files)} GGUF models" if files else "")
+        raise InputError(saw, "a folder that holds a model", "check it, or name the file itself")
     if not list(path.glob("*.safetensors")):
         unsafe = [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]
         saw = f"{path} holds {unsafe[0].name}" if unsafe else f"{path} holds no weights"
@@ -125,6 +137,13 @@ def _from_folder(path: Path, adapter: Path | None, offline: bool) -> WeightsLoca
     return WeightsLocation(
         path.resolve().name, "safetensors", path, f"directory:{path.name}", adapter=adapter
     )
+
+
+def gguf_models(folder: Path) -> list[Path]:
+    """List the GGUF models in a folder; one that is split over files is listed once."""
+    from weighbridge.sources.gguf_header import first_shard
+
+    return sorted({first_shard(path) for path in folder.glob("*.gguf")})
 
 
 def _check_adapter(folder: Path) -> None:
