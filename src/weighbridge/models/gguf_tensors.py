@@ -123,12 +123,13 @@ def read_tensor(header: GgufHeader, name: str) -> Array:
     raw = np.memmap(place.path, dtype=np.uint8, mode="r", offset=place.start, shape=place.length)
     plain = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}.get(kind)
     if plain:
-        return raw.view(plain).reshape(shape).astype(np.float32)
+        numbers: Array = raw.view(plain).reshape(shape).astype(np.float32)
+        return numbers
     try:
         if kind.startswith(("I", "type")) and not kind.startswith("IQ"):
             raise NotImplementedError(kind)  # integers are tables, not weights
         rows = raw.reshape(prod(shape[:-1]), -1)
-        numbers = quants.dequantize(rows, GGMLQuantizationType[kind])
+        read: Array = quants.dequantize(rows, GGMLQuantizationType[kind])
     except (NotImplementedError, KeyError, ValueError) as error:
         raise InputError(
             f"{place.path}: {name} is stored as {kind}, which the installed gguf package "
@@ -136,7 +137,7 @@ def read_tensor(header: GgufHeader, name: str) -> Array:
             "a quantisation that it reads",
             "update gguf, or take a file in another quantisation",
         ) from error
-    return numbers.reshape(shape).astype(np.float32, copy=False)
+    return read.reshape(shape).astype(np.float32, copy=False)
 
 
 def _plain(layout: Layout, config: Mapping[str, Any], name: str) -> list[Target]:
