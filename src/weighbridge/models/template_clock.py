@@ -7,6 +7,7 @@ stands still at `WRITTEN`, the day that Meta's own templates write where there i
 wants another day writes it into the chat template, which makes it part of a run's identity.
 """
 
+import functools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ def reads_clock(template: str) -> bool:
     return _CLOCK in template
 
 
+@functools.lru_cache(maxsize=8)
 def standing_still(template: str, moment: datetime = WRITTEN) -> str:
     """Return a template whose `strftime_now` always tells `moment`; others as they are."""
     if not reads_clock(template):
@@ -41,3 +43,8 @@ def standing_still(template: str, moment: datetime = WRITTEN) -> str:
 def template_of(tokenizer: Any) -> str:
     """Return the chat template that a tokenizer writes with, its clock standing still."""
     return standing_still(str(tokenizer.get_chat_template()))
+
+
+def date_written(tokenizer: Any) -> str | None:
+    """Return the day that a tokenizer's chat template writes, as ISO 8601; None if it asks none."""
+    return f"{WRITTEN:%Y-%m-%d}" if reads_clock(str(tokenizer.get_chat_template())) else None

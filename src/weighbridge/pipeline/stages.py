@@ -227,9 +227,11 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
             nonlocal tokens
             if isinstance(event, Planned):
                 bar(event.resumed_step, event.total_steps, None)
+                for sentence in event.lengths.sentences("learns from"):
+                    show.say(sentence)
                 if event.predicted_seconds:
                     show.say(
-                        f"tuning: {event.lengths.rows} rows, {event.total_steps} steps, forecast "
+                        f"tuning: {event.total_steps} steps, forecast "
                         f"{event.predicted_seconds:,.0f} s and "
                         f"{event.predicted_memory_bytes / 1e9:.1f} GB"
                     )

@@ -86,11 +86,17 @@ def tune_model(
 
 
 def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> list[str]:
-    """Return the first rows as text, with what is learnt between ⟦ and ⟧."""
-    from weighbridge.tuning import mask_conversation, show_mask
+    """Return the first conversations as text, with what is learnt between ⟦ and ⟧.
 
-    rows = files.conversations[:count]
-    return [show_mask(model.tokenizer, mask_conversation(model.tokenizer, row)) for row in rows]
+    One that becomes several rows is several texts.
+    """
+    from weighbridge.tuning import mask_answers, show_mask
+
+    return [
+        show_mask(model.tokenizer, row)
+        for conversation in files.conversations[:count]
+        for row in mask_answers(model.tokenizer, conversation).rows
+    ]
 
 
 def merge_tuned(

@@ -1,7 +1,13 @@
 """Tune open weights on one's own conversations: small, exact, resumable."""
 
-from weighbridge.tuning.data import Conversation, ConversationSet, read_conversations
-from weighbridge.tuning.masks import MaskedRow, mask_conversation, show_mask
+from weighbridge.tuning.data import Conversation, ConversationSet, Turn, read_conversations
+from weighbridge.tuning.masks import (
+    MaskedConversation,
+    MaskedRow,
+    mask_answers,
+    mask_conversation,
+    show_mask,
+)
 from weighbridge.tuning.plan import LengthReport, plan_rows
 from weighbridge.tuning.settings import (
     Checkpointed,
@@ -19,6 +25,7 @@ __all__ = [
     "Conversation",
     "ConversationSet",
     "LengthReport",
+    "MaskedConversation",
     "MaskedRow",
     "Metric",
     "Planned",
@@ -26,7 +33,9 @@ __all__ = [
     "TuneEvent",
     "TuneResult",
     "TuneSettings",
+    "Turn",
     "Validated",
+    "mask_answers",
     "mask_conversation",
     "plan_rows",
     "read_conversations",

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from weighbridge.errors import InputError, Interrupted
+from weighbridge.models.template_clock import date_written
 from weighbridge.process_memory import (
     peak_memory_bytes,
     resident_memory_bytes,
@@ -98,8 +99,9 @@ def tune(
     limit = settings.max_tokens or int(module.config.max_position_embeddings)
     rows, lengths = plan.plan_rows(tokenizer, train, limit, settings.overflow)
     held_out: tuple[MaskedRow, ...] = ()
+    held_lengths = None
     if validation:
-        held_out, _ = plan.plan_rows(tokenizer, validation, limit, settings.overflow)
+        held_out, held_lengths = plan.plan_rows(tokenizer, validation, limit, settings.overflow)
     identity = run_identity(rows, held_out, settings, base_digest)
     with sole_owner(folder):
         threads = claim(folder, identity, settings, base, base_digest)
@@ -116,7 +118,11 @@ def tune(
             stop_id = next(
                 i for i, t in zip(rows[0].token_ids[::-1], rows[0].trained[::-1], strict=True) if t
             )
-            result = _result(job, state, identity, lengths, tokenizer.decode([stop_id]))
+            result = replace(
+                _result(job, state, identity, lengths, tokenizer.decode([stop_id])),
+                validation_lengths=held_lengths,
+                template_date=date_written(tokenizer),
+            )
         write_result(folder, result)
         return result
 

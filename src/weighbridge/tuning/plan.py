@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.tuning.data import Conversation
-from weighbridge.tuning.masks import MaskedRow, mask_conversation
+from weighbridge.tuning.masks import MaskedConversation, MaskedRow, mask_answers
 
 Overflow = Literal["refuse", "drop", "truncate_left"]
 
@@ -26,7 +26,15 @@ class LengthReport:
         limit_tokens: The longest that was allowed.
         dropped: Rows left out because they were longer.
         truncated: Rows whose beginning was cut off because they were longer.
-        duplicates: Rows that repeat an earlier one token for token.
+        duplicates: Rows that repeat an earlier one token for token; they are learnt again.
+        conversations: Conversations in the data.
+        split: Those that became several rows, because the chat template writes an earlier answer
+            otherwise than it writes the last one.
+        left_out: Answers before a last one that are not learnt, because the chat template can't
+            write them as the last turn.
+        off_prompt: Answers that the chat template writes after another beginning than its own
+            prompt has.
+        quoted: Conversations whose words hold control tokens of the model, which stay text.
     """
 
     rows: int
@@ -40,11 +48,56 @@ class LengthReport:
     dropped: int
     truncated: int
     duplicates: int
+    conversations: int = 0
+    split: int = 0
+    left_out: int = 0
+    off_prompt: int = 0
+    quoted: int = 0
 
     @property
     def trained_share(self) -> float:
         """Share of the tokens that are learnt, in [0, 1]."""
         return self.trained_tokens / self.total_tokens
+
+    def sentences(self, what: str) -> tuple[str, ...]:
+        """Say how many rows there are, and all that a person would not expect of them.
+
+        Args:
+            what: What they are for, as "learns from" or "watches the loss on".
+        """
+        total = self.rows + self.dropped
+        kept = f"{self.rows:,} rows" if not self.dropped else f"{self.rows:,} of {total:,} rows"
+        counted = (
+            (self.dropped, "left out, longer than {limit} tokens"),
+            (self.truncated, "cut at the beginning to {limit} tokens"),
+            (self.duplicates, "repeat an earlier one"),
+        )
+        limit = f"{self.limit_tokens:,}"
+        told = [f"{n:,} {words.format(limit=limit)}" for n, words in counted if n]
+        return (
+            f"{what} {kept}" + (f" ({'; '.join(told)})" if told else ""),
+            *(
+                sentence.format(count(number, noun))
+                for number, noun, sentence in (
+                    (self.split, "conversation", _SPLIT),
+                    (self.left_out, "answer", _LEFT_OUT),
+                    (self.off_prompt, "answer", _OFF_PROMPT),
+                    (self.quoted, "conversation", _QUOTED),
+                )
+                if number
+            ),
+        )
+
+
+_SPLIT = "{} in several rows, one an answer: the template writes earlier turns otherwise"
+_LEFT_OUT = "{} not learnt: the template can't write them as the last turn"
+_OFF_PROMPT = "{} learnt after another beginning than the template's prompt has (a thought, say)"
+_QUOTED = "{} with control tokens in their words: kept as text"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and what it counts."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def plan_rows(
@@ -61,32 +114,38 @@ def plan_rows(
     """
     if not conversations:
         raise InputError("no conversations to tune on", "at least one", "add rows to the data")
+    masked = [mask_answers(tokenizer, conversation) for conversation in conversations]
     kept: list[MaskedRow] = []
     dropped = truncated = 0
-    for conversation in conversations:
-        row = mask_conversation(tokenizer, conversation)
-        if len(row) <= limit_tokens:
-            kept.append(row)
-        elif overflow == "drop":
-            dropped += 1
-        elif overflow == "truncate_left" and not any(row.trained[: len(row) - limit_tokens + 1]):
-            truncated += 1
-            kept.append(
-                replace(
-                    row,
-                    token_ids=row.token_ids[-limit_tokens:],
-                    trained=row.trained[-limit_tokens:],
-                )
-            )
-        else:
-            raise _too_long(conversation, row, limit_tokens, overflow)
+    for conversation, found in zip(conversations, masked, strict=True):
+        for row in found.rows:
+            if len(row) <= limit_tokens:
+                kept.append(row)
+            elif overflow == "drop":
+                dropped += 1
+            elif overflow == "truncate_left" and _fits(row, limit_tokens):
+                truncated += 1
+                kept.append(_cut(row, limit_tokens))
+            else:
+                raise _too_long(conversation, row, limit_tokens, overflow)
     if not kept:
         raise InputError(
-            f"all {dropped} conversations are longer than {limit_tokens} tokens",
+            f"all {dropped} rows are longer than {limit_tokens} tokens",
             "some that fit",
             "raise max_tokens",
         )
-    return tuple(kept), _report(kept, limit_tokens, dropped, truncated)
+    return tuple(kept), _report(kept, masked, limit_tokens, dropped, truncated)
+
+
+def _fits(row: MaskedRow, limit_tokens: int) -> bool:
+    """Whether nothing learnt is lost where the row's beginning is cut off."""
+    return not any(row.trained[: len(row) - limit_tokens + 1])
+
+
+def _cut(row: MaskedRow, limit_tokens: int) -> MaskedRow:
+    return replace(
+        row, token_ids=row.token_ids[-limit_tokens:], trained=row.trained[-limit_tokens:]
+    )
 
 
 def _too_long(
@@ -107,7 +166,11 @@ def _too_long(
 
 
 def _report(
-    rows: Sequence[MaskedRow], limit_tokens: int, dropped: int, truncated: int
+    rows: Sequence[MaskedRow],
+    masked: Sequence[MaskedConversation],
+    limit_tokens: int,
+    dropped: int,
+    truncated: int,
 ) -> LengthReport:
     lengths = sorted(len(row) for row in rows)
     return LengthReport(
@@ -122,6 +185,11 @@ def _report(
         dropped=dropped,
         truncated=truncated,
         duplicates=len(rows) - len({row.token_ids for row in rows}),
+        conversations=len(masked),
+        split=sum(len(found.rows) > 1 for found in masked),
+        left_out=sum(found.left_out for found in masked),
+        off_prompt=sum(found.off_prompt for found in masked),
+        quoted=sum(found.quoted for found in masked),
     )
 
 

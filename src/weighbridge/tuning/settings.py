@@ -191,6 +191,9 @@ class TuneResult:
         end_of_turn: The token that ends the assistant's turn, as text.
         lengths: What was learnt from, and what was left out.
         metrics: The whole history, as in `metrics.jsonl`.
+        validation_lengths: The same as `lengths` of the validation rows; None where there are none.
+        template_date: The day that the chat template writes into every row; None where it writes
+            none. See `weighbridge.models.template_clock`.
     """
 
     adapter: Path
@@ -212,3 +215,18 @@ class TuneResult:
     end_of_turn: str
     lengths: LengthReport
     metrics: tuple[Metric, ...] = field(default=())
+    validation_lengths: LengthReport | None = None
+    template_date: str | None = None
+
+    def told(self) -> tuple[str, ...]:
+        """Say of the data what a person must know: how much was learnt, and what was done to it."""
+        validation = self.validation_lengths
+        return (
+            *self.lengths.sentences("learnt from"),
+            *(validation.sentences("validated on") if validation else ()),
+            *(
+                (f"the chat template writes the date: {self.template_date} in every row",)
+                if self.template_date
+                else ()
+            ),
+        )

@@ -3,6 +3,7 @@
 Killed at any moment, the same command goes on and ends with the same adapter, bit for bit.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,6 +85,7 @@ def command(
 
 def _outcome(result: "TuneResult", merged: "Merged | None") -> tuple[dict[str, Json], str]:
     """Return what a run came to, as JSON and as text."""
+    validation = result.validation_lengths
     document: dict[str, Json] = {
         "adapter": str(result.adapter),
         "adapter_digest": result.adapter_file_digest,
@@ -99,10 +101,14 @@ def _outcome(result: "TuneResult", merged: "Merged | None") -> tuple[dict[str, J
         "seconds": result.seconds,
         "predicted_seconds": result.predicted_seconds,
         "steps": result.steps,
+        "data": asdict(result.lengths),
+        "validation_data": asdict(validation) if validation else None,
+        "template_date": result.template_date,
         "merged": str(merged.path) if merged else None,
         "merged_max_logit_difference": merged.max_logit_difference if merged else None,
     }
     lines = [
+        *result.told(),
         f"loss {result.loss_first:.3f} to {result.loss_last:.3f} in {result.steps} steps",
         f"{result.tokens_per_second:,.0f} tokens a second; peak memory "
         f"{result.peak_memory_bytes / 1e9:.2f} GB (forecast "
