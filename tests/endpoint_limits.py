@@ -58,7 +58,7 @@ WORDINGS = (
         "tokens and your prompt contains at least 7193 input tokens, for a total of at least 8193 "
         "tokens. Please reduce the length of the input prompt or the number of requested output "
         "tokens. (parameter=input_tokens, value=7193)", None, "BadRequestError"), "context", 500),
-    Wording("SGLang", "SGLang's tokenizer_manager.py", 400, _flat(
+    Wording("SGLang", "pi's overflow.ts", 400, _flat(
         "Requested token count exceeds the model's maximum context length of 32768 tokens. You "
         "requested a total of 33000 tokens: 32000 tokens from the input messages and 1000 tokens "
         "for the completion. Please reduce the number of tokens in the input messages or the "
@@ -88,7 +88,7 @@ WORDINGS = (
         "message": "too many tokens: total number of tokens (prompt and prediction) cannot exceed "
         "2048 - received 2548. Try using a shorter prompt or a smaller max_tokens value."},
         "context", 500),
-    Wording("Cerebras", "its error reference", 400, _openai(
+    Wording("Cerebras", "no report found", 400, _openai(
         "Please reduce the length of the messages or completion. Current length is 8592 while limit "
         "is 8192", "context_length_exceeded"), "context", 600),
     Wording("without numbers", "stands for gateways that shorten", 400, _openai(
@@ -133,15 +133,15 @@ WORDINGS = (
         "message": '{\n  "error": {\n    "code": 400,\n    "message": "The input token count (3475108) '
         'exceeds the maximum number of tokens allowed (1048576).",\n    "status": '
         '"INVALID_ARGUMENT"\n  }\n}\n', "code": 400, "status": "Bad Request"}}, "context", 0),
-    Wording("Mistral", "its API's words, code 3051", 400, {
+    Wording("Mistral", "pi's overflow.ts", 400, {
         "object": "error", "message": "Prompt contains 40000 tokens and 0 draft tokens, too large "
         "for model with 32768 maximum context length", "type": "invalid_request_error",
         "code": "3051"}, "context", 0),
-    Wording("xAI", "its API's words", 400, {
+    Wording("xAI", "pi's overflow.ts, of LiteLLM's XaiException", 400, {
         "code": "Client specified an invalid argument",
         "error": "This model's maximum prompt length is 131072 but the request contains 150000 "
         "tokens."}, "context", 0),
-    Wording("Fireworks", "its API's words", 400, _openai(
+    Wording("Fireworks", "no report found", 400, _openai(
         "The prompt is too long: 140000, model maximum context length: 131072",
         "invalid_request_error"), "context", 0),
     Wording("TensorRT-LLM", "tensorrtllm_backend #141", 400, _flat(
@@ -152,29 +152,66 @@ WORDINGS = (
         "maximum input length (100). Set log level to info"}, "context", 0),
     Wording("mlx-serve", "mlx-serve #66", 400, _openai("Prompt exceeds maximum context length"),
         "context", 0),
-    Wording("Ollama", "its newer engine's words", 500, _openai(
+    Wording("Ollama", "pi's overflow.ts, openclaw's tests", 400, _openai(
         "prompt too long; exceeded max context length by 731 tokens"), "context", 0),
-    Wording("Bedrock", "its API's words", 400, _openai("Input is too long for requested model."),
+    Wording("Bedrock", "pi's overflow.ts", 400, _openai("Input is too long for requested model."),
         "context", 0),
-    Wording("watsonx", "its API's words", 400, {"errors": [{
+    Wording("watsonx", "agno's tests", 400, {"errors": [{
         "code": "invalid_input_argument", "message": "Invalid input argument for Model 'm': the "
         "number of input tokens 5000 cannot exceed the total tokens limit 4096 for this model"}]},
         "context", 0),
+    Wording("OpenAI, newer", "pi's overflow.ts", 400, _openai(
+        "Your input exceeds the context window of this model. Please adjust your input and try "
+        "again.", "context_length_exceeded"), "context", 0),
+    Wording("vLLM, prompt alone", "pi #5929", 400, _openai(
+        "This model's maximum context length is 262144 tokens. However, you requested 1000 output "
+        "tokens and your prompt contains at least 262145 input tokens, for a total of at least "
+        "263145 tokens. Please reduce the length of the input prompt or the number of requested "
+        "output tokens. (parameter=input_tokens, value=262145)"), "context", 0),
+    Wording("Poolside", "pi #4943", 400, _openai(
+        "Input length 131393 exceeds the maximum allowed input length of 131040 tokens."),
+        "context", 0),
+    Wording("in brackets", "pi #5677", 400, _openai(
+        "Input length (265330) exceeds model's maximum context length (262144)."), "context", 0),
+    Wording("GitHub Models", "pi's overflow.ts", 400, _openai(
+        "prompt token count of 300000 exceeds the limit of 128000",
+        "model_max_prompt_tokens_exceeded"), "context", 0),
+    Wording("LM Studio, newer", "lmstudio-bug-tracker #2256", 400, {
+        "error": "The number of tokens to keep from the initial prompt is greater than the context "
+        "length (n_keep: 9000>= n_ctx: 8192)."}, "context", 0),
+    Wording("llama.cpp's server, newer", "pi's overflow.ts", 400, {"error": {
+        "code": 400, "message": "request (1407 tokens) exceeds the available context size (256 "
+        "tokens), try increasing it", "type": "exceed_context_size_error"}}, "context", 0),
+    Wording("MiniMax", "pi's overflow.ts", 400, _openai(
+        "invalid params, context window exceeds limit (2013)"), "context", 0),
+    Wording("Kimi", "pi's overflow.ts", 400, _openai(
+        "Invalid request: Your request exceeded model token limit: 8192 (requested: 8692)",
+        "invalid_request_error"), "context", 500),
+    Wording("DashScope", "opencode #45834", 400, _openai(
+        "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]",
+        "invalid_parameter_error"), "context", 0),
+    Wording("Z.ai", "pi's tests", 400, {"error": {"code": "1261", "message": "Prompt exceeds max length"}},
+        "context", 0),
+    Wording("Atlas", "inference-atlas #186", 400, _openai(
+        "Prompt too long: 5152 tokens exceeds max_seq_len 2048 (leave room for output tokens)"),
+        "context", 0),
+    Wording("a router", "pi's tests", 400, _openai(
+        "Prompt has 300,000 tokens, but the configured context size is 131,072 tokens"), "context", 0),
     # The answer alone is longer than any that the model gives.
     Wording("OpenAI", "optillm #4, NextChat #3195", 400, _openai(
         "max_tokens is too large: 1000. This model supports at most 400 completion tokens, whereas "
         "you provided 1000.", None, "invalid_request_error", param="max_tokens"), "output", 400),
-    Wording("Anthropic", "its API's words", 400, {"type": "error", "error": {
+    Wording("Anthropic", "no report found", 400, {"type": "error", "error": {
         "type": "invalid_request_error", "message": "max_tokens: 1000 > 400, which is the maximum "
         "allowed number of output tokens for claude"}}, "output", 400),
-    Wording("Groq", "its API's words", 400, _openai(
+    Wording("Groq", "Roo-Code #5136", 400, _openai(
         "`max_tokens` must be less than or equal to `400`, the maximum value for `max_tokens` is "
         "less than the `context_window` for this model", None, "invalid_request_error",
         param="max_tokens"), "output", 400),
-    Wording("DeepSeek", "its API's words", 400, _openai(
+    Wording("DeepSeek", "DeepSeek-V3 #69, aider #4125", 400, _openai(
         "Invalid max_tokens value, the valid range of max_tokens is [1, 400]",
         "invalid_request_error"), "output", 400),
-    Wording("DashScope", "its API's words", 400, _openai(
+    Wording("DashScope", "no report found", 400, _openai(
         "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 400]",
         "invalid_parameter_error"), "output", 400),
     Wording("Volcengine", "openclaude #331", 400, _openai(
@@ -199,7 +236,7 @@ WORDINGS = (
         "Requested 30601. The input or output tokens must be reduced in order to run successfully. "
         "Visit https://platform.openai.com/account/rate-limits to learn more.",
         "rate_limit_exceeded", "tokens"), "rate", 399),
-    Wording("Groq, of a day", "its rate limits' words", 429, _openai(
+    Wording("Groq, of a day", "stands for limits of a day", 429, _openai(
         "Request too large for model `m` on tokens per day (TPD): Limit 100000, Used 0, Requested "
         "100900. Please try again in 10m20.6s.", "rate_limit_exceeded", "tokens"), "rate", 100),
 )  # fmt: skip
@@ -210,6 +247,8 @@ OTHERS = (
     "29900, Requested 812. Please try again in 1.424s.",
     "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-08-01 have "
     "exceeded token rate limit of your current OpenAI S0 pricing tier. Please retry after 9 seconds.",
+    "ThrottlingException: Too many tokens, please wait before trying again.",
+    "Too many requests, please slow down.",
     "This request would exceed your organization's rate limit of 20,000 input tokens per minute.",
     "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
     "'max_completion_tokens' instead.",

@@ -15,6 +15,7 @@ from weighbridge.errors import CapReached, EndpointUnusable, InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.grading import (
     grade_reply,
+    marked,
     sample_seed,
     sampling_for,
     ungraded,
@@ -220,8 +221,9 @@ def _judged_lines(
         first = answer.generated.generation.repeat * judging.judge.repeats
         line = written_line(benchmark, answer.sample, answer.generated, judged[0].score)
         again = replace(line, input_tokens=0, output_tokens=0, latency_seconds=0.0, charges=())
-        for k, (score, charges) in enumerate(judged):
+        for k, (read, charges) in enumerate(judged):
             asked = line if k == 0 else again
+            score = marked(benchmark, answer.generated.generation, read)
             yield replace(asked, repeat=first + k, score=score, charges=(*asked.charges, *charges))
 
 

@@ -88,18 +88,20 @@ def grade(
         return replace(without, why=kept)
     answer = separate_reasoning(generation.text, prompt_text, markers).answer
     if answer is None:
-        return _marked(benchmark, generation, Ungraded("truncated", "the thought never ends"))
+        return marked(benchmark, generation, Ungraded("truncated", "the thought never ends"))
     try:
         score = benchmark.grade(sample, replace(generation, text=answer))
-        return _marked(benchmark, generation, score)
+        return marked(benchmark, generation, score)
     except Exception as error:  # whatever it was, the model is not to blame for it
         told = f": {error}" if benchmark.publishes_questions else ""
         return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
 
 
-def _marked(benchmark: Benchmark, generation: Generation, score: Score) -> Score:
+def marked(benchmark: Benchmark, generation: Generation, score: Score) -> Score:
     """Note at a score what was wrong with the reply that it is for."""
     mark = generation.why if benchmark.publishes_questions else signs(generation.why)
+    if mark in score.why:
+        return score
     return replace(score, why="; ".join(filter(None, (score.why, mark))))
 
 

@@ -33,7 +33,7 @@ from weighbridge.evaluation.protocols import (
 from weighbridge.evaluation.sealing import Sealing
 from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters
 from weighbridge.evidence import OpenRun, RunHeader
-from weighbridge.models.protocol import Model, Sampling
+from weighbridge.models.protocol import LETTERS, Capability, Model, Sampling
 from weighbridge.models.thoughts import REPLIES
 from weighbridge.records import EvalRun, Json, Sample, ScoredSample
 
@@ -236,4 +236,12 @@ def _identity_fields(
         "sampling": asdict(sampling) | {"stop": list(sampling.stop)},
         "settings": settings.as_json(),
         "sandbox": place.sandbox_level if benchmark.executes_code else None,
-    } | ({} if settings.protocol in BY_LIKELIHOOD else {"replies": REPLIES})
+    } | _reading(model, settings)
+
+
+def _reading(model: Model, settings: Settings) -> dict[str, Json]:
+    """Return the versions of what stands between a reply and its answer."""
+    if settings.protocol not in BY_LIKELIHOOD:
+        return {"replies": REPLIES}
+    shown_by_a_server = Capability.ONLY_CHAT in model.capabilities
+    return {"letters": LETTERS} if shown_by_a_server else {}

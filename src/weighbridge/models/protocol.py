@@ -8,6 +8,7 @@ from typing import Protocol
 from weighbridge.models.thoughts import MARKERS, Markers
 from weighbridge.records import Charge, Generation, Message, ModelRef, Role, Ungraded
 
+LETTERS = "2"  # of reading a server's letters; raise it when the same reply could be read otherwise
 Shape = tuple[Role, ...]  # the roles of a prompt's turns; empty for plain text
 
 

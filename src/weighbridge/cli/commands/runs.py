@@ -13,6 +13,7 @@ from weighbridge.cli import options
 from weighbridge.cli.output import as_plain, emit, run_json, run_text
 from weighbridge.errors import UnknownName
 from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
+from weighbridge.records.clipping import cut_middle
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
@@ -153,4 +154,6 @@ def _one_line(text: str) -> str:
     """Cut a line to the terminal's width, its label in place; no control reaches the terminal."""
     label, rest = text[:_LABEL], " ".join(text[_LABEL:].split())
     line = label + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in rest)
+    if label.split() == ["because"]:  # a reason's numbers stand at its end
+        return cut_middle(line, _COLUMNS)
     return line if len(line) <= _COLUMNS else line[: _COLUMNS - 1] + "…"

@@ -21,13 +21,14 @@ from weighbridge.models.endpoint.replies import Answer
 from weighbridge.records import Json, canonical_json
 
 _ANSWER = TypeAdapter(Answer)
+KEPT = "2"  # of keeping replies; raise it when one that was kept as an answer may have been none
 
 
 class Request:
     """A request's identity: its name in the file, and what its answer is kept under."""
 
     def __init__(self, fields: dict[str, Json]) -> None:
-        whole = canonical_json(fields)
+        whole = canonical_json(fields | {"kept": KEPT})
         self.name = hashlib.sha256(whole).hexdigest()
         self._seed = hashlib.sha256(b"answer to " + whole).digest()
 

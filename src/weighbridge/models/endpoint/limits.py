@@ -17,14 +17,19 @@ _ANSWER = re.compile(
     r"max_?(completion_|new_|output_)?tokens|completion|output|generat|predict|in total", re.I
 )
 _PER_TIME = re.compile(
-    r"(tokens?|requests?) per (min|hour|day|second)|\b(TPM|TPD|RPM|RPD)\b|rate.?limit", re.I
+    r"(tokens?|requests?) per (min|hour|day|second)|\b(TPM|TPD|RPM|RPD)\b|rate.?limit|throttl"
+    r"|too many requests|please wait|slow down",
+    re.I,
 )
 _CONTEXT = re.compile(
     r"context[ _-]?(length|window|size|limit)|(maximum|max) (model|sequence|input|prompt) length"
     r"|max_(seq|model)_len|max_num_tokens|(prompt|input) (is )?too long|prompt length"
     r"|too many (input )?tokens|maximum number of tokens|input token count|total tokens limit"
     r"|tokens`? \+ `?max_new_tokens|inputs`? must have less than|prompt contains \d+ tokens"
-    r"|input length|while limit is|token count exceeds|exceeds? n_ctx|when context the overflows",
+    r"|input length|while limit is|token count (exceeds|is above)|n_ctx|when context the overflows"
+    r"|prompt token count|model token limit|token_quantity_exceeded|prompt exceeds max"
+    r"|more than max tokens allowed|total message size|tokens, but the configured context"
+    r"|上下文长度",
     re.I,
 )
 _KEY = r"max_?(?:completion_|new_|output_)?tokens"
@@ -51,6 +56,10 @@ _MOST = tuple(
         rf"\d \+ \d[\d,]* > {_N}",  # Anthropic: input + max_tokens > limit
         rf"tokens > {_N} maximum",
         rf"must be <= {_N}",
+        rf"exceeds (?:the |)limit (?:of )?{_N}",
+        rf"token limit: {_N}",
+        rf"input length should be \[\d+, ?{_N}\]",
+        rf"n_ctx: {_N}",
         rf"must have less than {_N}",
         rf"while limit is {_N}",
         rf"{_N} maximum context length",  # Mistral
@@ -75,6 +84,8 @@ _PROMPT = tuple(
         rf"prompt length\D{{0,3}}{_N}(?! but)",
         rf"too long\W+{_N}",
         rf"keep the first {_N}",
+        rf"n_keep: {_N}",
+        rf"(?:input length|token count of|message size) {_N} exceeds",
         rf"requested tokens \({_N}\) exceed",  # llama-cpp-python: of the prompt alone
         rf"{_N} of text input",
     )
@@ -84,6 +95,7 @@ _TOTAL = tuple(
     for pattern in (
         rf"current length is {_N}",
         rf"received {_N}",
+        rf"\(requested: {_N}\)",  # Kimi
         rf"requested (?:a total of |about |over )?{_N} tokens",
     )
 )
@@ -124,6 +136,8 @@ class Limit:
         prompt = self.prompt
         if prompt is None and self.total is not None:
             prompt = self.total - asked_tokens
+        if prompt is not None and prompt >= self.most:
+            return 0
         if prompt is None or self.at_least:
             return half if self.of_answer else 0
         fitting = self.most - prompt

@@ -2,6 +2,8 @@
 
 import re
 
+from weighbridge.records.clipping import cut_middle
+
 _HALF = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LONGEST_REASON = 400  # characters of a server's words that are shown
@@ -21,13 +23,8 @@ def whole_characters(text: str) -> str:
 def one_line(text: str, secret: str = "", most: int = LONGEST_REASON) -> str:
     """Return a server's words as one line, without the key that some of them repeat.
 
-    A long one is cut in its middle: it begins with what went wrong, and the numbers and the advice
-    stand at its end.
+    A long one is cut in its middle: the numbers and the advice stand at its end.
     """
     if secret:
         text = text.replace(secret, "[key]")
-    line = " ".join(_CONTROL.sub(" ", whole_characters(text)).split())
-    if len(line) <= most:
-        return line
-    begin = (most - 3) // 3
-    return f"{line[:begin]} … {line[len(line) - (most - 3 - begin) :]}"
+    return cut_middle(" ".join(_CONTROL.sub(" ", whole_characters(text)).split()), most)
