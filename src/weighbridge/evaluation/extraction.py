@@ -46,8 +46,8 @@ def extraction_alarms(
         )
     if beyond > ALARM_SHARE * asked:
         said.append(
-            f"{ALARM}{beyond} of {asked} prompts leave no room for an answer in the model's "
-            "context; take fewer --shots, or a longer context: more --max-tokens can't help."
+            f"{ALARM}{beyond} of {asked} prompts leave too little room for an answer in the "
+            "model's context; take fewer --shots or a longer context: more --max-tokens can't help."
         )
     return tuple(said)
 
