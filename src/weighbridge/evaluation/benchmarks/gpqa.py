@@ -14,7 +14,8 @@ Prompts and text rules are those of lm-evaluation-harness's `gpqa_*_zeroshot` an
   look for a choice's text.
 - Reasoning may have 1,024 tokens; the harness's own limit is 256.
 
-There are no few-shot variants here.
+In a chat the letter that the reply gives as its answer is read, however it is worded; the harness's
+two filters stand beside it. There are no few-shot variants here.
 """
 
 import csv
@@ -27,6 +28,7 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
+from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import (
     Generation,
@@ -175,9 +177,21 @@ def grade_choice(sample: Sample, generation: Generation) -> Score:
     )
 
 
+def grade_choice_of_reply(sample: Sample, generation: Generation) -> Score:
+    """Read the letter that a chat's reply gives as its answer; `parts` as for completions."""
+    of_completion = grade_choice(sample, generation)
+    target = sample.target.strip("()")
+    score = score_letter_of_reply(generation, target, sample.choices)
+    if isinstance(score, Ungraded):
+        return score
+    parts = of_completion.parts if isinstance(of_completion, Graded) else {}
+    nothing = {"strict_match": 0.0, "flexible_extract": 0.0}
+    return Graded(score.value, f"({score.answer})", parts=nothing | dict(parts))
+
+
 BENCHMARK = Benchmark(
     name="gpqa",
-    version="1",
+    version="2",
     title="GPQA",
     summary="Graduate-level questions of physics, chemistry and biology with four choices.",
     licence="CC BY 4.0",
@@ -187,6 +201,7 @@ BENCHMARK = Benchmark(
     prompt=_prompt,
     continuations=_continuations,
     grade=grade_choice,
+    grade_chat=grade_choice_of_reply,
     gold=lambda sample: f"The answer is {sample.target}.",
     subsets=SUBSETS,
     sampling=Sampling(max_tokens=1024, stop=("</s>",)),

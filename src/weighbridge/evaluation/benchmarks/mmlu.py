@@ -7,7 +7,8 @@ not to be mixed in one column:
 - `loglikelihood` compares the likelihoods of the four letters after the prompt as plain text.
 - `letter` compares the likelihoods of the four letters as the first token of a chat's reply: what
   an endpoint that reports log-probabilities can be asked, too.
-- `generative` lets the model write one line, as `mmlu_generative` (version 3.0) does.
+- `generative` lets the model write one line, as `mmlu_generative` (version 3.0) does. In a chat it
+  writes what it likes, reasons included, and the letter that it gives as its answer is read.
 
 The mean over questions is the micro average, as the harness and the original report it; the mean
 over subjects is the macro average. In a chat, header, shots and question are one user's turn; the
@@ -24,6 +25,7 @@ from pathlib import Path
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
 from weighbridge.evaluation.scorers.choice_letter import score_choice_letter
+from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Json, Message, Sample
 from weighbridge.sources.tables import parquet_rows
@@ -164,7 +166,7 @@ def _continuations(sample: Sample, settings: Settings) -> tuple[str, ...]:
 
 BENCHMARK = Benchmark(
     name="mmlu",
-    version="2",
+    version="3",
     title="MMLU",
     summary="57 subjects of four-choice questions: what a model knows.",
     licence="MIT",
@@ -174,10 +176,12 @@ BENCHMARK = Benchmark(
     prompt=_prompt,
     continuations=_continuations,
     grade=lambda sample, generation: score_choice_letter(generation, sample.target, sample.choices),
+    grade_chat=lambda sample, reply: score_letter_of_reply(reply, sample.target, sample.choices),
     gold=lambda sample: str(sample.target),
     subsets=SUBJECTS,
     groups=GROUPS,
     sampling=Sampling(stop=("</s>", "\n")),
+    chat_sampling=Sampling(max_tokens=512),
     data=DataNeed(
         name="mmlu",
         hub="cais/mmlu",

@@ -19,7 +19,7 @@ from weighbridge.records import Json, Message, Sample, canonical_digest
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.tables import table_rows
 
-FORMAT = 2
+FORMAT = 3
 """Part of every own benchmark's version: raised when a number could change with the code."""
 ROLES = ("system", "user", "assistant")
 
@@ -54,6 +54,7 @@ def read_own_benchmark(path: Path) -> Benchmark:
         sampling=Sampling(
             common.temperature, max_tokens=common.max_tokens or 256, stop=common.stop
         ),
+        chat_by_default=True,
         default_shots=shots,
         default_chat_shots=shots,
         unit_size=20,

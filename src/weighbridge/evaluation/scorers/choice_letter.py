@@ -1,4 +1,4 @@
-"""The letter of a choice, read out of a one-line answer.
+"""The letter of a choice, read out of a one-line completion; chats' replies: see `reply_letter`.
 
 `exact_match` among the parts is lm-evaluation-harness 0.4.13's figure for `mmlu_generative`: the
 first line is the letter, whatever its case and punctuation. The score also reads what names a
@@ -36,9 +36,14 @@ def score_choice_letter(generation: Generation, target: Json, choices: tuple[str
             return Ungraded("truncated", "the token limit came before a letter")
         return Ungraded("unparsed", f"the first line names none of {', '.join(letters)}")
     right = letter == target
-    exact = right and _plain(line) == letter.casefold()
+    exact = is_exact_match(generation.text, str(target))
     why = "" if right else f"expected {target}"
     return Graded(float(right), letter, why, parts={"exact_match": float(exact)})
+
+
+def is_exact_match(text: str, target: str) -> bool:
+    """Whether the harness's `exact_match` holds: the first line is the letter."""
+    return _plain(text.split("\n", 1)[0]) == target.casefold()
 
 
 def _named_letter(line: str, choice_of: dict[str, str]) -> str | None:

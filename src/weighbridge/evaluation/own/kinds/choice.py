@@ -1,7 +1,8 @@
 """Multiple choice, as MMLU asks it: choices under letters, and a letter for an answer.
 
 By default the letters' likelihoods are compared; `--protocol letter` asks for the first letter of a
-chat's reply, `--protocol generative` reads the letter that the model names.
+chat's reply, `--protocol generative` reads the letter that a chat's reply gives as its answer, or,
+with `--no-chat-template`, that the first line of a completion names.
 """
 
 import string
@@ -13,13 +14,13 @@ from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
 from weighbridge.evaluation.own.kind import Kind, Solution
 from weighbridge.evaluation.scorers.choice_letter import score_choice_letter
+from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt
 from weighbridge.records import Generation, Json, Sample, Score
 
 LETTERS = string.ascii_uppercase
 PROTOCOLS = ("loglikelihood", "letter", "generative")
 READINGS = ("letter", "index", "number", "text")
-ANSWER_TOKENS = 32  # where a model writes: a letter, perhaps with its choice
 
 
 @dataclass(frozen=True)
@@ -117,15 +118,17 @@ def _continuations(sample: Sample, settings: Settings) -> tuple[str, ...]:
 
 
 def _grade(sample: Sample, reply: Generation) -> Score:
-    # A chat's reply may begin with an empty line.
     return score_choice_letter(
         replace(reply, text=reply.text.strip()), sample.target, sample.choices
     )
 
 
+def _grade_chat(sample: Sample, reply: Generation) -> Score:
+    return score_letter_of_reply(reply, sample.target, sample.choices)
+
+
 def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
     first = definition.options.protocol
-    tokens = definition.common.max_tokens or ANSWER_TOKENS
 
     def prompt(sample: Sample, settings: Settings) -> Prompt:
         # Likelihoods are compared after plain text, as MMLU's are, unless a chat is asked for.
@@ -139,7 +142,7 @@ def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
         prompt=prompt,
         continuations=_continuations,
         grade=_grade,
-        sampling=replace(benchmark.sampling, max_tokens=tokens),
+        grade_chat=_grade_chat,
     )
 
 
