@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 from anatomy_shapes_recent import RECENT
+from anatomy_shapes_recent import RECURRENT as RECURRENT_SHAPES
 
 SMALL = {
     "hidden_size": 48, "intermediate_size": 72, "num_hidden_layers": 3, "num_attention_heads": 6,
@@ -117,10 +118,12 @@ SHAPES |= RECENT
 # Families whose code comes with the weights, and the one in transformers that has their structure.
 BUILT_AS = {"mimo": "qwen2", "kimi_k2": "deepseek_v3"}
 # Families whose heads or states together are as wide as the model.
-FIXED_WIDTH = ("helium",)
+FIXED_WIDTH = ("helium", "mamba2", "bamba", "granitemoehybrid", "falcon_h1")
 # Families with a tower beside the text model; those in NOT_BUILT have towers from elsewhere.
 SEEING = ("gemma3", "llama4")
 NOT_BUILT = ("gemma3n",)
+# Families some of whose layers carry a state of constant size.
+RECURRENT = sorted([*RECURRENT_SHAPES, "kimi_linear"])
 TEXT = sorted(set(SHAPES) - {*SEEING, *NOT_BUILT})
 
 

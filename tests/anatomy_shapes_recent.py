@@ -78,4 +78,141 @@ PLAIN: dict[str, list[dict[str, Any]]] = {
                  {"use_parallel_residual": True}],
 }  # fmt: skip
 
-RECENT = PLAIN
+LATENT = {
+    **SMALL, "num_key_value_heads": 6, "q_lora_rank": 20, "kv_lora_rank": 12,
+    "qk_nope_head_dim": 10, "qk_rope_head_dim": 4, "v_head_dim": 7, "n_routed_experts": 8,
+    "num_experts_per_tok": 3, "n_shared_experts": 2, "moe_intermediate_size": 11,
+    "n_group": 2, "topk_group": 1,
+}  # fmt: skip
+FIRST = {"first_k_dense_replace": 1}
+INDEXED = {**LATENT, "index_topk": 1000, "index_head_dim": 8, "index_n_heads": 3}
+KIMI_LINEAR = {
+    **{k: v for k, v in LATENT.items() if k not in ("n_routed_experts", "n_shared_experts")},
+    "num_experts": 8, "num_shared_experts": 2, "q_lora_rank": None, "num_hidden_layers": 6,
+    "linear_head_dim": 8, "linear_num_heads": 4,
+}  # fmt: skip
+KIMI_LINEAR_OWN = {
+    "num_heads": 3, "head_dim": 12, "short_conv_kernel_size": 3, "full_attn_layers": [2, 6],
+    "kda_layers": [1, 3, 4, 5],
+}  # fmt: skip
+MIMO_V2 = {
+    **{k: v for k, v in ROUTED.items() if k not in ("n_shared_experts", "first_k_dense_replace")},
+    **WINDOW, "v_head_dim": 10, "num_hidden_layers": 7, "num_attention_heads": 8,
+}  # fmt: skip
+
+SPARSE: dict[str, list[dict[str, Any]]] = {
+    "kimi_k2": [{**LATENT, **FIRST}, {"q_lora_rank": None}, {"first_k_dense_replace": 2}, TIED],
+    "deepseek_v32": [
+        {**INDEXED, **FIRST}, {"first_k_dense_replace": 2}, BIASED, TIED, {"index_n_heads": 1},
+        {"num_nextn_predict_layers": 1},
+    ],
+    "glm4_moe_lite": [
+        {**LATENT, "mlp_layer_types": ["dense", "sparse", "sparse"]}, {"q_lora_rank": None},
+        {"mlp_layer_types": ["sparse", "dense", "sparse"]}, BIASED, TIED,
+    ],
+    "glm_moe_dsa": [
+        {**INDEXED, **FIRST, "num_hidden_layers": 5}, BIASED, TIED,
+        {"indexer_types": ["full", "shared", "full", "shared", "shared"]},
+        {"index_topk_freq": 3}, {"index_topk_pattern": "FSSFS"},
+        {"index_topk_freq": 2, "index_skip_topk_offset": 1},
+    ],
+    "kimi_linear": [
+        KIMI_LINEAR, {"q_lora_rank": 20}, {"first_k_dense_replace": 2},
+        {"layer_types": ["full_attention", *["linear_attention"] * 4, "full_attention"]},
+        {"linear_attn_config": KIMI_LINEAR_OWN},
+    ],
+    "mimo_v2_flash": [
+        MIMO_V2, TIED, {"num_key_value_heads": 4}, BIASED,
+        {"mlp_layer_types": ["sparse", "dense", *["sparse"] * 5]},
+        {"layer_types": ["full_attention", "sliding_attention"] * 3 + ["full_attention"]},
+    ],
+}  # fmt: skip
+
+DELTA = {
+    **WIDE, "num_hidden_layers": 4, "linear_num_value_heads": 4, "linear_num_key_heads": 2,
+    "linear_key_head_dim": 8, "linear_value_head_dim": 10,
+}  # fmt: skip
+QWEN_EXPERTS = {
+    "num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 13,
+    "shared_expert_intermediate_size": 9,
+}  # fmt: skip
+LINEAR_FIRST = ["linear_attention", "full_attention", "full_attention", "linear_attention"]
+NEMOTRON_H = {
+    **WIDE, "mamba_num_heads": 4, "mamba_head_dim": 8, "n_groups": 2, "ssm_state_size": 6,
+    "layers_block_type": ["mamba", "attention", "mlp", "mamba", "moe"], "n_routed_experts": 4,
+    "num_experts_per_tok": 2, "moe_intermediate_size": 9, "num_hidden_layers": 5,
+    "moe_shared_expert_intermediate_size": 11,
+}  # fmt: skip
+MAMBA2 = {"mamba_d_head": 8, "mamba_n_groups": 2, "mamba_d_state": 6}
+GRANITE_HYBRID = {
+    **SMALL, **MAMBA2, "mamba_n_heads": 12, "num_local_experts": 4, "num_experts_per_tok": 2,
+    "shared_intermediate_size": 20, "layer_types": ["mamba", "attention", "mamba"],
+}  # fmt: skip
+FALCON_H1 = {**SMALL, **MAMBA2, "mamba_n_heads": 4, "mamba_d_ssm": 32}
+MAMBA = {"hidden_size": 48, "num_hidden_layers": 3, "vocab_size": 101, "state_size": 6}
+LFM2 = {**SMALL, "layer_types": ["conv", "full_attention", "conv"], "block_multiple_of": 5}
+
+RECURRENT: dict[str, list[dict[str, Any]]] = {
+    "qwen3_next": [
+        {**DELTA, **QWEN_EXPERTS}, TIED, BIASED, {"layer_types": LINEAR_FIRST},
+        {"mlp_only_layers": [1]}, {"decoder_sparse_step": 2}, {"linear_conv_kernel_dim": 3},
+        {"full_attention_interval": 2},
+    ],
+    "qwen3_5_text": [
+        DELTA, TIED, BIASED, {"layer_types": LINEAR_FIRST}, {"linear_num_value_heads": 2},
+    ],
+    "qwen3_5_moe_text": [
+        {**DELTA, **QWEN_EXPERTS}, TIED, BIASED, {"layer_types": LINEAR_FIRST},
+    ],
+    "nemotron_h": [
+        NEMOTRON_H, {"use_bias": True, "mlp_bias": True, "use_conv_bias": False},
+        {"moe_latent_size": 10}, {"layers_block_type": None, "hybrid_override_pattern": "M-M*E"},
+        {"layers_block_type": ["attention", "mlp", "mamba", "mlp", "mlp"]},
+        {"num_nextn_predict_layers": 1},
+    ],
+    "granitemoehybrid": [
+        GRANITE_HYBRID, TIED, BIASED, {"num_local_experts": 0}, {"layer_types": None},
+        {"mamba_proj_bias": True, "mamba_conv_bias": False}, {"mamba_expand": 4,
+        "mamba_d_head": "auto"}, {"layer_types": ["attention"] * 3},
+    ],
+    "falcon_h1": [
+        FALCON_H1, TIED, {**BIASED, "mlp_bias": True}, {"mamba_rms_norm": True},
+        {"projectors_bias": True, "mamba_proj_bias": True}, {"head_dim": 16},
+        {"mamba_d_ssm": None, "mamba_d_head": 24},
+    ],
+    "bamba": [
+        {**SMALL, **MAMBA2, "mamba_n_heads": 12, "attn_layer_indices": [1]}, TIED, BIASED,
+        {"attn_layer_indices": None}, {"mlp_bias": True, "mamba_proj_bias": True},
+    ],
+    "jamba": [
+        {**SMALL, "num_hidden_layers": 8, "num_experts": 4, "num_experts_per_tok": 2}, TIED,
+        {"attn_layer_period": 3, "attn_layer_offset": 1}, {"mamba_dt_rank": 7},
+        {"mamba_proj_bias": True, "mamba_conv_bias": False}, {"expert_layer_offset": 0},
+        {"num_experts": 1, "num_experts_per_tok": 1},
+    ],
+    "mamba": [MAMBA, UNTIED, {"use_bias": True}, {"expand": 3, "time_step_rank": 7}],
+    "falcon_mamba": [MAMBA, UNTIED, {"use_bias": True}, {"use_conv_bias": False}],
+    "mamba2": [
+        {**MAMBA, "num_heads": 12, "head_dim": 8, "n_groups": 2}, TIED, {"use_bias": True},
+        {"conv_kernel": 3},
+    ],
+    "lfm2": [
+        LFM2, UNTIED, {"conv_bias": True}, {"block_auto_adjust_ff_dim": False},
+        {"conv_L_cache": 4}, {"block_ffn_dim_multiplier": 1.3},
+        {"layer_types": None, "full_attn_idxs": [2]}, {"block_ff_dim": 55},
+    ],
+    "lfm2_moe": [
+        {**LFM2, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 13,
+         "num_dense_layers": 1}, UNTIED, {"conv_bias": True}, {"num_dense_layers": 3},
+    ],
+    "olmo_hybrid": [
+        {**SMALL, "num_hidden_layers": 4}, TIED, BIASED, {"num_hidden_layers": 6},
+        {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 5},
+    ],
+    "minimax": [
+        {**MIXTRAL, "head_dim": 16}, TIED, MQA,
+        {"layer_types": ["linear_attention", "full_attention", "linear_attention"]},
+    ],
+}  # fmt: skip
+
+RECENT = PLAIN | SPARSE | RECURRENT

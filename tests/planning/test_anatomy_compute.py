@@ -8,9 +8,10 @@ import peft
 import pytest
 import torch
 import transformers
+from test_anatomy_exact import recurrent_mixers
 from torch.utils.flop_counter import FlopCounterMode
 
-from anatomy_shapes import TEXT, configurations, library_config
+from anatomy_shapes import RECURRENT, TEXT, configurations, library_config
 from weighbridge.errors import UnknownName
 from weighbridge.planning.anatomy import (
     attention_flops,
@@ -21,6 +22,8 @@ from weighbridge.planning.anatomy import (
     lora_parameters,
     lora_targets,
     read_architecture,
+    recurrent_flops,
+    state_bytes,
 )
 
 WITHOUT_WINDOWS = {"sliding_window": 1000, "attention_chunk_size": 1000}
@@ -50,7 +53,7 @@ def counted(model, *inputs, **keywords):
     return counter.get_total_flops() - sum(rotary)
 
 
-@pytest.mark.parametrize("family", TEXT)
+@pytest.mark.parametrize("family", sorted(set(TEXT) - set(RECURRENT)))
 @pytest.mark.parametrize("tokens", [1, 7])
 def test_a_prompt_s_flops_are_those_that_torch_counts(family, tokens):
     """Eager attention computes the whole square, so each token costs what the last one does."""
@@ -88,15 +91,97 @@ def test_within_a_window_a_token_attends_to_no_more_than_it(family, context):
 @pytest.mark.parametrize("family", TEXT)
 def test_the_cache_holds_what_transformers_holds(family):
     """Below the window; at it, transformers keeps one token less, which its next step adds."""
-    for config in configurations(family):
+    for config in decodable(family):
         model, ours = built(config), read_architecture(config, "a shape")
-        cache = transformers.DynamicCache(config=model.config)
-        with torch.no_grad():
-            model(input_ids=torch.arange(3, 9)[None], past_key_values=cache)
-        filled = [layer for layer in cache.layers if layer.keys is not None]
-        held = sum(layer.keys.numel() + layer.values.numel() for layer in filled)
+        cache = cache_of(model)
+        step(model, cache, torch.arange(3, 9)[None])
+        held = sum(map(cached_numbers, cache.layers))
         assert kv_cache_bytes(ours, 6, element_bytes=1) == held
         assert kv_cache_bytes(ours, 6) == 2 * held == 6 * kv_cache_bytes_per_token(ours)
+
+
+def decodable(family):
+    """All shapes but hybrids without attention, whose length transformers can't tell."""
+    alone = ("mamba", "mamba2", "falcon_mamba")
+    for config in configurations(family):
+        layers = read_architecture(config, "a shape").layers
+        if family in alone or any(layer.attention.heads for layer in layers):
+            yield config
+
+
+def cache_of(model):
+    """The cache of this model; MiniMax has one of its own."""
+    if model.config.model_type == "minimax":
+        from transformers.models.minimax.modeling_minimax import MiniMaxCache
+
+        return MiniMaxCache()
+    return transformers.DynamicCache(config=model.config)
+
+
+def step(model, cache, tokens):
+    """Compute these tokens on top of the cache."""
+    attends = model.config.model_type not in ("mamba", "mamba2", "falcon_mamba")
+    with torch.no_grad():
+        model(input_ids=tokens, **{"past_key_values" if attends else "cache_params": cache})
+
+
+@pytest.mark.parametrize("family", RECURRENT)
+def test_states_are_those_that_transformers_carries(family):
+    """In bf16, of the types that transformers keeps them in, after a prompt and a token more."""
+    for config in decodable(family):
+        model, ours = built(config, dtype=torch.bfloat16), read_architecture(config, "a shape")
+        cache = cache_of(model)
+        step(model, cache, torch.arange(3, 9)[None])
+        step(model, cache, torch.tensor([[5]]))
+        assert state_bytes(ours) == sum(map(carried_bytes, states(cache))), config
+
+
+def states(cache):
+    """All states that are no keys and values."""
+    for layer in cache.layers:
+        for name in ("conv_states", "recurrent_states"):
+            yield from (getattr(layer, name, None) or {}).values()
+    yield from getattr(cache, "linear_cache", ())
+
+
+def carried_bytes(kept):
+    return 0 if kept is None or isinstance(kept, list) else kept.numel() * kept.element_size()
+
+
+@pytest.mark.parametrize("family", RECURRENT)
+def test_a_decoded_token_s_products_with_weights_are_those_that_torch_counts(family):
+    """Without convolutions and states, which torch's counter sees in one code path of several."""
+    for config in map(widened, decodable(family)):
+        model, ours = built(config), read_architecture(config, "a shape")
+        cache = cache_of(model)
+        step(model, cache, torch.arange(3, 9)[None])
+        with FlopCounterMode(display=False) as counter:
+            step(model, cache, torch.tensor([[5]]))
+        mixers = {f"{type(model).__name__}.{name[:-1]}" for name in recurrent_mixers(model)}
+        counts = counter.get_flop_counts()
+        beside = sum(n for m in mixers for op, n in counts.get(m, {}).items() if op not in PRODUCTS)
+        rotary = [sum(c.values()) for name, c in counts.items() if name.endswith("rotary_emb")]
+        seen = counter.get_total_flops() - beside - sum(rotary)
+        short = [w.name.rpartition(".")[2].startswith("conv") for w, _ in ours.weights()]
+        convolutions = sum(
+            n * w.flops for (w, n), here in zip(ours.weights(), short, strict=True) if here
+        )
+        products = forward_flops(ours, 7) - recurrent_flops(ours) - convolutions
+        assert seen == products + expanded_again(ours, 6), config
+
+
+PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm)
+
+
+def expanded_again(ours, tokens):
+    """Kimi Linear expands the latents of all tokens before when it decodes one."""
+    return tokens * sum(n * w.flops for w, n in ours.weights() if w.name.endswith("kv_b_proj"))
+
+
+def cached_numbers(layer):
+    """Keys and values, and an indexer's keys."""
+    names = ("keys", "values", "indexer_keys")
+    return sum(kept.numel() for n in names if (kept := getattr(layer, n, None)) is not None)
 
 
 def test_windows_and_chunks_bound_cache_and_attention():
@@ -127,7 +212,22 @@ def trained(config, **lora):
     return sum(p.numel() for p in adapted.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize("family", TEXT)
+PEFT_REFUSES = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
+
+
+@pytest.mark.parametrize("family", PEFT_REFUSES)
+def test_lora_leaves_out_what_peft_refuses_to_adapt(family):
+    """Then peft refuses "all-linear" too: what it would take but `out_proj` is named one by one."""
+    config = configurations(family)[0]
+    with pytest.raises(ValueError, match="out_proj"):
+        trained(config, target_modules="all-linear")
+    ours = read_architecture(config, "a shape")
+    names = [w.name.rpartition(".")[2] for w, _ in ours.weights() if w.kind == "linear"]
+    names = sorted(set(names) - {"lm_head"})
+    assert lora_parameters(ours, 4) == trained(config, target_modules=names) > 0
+
+
+@pytest.mark.parametrize("family", sorted(set(TEXT) - set(PEFT_REFUSES)))
 def test_lora_on_all_linear_layers_trains_what_peft_trains(family):
     for config in configurations(family):
         ours = lora_parameters(read_architecture(config, "a shape"), rank=4)

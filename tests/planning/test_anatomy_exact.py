@@ -31,13 +31,13 @@ ROLES = {  # by the names that transformers gives; the first that fits
     "vision": r"vision|multi_modal",
     "norm": r"norm|\.ln_",
     "head": r"^lm_head|\.lm_head",
-    "embedding": r"embed_tokens|wte|wpe|embed_in",
+    "embedding": r"embed_tokens|wte|wpe|embed_in|embeddings\.",
     "shared_experts": r"shared_expert|shared_mlp",
-    "experts": r"\.experts\.",
+    "experts": r"\.experts\.|latent_proj",
     "residual": r"altup|laurel|per_layer",
-    "router": r"mlp\.gate\.|router\.",
-    "attention": r"attn|attention",
-    "mlp": r"mlp|feed_forward",
+    "router": r"(mlp|mixer|feed_forward)\.gate\.|router\.",
+    "attention": r"attn|attention|mixer\.[qkvo]_proj",
+    "mlp": r"mlp|feed_forward|mixer",
 }
 
 
@@ -56,13 +56,29 @@ def build(config):
 
 def counted(model):
     """Parameters by role, from the names of transformers' modules; tied ones once."""
-    found = dict.fromkeys(ROLES, 0)
+    found = dict.fromkeys([*ROLES, "recurrent"], 0)
+    mixers = recurrent_mixers(model)
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:  # ERNIE holds what balances its experts so
             continue
-        role = next(role for role, pattern in ROLES.items() if re.search(pattern, name))
+        role = next((role for role, pattern in ROLES.items() if re.search(pattern, name)), "")
+        if name.startswith(mixers) and role not in ("norm", "vision"):
+            role = "recurrent"
         found[role] += parameter.numel()
+    if not found["experts"]:  # a block that would be shared beside experts
+        found["mlp"] += found.pop("shared_experts")
     return found
+
+
+def recurrent_mixers(model):
+    """Names of the modules that hold a convolution along the sequence, or decay without one."""
+    inside = [
+        name.rpartition(".")[0]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Conv1d)
+    ]
+    inside += [n for n, module in model.named_modules() if "Lightning" in type(module).__name__]
+    return tuple(f"{name}." for name in inside)
 
 
 def assert_exact(config):

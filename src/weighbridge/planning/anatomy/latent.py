@@ -4,6 +4,9 @@ Keys and values are expanded from one latent a token; what is cached is the late
 rotary key that all heads share: 576 numbers a layer where 128 heads would take 40,960.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture, Attention, Weight
 from weighbridge.planning.anatomy.routed import read_routed
@@ -23,22 +26,36 @@ LATENT_NEEDS = (
 )
 
 
-def read_deepseek(fields: Fields, *, dense_first: int, as_linear: bool = True) -> Architecture:
+def read_deepseek(
+    fields: Fields,
+    *,
+    dense_first: int,
+    as_linear: bool = True,
+    indexed: bool | Sequence[bool] = False,
+) -> Architecture:
     """Read DeepSeek-V2 or V3: a few dense layers, then mixtures with shared experts.
 
     Args:
         fields: The configuration.
         dense_first: What the family takes where `first_k_dense_replace` is absent.
         as_linear: See `read_routed`.
+        indexed: Whether an indexer chooses what is attended to; a list says which layers have one
+            of their own, where the others take the choice of the one before.
     """
     fields.assume(q_lora_rank=1536, first_k_dense_replace=dense_first)
     fields.refuse("moe_layer_freq", 1, "as in every published model")
+    count = fields.layers()
     weights, attention = latent_attention(fields)
+    chooses = [indexed] * count if isinstance(indexed, bool) else list(indexed)
+    own: tuple[Weight, ...] = ()
+    chosen = following = attention
+    if any(chooses):
+        own, chosen, following = _indexer(fields, attention)
     return read_routed(
         fields,
         latent_heads(fields, attention),
-        weights,
-        [attention] * fields.layers(),
+        [(*weights, *own) if here else weights for here in chooses],
+        [chosen if here else following for here in chooses],
         experts=ROUTED,
         bias=fields.flag("mlp_bias", False),
         as_linear=as_linear,
@@ -74,3 +91,30 @@ def latent_attention(fields: Fields) -> tuple[tuple[Weight, ...], Attention]:
         linear("self_attn.o_proj", "attention", heads * value, hidden, bias),
     )
     return weights, Attention(heads, plain + rotary, value, cached=latent + rotary)
+
+
+def _indexer(
+    fields: Fields, attention: Attention
+) -> tuple[tuple[Weight, ...], Attention, Attention]:
+    """Read DeepSeek's lightning indexer: small heads score all tokens, the best are attended to.
+
+    Returns:
+        Its weights; attention of a layer that has one, whose keys are cached too; attention of a
+        layer that takes the choice of the one before.
+    """
+    hidden, rank = fields.count("hidden_size"), fields.count("q_lora_rank")
+    heads, width = fields.count("index_n_heads"), fields.count("index_head_dim")
+    path = "self_attn.indexer"
+    weights = (
+        linear(f"{path}.wq_b", "attention", rank, heads * width),
+        linear(f"{path}.wk", "attention", hidden, width),
+        norm(f"{path}.k_norm", width, bias=True),
+        linear(f"{path}.weights_proj", "attention", hidden, heads),
+    )
+    following = replace(attention, selected=fields.count("index_topk"))
+    cached = attention.cached + width
+    return (
+        weights,
+        replace(following, cached=cached, index_heads=heads, index_width=width),
+        following,
+    )

@@ -13,7 +13,7 @@ Kind = Literal["linear", "stacked", "matrix", "table", "tied", "vector"]
 
 linear: a linear layer of its own
 stacked: the same matrix of all experts in one parameter
-matrix: multiplied, but a bare parameter and no layer of its own
+matrix: multiplied, but a bare parameter, or a layer that peft adapts in no model
 table: looked up, not multiplied
 tied: multiplied, and held elsewhere, as a tied head is in the embedding
 vector: scales, shifts and sinks, which cost no product
@@ -116,7 +116,8 @@ class Attention:
     def flops(self, context_tokens: int) -> int:
         """Floating-point operations of scores and weighted values, for the token there."""
         widths = self.key_width + self.value_width
-        choice = 2 * self.index_heads * self.index_width * self.remembered(context_tokens)
+        each = 2 * self.index_heads * (self.index_width + 1)  # scores, and their weighted sum
+        choice = each * self.remembered(context_tokens)
         return 2 * self.heads * widths * self.attended(context_tokens) + choice
 
 

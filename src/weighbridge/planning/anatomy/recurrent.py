@@ -1,7 +1,7 @@
 """Layers that remember in a state of constant size: recurrences, and short convolutions."""
 
 from weighbridge.planning.anatomy.fields import Fields
-from weighbridge.planning.anatomy.parts import State, Weight
+from weighbridge.planning.anatomy.parts import Kind, State, Weight
 from weighbridge.planning.anatomy.skeleton import linear
 
 LINEAR, CONVOLUTION, HYBRID = "linear_attention", "conv", "hybrid"
@@ -22,6 +22,21 @@ def vector(name: str, width: int) -> Weight:
     return Weight(name, "recurrent", 1, width, "vector")
 
 
+def output(path: str, inner: int, hidden: int, bias: bool, adapted: bool) -> Weight:
+    """Return the projection back to the residual stream.
+
+    Args:
+        path: Where the mixer stands in the layer.
+        inner: What it reads.
+        hidden: What it gives.
+        bias: Whether it adds a bias.
+        adapted: Whether peft adapts it: it refuses to in Mamba, Mamba 2, Falcon Mamba, Falcon H1
+            and Nemotron H, whose fused kernels take the weight without its layer.
+    """
+    kind: Kind = "linear" if adapted else "matrix"
+    return Weight(f"{path}.out_proj", "recurrent", inner, hidden, kind, bias)
+
+
 def mamba2(
     hidden: int,
     *,
@@ -35,6 +50,7 @@ def mamba2(
     conv_bias: bool = True,
     out_bias: bool = False,
     norm: bool = True,
+    adapted: bool = True,
 ) -> Mixer:
     """Return Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): scalar decay a head, B and C a group.
 
@@ -50,6 +66,7 @@ def mamba2(
         conv_bias: Whether the convolution has.
         out_bias: Whether what comes out has.
         norm: Whether it is normed before it comes out.
+        adapted: See `output`.
     """
     inner = heads * width
     channels = inner + 2 * groups * state
@@ -58,7 +75,7 @@ def mamba2(
         linear(f"{path}.in_proj", "recurrent", hidden, inner + channels + heads, bias),
         *(vector(f"{path}.{name}", heads) for name in ("dt_bias", "A_log", "D")),
         *((Weight(f"{path}.norm", "norm", 1, inner, "vector"),) if norm else ()),
-        linear(f"{path}.out_proj", "recurrent", inner, hidden, out_bias),
+        output(path, inner, hidden, out_bias, adapted),
     )
     numbers = inner * state
     return weights, State(numbers, channels * kernel, _DECAY_WRITE_READ * numbers, _FLOAT32_BYTES)
@@ -75,6 +92,7 @@ def mamba(
     bias: bool = False,
     conv_bias: bool = True,
     norms: bool = False,
+    adapted: bool = True,
 ) -> Mixer:
     """Return Mamba (Gu and Dao 2023, arXiv:2312.00752): each channel has a decay of its own.
 
@@ -88,6 +106,7 @@ def mamba(
         bias: Whether what goes in and comes out has a bias.
         conv_bias: Whether the convolution has.
         norms: Whether time step, B and C are normed (Jamba).
+        adapted: See `output`.
     """
     names = (("dt_layernorm", rank), ("b_layernorm", state), ("c_layernorm", state))
     extra = (Weight(f"{path}.{n}", "norm", 1, w, "vector") for n, w in names) if norms else ()
@@ -99,10 +118,99 @@ def mamba(
         vector(f"{path}.A_log", inner * state),
         vector(f"{path}.D", inner),
         *extra,
-        linear(f"{path}.out_proj", "recurrent", inner, hidden, bias),
+        output(path, inner, hidden, bias, adapted),
     )
     numbers = inner * state
     return weights, State(numbers, inner * kernel, _DECAY_WRITE_READ * numbers, _FLOAT32_BYTES)
+
+
+def read_mamba2(
+    fields: Fields,
+    hidden: int,
+    *,
+    out_bias: bool | None = None,
+    norm: bool = True,
+    adapted: bool = True,
+) -> Mixer:
+    """Read Mamba-2 from fields whose names start with `mamba_` (Bamba, Granite 4, Falcon H1).
+
+    Args:
+        fields: The configuration.
+        hidden: Width of the residual stream.
+        out_bias: Whether what comes out has a bias, if not as what goes in.
+        norm: Whether it is normed before it comes out.
+        adapted: See `output`.
+
+    Raises:
+        InputError: Heads and their width don't make up the state space's channels.
+    """
+    fields.require("mamba_n_heads", "mamba_d_state")
+    fields.assume(mamba_n_groups=1, mamba_d_conv=4, mamba_expand=2)
+    inner = fields.optional_count("mamba_d_ssm") or fields.count("mamba_expand") * hidden
+    heads = fields.count("mamba_n_heads")
+    width = fields.divides("mamba_n_heads", heads, "mamba channels", inner)
+    if fields.values.get("mamba_d_head") not in (None, "auto"):
+        fields.refuse("mamba_d_head", width, f"as {heads:,} heads share {inner:,} channels")
+    bias = fields.flag("mamba_proj_bias", False)
+    return mamba2(
+        hidden,
+        heads=heads,
+        width=width,
+        groups=fields.count("mamba_n_groups"),
+        state=fields.count("mamba_d_state"),
+        kernel=fields.count("mamba_d_conv"),
+        bias=bias,
+        conv_bias=fields.flag("mamba_conv_bias", True),
+        out_bias=bias if out_bias is None else out_bias,
+        norm=norm,
+        adapted=adapted,
+    )
+
+
+def read_mamba(
+    fields: Fields,
+    hidden: int,
+    prefix: str,
+    *,
+    path: str = "mixer",
+    norms: bool = False,
+    adapted: bool = False,
+) -> Mixer:
+    """Read Mamba from Jamba's fields, whose names start with `mamba_`, or from Mamba's own.
+
+    Args:
+        fields: The configuration.
+        hidden: Width of the residual stream.
+        prefix: "mamba_" or nothing.
+        path: Where it stands in the layer.
+        norms: Whether time step, B and C are normed.
+        adapted: See `output`.
+    """
+    state, kernel, rank, bias, conv_bias = (
+        ("mamba_d_state", "mamba_d_conv", "mamba_dt_rank", "mamba_proj_bias", "mamba_conv_bias")
+        if prefix
+        else ("state_size", "conv_kernel", "time_step_rank", "use_bias", "use_conv_bias")
+    )
+    fields.assume(**{state: 16, kernel: 4, rank: "auto", f"{prefix}expand": 2})
+    low = -(-hidden // 16) if fields.values[rank] == "auto" else fields.count(rank)
+    return mamba(
+        hidden,
+        inner=fields.count(f"{prefix}expand") * hidden,
+        state=fields.count(state),
+        kernel=fields.count(kernel),
+        rank=low,
+        path=path,
+        bias=fields.flag(bias, False),
+        conv_bias=fields.flag(conv_bias, True),
+        norms=norms,
+        adapted=adapted,
+    )
+
+
+def linear_attention_state(heads: int, width: int) -> State:
+    """Return what linear attention with a decay carries: a matrix a head."""
+    numbers = heads * width * width
+    return State(numbers, 0, _DECAY_WRITE_READ * numbers)
 
 
 def delta_rule_state(heads: int, key: int, value: int, channels: int, kernel: int) -> State:

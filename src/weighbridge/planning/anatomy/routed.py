@@ -12,7 +12,14 @@ from weighbridge.planning.anatomy.mixture import (
     read_experts,
     shared_experts,
 )
-from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, Weight
+from weighbridge.planning.anatomy.parts import (
+    NO_STATE,
+    Architecture,
+    Attention,
+    Layer,
+    State,
+    Weight,
+)
 from weighbridge.planning.anatomy.skeleton import (
     Heads,
     assemble,
@@ -33,6 +40,7 @@ def read_routed(
     shared: str = "n_shared_experts",
     bias: bool = False,
     as_linear: bool = False,
+    states: Sequence[State] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Architecture:
     """Read a decoder whose first layers are dense and whose others are mixtures.
@@ -47,6 +55,7 @@ def read_routed(
         bias: Whether blocks and shared experts have biases.
         as_linear: Whether peft's "all-linear" takes router and experts for linear layers, and
             passes over the blocks whose names that uses up.
+        states: What each layer carries beside keys and values, if any does.
         notes: What is not counted.
     """
     hidden = heads.hidden
@@ -59,9 +68,10 @@ def read_routed(
     )
     is_sparse = first_dense(fields, fields.layers())
     each = attention if isinstance(attention, list) else [attention] * len(attentions)
+    carried = states if states is not None else [NO_STATE] * len(attentions)
     layers = [
-        Layer((*weights, *(sparse if moe else dense), *two_norms(hidden)), kind)
-        for moe, weights, kind in zip(is_sparse, each, attentions, strict=True)
+        Layer((*weights, *(sparse if moe else dense), *two_norms(hidden)), kind, state)
+        for moe, weights, kind, state in zip(is_sparse, each, attentions, carried, strict=True)
     ]
     held = fields.count(shared, zero=True)
     figures = {**found.figures, "shared_experts": held} if any(is_sparse) else {}

@@ -244,5 +244,13 @@ def assemble(
         experts_per_token=experts_per_token,
         shared_experts=shared_experts,
         context_limit_tokens=fields.optional_count("max_position_embeddings|n_positions"),
-        notes=(*notes, *said),
+        notes=(*notes, *said, *_refused_by_peft(layers)),
     )
+
+
+def _refused_by_peft(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """A state space's output that is no layer for LoRA: see `recurrent.output`."""
+    every = (weight for layer in set(layers) for weight in layer.weights)
+    if not any(w.name.endswith(".out_proj") and w.kind == "matrix" for w in every):
+        return ()
+    return ("peft refuses all-linear and out_proj here: LoRA's other targets are counted",)

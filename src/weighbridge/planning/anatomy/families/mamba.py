@@ -1,0 +1,21 @@
+"""Mamba: a state space in every layer, and nothing else."""
+
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.parts import Architecture, Layer
+from weighbridge.planning.anatomy.recurrent import read_mamba
+from weighbridge.planning.anatomy.registry import Family
+from weighbridge.planning.anatomy.skeleton import Heads, assemble, norm, outside
+
+_NEEDS = ("hidden_size", "num_hidden_layers", "vocab_size", "state_size")
+
+
+def read(fields: Fields) -> Architecture:
+    """Read layers of one mixer after one norm (Gu and Dao 2023, arXiv:2312.00752)."""
+    hidden = fields.count("hidden_size")
+    weights, state = read_mamba(fields, hidden, "")
+    layers = [Layer((norm("norm", hidden), *weights), state=state)] * fields.layers()
+    outer = outside(fields, hidden, tied=True, last_norm=(norm("norm_f", hidden),))
+    return assemble(fields, Heads(hidden, 0, 0, 0), outer, layers)
+
+
+FAMILY = Family("mamba", _NEEDS, read)
