@@ -77,6 +77,20 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
     ),
     "starcoder2-window": _config("Starcoder2", **SMALL, sliding_window=9),
     "glm4": _config("Glm4", **SMALL, head_dim=16),
+    "hyperclovax": _config("HyperCLOVAX", **SMALL, logits_scaling=0.25),
+    "gemma4-caps": _config(
+        "Gemma4Text", **SMALL, head_dim=16, global_head_dim=16, sliding_window=9,
+        layer_types=TWO_KINDS, final_logit_softcapping=3.0, num_kv_shared_layers=0,
+        hidden_size_per_layer_input=0, vocab_size_per_layer_input=VOCABULARY,
+    ),
+    "ministral3-query-scale": _config(
+        "Ministral3", **SMALL, head_dim=16,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "beta_fast": 32.0,
+            "beta_slow": 1.0, "original_max_position_embeddings": 16, "mscale": 1.0,
+            "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.3,
+        },
+    ),
 }  # fmt: skip
 
 # Requests can't share what these compute: it depends on neighbours elsewhere than in attention, or
@@ -89,6 +103,28 @@ ONE_BY_ONE: dict[str, Callable[[], Any]] = {
     ),
     "lfm2-convolution": _config(
         "Lfm2", **SMALL, layer_types=["conv", "full_attention"], block_auto_adjust_ff_dim=False
+    ),
+    "falcon-h1": _config(
+        "FalconH1", **SMALL, head_dim=16, mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16,
+        mamba_d_state=16, lm_head_multiplier=0.25,
+    ),
+    "mamba": _config(
+        "Mamba", hidden_size=64, num_hidden_layers=2, state_size=8, vocab_size=VOCABULARY,
+        initializer_range=0.3, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    ),
+    "mamba2": _config(
+        "Mamba2", hidden_size=64, num_hidden_layers=2, state_size=8, num_heads=8, head_dim=16,
+        n_groups=2, chunk_size=16, vocab_size=VOCABULARY, initializer_range=0.3, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2,
+    ),
+    "rwkv": _config(
+        "Rwkv", hidden_size=64, num_hidden_layers=2, attention_hidden_size=64,
+        intermediate_size=96, vocab_size=VOCABULARY, context_length=256, bos_token_id=1,
+        eos_token_id=2,
+    ),
+    "llama4-chunks": _config(
+        "Llama4Text", **SMALL, head_dim=16, intermediate_size_mlp=96, num_local_experts=2,
+        num_experts_per_tok=1, attention_chunk_size=9, moe_layers=[1],
     ),
     "stablelm-no-pluggable-attention": _config("StableLm", **SMALL),
     "bloom-alibi": _config(
@@ -131,11 +167,17 @@ def tree_of_requests(rng: np.random.Generator, depth: int) -> list[Likelihood]:
     return rows
 
 
-def plain_scores(model: Any, likelihoods: list[Likelihood]) -> list[float]:
-    """One request at a time, the model's own attention, all logits."""
+def plain_scores(
+    model: Any, likelihoods: list[Likelihood], *, reads_last: bool = True
+) -> list[float]:
+    """One request at a time, the model's own attention, all logits.
+
+    The last token predicts nothing that is asked; where a text's length matters, it isn't read.
+    """
     scores = []
     for x in likelihoods:
         whole = torch.from_numpy(np.concatenate([x.context, x.continuation]))[None]
+        whole = whole if reads_last else whole[:, :-1]
         with torch.no_grad():
             logprobs = model(input_ids=whole, use_cache=False).logits[0].float().log_softmax(-1)
         at = len(x.context) - 1

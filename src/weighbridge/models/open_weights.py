@@ -98,7 +98,9 @@ class OpenWeights:
         self.markers, self._thinks = with_known(own), bool(own)
         shown = marker_tokens(tokenizer, own)
         self.detokenisation = Detokenisation(tokenizer, self._stops, shown)
-        limit = getattr(self.network.causal.config, "max_position_embeddings", None)
+        limit = getattr(
+            self.network.causal.config.get_text_config(), "max_position_embeddings", None
+        )
         self.context_tokens = int(limit) if limit else 1 << 20
 
     @property
@@ -114,6 +116,11 @@ class OpenWeights:
         notes = [*self._load_notes]
         if self.network.why_not:
             notes.append(f"Computed without shared prefixes: {self.network.why_not}.")
+        if self.network.packs and self.network.length_limit:
+            notes.append(
+                f"Texts of more than {self.network.length_limit} tokens were computed one by one: "
+                "their length changes their rotary embeddings."
+            )
         if self.truncated_contexts:
             notes.append(
                 f"{self.truncated_contexts} prompts were longer than the context of "

@@ -57,6 +57,9 @@ def tree_attention(
     layout = current_layout()
     if layout is None:
         raise UnsupportedAttention("attention was called outside a packed layout")
+    if attention_mask is not None:
+        # Masks that only say "causal" are not built for this implementation: this one says more.
+        raise UnsupportedAttention(f"{type(module).__name__} chooses what is seen by itself")
     rule = _rule_of(module, query, scaling, kwargs)
     one_token_each = decode_attention(_layer(module), query, key, value, rule)
     if one_token_each is not None:

@@ -91,15 +91,37 @@ def write_sequences(
         on_tokens: Told how many tokens each pass computed.
     """
     network.check()
-    if network.packs:
-        yield from _SlotDecoder(network, pack_tokens, memory_bytes, on_tokens).run(_windows(jobs))
-        return
-    for index, job in enumerate(jobs):
-        yield index, _write_alone(network, job, on_tokens)
-
-
-def _windows(jobs: Iterable[Job]) -> Iterator[Window]:
     numbered = enumerate(jobs)
+    apart: deque[tuple[int, Job]] = deque()
+    more = True
+    while more:
+        more = False
+        decoder = _SlotDecoder(network, pack_tokens, memory_bytes, on_tokens)
+        for ended in decoder.run(_windows(_sharing(network, numbered, apart))):
+            # What must be written by itself is not kept waiting by those that share passes.
+            while apart:
+                yield _write_alone(network, *apart.popleft(), on_tokens)
+            yield ended
+            more = True
+        while apart:
+            yield _write_alone(network, *apart.popleft(), on_tokens)
+            more = True
+
+
+def _sharing(
+    network: Network, numbered: Iterator[tuple[int, Job]], apart: deque[tuple[int, Job]]
+) -> Iterator[tuple[int, Job]]:
+    """Yield jobs that may share passes; put the others apart, and pause when those are too many."""
+    at_once = WINDOW if network.packs else 1
+    while len(apart) < at_once and (following := next(numbered, None)) is not None:
+        _, job = following
+        if network.shares(len(job.tokens) + job.max_tokens):
+            yield following
+        else:
+            apart.append(following)
+
+
+def _windows(numbered: Iterator[tuple[int, Job]]) -> Iterator[Window]:
     while window := list(islice(numbered, WINDOW)):
         yield window
 
@@ -144,7 +166,7 @@ class _SlotDecoder:
                     yield from self._step(slots, running)
 
     def _count(self, capacity: int, jobs: int) -> int:
-        fit = self.memory_bytes // (capacity * self.network.key_value_bytes)
+        fit = self.memory_bytes // max(1, capacity * self.network.key_value_bytes)
         return max(1, min(SLOTS, fit, jobs))
 
     def _start(
@@ -227,18 +249,16 @@ def _ended(who: _Running) -> bool:
     return who.job.finished(who.written) or len(who.written) >= who.job.max_tokens
 
 
-def _write_alone(network: Network, job: Job, on_tokens: Callable[[int], None]) -> list[int]:
-    """The fallback: one sequence with the architecture's own attention and cache."""
-    who = _Running(0, job, [], _sampler(job))
-    cache = None
-    tokens = torch.from_numpy(job.tokens)[None].to(network.device)
-    while True:
-        with torch.inference_mode():
-            out = network.causal.base_model(input_ids=tokens, past_key_values=cache, use_cache=True)
-        cache = out.past_key_values
-        logits = network.logits(out.last_hidden_state[:, -1])[0]
-        on_tokens(tokens.shape[1])
+def _write_alone(
+    network: Network, index: int, job: Job, on_tokens: Callable[[int], None]
+) -> tuple[int, list[int]]:
+    """One sequence with the architecture's own attention, cache and loop."""
+    who = _Running(index, job, [], _sampler(job))
+
+    def choose(logits: Tensor) -> tuple[int, bool]:
+        on_tokens(1 if who.written else len(job.tokens))
         who.written.append(who.choose(logits, int(logits.argmax())))
-        if _ended(who):
-            return who.written
-        tokens = torch.tensor([[who.written[-1]]], device=network.device)
+        return who.written[-1], _ended(who)
+
+    network.write_alone(job.tokens, job.max_tokens, choose)
+    return index, who.written

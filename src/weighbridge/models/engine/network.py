@@ -1,6 +1,6 @@
 """A causal language model as the engine sees it: tokens in, hidden states out, logits on demand."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,12 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weighbridge.errors import InputError
+from weighbridge.models.engine.alone import logits_alone, own_inputs, write_alone
 from weighbridge.models.engine.attention import IMPLEMENTATION, UnsupportedAttention
+from weighbridge.models.engine.check import (
+    WRITTEN,
+    FirstLayers,
+    Text,
+    Texts,
+    differs,
+    narrowed,
+    texts_for,
+)
 from weighbridge.models.engine.frozen import GatedBlock, freeze_linears, thaw_linears
-from weighbridge.models.engine.layout import layout_of, packed
+from weighbridge.models.engine.head import OwnHead, find_head
+from weighbridge.models.engine.layout import KeyValue, Layout, layout_of, packed
+from weighbridge.models.engine.rotary import forget_length, length_limit
+from weighbridge.models.engine.slots import Slots, decoding
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
-
-_SAME = {torch.float32: 1e-3}  # of the largest value; other types round more coarsely
 
 
 class Network:
@@ -23,6 +35,7 @@ class Network:
         module: The model, in evaluation mode.
         packs: Whether packed trees work on this architecture.
         why_not: Why they don't, where they don't.
+        length_limit: Longest text, in tokens, that may share a pass with others; None is any.
         weight_bytes: Bytes of all weights.
     """
 
@@ -36,49 +49,139 @@ class Network:
         self._plain = str(self.causal.config._attn_implementation)
         self.why_not = ""
         self._frozen = self._checked = False
+        self._may_freeze = True
+        self._head: OwnHead | None = None
         self._last_block: GatedBlock | None = None
         self.weight_bytes = sum(p.numel() * p.element_size() for p in module.parameters())
+        self.length_limit = length_limit(self.causal)
         self.packs = bool(getattr(self.causal, "_supports_attention_backend", False))
         if self.packs:
-            self.causal.set_attn_implementation(IMPLEMENTATION)
+            self._attend(IMPLEMENTATION)
         else:
             self.why_not = f"{type(self.causal).__name__} has no pluggable attention"
 
     def stop_packing(self, reason: str) -> None:
         """Fall back to the architecture's own attention from now on."""
         self.packs, self.why_not = False, reason
-        self.causal.set_attn_implementation(self._plain)
+        self._attend(self._plain)
+
+    def shares(self, tokens: int) -> bool:
+        """Whether a text of so many tokens may share a pass with others."""
+        return self.packs and (self.length_limit is None or tokens <= self.length_limit)
 
     def check(self) -> None:
-        """Compare a small tree with separate sequences, once; stop packing where they differ.
+        """Compare the engine's ways with the model's own forward pass, once; see `check.py`.
 
-        What an architecture asks of attention does not depend on the tokens, so what is refused is
-        refused here. Some mix tokens elsewhere (convolutions, recurrences), and nothing in their
-        configuration says so in one agreed way.
+        Raises:
+            InputError: The model lets tokens see later ones, so it has no log-likelihoods.
         """
-        if not self.packs or self._checked:
+        if self._checked:
             return
         self._checked = True
-        vocabulary = self.causal.get_input_embeddings().num_embeddings
-        tokens = np.arange(1, 1 + 9, dtype=np.int64) * (vocabulary // 10)
-        sequences = [tokens[:7], np.concatenate([tokens[:4], tokens[7:]])]
-        tree = build_tree(sequences)
-        (pack,) = cut_into_packs(tree, 1 << 20)
-        ends = [pack.rows_of(leaf)[1] - 1 for leaf in tree.leaf_of]
+        layers = FirstLayers(self.causal)
         try:
-            with packed(layout_of(pack, {})):
-                together = self.hidden(pack.tokens[None], pack.positions[None], ends)[0]
-        except UnsupportedAttention as reason:
-            self.stop_packing(str(reason))
-            return
-        self.causal.set_attn_implementation(self._plain)
-        alone = [self.hidden(s[None], np.arange(len(s))[None])[0, -1] for s in sequences]
-        self.causal.set_attn_implementation(IMPLEMENTATION)
-        gap = (together[ends] - torch.stack(alone)).abs().max() / torch.stack(alone).abs().max()
-        if not gap < _SAME.get(together.dtype, 0.1):
-            self.stop_packing(
-                f"{type(self.causal).__name__} mixes tokens elsewhere than in attention"
+            try:
+                self._compare(layers)
+            except (IndexError, KeyError):  # code that counts on all of its layers
+                if not layers.fewer:
+                    raise
+                layers.fewer = False
+                self._compare(layers)
+        except InputError:
+            self._checked = False  # said again whenever it is asked
+            raise
+
+    def _compare(self, layers: FirstLayers) -> None:
+        texts = texts_for(self.causal)
+        self._attend(self._plain)
+        with torch.inference_mode(), narrowed(self.causal), layers.alone():
+            head, _, logits = self._read(texts.long)
+            self._head, short = head, None
+            if head is None:
+                _, _, short = self._read(texts.short)
+            else:
+                out = head.decoder(**own_inputs(self.causal, self._tensor(texts.short.tokens)))
+                short = out.last_hidden_state[0, texts.short.rows.to(self.device)]
+        self._freeze(True)
+        with torch.inference_mode(), narrowed(self.causal), layers.alone():
+            if head is not None and self.packs:
+                reason = self._why_not_packed(head, texts, logits, short)
+            else:
+                short = short if head is None else head(short)
+                self._require_causal(logits, short)
+                reason = self.why_not or (
+                    f"{type(self.causal).__name__}'s logits depend on more than its last hidden "
+                    "states"
+                )
+            if reason:
+                self.stop_packing(reason)
+                again = self._read(texts.long)[2]
+                self._may_freeze = not differs(again, logits)
+        if not self._may_freeze:
+            self._freeze(False)
+
+    def _read(self, text: Text) -> tuple[OwnHead | None, Tensor | None, Tensor]:
+        return find_head(self.causal, self._tensor(text.tokens), text.rows.to(self.device))
+
+    def _require_causal(self, long: Tensor, short: Tensor) -> None:
+        if differs(long[:1], short[:1]):
+            raise InputError(
+                f"{type(self.causal).__name__} lets a token see the tokens after it",
+                "a causal language model",
+                "set is_decoder in its config.json if it was trained as one, or use another model",
             )
+
+    def _why_not_packed(self, head: OwnHead, texts: Texts, logits: Tensor, short: Tensor) -> str:
+        """Say why packed trees don't give the model's own logits; nothing if they do.
+
+        Args:
+            head: The model's.
+            texts: What is read.
+            logits: Of the long text, by the model's own forward pass.
+            short: Hidden states of the short text, likewise.
+        """
+        name = type(self.causal).__name__
+        try:
+            together, written = self._pack(texts)
+        except (RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
+            self._require_causal(logits, head(short))
+            return f"{name} can't attend to a packed tree ({type(error).__name__})"
+        except UnsupportedAttention as reason:
+            self._require_causal(logits, head(short))
+            return str(reason)
+        # The head is read once for all: in small models it is the larger part of the weights.
+        sizes = [len(short), len(together), len(written)]
+        read = head(torch.cat([short, together, written]))
+        own_short, packed_both, last = torch.split(read, sizes)
+        self._require_causal(logits, own_short)
+        if differs(packed_both, torch.cat([logits, own_short])):
+            return f"{name} mixes tokens elsewhere than in attention"
+        if differs(last, logits[-WRITTEN:]):
+            return f"{name} keeps more from token to token than keys and values"
+        return ""
+
+    def _pack(self, texts: Texts) -> tuple[Tensor, Tensor]:
+        """Return hidden states of both texts' rows, and of the last tokens, each in a slot."""
+        long, short = texts.long.tokens, texts.short.tokens
+        begun = [long[: len(long) - n] for n in range(WRITTEN, 0, -1)]
+        tree = build_tree([long, short, *begun])
+        store: dict[int, list[KeyValue]] = {}
+        (pack,) = cut_into_packs(tree, 1 << 20, keep_all=True)
+        with packed(layout_of(pack, store)):
+            hidden = self.hidden(pack.tokens[None], pack.positions[None])[0]
+        rows = [
+            pack.rows_of(segment)[0] + offset
+            for index, text in enumerate((texts.long, texts.short))
+            for segment, offset in (tree.locate(index, int(row)) for row in text.rows)
+        ]
+        slots = Slots(WRITTEN)
+        for slot, leaf in enumerate(tree.leaf_of[2:]):
+            slots.seat(slot, [store[segment] for segment in tree.path(leaf)])
+        positions = np.array([[len(text)] for text in begun], dtype=np.int64)
+        layout = Layout(torch.from_numpy(positions[:, 0]))
+        with packed(layout), decoding(slots, list(range(WRITTEN))):
+            written = self.hidden(long[positions], positions)[:, 0]
+        return hidden[rows], written
 
     @contextmanager
     def as_built(self) -> Iterator[Any]:
@@ -87,16 +190,20 @@ class Network:
         Nothing may be computed with this network meanwhile.
         """
         self._freeze(False)
-        if self.packs:
-            self.causal.set_attn_implementation(self._plain)
+        self._attend(self._plain)
         try:
             yield self.module
         finally:
             self.module.eval()
             if self.packs:
-                self.causal.set_attn_implementation(IMPLEMENTATION)
+                self._attend(IMPLEMENTATION)
+
+    def _attend(self, implementation: str) -> None:
+        if self.causal.config._attn_implementation != implementation:
+            self.causal.set_attn_implementation(implementation)
 
     def _freeze(self, frozen: bool) -> None:
+        frozen = frozen and self._may_freeze
         if frozen != self._frozen:
             (freeze_linears if frozen else thaw_linears)(self.module)
             self._frozen = frozen
@@ -110,14 +217,16 @@ class Network:
 
     @property
     def key_value_bytes(self) -> int:
-        """Bytes that one position's keys and values take in all layers."""
+        """Bytes that one position's keys and values take in all layers; 0 where there are none."""
         config = self.causal.config.get_text_config()
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        query_heads = getattr(config, "num_attention_heads", None)
+        if not isinstance(query_heads, int) or not query_heads:  # a recurrence: a state, no keys
+            return 0
+        heads = getattr(config, "num_key_value_heads", None) or query_heads
         if (nope := getattr(config, "qk_nope_head_dim", None)) is not None:  # DeepSeek's MLA
             widths = nope + config.qk_rope_head_dim + config.v_head_dim
         else:
-            width = getattr(config, "head_dim", None)
-            widths = 2 * (width or config.hidden_size // config.num_attention_heads)
+            widths = 2 * (getattr(config, "head_dim", None) or config.hidden_size // query_heads)
         item = next(self.module.parameters()).element_size()
         return int(config.num_hidden_layers * heads * widths * item)
 
@@ -125,35 +234,57 @@ class Network:
     def hidden(
         self, tokens: TokenIds, positions: TokenIds, needed: Sequence[int] | None = None
     ) -> Tensor:
-        """Last hidden states (rows, T, width) of tokens (rows, T) at given positions (rows, T).
+        """Last hidden states (rows, T, width) of packed tokens (rows, T) at given positions.
 
         Args:
             tokens: Token ids.
-            positions: Where they stand in their sequences.
+            positions: Where they stand in their sequences. (rows, T)
             needed: Columns that will be read, of a single row; the others may be wrong. The last
                 layer's feed-forward block, whose keys and values nobody reads, skips them.
         """
-        self._freeze(True)
-        if self._last_block is not None:
-            rows = None if needed is None else torch.tensor(needed, dtype=torch.long)
-            self._last_block.needed = rows
-        out = self.causal.base_model(
-            input_ids=torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device),
-            position_ids=torch.from_numpy(np.ascontiguousarray(positions)).to(self.device),
-            use_cache=False,
-        )
+        self.check()
+        assert self._head is not None
+        self._prepare(IMPLEMENTATION)
+        if self._last_block is not None and needed is not None:
+            self._last_block.needed = torch.tensor(needed, dtype=torch.long)
+        try:
+            out = self._head.decoder(
+                input_ids=self._tensor(tokens),
+                position_ids=self._tensor(positions),
+                use_cache=False,
+            )
+        finally:
+            if self._last_block is not None:
+                self._last_block.needed = None
         hidden: Tensor = out.last_hidden_state
         return hidden
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """Project hidden states (rows, width) to float32 logits (rows, vocabulary)."""
+        self.check()
+        assert self._head is not None
         self._freeze(True)
-        logits: Tensor = self.causal.get_output_embeddings()(hidden).float()
-        config = self.causal.config
-        if getattr(config, "logit_scale", None) is not None:  # Cohere
-            logits = logits * config.logit_scale
-        if getattr(config, "logits_scaling", None):  # Granite
-            logits = logits / config.logits_scaling
-        cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2
-        return torch.tanh(logits / cap) * cap if cap else logits
+        return self._head(hidden).float()
+
+    def logits_alone(self, tokens: TokenIds, wanted: Sequence[int]) -> Tensor:
+        """Return float32 logits (wanted, vocabulary) of a sequence by itself, all its own code."""
+        self._prepare(self._plain)
+        rows = torch.tensor(wanted, dtype=torch.long, device=self.device)
+        return logits_alone(self.causal, self._tensor(tokens), rows)
+
+    def write_alone(
+        self, tokens: TokenIds, max_tokens: int, choose: Callable[[Tensor], tuple[int, bool]]
+    ) -> None:
+        """Write after a prompt, all by the model's own code; see `alone.write_alone`."""
+        self._prepare(self._plain)
+        write_alone(self.causal, self._tensor(tokens), max_tokens, choose)
+
+    def _prepare(self, implementation: str) -> None:
+        self._freeze(True)
+        self._attend(implementation)
+        if self.length_limit is not None:
+            forget_length(self.causal)
+
+    def _tensor(self, tokens: TokenIds) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)

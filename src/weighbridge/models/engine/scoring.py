@@ -97,23 +97,33 @@ def _rows_of_logits(
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
     """Yield what is wanted, grouped by the position that predicts it, with its logits."""
     network.check()
-    if network.packs:
-        tree = build_tree(sequences, pack_tokens, WORTH_ROWS)
-        yield from _by_tree(network, tree, wanted, pack_tokens, on_tokens)
-    else:
-        yield from _by_sequence(network, sequences, wanted, on_tokens)
+    apart = {i for i, sequence in enumerate(sequences) if not network.shares(len(sequence))}
+    alone = [want for want in wanted if want.index in apart]
+    distinct = {sequences[i].tobytes() for i in apart}
+    later = sum(len(key) for key in distinct) // np.dtype(np.int64).itemsize
+    if len(apart) < len(sequences):
+        places = [i for i in range(len(sequences)) if i not in apart]
+        tree = build_tree([sequences[i] for i in places], pack_tokens, WORTH_ROWS)
+        in_tree = {index: place for place, index in enumerate(places)}
+        together = [want for want in wanted if want.index in in_tree]
+        yield from _by_tree(
+            network, tree, in_tree, together, pack_tokens,
+            lambda tokens, to_come: on_tokens(tokens, to_come + later),
+        )  # fmt: skip
+    yield from _by_sequence(network, sequences, alone, on_tokens)
 
 
 def _by_tree(
     network: Network,
     tree: Tree,
+    in_tree: dict[int, int],
     wanted: list[_Wanted],
     pack_tokens: int,
     on_tokens: OnTokens,
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
     by_place: dict[int, dict[int, list[_Wanted]]] = {}
     for want in wanted:
-        segment, offset = tree.locate(want.index, want.position)
+        segment, offset = tree.locate(in_tree[want.index], want.position)
         by_place.setdefault(segment, {}).setdefault(offset, []).append(want)
     store: dict[int, list[KeyValue]] = {}
     to_come = tree.tokens
@@ -140,16 +150,15 @@ def _by_sequence(
     wanted: list[_Wanted],
     on_tokens: OnTokens,
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
-    """The fallback: each distinct sequence by itself, with the architecture's own attention."""
+    """Each distinct sequence by itself, all by the model's own code."""
     by_sequence: dict[bytes, dict[int, list[_Wanted]]] = {}
     for want in wanted:
         key = sequences[want.index].tobytes()
         by_sequence.setdefault(key, {}).setdefault(want.position, []).append(want)
-    to_come = sum(len(key) for key in by_sequence) // sequences[0].itemsize
-    for key, positions in by_sequence.items():
+    to_come = sum(len(key) for key in by_sequence) // np.dtype(np.int64).itemsize
+    for key, by_position in by_sequence.items():
         tokens = np.frombuffer(key, dtype=np.int64).copy()
-        hidden = network.hidden(tokens[None], np.arange(len(tokens))[None])[0]
-        chosen = torch.tensor(sorted(positions), device=hidden.device)
-        yield [positions[p] for p in sorted(positions)], network.logits(hidden[chosen])
+        positions = sorted(by_position)
+        yield [by_position[p] for p in positions], network.logits_alone(tokens, positions)
         to_come -= len(tokens)
         on_tokens(len(tokens), to_come)

@@ -1,0 +1,109 @@
+"""One sequence by itself, with the architecture's own forward pass, cache and loop of generation.
+
+What an architecture keeps from token to token (a recurrence's state, a rolling window, a sparse
+index) is its own affair, and transformers' `generate` knows it. Only the choice of each token and
+the end are ours, so that a text depends on its seed as everywhere else.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@torch.inference_mode()
+def logits_alone(causal: Any, tokens: Tensor, wanted: Tensor, *, float32: bool = True) -> Tensor:
+    """Return logits (wanted, vocabulary) of some positions of tokens (T,)."""
+    inputs = own_inputs(causal, tokens)
+    if "logits_to_keep" in _parameters(causal):
+        inputs["logits_to_keep"] = wanted
+    logits: Tensor = causal(**inputs).logits[0]
+    if len(logits) != len(wanted):
+        logits = logits[wanted]
+    return logits.float() if float32 else logits
+
+
+def own_inputs(causal: Any, tokens: Tensor) -> dict[str, Any]:
+    """Return what a model's forward pass takes to read tokens (T,) and keep nothing of them."""
+    inputs: dict[str, Any] = {"input_ids": tokens[None]}
+    if "use_cache" in _parameters(causal):
+        inputs["use_cache"] = False
+    return inputs
+
+
+def _parameters(causal: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(causal.forward).parameters)
+
+
+@torch.inference_mode()
+def write_alone(
+    causal: Any, tokens: Tensor, max_tokens: int, choose: Callable[[Tensor], tuple[int, bool]]
+) -> None:
+    """Write a sequence with transformers' own loop.
+
+    Args:
+        causal: The model.
+        tokens: The prompt. (T,)
+        max_tokens: Tokens to write at most.
+        choose: From float32 logits (vocabulary,) to the next token, and whether it is the last.
+    """
+    from transformers import (
+        GenerationConfig,
+        LogitsProcessor,
+        LogitsProcessorList,
+        StoppingCriteria,
+        StoppingCriteriaList,
+    )
+
+    if not (hasattr(causal, "can_generate") and causal.can_generate()):
+        _write_without_cache(causal, tokens, choose)
+        return
+
+    ended = False
+
+    class Choice(LogitsProcessor):  # type: ignore[misc]
+        def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+            nonlocal ended
+            token, ended = choose(scores[0].float())
+            only = torch.full_like(scores, float("-inf"))
+            only[0, max(token, 0)] = 0.0
+            return only
+
+    class End(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+            return torch.full((1,), ended, dtype=torch.bool, device=input_ids.device)
+
+    # Penalties and suppressed tokens that a model's file may ask for are not part of a measurement.
+    with _generating(causal, GenerationConfig()):
+        causal.generate(
+            input_ids=tokens[None],
+            attention_mask=torch.ones_like(tokens[None]),
+            generation_config=GenerationConfig(
+                max_new_tokens=max_tokens, do_sample=False, use_cache=True, pad_token_id=0
+            ),
+            logits_processor=LogitsProcessorList([Choice()]),
+            stopping_criteria=StoppingCriteriaList([End()]),
+        )
+
+
+def _write_without_cache(
+    causal: Any, tokens: Tensor, choose: Callable[[Tensor], tuple[int, bool]]
+) -> None:
+    ended = False
+    while not ended:
+        last = torch.tensor([len(tokens) - 1], device=tokens.device)
+        token, ended = choose(logits_alone(causal, tokens, last)[0])
+        tokens = torch.cat([tokens, tokens.new_tensor([max(token, 0)])])
+
+
+@contextmanager
+def _generating(causal: Any, config: Any) -> Iterator[None]:
+    before = causal.generation_config
+    causal.generation_config = config
+    try:
+        yield
+    finally:
+        causal.generation_config = before

@@ -1,0 +1,171 @@
+"""Texts of a few tokens on which the engine's ways are compared with the model's own forward pass.
+
+What an architecture does to a text is the same code in each layer of a kind, so the first layers
+that hold all kinds are enough, and the comparison costs little of a load. Windows, chunks and
+sparse selections reach over thousands of tokens in real models: for the comparison they are
+narrowed, so that a text of a few dozen tokens crosses them.
+
+Rounding. In float32 two orders of summation came to differ by at most 1.3e-6 of the largest logit
+on the architectures of the tests, and code that is not the same differs by 1e-2 and more: 1e-3
+stands between. bfloat16 keeps 8 bits of a number, so each one stored is off by up to 2^-9 = 0.2 %;
+through two layers that became at most 3.1 % of the largest logit (0.5 % in float16), and a mixture
+of experts may route a near-tie the other way at a single position. So there the *median* over
+positions must stay below 6 %.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from weighbridge.models.engine.tree import TokenIds
+
+NARROW_TOKENS = 6  # to which windows, chunks and selections are narrowed
+SHARED, OWN, OTHER = 11, 14, 7  # tokens: of both texts, of the long one, of the short one
+_NARROWED = (
+    "sliding_window", "sliding_window_size", "attention_window_size", "attention_chunk_size",
+    "chunk_size", "index_topk", "window_size", "local_attention", "block_size", "floor_scale",
+)  # fmt: skip
+WRITTEN = 3  # tokens at the end of the long text that are also written one by one
+FLOAT32_TOLERANCE, NARROW_TYPE_TOLERANCE = 1e-3, 0.06
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text, and the positions that are compared: the last one shared, and the last ones."""
+
+    tokens: TokenIds
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Two texts that begin alike."""
+
+    long: Text
+    short: Text
+
+
+def texts_for(causal: Any) -> Texts:
+    """Choose tokens from all over the vocabulary, none of them special."""
+    vocabulary = causal.get_input_embeddings().num_embeddings
+    config = causal.config.to_dict()
+    text = config.get("text_config") or {}
+    special = {
+        token
+        for fields in (config, text)
+        for name, value in fields.items()
+        if name.endswith(("_token_id", "_token_index", "_token_ids")) or name == "padding_idx"
+        for token in (value if isinstance(value, list) else [value])
+    }
+    plain = [token for token in range(vocabulary) if token not in special] or [0]
+    count = SHARED + OWN + OTHER
+    # Steps of the golden section: spread over the vocabulary, in no order.
+    chosen = [plain[int(len(plain) * ((n * 0.6180339887) % 1))] for n in range(1, count + 1)]
+    tokens = np.array(chosen, dtype=np.int64)
+    short = np.concatenate([tokens[:SHARED], tokens[SHARED + OWN :]])
+    return Texts(_text(tokens[: SHARED + OWN]), _text(short))
+
+
+def _text(tokens: TokenIds) -> Text:
+    rows = [SHARED - 1, *range(len(tokens) - OWN // 2, len(tokens))]
+    return Text(tokens, torch.tensor(rows))
+
+
+def differs(got: Tensor, expected: Tensor) -> bool:
+    """Whether logits (rows, vocabulary) differ by more than rounding in their type."""
+    narrow = expected.dtype not in (torch.float32, torch.float64)
+    got, expected = got.float(), expected.float()
+    # The same number added to all logits of a row changes nothing.
+    got, expected = (x - x.mean(-1, keepdim=True) for x in (got, expected))
+    gaps = (got - expected).abs().amax(-1) / expected.abs().amax().clamp_min(1e-30)
+    if narrow:
+        return not float(gaps.median()) < NARROW_TYPE_TOLERANCE
+    return not float(gaps.max()) < FLOAT32_TOLERANCE
+
+
+@contextmanager
+def narrowed(causal: Any) -> Iterator[None]:
+    """Narrow each window, chunk and selection to `NARROW_TOKENS` inside the block."""
+    places = [*causal.modules(), *_configs(causal.config)]
+    undo: list[tuple[Any, str, int]] = []
+    for place in places:
+        for name in _NARROWED:
+            value = vars(place).get(name)
+            if isinstance(value, int) and not isinstance(value, bool) and value > NARROW_TOKENS:
+                undo.append((place, name, value))
+                setattr(place, name, NARROW_TOKENS)
+    try:
+        yield
+    finally:
+        for place, name, value in undo:
+            setattr(place, name, value)
+
+
+def _configs(config: Any) -> list[Any]:
+    found = [config]
+    for name in getattr(config, "sub_configs", {}):
+        part = getattr(config, name, None)
+        if part is not None:
+            found += _configs(part)
+    return found
+
+
+class FirstLayers:
+    """The first layers of a model that hold every kind of layer it has.
+
+    Attributes:
+        fewer: Whether these are fewer than all.
+    """
+
+    def __init__(self, causal: Any) -> None:
+        depth = getattr(causal.config.get_text_config(), "num_hidden_layers", None)
+        stacks = [
+            (parent, name, child)
+            for parent in causal.modules()
+            for name, child in parent.named_children()
+            if isinstance(child, nn.ModuleList) and len(child) == depth and len(child) > 1
+        ]
+        self._stack = stacks[0] if len(stacks) == 1 else None
+        self.fewer = False
+        if self._stack is not None:
+            kinds = [_kind(layer) for layer in self._stack[2]]
+            self._needed = 1 + max(kinds.index(kind) for kind in set(kinds))
+            self.fewer = self._needed < len(kinds)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Leave only these in the model inside the block."""
+        if self._stack is None or not self.fewer:
+            yield
+            return
+        parent, name, layers = self._stack
+        setattr(parent, name, layers[: self._needed])
+        try:
+            yield
+        finally:
+            setattr(parent, name, layers)
+
+
+def _kind(layer: nn.Module) -> tuple[Any, ...]:
+    """What tells layers of one model apart besides their weights."""
+    return tuple(
+        (
+            name,
+            type(part).__name__,
+            tuple(
+                sorted(
+                    (key, value)
+                    for key, value in vars(part).items()
+                    if isinstance(value, str | bool | int | float)
+                    and not key.startswith("_")
+                    and key not in ("layer_idx", "training", "layer_id", "layer_number")
+                )
+            ),
+        )
+        for name, part in layer.named_modules()
+    )

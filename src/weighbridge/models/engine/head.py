@@ -1,0 +1,113 @@
+"""From last hidden states to logits, by the model's own code.
+
+Architectures scale, cap or shift what their head gives, each in lines of its own that its
+configuration names in no agreed way. So nothing is written again here: the model's own forward pass
+is run with its decoder's answer put in its place.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from weighbridge.models.engine.alone import logits_alone
+
+
+class OwnHead:
+    """Maps hidden states (rows, width) to logits (rows, vocabulary) as a model does itself.
+
+    Attributes:
+        decoder: The part whose answer the model's forward pass turns into logits.
+        plain: Whether the projection is all there is to it, to the bit.
+    """
+
+    def __init__(self, causal: Any, decoder: nn.Module, answer: Any) -> None:
+        """See `find_head`; `answer` is what the decoder gave once."""
+        self._causal, self.decoder = causal, decoder
+        self._answers = type(answer)
+        self.plain = False
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Project hidden states (rows, width) to logits (rows, vocabulary), not yet in float32."""
+        if self.plain:
+            projected: Tensor = self._causal.get_output_embeddings()(hidden)
+            return projected
+        answer = self._answers(last_hidden_state=hidden[None])
+        ids = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
+        with _answering(self.decoder, answer):
+            logits: Tensor = self._causal(input_ids=ids).logits[0]
+        return logits
+
+    def gives(self, hidden: Tensor, logits: Tensor) -> bool:
+        """Whether these hidden states become these logits; by a plain projection if it does it."""
+        self.plain = self._projects(hidden, logits)
+        if self.plain:
+            return True
+        try:
+            again = self(hidden)
+        except Exception:  # a model may need more of its decoder's answer, in any way
+            return False
+        return again.shape == logits.shape and torch.allclose(again, logits, rtol=1e-5, atol=1e-5)
+
+    def _projects(self, hidden: Tensor, logits: Tensor) -> bool:
+        embeddings = self._causal.get_output_embeddings()
+        if embeddings is None:
+            return False
+        try:
+            projected = embeddings(hidden)
+        except RuntimeError:  # another layer stands before it, and changes the width
+            return False
+        return projected.shape == logits.shape and torch.equal(projected, logits)
+
+
+@contextmanager
+def _answering(module: nn.Module, answer: Any) -> Iterator[None]:
+    before = vars(module).get("forward")
+    module.forward = lambda *args, **kwargs: answer
+    try:
+        yield
+    finally:
+        del module.forward
+        if before is not None:
+            module.forward = before
+
+
+def find_head(
+    causal: Any, tokens: Tensor, wanted: Tensor
+) -> tuple[OwnHead | None, Tensor | None, Tensor]:
+    """Run a model's own forward pass over tokens (T,).
+
+    Returns:
+        The model's head and its last hidden states (T, width), both None where the logits are not
+        a function of the last hidden states alone; and its logits (wanted, vocabulary).
+    """
+    given: list[tuple[nn.Module, Any]] = []
+    handles = [
+        part.register_forward_hook(lambda module, _, answer: given.append((module, answer)))
+        for part in _decoders(causal)
+    ]
+    try:
+        logits = logits_alone(causal, tokens, wanted, float32=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    # Where one decoder lies in another, the outer one ends last.
+    for decoder, answer in reversed(given):
+        hidden = getattr(answer, "last_hidden_state", None)
+        if hidden is None or hidden.shape[:2] != (1, len(tokens)):
+            continue
+        head = OwnHead(causal, decoder, answer)
+        if head.gives(hidden[0, wanted], logits):
+            return head, hidden[0], logits
+    return None, None, logits
+
+
+def _decoders(causal: Any) -> list[nn.Module]:
+    parts = [causal.base_model, causal.get_decoder() if hasattr(causal, "get_decoder") else None]
+    found: list[nn.Module] = []
+    for part in parts:
+        if isinstance(part, nn.Module) and part is not causal and part not in found:
+            found.append(part)
+    return found
