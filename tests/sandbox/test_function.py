@@ -75,7 +75,7 @@ def test_what_holds_beside_the_test_holds_from_outside(program, lines):
             "AssertionError at: assert candidate(1)",
         ),
         ("def f(x): return y", "candidate(1)", "NameError: name 'y' is not defined"),
-        ("def g(x): return y", "candidate(1)", "KeyError: 'f'"),
+        ("def g(x): return y", "candidate(1)", "NameError: name 'f' is not defined"),
         ("def f(x): return object()", "candidate(1)", "returned a object, which is no plain data"),
         ("def f(x): x.append(len)", "candidate([])", "left a builtin_function_or_method in an arg"),
         ("import os\ndef f(x): os._exit(0)", "candidate(1)", "its process ended"),
@@ -181,3 +181,42 @@ def test_a_program_can_t_pass_its_failure_off_as_the_jail_s():
     """At the weaker level too: what is lost to the machine is left out of the mean."""
     done = run_python("import os\nos.write(2, b'bwrap: no space left\\n')\nos._exit(1)")
     assert done.outcome == "failed"
+
+
+def test_a_loop_of_the_test_is_not_ended_by_what_the_function_raises():
+    test = "def check(c):\n    for got in map(c, [1, 2, 3]):\n        assert got == 'unknown'\n"
+    for error in ("StopIteration", "StopIteration(7)", "StopAsyncIteration"):
+        done = check_function(FunctionTest(f"def f(x): raise {error}", "f", test))
+        assert done.outcome == "failed", done
+        assert error.split("(")[0] in done.error
+
+
+def test_a_case_may_expect_any_exception_by_name():
+    for name in ("StopIteration", "UnicodeDecodeError", "KeyError", "OSError", "ExceptionGroup"):
+        made = {
+            "UnicodeDecodeError": "b'\\xff'.decode()",
+            "ExceptionGroup": "raise ExceptionGroup('x', [ValueError(1)])",
+        }.get(name, f"raise {name}('x')")
+        test = (
+            "def check(c):\n    try:\n        c(1)\n    except Exception as error:\n"
+            f"        assert any(k.__name__ == {name!r} for k in type(error).__mro__), error\n"
+            "        assert len(str(error)) < 3000\n    else:\n        raise AssertionError\n"
+        )
+        done = check_function(FunctionTest(f"def f(x):\n    {made}", "f", test))
+        assert done.outcome == "passed", (name, done)
+
+
+def test_a_tester_that_dies_once_the_function_was_heard_is_the_function_s_failure():
+    dies = "import os\ndef check(c):\n    c(1)\n    os._exit(3)\n"
+    assert check_function(FunctionTest("def f(x): return x", "f", dies)).outcome == "failed"
+    early = "import os\nos._exit(3)\ndef check(c):\n    c(1)\n"
+    done = check_function(FunctionTest("def f(x): return x", "f", early))
+    assert done.outcome == "infrastructure"
+
+
+def test_a_lock_in_one_jail_holds_up_no_other():
+    holding = "import fcntl, time, os\nopened = open(os.__file__)\ntry: fcntl.flock(opened, 2)\n"
+    holding += "except OSError: pass\ndef f(x): return x"
+    for program in (holding, "def f(x): return x"):
+        done = check_function(FunctionTest(program, "f", "def check(c):\n    assert c(1) == 1\n"))
+        assert done.outcome == "passed", done

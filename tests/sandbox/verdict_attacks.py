@@ -95,6 +95,49 @@ ATTACKS = (
     forges("sys.exit while defining", "sys.exit(0)"),
     forges("SystemExit when called", "def f(x): raise SystemExit(0)"),
     forges("KeyboardInterrupt when called", "def f(x): raise KeyboardInterrupt"),
+    forges(
+        "exception that breaks who prints it",
+        "def f(x):\n"
+        "    error = UnicodeDecodeError('utf-8', b'x', 0, 1, 'y')\n"
+        "    error.start, error.end = -(1 << 62), 1 << 62\n"
+        "    raise error",
+    ),
+    forges(
+        "exception with arguments that collide",
+        "def f(x): raise UnicodeEncodeError('utf-8', 'x' * 10, 1 << 40, 1 << 50, 'y')",
+    ),
+    forges(
+        "exception with an endless text",
+        "def f(x): raise ValueError('x' * (1 << 26))",
+    ),
+    forges(
+        "exception with an endless name",
+        "def f(x): raise type('E' * (1 << 20), (ValueError,), {})('x')",
+    ),
+    forges(
+        "group of exceptions without end",
+        "def f(x):\n"
+        "    error = ValueError('x')\n"
+        "    for _ in range(5000): error = ExceptionGroup('x', [error])\n"
+        "    raise error",
+    ),
+    forges(
+        "exception whose text is an object",
+        "def f(x): raise ValueError(type('S', (str,), {'__getitem__': lambda *a: 1})('x'))",
+    ),
+    forges("StopIteration when called", "def f(x): raise StopIteration('expected')"),
+    forges("StopAsyncIteration when called", "def f(x): raise StopAsyncIteration"),
+    forges("GeneratorExit when called", "def f(x): raise GeneratorExit"),
+    forges(
+        "exception forged as StopIteration",
+        "every_descriptor(frame(b'{\"ready\": true}') + frame(b'{\"defined\": true}')"
+        ' + frame(b\'{"raised": "StopIteration", "message": "x", "carried": [1]}\') * 9)',
+    ),
+    forges(
+        "exception forged under odd names",
+        "for name in (b'BaseExceptionGroup', b'SystemExit', b'print', b'x' * 9999):\n"
+        '    every_descriptor(frame(b\'{"raised": "\' + name + b\'", "message": "x"}\'))',
+    ),
     forges("no such function", "del f"),
     forges("syntax error", "def f(x: return"),
     forges(

@@ -57,7 +57,7 @@ def check_function(task: FunctionTest, limits: Limits | None = None) -> Executio
         ended = read_until(
             {tester.stdout: verdict, candidate.stderr: output, tester.stderr: noise},
             started + limits.wall_seconds,
-            lambda: verdict.data.endswith(b"\n"),
+            lambda: verdict.data.count(b"\n") == 2 or b'"outcome"' in verdict.data,
         )
     except OSError as error:
         return Execution("infrastructure", None, "", str(error), 0.0, level)
@@ -114,13 +114,20 @@ def _judge(
         return "timed_out", f"still running after {limits.wall_seconds:g} s"
     if ended == "output_limit":
         return "output_limit", f"wrote more than {limits.output_bytes:,} bytes"
-    try:
-        told = json.loads(verdict)
-        if secrets.compare_digest(told["nonce"], nonce):
-            # An exception's text may hold what no file or terminal in UTF-8 can.
-            why = str(told["why"]).encode("utf-8", "backslashreplace").decode()
-            return cast(Outcome, told["outcome"]), why
-    except (ValueError, KeyError, TypeError):
-        pass
+    heard = False
+    for line in verdict.splitlines():
+        try:
+            told = json.loads(line)
+            if not secrets.compare_digest(told["nonce"], nonce):
+                continue
+            if "outcome" in told:
+                # An exception's text may hold what no file or terminal in UTF-8 can.
+                why = str(told["why"]).encode("utf-8", "backslashreplace").decode()
+                return cast(Outcome, told["outcome"]), why
+            heard = bool(told["heard"])
+        except (ValueError, KeyError, TypeError):
+            continue
     last = (said.splitlines() or ["it said nothing"])[-1][:300]
+    if heard:  # only the candidate's answers came after that
+        return "failed", f"the test ended without a verdict on what the function answered: {last}"
     return "infrastructure", f"the tester gave no verdict: {last}"

@@ -1,9 +1,10 @@
 """The jail: which one this machine has, and how a process enters it.
 
 What bubblewrap gives here: its own user, mount, process, network, IPC and host-name namespaces; a
-read-only root with Python and the system's libraries and nothing else (no home, no project, no
-/etc, no /proc); a sized /tmp, the only place that can be written; five devices; no capabilities;
-no new privileges; no environment; death with its parent; and a filter of system calls (`seccomp`).
+read-only root with Python, its standard library and what that loads (`runtime`), and nothing else
+(no installed package, no tool, no home, no /etc, no /proc); a /tmp of bounded size and number of
+files, the only place that can be written; five devices; no capabilities; no new privileges; no
+environment; death with its parent; and a filter of system calls (`seccomp`).
 What the process then gives up by itself is in `inside/confinement.py`.
 """
 
@@ -17,16 +18,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import IO
 
 from weighbridge.errors import SandboxUnavailable
 from weighbridge.sandbox import control_group, seccomp
+from weighbridge.sandbox.runtime import ZONES, runtime
 
 FIX = "run scripts/install_system_packages, or: sudo apt-get install bubblewrap"
 PYTHON_FLAGS = ("-I", "-S", "-B", "-X", "frozen_modules=on")
-INSIDE = Path(__file__).parent / "inside"
-MOUNTED = "/jail/weighbridge/sandbox/inside"
+TMP_FILES = 4096  # files and folders in /tmp
+OWNS_NOTHING = 1_999_999_973  # a user and group that no system hands out
 _BWRAP_PROCESSES = 2  # outside its namespaces, and the first process inside
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
@@ -107,7 +108,8 @@ def _try(bwrap: str, *, filtered: bool) -> tuple[bool, str]:
     """Enter the jail and look around; return whether it holds, and what was said."""
     if filtered and not seccomp.supported():
         return False, "no filter for this processor"
-    with _descriptors([seccomp.deny_list(threads=True)] if filtered else []) as held:
+    entering = [seccomp.allow_list(threads=True, entering=True)] if filtered else []
+    with _descriptors(entering) as held:
         words = [*command(bwrap, seccomp_descriptor=held[0] if held else None), "-c", _CHECK]
         try:
             tried = subprocess.run(
@@ -158,7 +160,8 @@ def start(
 
     Args:
         role: The module's name.
-        documents: Contents of files that it finds open; their descriptors are its first arguments.
+        documents: Contents of files that it finds open; their descriptors are its first arguments,
+            and after them that of the filter which it shall put on.
         level: What the jail must reach.
         keep: Descriptors that it inherits; its further arguments.
         tmp_bytes: Size of its /tmp.
@@ -174,12 +177,12 @@ def start(
     bwrap = require(level)
     filtered = probe().level is Level.OUTSIDE_TESTER
     group = control_group.create(memory_bytes + tmp_bytes, processes + _BWRAP_PROCESSES)
-    # Linux does not count root's processes, so without a control group there threads can't be
-    # limited, only forbidden.
-    counted = os.getuid() != 0 or group is not None
-    filters = [seccomp.deny_list(threads=counted)] if filtered else []
-    with _descriptors([*documents, *filters]) as held:
-        arguments = [*held[: len(documents)], *keep]
+    entering, running = (
+        seccomp.allow_list(threads=True, entering=still) if filtered else b""
+        for still in (True, False)
+    )
+    with _descriptors([*documents, running, entering]) as held:
+        arguments = [*held[:-1], *keep]
         words = command(bwrap, tmp_bytes, held[-1] if filtered else None)
         enter = f"import sys; sys.path.append('/jail'); from weighbridge.sandbox.inside.{role} "
         words += ["-c", f"{enter}import main; main()", *map(str, arguments)]
@@ -229,33 +232,39 @@ def _descriptors(contents: Sequence[bytes]) -> Iterator[list[int]]:
 def command(
     bwrap: str, tmp_bytes: int = 64 << 20, seccomp_descriptor: int | None = None
 ) -> list[str]:
-    """Return the command that starts Python inside the jail, arguments to Python still to come."""
-    base = Path(sys.base_prefix).resolve()
-    python = base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if not python.exists():
-        python = Path(os.path.realpath(sys.executable))
+    """Return the command that starts Python inside the jail, arguments to Python still to come.
+
+    bubblewrap can't limit how many files a tmpfs may hold, so it is mounted before, in a user
+    namespace of its own. Run as root, the jail is first given to a user that owns nothing.
+    """
+    root = runtime()
+    tmp = f"{root.folder}/tmp"
+    mounted = (
+        f"mount -t tmpfs -o size={tmp_bytes},nr_inodes={TMP_FILES},mode=1777,nosuid,nodev jail "
+        '"$0" && exec "$@"'
+    )
     words = [
+        *(_as_nobody() if os.geteuid() == 0 else ()),
+        "unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", mounted, tmp,
         bwrap, "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534",
         "--die-with-parent", "--new-session", "--cap-drop", "ALL",
         "--clearenv", "--setenv", "PATH", "/usr/bin", "--setenv", "LANG", "C.UTF-8",
-        "--hostname", "jail", "--ro-bind", "/usr", "/usr",
+        "--setenv", "LD_LIBRARY_PATH", ":".join(root.libraries),
+        "--hostname", "jail", "--ro-bind", str(root.folder), "/",
+        "--ro-bind-try", ZONES, ZONES, "--tmpfs", "/dev",
     ]  # fmt: skip
-    for folder in ("/lib", "/lib64", "/bin"):
-        if os.path.islink(folder):
-            words += ["--symlink", os.readlink(folder), folder]
-        elif os.path.isdir(folder):
-            words += ["--ro-bind", folder, folder]
-    words += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-    if not base.is_relative_to("/usr"):
-        words += ["--ro-bind", str(base), str(base)]
-    words += ["--ro-bind", str(INSIDE), MOUNTED, "--tmpfs", "/dev"]
     for device in DEVICES:
         words += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
-    words += ["--size", str(tmp_bytes), "--tmpfs", "/tmp"]
+    words += ["--bind", tmp, "/tmp"]
     if seccomp_descriptor is not None:
         words += ["--seccomp", str(seccomp_descriptor)]
     words += [
         "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--",
-        str(python), *PYTHON_FLAGS,
+        root.python, *PYTHON_FLAGS,
     ]  # fmt: skip
     return words
+
+
+def _as_nobody() -> list[str]:
+    """Return what turns root into a user that owns no file, so that it may do nothing to any."""
+    return ["setpriv", f"--reuid={OWNS_NOTHING}", f"--regid={OWNS_NOTHING}", "--clear-groups"]

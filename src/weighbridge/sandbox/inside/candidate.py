@@ -13,11 +13,14 @@ from types import ModuleType
 from weighbridge.sandbox.inside.confinement import confine
 from weighbridge.sandbox.inside.plain import Json, NotPlain, decode, encode, receive, send
 
+LONGEST_MESSAGE = 2000  # characters
+
 
 def main() -> None:
-    """Take the program from the descriptor named on the command line, and serve."""
-    source = int(sys.argv[1])
-    with open(source, "rb") as held:
+    """Take program and filter from the descriptors on the command line, and serve."""
+    with open(int(sys.argv[2]), "rb") as held:
+        filtered = held.read()
+    with open(int(sys.argv[1]), "rb") as held:
         entry_point, *numbers = held.readline().decode().split()
         program = held.read().decode("utf-8", "surrogatepass")
     calls, answers = os.dup(0), os.dup(1)
@@ -26,12 +29,14 @@ def main() -> None:
     os.dup2(2, 1)  # and what it prints is kept apart from its answers
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    landlock = confine(map(int, numbers), (calls, answers))
+    landlock = confine(map(int, numbers), (calls, answers), filtered)
     send(answers, {"ready": landlock})
     module = ModuleType("candidate")
     sys.modules["candidate"] = module
     try:
         exec(compile(program, "<candidate>", "exec"), module.__dict__)
+        if entry_point not in module.__dict__:
+            raise NameError(f"name {entry_point!r} is not defined")
         function = module.__dict__[entry_point]
     except BaseException as error:
         send(answers, _raised(error))
@@ -65,16 +70,14 @@ def _answer(function: object, call: Json) -> Json:
 
 
 def _raised(error: BaseException) -> Json:
-    """Return an exception as the nearest builtin class's name, what it carries, what it says."""
+    """Return an exception as the nearest builtin class's name and what it says, cut short."""
     known = next(k for k in type(error).__mro__ if vars(builtins).get(k.__name__) is k)
     name, kind = known.__name__, type(error).__name__
     try:
-        message = str(error)[:2000]
+        args = error.args
+        alone = len(args) == 1 and type(args[0]) is str  # KeyError shows its text in quotes
+        message = (args[0] if alone else str.__str__(str(error)))[:LONGEST_MESSAGE]
     except BaseException:
         message = ""
-    told = message if kind == name else f"{kind}: {message}"
-    try:
-        carried = encode(error.args)
-    except NotPlain:
-        carried = encode((message,))
-    return {"raised": name, "carried": carried, "message": encode(told)}
+    told = message if kind == name else f"{kind}: {message}"[:LONGEST_MESSAGE]
+    return {"raised": name, "message": encode(told)}

@@ -4,12 +4,11 @@ A case is `{"args": […], "kwargs": {…}, "returns": value}`, or has `"raises"
 of a value.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-RELATIVE = ABSOLUTE = 1e-6  # by which floating-point numbers may differ
+ABSOLUTE = 1e-6  # by which floating-point numbers may differ, as in HumanEval's own tests
 
 
 def check_cases(candidate: Callable[..., Any], cases: Sequence[dict[str, Any]]) -> None:
@@ -44,6 +43,8 @@ def _check_raises(call: str, calling: Callable[[], Any], expected: str) -> None:
 def same(expected: Any, found: Any) -> bool:
     """Whether a value is the one expected, which came as JSON: tuples and lists are the same there.
 
+    An expected integer is met by an equal number alone; a float by one closer than 1e-6.
+
     >>> same([1, 2.5], (1, 2.5000001)), same(1, True), same({"a": None}, {"a": None})
     (True, False, True)
     """
@@ -52,9 +53,9 @@ def same(expected: Any, found: Any) -> bool:
     if isinstance(expected, bool) or isinstance(found, bool):
         return expected is found
     if isinstance(expected, (int, float)) and isinstance(found, (int, float)):
-        if isinstance(expected, int) and isinstance(found, int):
+        if isinstance(expected, int):
             return expected == found
-        return math.isclose(expected, found, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        return expected == found or abs(expected - found) < ABSOLUTE
     if isinstance(expected, list) and isinstance(found, list):
         return len(expected) == len(found) and all(map(same, expected, found))
     if isinstance(expected, dict) and isinstance(found, dict):

@@ -1,8 +1,8 @@
 """What a process in the jail gives up before code that nobody trusts runs in it.
 
-Resource limits, every descriptor but those it is told to keep, and, where the kernel has Landlock,
-every right to files but reading the system's and writing to /tmp. bubblewrap has already taken the
-rest: namespaces, capabilities, system calls.
+Every descriptor but those it is told to keep; where the kernel has Landlock, every right to files
+but reading the jail's and writing to /tmp; what resource limits count; and at last the system calls
+by which it did this. bubblewrap has already taken the rest: namespaces, capabilities, other calls.
 """
 
 import os
@@ -17,17 +17,22 @@ _RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_DEVICES_AND_SOCKETS = 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11
 _READ = _READ_FILE | _READ_FOLDER
+_SET_MODE_FILTER = 1
 
 
-def confine(numbers: Iterable[int], keep: Iterable[int]) -> bool:
+def confine(numbers: Iterable[int], keep: Iterable[int], calls: bytes) -> bool:
     """Give up everything that the work does not need.
 
     Args:
         numbers: CPU seconds, bytes of memory, bytes of the largest file, processes, open files.
         keep: Descriptors besides 0, 1 and 2.
+        calls: The filter of system calls from here on; empty where the machine has none.
 
     Returns:
         Whether the kernel has Landlock and it is now in force.
+
+    Raises:
+        OSError: A limit or the filter could not be set; nothing may run then.
     """
     _keep_only(keep)
     cpu, memory, file, processes, files = numbers
@@ -39,6 +44,9 @@ def confine(numbers: Iterable[int], keep: Iterable[int]) -> bool:
     _limit(resource.RLIMIT_NOFILE, files)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_MEMLOCK, 0)
+    _limit(resource.RLIMIT_SIGPENDING, 64)
+    if calls:
+        restrict_calls(calls)
     return restricted
 
 
@@ -54,6 +62,23 @@ def _keep_only(keep: Iterable[int]) -> None:
         os.closerange(last + 1, descriptor)
         last = descriptor
     os.closerange(last + 1, 4096)
+
+
+def restrict_calls(program: bytes) -> None:
+    """Let the kernel refuse every system call but a filter's.
+
+    Raises:
+        OSError: It is not in force.
+    """
+    from ctypes import CDLL, c_char, c_long, c_void_p, cast, create_string_buffer, get_errno
+
+    held = create_string_buffer(program, len(program))
+    told = struct.pack("@HP", len(program) // 8, cast(held, c_void_p).value)
+    call = CDLL(None, use_errno=True).syscall
+    number = {"x86_64": 317, "aarch64": 277}[os.uname().machine]
+    pointer = (c_char * len(told)).from_buffer_copy(told)
+    if call(c_long(number), c_long(_SET_MODE_FILTER), c_long(0), pointer):
+        raise OSError(get_errno(), "the filter of system calls is not in force")
 
 
 def restrict_files() -> bool:

@@ -14,14 +14,16 @@ from weighbridge.sandbox.inside.confinement import confine
 
 
 def main() -> None:
-    """Take the program from the descriptor named on the command line, run it, send the proof."""
+    """Take program and filter from the descriptors on the command line, run it, send the proof."""
+    with open(int(sys.argv[2]), "rb") as held:
+        calls = held.read()
     with open(int(sys.argv[1]), "rb") as held:
         token = held.readline()
         numbers = map(int, held.readline().split())
         program = held.read().decode("utf-8", "surrogatepass")
     proof = os.dup(1)
     os.dup2(2, 1)
-    confine(numbers, (proof,))
+    confine(numbers, (proof,), calls)
     os.write(proof, b"started\n")
     _run(program, token, proof)
 
