@@ -1,13 +1,13 @@
-"""Is a GGUF file read as llama.cpp reads it? Token ids, log-probabilities and greedy texts, side by side.
+"""Is a GGUF file read as llama.cpp reads it? Token ids, log-probabilities, greedy texts.
 
     python bench/fidelity.py FILE.gguf [--mmlu FOLDER] [--gsm8k FILE] [--prompts N] [--json]
 
 Needs `llama-cpp-python`, which is no dependency because it compiles for minutes.
 
-llama.cpp multiplies a 4-bit file's weights with activations that it rounds to 8 bits, so its logits are
-not those of the stored weights. The file is therefore written a second time with the same weights in
-float32, by llama.cpp itself, and both sides compute with these; the row `as it lies` is llama.cpp on
-the 4-bit file, and shows what its rounding changes.
+llama.cpp multiplies a 4-bit file's weights with activations that it rounds to 8 bits, so its
+logits are not those of the stored weights. The file is therefore written a second time with the
+same weights in float32, by llama.cpp itself, and both sides compute with these; `greedy_as_it_lies`
+is llama.cpp on the 4-bit file, and shows what its rounding changes.
 
 tokens   ids of every text, by our tokenizer and by llama.cpp's
 logits   log-probability of every token of five HumanEval prompts: largest and median difference
@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 
 ODD = (
-    "", " ", "\n    1", "    for i in range(10):\n        x[i] = 1234567\n", "naïve café — 你好 мир", "🙂👍🏽",
-    "a\tb\r\n\r\nc", "1,234.5678e-10", "don't I'LL we've", "  two  spaces ", "\u00a0\u2028x", "<|im_start|>",
-    "<start_of_turn>user", "ﬁ Å e\u0301", "\x00\x7f", "עִבְרִית العربية हिन्दी ไทย 한국어",
+    "", " ", "\n    1", "    for i in range(10):\n        x[i] = 1234567\n",
+    "naïve café — 你好 мир", "🙂👍🏽", "a\tb\r\n\r\nc", "1,234.5678e-10", "don't I'LL we've",
+    "  two  spaces ", "\u00a0\u2028x", "<|im_start|>", "<start_of_turn>user", "ﬁ Å e\u0301",
+    "\x00\x7f", "עִבְרִית العربية हिन्दी ไทย 한국어",
 )  # fmt: skip
 
 
