@@ -1,12 +1,15 @@
 """What a request asked too much of, in each server's words: less is asked for, or it is waited."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from endpoint_limits import OTHERS, WORDINGS
 from scripted_server import Out, ask, chat, generate, replying
 from weighbridge.errors import EndpointUnusable
+from weighbridge.models.endpoint.errors import ServerError
+from weighbridge.models.endpoint.failures import wait_seconds
 from weighbridge.models.endpoint.limits import read_limit
 from weighbridge.models.marks import (
     ASKED_FOR_LESS,
@@ -108,8 +111,10 @@ def test_a_prompt_alone_beyond_the_account_s_rate_is_lost_with_what_to_do(opened
         (Out({"error": {"message": "busy"}}, 429, {"x-ratelimit-remaining-tokens": "0",
              "x-ratelimit-reset-tokens": "0.35s"}), 0.35),
         (Out({"error": {"code": 429, "message": "upstream: try again in 0.45s"}}), 0.45),
+        (Out({"error": {"code": 429, "message": "upstream is busy", "metadata": {
+            "headers": {"Retry-After": "1"}}}}), 1),
     ],
-    ids=range(6),
+    ids=range(7),
 )  # fmt: skip
 def test_a_server_is_left_alone_for_as_long_as_it_asks(opened, out, seconds):
     began = time.monotonic()
@@ -125,3 +130,12 @@ def test_a_wait_beyond_patience_stops_with_the_server_s_words(opened):
         pytest.raises(EndpointUnusable, match=r"86,400 s .*pricing tier"),
     ):
         generate(opened(served))
+
+
+def test_a_moment_that_a_gateway_passes_on_is_waited_for():
+    now = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+    moment = str(int((now.timestamp() + 30) * 1000))
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": moment}
+    error = ServerError("busy", fields={"metadata": {"headers": headers}})
+    assert wait_seconds({}, error, now) == pytest.approx(30)
+    assert wait_seconds({"x-ratelimit-reset": moment}, ServerError("busy"), now) is None

@@ -13,6 +13,7 @@ from weighbridge.models.endpoint.text import one_line
 from weighbridge.models.marks import (
     ALL_THOUGHT,
     CONTEXT_ENDED,
+    CUT_BY_SERVER,
     FILED_AS_CALL,
     FILED_AS_REASONING,
     HALF_CHARACTER,
@@ -37,6 +38,7 @@ def test_finish_reasons_that_are_understood(opened, finish, stop):
     assert (made.stop, made.text, len(asked)) == (stop, "some words", 1)
     own_limit = finish.startswith("model_")
     assert (CONTEXT_ENDED.sign in made.why) == own_limit
+    assert (CUT_BY_SERVER.sign in made.why) == (stop == "length" and not own_limit)
 
 
 @pytest.mark.parametrize("finish", [None, "repetition", "malformed_function_call", "", 7, {"a": 1}])
@@ -199,7 +201,7 @@ def test_an_answer_filed_as_reasoning_is_kept_and_named(opened, field):
     assert (made.stop, made.text, len(asked)) == ("error", "#### 3", 1)
     assert made.why == FILED_AS_REASONING.sign and made.charge.output_tokens == 5
     made, _ = opened.answer_to(Out(chat(content, "length", message=message)), seed=1)
-    assert (made.stop, made.text) == ("length", "<think>\n#### 3") and made.why == ALL_THOUGHT.sign
+    assert (made.stop, made.text) == ("length", "<think>\n#### 3") and ALL_THOUGHT.sign in made.why
     if field != "parts":
         made, _ = opened.answer_to(Out(chat("#### 4", message=message)), seed=2)
         assert (made.stop, made.text, made.why) == ("end", "#### 4", "")
@@ -272,6 +274,18 @@ def test_counts_that_are_none_are_counted_at_most(opened, usage):
         (made,) = generate(model)
         assert made.output_tokens == 1000 and made.input_tokens > 40
         assert any("without token counts" in note for note in model.notes)
+
+
+def test_an_answer_that_is_as_long_as_it_may_be_was_cut_by_nobody_else(opened):
+    usage = {"prompt_tokens": 40, "completion_tokens": 998}
+    made, _ = opened.answer_to(Out(chat("long", "length", usage=usage)))
+    assert (made.stop, made.why) == ("length", "")
+
+
+def test_thoughts_that_a_server_leaves_out_of_its_count_are_charged(opened):
+    usage = {"prompt_tokens": 40, "completion_tokens": 5, "total_tokens": 345}
+    made, _ = opened.answer_to(Out(chat(usage=usage)))
+    assert made.output_tokens == made.charge.output_tokens == 305
 
 
 def test_cached_tokens_are_never_more_than_all(opened):

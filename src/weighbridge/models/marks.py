@@ -43,6 +43,11 @@ CONTEXT_ENDED = Mark(
     "the model's context ran out",
     "{n} answers ended where the model's context does: take fewer --shots; more tokens can't help.",
 )
+CUT_BY_SERVER = Mark(
+    "the server cut it before the limit that was asked for",
+    "{n} answers were cut by their server before --max-tokens was reached, by its own limit or its "
+    "context: raise those first.",
+)
 ASKED_FOR_LESS = Mark(
     "asked for a shorter answer",
     "{n} answers were asked for with fewer tokens than the benchmark gives, because the server or "
@@ -53,7 +58,8 @@ CUT_BY_US = Mark(
     "{n} answers were cut there and are not graded: raise that limit, or take fewer --shots.",
 )
 MARKS = (
-    HALF_CHARACTER, FILED_AS_REASONING, FILED_AS_CALL, ALL_THOUGHT, CONTEXT_ENDED, ASKED_FOR_LESS,
+    HALF_CHARACTER, FILED_AS_REASONING, FILED_AS_CALL, ALL_THOUGHT, CONTEXT_ENDED, CUT_BY_SERVER,
+    ASKED_FOR_LESS,
     CUT_BY_US,
 )  # fmt: skip
 

@@ -63,7 +63,9 @@ def command(
                     Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
                 )
                 (answer,) = opened.generate([request])
-                text = answer.generation.text.strip() or answer.generation.why
+                said_text = answer.generation.text.strip()
+                wrong = answer.generation.why and f"({answer.generation.why})"
+                text = "\n".join(filter(None, (said_text, wrong)))
                 history.append(Message("assistant", (answer_of(answer) or "").strip()))
                 label = f"[{opened.ref.name}] " if len(models) > 1 else ""
                 typer.echo(f"{label}{text}")

@@ -5,11 +5,14 @@ prices.py       what its tokens cost
 wording.py      the request in the words that this server accepts, learnt once
 replies.py      what can come back: an answer, a reason to ask again or for less, or one to stop
 bodies.py       a reply with status 200: an answer, or what only looks like one
+messages.py     a message's texts, in whatever field they stand
 finish.py       the table of finish reasons that are understood
 alternatives.py the likeliest first tokens, by their texts
 errors.py       an error as servers write it: its words, its code, the status it stands for
 failures.py     what an error means for a request
 limits.py       what a request asked too much of: context, answer, rate
+shortening.py   a request beyond a limit, made shorter
+patience.py     how long to wait, and how often to ask again
 text.py         servers' texts made fit to be kept and shown
 concurrency.py  how many requests at a time: more while all goes well, half when it doesn't
 spending.py     the cap: the worst case is set aside before a request is sent
@@ -19,8 +22,8 @@ model.py        all of it behind the protocol that every model has
 """
 
 from weighbridge.models.endpoint.address import EndpointAddress, is_endpoint, read_address
-from weighbridge.models.endpoint.asking import Patience
 from weighbridge.models.endpoint.model import Endpoint, open_endpoint
+from weighbridge.models.endpoint.patience import Patience
 from weighbridge.models.endpoint.prices import find_price
 from weighbridge.models.endpoint.spending import Budget
 

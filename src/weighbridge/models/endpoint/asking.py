@@ -6,7 +6,7 @@ import heapq
 import itertools
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from weighbridge.models.endpoint.bodies import read_body
 from weighbridge.models.endpoint.concurrency import Concurrency
 from weighbridge.models.endpoint.errors import read_error
 from weighbridge.models.endpoint.failures import read_failure
+from weighbridge.models.endpoint.patience import Patience
 from weighbridge.models.endpoint.replies import (
     Again,
     Answer,
@@ -26,10 +27,10 @@ from weighbridge.models.endpoint.replies import (
     Reply,
     TooMuch,
 )
+from weighbridge.models.endpoint.shortening import Less, cut_by_server, shorter
 from weighbridge.models.endpoint.spending import Budget
 from weighbridge.models.endpoint.text import one_line
 from weighbridge.models.endpoint.wording import Asked, Wording
-from weighbridge.models.marks import ASKED_FOR_LESS, CUT_BY_US
 from weighbridge.models.protocol import Sampling
 from weighbridge.records import Json, Message, Price
 
@@ -38,33 +39,6 @@ TRIES_TO_REACH = 3  # before its first answer, a server that is away is the wron
 UNUSABLE_AT_FIRST = 20  # replies without one that can be used: the others would cost for nothing
 BUSY_TRIES = 10  # times `Patience.attempts`, where a server is too busy again and again
 TOKENS_A_MESSAGE = 32  # what a chat template may put around a turn, generously
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait, and how often to ask again.
-
-    Attributes:
-        request_seconds: For one request from its first byte to its last.
-        attempts: Tries of one request, while others succeed.
-        first_wait_seconds: Upper end of the first wait; each wait is drawn from 0 to its upper
-            end, which doubles (full jitter).
-        longest_wait_seconds: Upper end of any wait.
-        give_up_seconds: Without any answer for so long, the run is stopped; it can go on later.
-    """
-
-    request_seconds: float = 600.0
-    attempts: int = 8
-    first_wait_seconds: float = 0.5
-    longest_wait_seconds: float = 60.0
-    give_up_seconds: float = 300.0
-
-    def wait_seconds(self, attempt: int, rng: random.Random) -> float:
-        """Draw the wait after an attempt, counted from 1."""
-        upper = min(
-            self.longest_wait_seconds, self.first_wait_seconds * 2.0 ** min(attempt - 1, 30)
-        )
-        return rng.uniform(0.0, upper)
 
 
 class Asker:
@@ -137,7 +111,7 @@ class Asker:
             return _told(known)
         place, began = next(self._places), time.monotonic()
         tries = failures = 0
-        less = _Less(asked, "")
+        less = Less(asked, "")
         while True:
             held = await self._turn(less.asked, place)
             tries += 1
@@ -200,28 +174,16 @@ class Asker:
 
     def _shorter(
         self, request: Request, asked: Asked, tokens: int, reply: TooMuch
-    ) -> "_Less | NoAnswer":
-        """Return what to ask for after a request was beyond a limit: a shorter answer, if one fits.
-
-        Args:
-            request: Whose answer it is.
-            asked: What was asked for.
-            tokens: The longest answer that it allowed.
-            reply: What the server said.
-        """
-        fits = reply.limit.fits(tokens)
-        if reply.limit.kind == "output" and fits:
+    ) -> Less | NoAnswer:
+        """Return what to ask for after a request was beyond a limit; see `shorter`."""
+        if reply.limit.kind == "output" and (fits := reply.limit.fits(tokens)):
             # The model's own limit: it holds for every request, and cuts nobody's answer but its.
             self.wording.most_tokens = min(fits, self.wording.most_tokens or fits)
-            return _Less(asked, "")
-        if fits:
-            shorter = replace(asked.sampling, max_tokens=fits)
-            return _Less(replace(asked, sampling=shorter), reply.why)
-        if reply.limit.kind == "context":
-            self._answers.answered(request, Answer(reply.why, "overlong"))
-            return NoAnswer(reply.why, "overlong")
-        do = "the prompt alone is beyond it: take fewer --shots, or raise the account's limit"
-        return NoAnswer(f"{reply.why}; {do}")
+            return Less(asked, "")
+        found = shorter(asked, tokens, reply)
+        if isinstance(found, NoAnswer) and found.stop == "overlong":
+            self._answers.answered(request, Answer(found.why, found.stop))
+        return found
 
     def _stop(self, error: WeighbridgeError) -> WeighbridgeError:
         """Let nothing more be sent; what is in flight is waited for."""
@@ -281,7 +243,7 @@ class Asker:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _attempt(self, request: Request, wanted: Asked, less: "_Less", held: float) -> Reply:
+    async def _attempt(self, request: Request, wanted: Asked, less: Less, held: float) -> Reply:
         """Send once, and settle what it cost.
 
         Args:
@@ -301,6 +263,8 @@ class Asker:
             self._budget.lose(held)
             raise
         if isinstance(reply, Answer):
+            if not asked.letters:
+                reply = cut_by_server(reply, self.wording.tokens(asked))
             reply = less.marked(self._counted(reply, asked), wanted)
             if reply.stop != "error":  # what can't be used may be better once somebody mends it
                 self._answers.answered(request, reply)
@@ -363,7 +327,7 @@ class Asker:
         """
         patience = self._patience
         if (reply.wait_seconds or 0.0) > patience.give_up_seconds:
-            do = "run again then: it goes on from there"
+            do = "run again then, or with a lower --max-tokens or a higher limit of the account"
             saw = f"{self._address.host} asks to wait {reply.wait_seconds:,.0f} s ({reply.why})"
             raise self._stop(EndpointUnusable(saw, f"at most {patience.give_up_seconds:g}", do))
         if reply.away and not self.said and tries >= TRIES_TO_REACH:
@@ -418,25 +382,6 @@ class Asker:
             self._budget.already_paid(self.usd(known))
             self.uncounted += not known.counted
             self.said[known.says] = None
-
-
-@dataclass(frozen=True)
-class _Less:
-    """What a request asks for now, and why it is less than was wanted; nothing where it isn't."""
-
-    asked: Asked
-    why: str
-
-    def marked(self, answer: Answer, wanted: Asked) -> Answer:
-        """Mark an answer to a shortened request; a cut there is not the model's doing."""
-        tokens, most = self.asked.sampling.max_tokens, wanted.sampling.max_tokens
-        if tokens >= most:
-            return answer
-        marks = [answer.why, f"{ASKED_FOR_LESS.sign} ({tokens} tokens of {most}: {self.why})"]
-        if answer.stop != "length":
-            return replace(answer, why="; ".join(filter(None, marks)))
-        marks.append(CUT_BY_US.sign)
-        return replace(answer, stop="error", why="; ".join(filter(None, marks)))
 
 
 def _shown(reply: Reply) -> Reply:

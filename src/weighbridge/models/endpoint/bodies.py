@@ -6,13 +6,14 @@ an error instead of choices, an error inside a choice, a finish reason that is n
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from weighbridge.models.endpoint.alternatives import NotProbabilities, read_alternatives
 from weighbridge.models.endpoint.errors import error_in, parse, web_page
 from weighbridge.models.endpoint.failures import read_failure
 from weighbridge.models.endpoint.finish import model_s_own_limit, read_finish
+from weighbridge.models.endpoint.messages import Said, read_message
 from weighbridge.models.endpoint.replies import Again, Answer, NoAnswer, Reply
 from weighbridge.models.endpoint.text import one_line, whole_characters
 from weighbridge.models.marks import (
@@ -25,18 +26,6 @@ from weighbridge.models.marks import (
 from weighbridge.records import Json
 
 _THOUGHT = "<think>\n"  # before what a server files as reasoning, so that it reads as a thought
-_REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
-_PARTS_OF_THOUGHT = ("thinking", "reasoning", "reasoning.text", "reasoning.summary")
-
-
-@dataclass(frozen=True)
-class _Said:
-    """A message's texts, apart."""
-
-    answer: str
-    reasoning: str
-    refusal: str
-    calls: str
 
 
 def read_body(body: bytes, now: datetime, *, letters: bool = False, secret: str = "") -> Reply:
@@ -73,7 +62,7 @@ def read_body(body: bytes, now: datetime, *, letters: bool = False, secret: str 
 def _read_choice(
     reply: dict[str, Json], choice: dict[str, Json], now: datetime, letters: bool, secret: str
 ) -> Reply:
-    said, finish = _said(choice), choice.get("finish_reason")
+    said, finish = read_message(choice), choice.get("finish_reason")
     ending = read_finish(finish)
     if choice.get("error") and not said.refusal and ending != "refused":
         return _failed(choice, now, secret, begun=True)
@@ -96,7 +85,7 @@ def _read_choice(
     return _marked(_filed_elsewhere(answer, said))
 
 
-def _filed_elsewhere(answer: Answer, said: _Said) -> Answer:
+def _filed_elsewhere(answer: Answer, said: Said) -> Answer:
     """See an answer that stands where no answer is looked for; it is kept and not graded."""
     if answer.text.strip():
         return answer
@@ -131,6 +120,9 @@ def _counted(reply: dict[str, Json], answer: Answer) -> Answer:
     usage = reply.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     read, written = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if read is not None and written is not None:
+        # Gemini leaves thoughts out of the tokens written, and charges for them.
+        written = max(written, (_count(usage.get("total_tokens")) or 0) - read)
     cached = _part(usage, "prompt_tokens_details", "cached_tokens")
     thought = _part(usage, "completion_tokens_details", "reasoning_tokens")
     says = (reply.get("model"), reply.get("system_fingerprint"))
@@ -151,62 +143,6 @@ def _first(choices: list[Json]) -> dict[str, Json]:
     order = [n if isinstance(n, int) else place for place, (n, _) in enumerate(numbered)]
     found: dict[str, Json] = choices[order.index(min(order))]
     return found
-
-
-def _said(choice: dict[str, Json]) -> _Said:
-    message = choice.get("message") or choice.get("delta")
-    if not isinstance(message, dict):
-        text = choice.get("text")
-        if not isinstance(text, str):
-            raise KeyError("message")
-        return _Said(text, "", "", "")
-    content = message.get("content")
-    parts = content if isinstance(content, list) else [content]
-    answer = "".join(_part_text(one) for one in parts if not _of_thought(one))
-    thought = "".join(_part_text(one) for one in parts if _of_thought(one))
-    filed = next((message[name] for name in _REASONING if message.get(name)), None)
-    details = message.get("reasoning_details")
-    return _Said(
-        answer=answer,
-        reasoning=thought or _text(filed) or _text(details),
-        refusal=_refusal(message, parts),
-        calls=_calls(message),
-    )
-
-
-def _refusal(message: dict[str, Json], parts: list[Json]) -> str:
-    if message.get("refusal"):
-        return _text(message["refusal"])
-    told = [one["refusal"] for one in parts if isinstance(one, dict) and one.get("refusal")]
-    return "".join(map(str, told))
-
-
-def _calls(message: dict[str, Json]) -> str:
-    listed = message.get("tool_calls") or []
-    called = [one.get("function") or one for one in listed if isinstance(one, dict)]
-    if isinstance(message.get("function_call"), dict):
-        called.append(message["function_call"])
-    return "\n".join(f"{one.get('name')}({one.get('arguments') or ''})" for one in called)
-
-
-def _of_thought(part: Json) -> bool:
-    return isinstance(part, dict) and part.get("type") in _PARTS_OF_THOUGHT
-
-
-def _text(content: Json) -> str:
-    """Join a text that may come in parts."""
-    if isinstance(content, list):
-        return "".join(map(_part_text, content))
-    return _part_text(content)
-
-
-def _part_text(part: Json) -> str:
-    if part is None or isinstance(part, str):
-        return part or ""
-    for name in ("text", "thinking", "summary", "content"):
-        if part.get(name):
-            return _text(part[name])
-    return ""
 
 
 def _is_error(reply: dict[str, Json]) -> bool:

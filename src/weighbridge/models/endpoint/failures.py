@@ -51,6 +51,8 @@ _WAIT = re.compile(
 )
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milli|s|m|h|d)", re.IGNORECASE)
 _SECONDS = {"ms": 1e-3, "milli": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_FIRST_MOMENT = 1e12  # September 2001, in milliseconds
+_RESET = "x-ratelimit-reset"  # OpenRouter's: a moment, in milliseconds since 1970
 _RESETS = ("x-ratelimit-reset-tokens", "x-ratelimit-reset-requests")
 
 
@@ -103,7 +105,7 @@ def read_failure(
     if status == 413:  # of a proxy before the server, which counts bytes
         return NoAnswer(f"{told}; the request is too large for the server: take fewer --shots")
     if "output limit was reached" in message:  # a model that thought until its last token
-        return Answer("", "length", counted=False)
+        return Answer("", "length", counted=False, why=told)
     return Refused(told, error.param)
 
 
@@ -123,14 +125,30 @@ def wait_seconds(headers: Mapping[str, str], error: ServerError, now: datetime) 
     >>> wait_seconds({"retry-after-ms": "250", "retry-after": "1"}, ServerError(""), now)
     0.25
     """
+    headers = {**_passed_on(error.fields), **headers}
     told = (
         _scaled(headers.get("retry-after-ms"), 1e-3),
         retry_after(headers.get("retry-after"), now),
         in_words(error.message),
         *(_duration(detail.get("retryDelay")) for detail in _details(error.fields)),
         *(_duration(headers.get(name)) for name in _RESETS if _spent(headers, name)),
+        _until(headers.get("x-ratelimit-reset"), now) if _spent(headers, _RESET) else None,
     )
     return next((seconds for seconds in told if seconds is not None), None)
+
+
+def _passed_on(fields: Mapping[str, Json]) -> dict[str, str]:
+    """Return a provider's headers where a gateway passes them on: OpenRouter, in `metadata`."""
+    metadata = fields.get("metadata")
+    found = metadata.get("headers") if isinstance(metadata, dict) else None
+    return {str(k).lower(): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def _until(moment: str | None, now: datetime) -> float | None:
+    milliseconds = _scaled(moment, 1.0)
+    if milliseconds is None or milliseconds < _FIRST_MOMENT:
+        return None
+    return max(0.0, milliseconds / 1000 - now.timestamp())
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:

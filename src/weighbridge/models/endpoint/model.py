@@ -17,8 +17,9 @@ from weighbridge.errors import CapReached, InputError, MissingPiece
 from weighbridge.models.endpoint.address import EndpointAddress
 from weighbridge.models.endpoint.alternatives import by_text, chance
 from weighbridge.models.endpoint.answers import Answers, Request
-from weighbridge.models.endpoint.asking import GREETING, Asker, Patience
+from weighbridge.models.endpoint.asking import GREETING, Asker
 from weighbridge.models.endpoint.concurrency import Concurrency
+from weighbridge.models.endpoint.patience import Patience
 from weighbridge.models.endpoint.prices import find_price
 from weighbridge.models.endpoint.replies import Answer, NoAnswer
 from weighbridge.models.endpoint.spending import Budget
