@@ -23,7 +23,7 @@ def stages(tmp_path_factory):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from weighbridge.tuning.adapters import merge_adapter
+    from weighbridge.tuning.merging import merge_adapter
 
     folder = tmp_path_factory.mktemp("stages")
     base = build_tiny_model(folder / "base")

@@ -18,11 +18,12 @@ from weighbridge.models.prompts import PromptWriter, encode
 from weighbridge.models.protocol import Prompt
 from weighbridge.models.reading import read_model
 from weighbridge.tuning import TuneSettings, mask_conversation, read_conversations, show_mask
-from weighbridge.tuning.adapters import attached_adapter, merge_adapter
+from weighbridge.tuning.adapters import attached_adapter
 from weighbridge.tuning.batches import collate, epoch_order
 from weighbridge.tuning.fused import fused_lora
 from weighbridge.tuning.loop import tune
 from weighbridge.tuning.loss import can_share_prefixes, decoder_and_head, loss_sum
+from weighbridge.tuning.merging import merge_adapter
 
 INSTRUCTION = "Answer the question with one letter. " * 2
 

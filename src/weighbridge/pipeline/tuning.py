@@ -13,7 +13,7 @@ from weighbridge.tuning.data import Conversation, read_conversations
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
     from weighbridge.tuning import TuneEvent, TuneResult, TuneSettings
-    from weighbridge.tuning.adapters import Merged
+    from weighbridge.tuning.merging import Merged
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def merge_tuned(
     import torch
 
     from weighbridge.tuning import mask_conversation
-    from weighbridge.tuning.adapters import merge_adapter
+    from weighbridge.tuning.merging import merge_adapter
 
     row = mask_conversation(model.tokenizer, files.conversations[0])
     probe = torch.tensor([row.token_ids[:128]], device=model.network.device)

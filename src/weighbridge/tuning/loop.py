@@ -107,10 +107,11 @@ def tune(
         threads = claim(folder, identity, settings, base, base_digest)
         if (done := finished(folder)) is not None:
             return done
+        said: list[str] = []
         with (
             interruptible() as stopping,
             reproducible(settings.seed, threads),
-            adapters.attached_adapter(module, settings, base) as adapted,
+            adapters.attached_adapter(module, settings, base, said) as adapted,
         ):
             job = _prepare(adapted, rows, held_out, settings, folder, on_event)
             state = _train(job, lengths, stopping)
@@ -122,6 +123,7 @@ def tune(
                 _result(job, state, identity, lengths, tokenizer.decode([stop_id])),
                 validation_lengths=held_lengths,
                 template_date=date_written(tokenizer),
+                notes=tuple(said),
             )
         write_result(folder, result)
         return result

@@ -194,6 +194,7 @@ class TuneResult:
         validation_lengths: The same as `lengths` of the validation rows; None where there are none.
         template_date: The day that the chat template writes into every row; None where it writes
             none. See `weighbridge.models.template_clock`.
+        notes: What peft warned of while it attached the adapter.
     """
 
     adapter: Path
@@ -217,6 +218,7 @@ class TuneResult:
     metrics: tuple[Metric, ...] = field(default=())
     validation_lengths: LengthReport | None = None
     template_date: str | None = None
+    notes: tuple[str, ...] = ()
 
     def told(self) -> tuple[str, ...]:
         """Say of the data what a person must know: how much was learnt, and what was done to it."""
@@ -229,4 +231,5 @@ class TuneResult:
                 if self.template_date
                 else ()
             ),
+            *(f"peft warns: {' '.join(note.split())}" for note in self.notes),
         )

@@ -1,6 +1,8 @@
 """Files and folders that are whole or absent, on a disk that may be full or read-only."""
 
+import errno
 import fcntl
+import glob
 import os
 import shutil
 import tempfile
@@ -12,10 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from weighbridge.errors import StorageError
+from weighbridge.errors import InputError, StorageError
 from weighbridge.storage import PART, replace_file
 
 _PARTIAL = ".partial-"
+_HELD = ".held"
 
 
 @contextmanager
@@ -41,6 +44,60 @@ def whole_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes `path`'s name once the block ends without an error.
+
+    What bears that name already stays, but for an empty folder. What an earlier process, killed
+    meanwhile, left half-written is removed: it is known by the lock that nobody holds any more.
+
+    Raises:
+        InputError: Something of that name came to be meanwhile.
+        StorageError: The disk is full or can't be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{path.name}-", dir=path.parent))
+        try:
+            partial.chmod(0o755)
+            with (partial / _HELD).open("w", encoding="ascii") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield partial
+                for file in partial.rglob("*"):
+                    _sync(file)
+                _sync(partial)
+                _take_name(partial, path)
+            (path / _HELD).unlink(missing_ok=True)
+            _sync(path.parent)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _take_name(partial: Path, path: Path) -> None:
+    try:
+        partial.rename(path)  # the system replaces an empty folder only
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise InputError(
+            f"{path} came to be in the meantime",
+            "a new folder: what exists is never deleted",
+            "name another one; what is finished is not done again",
+        ) from error
+
+
+def _remove_abandoned(path: Path) -> None:
+    for partial in path.parent.glob(f"{_PARTIAL}{glob.escape(path.name)}-*"):
+        try:
+            with (partial / _HELD).open("r+", encoding="ascii") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(partial, ignore_errors=True)
+        except OSError:
+            continue  # it is being written, or it is not ours
 
 
 def write_whole(path: Path, text: str) -> None:

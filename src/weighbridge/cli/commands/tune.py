@@ -15,7 +15,7 @@ from weighbridge.records import Json
 
 if TYPE_CHECKING:
     from weighbridge.tuning import TuneResult
-    from weighbridge.tuning.adapters import Merged
+    from weighbridge.tuning.merging import Merged
 
 
 def command(
@@ -56,6 +56,7 @@ def command(
         tune_model,
     )
     from weighbridge.pipeline.weighing import open_model
+    from weighbridge.tuning.merging import merged_before, require_free
 
     around = options.surroundings(
         runs=runs, cache=cache, device=device, threads=threads, offline=offline
@@ -69,6 +70,8 @@ def command(
         )
     )  # fmt: skip
     files = read_tuning_files(train, validation)
+    if merge:
+        require_free(merge)
     with open_model(model, around.cache, device, around.threads, around.offline) as opened:
         if show_mask:
             masks = masks_of(opened, files, show_mask)
@@ -77,9 +80,11 @@ def command(
         folder = out or run_folder(
             runs.parent / "tuning", opened.ref.weights_digest, settings, files
         )
+        merged = merged_before(merge, folder / "adapter", folder) if merge else None
         with tuning_bar(Drawn(), "tune") as on_event:
             result = tune_model(opened, model, settings, files, folder, on_event)
-        merged = merge_tuned(opened, result, merge, files) if merge else None
+        if merge and not merged:
+            merged = merge_tuned(opened, result, merge, files)
     emit(*_outcome(result, merged), json)
 
 
@@ -104,7 +109,9 @@ def _outcome(result: "TuneResult", merged: "Merged | None") -> tuple[dict[str, J
         "data": asdict(result.lengths),
         "validation_data": asdict(validation) if validation else None,
         "template_date": result.template_date,
+        "notes": list(result.notes),
         "merged": str(merged.path) if merged else None,
+        "merged_before": merged.before if merged else False,
         "merged_max_logit_difference": merged.max_logit_difference if merged else None,
     }
     lines = [
@@ -116,7 +123,9 @@ def _outcome(result: "TuneResult", merged: "Merged | None") -> tuple[dict[str, J
         f"adapter {result.adapter}",
     ]
     if merged:
+        before = ", done before" if merged.before else ""
         lines.append(
-            f"merged {merged.path} (logits differ by at most {merged.max_logit_difference:.1e})"
+            f"merged {merged.path} (logits differ by at most "
+            f"{merged.max_logit_difference:.1e}{before})"
         )
     return document, "\n".join(lines)

@@ -1,0 +1,189 @@
+"""Merge an adapter into its base: into a new folder, proven, and never over one that exists."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from weighbridge.errors import InputError, WeighbridgeError
+from weighbridge.sources.digests import file_digest
+from weighbridge.tuning.adapters import load_adapter
+from weighbridge.tuning.storage import new_folder, write_tensors
+
+MERGE_TOLERANCE = 1e-4  # for logits of up to 10; in proportion beyond
+_WEIGHTS, _RECORD = "model.safetensors", "weighbridge_merge.json"
+_ADAPTER = "adapter_model.safetensors"
+_OF_THE_RUN = ("adapter", "checkpoints")  # folders that a run writes
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A merged model on disk.
+
+    Attributes:
+        path: Folder with config, tokenizer and one safetensors file.
+        max_logit_difference: Largest difference between adapter on base and the saved, reloaded
+            model, over all positions of the probe.
+        probe_tokens: Positions compared.
+        before: Whether it was there already, from an earlier call.
+    """
+
+    path: Path
+    max_logit_difference: float
+    probe_tokens: int
+    before: bool = False
+
+
+def require_free(path: Path) -> None:
+    """Check, before anything is loaded, that a merged model can be written to a folder.
+
+    Raises:
+        InputError: Something else is there; it is never deleted.
+    """
+    if _is_free(path) or _record_of(path):
+        return
+    what = "a folder that holds something" if path.is_dir() else "no folder"
+    raise _occupied(path, f"is {what}")
+
+
+def merged_before(path: Path, adapter: Path, run: Path) -> Merged | None:
+    """Return the merge of this adapter that a folder holds; None where the folder is free.
+
+    Args:
+        path: Where the merged model should go.
+        adapter: The run's adapter, which need not be there yet.
+        run: The run's own folder.
+
+    Raises:
+        InputError: The folder is, or lies around, the run's own, or holds something else.
+    """
+    own, wanted = run.resolve(), path.resolve()
+    inside = wanted.relative_to(own).parts[:1] if wanted.is_relative_to(own) else ("",)
+    if own.is_relative_to(wanted) or inside[0] in _OF_THE_RUN:
+        raise _occupied(path, f"is used by the run itself ({run})")
+    if _is_free(path):
+        return None
+    record, file = _record_of(path), adapter / _ADAPTER
+    if not record or not file.is_file() or record.get("adapter") != file_digest(file):
+        raise _occupied(path, "holds the merge of another adapter" if record else "is not empty")
+    if file_digest(path / _WEIGHTS) != record.get("weights"):
+        raise _occupied(path, "was changed after this adapter was merged into it")
+    return Merged(path, record["max_logit_difference"], record["probe_tokens"], before=True)
+
+
+def _is_free(path: Path) -> bool:
+    if path.is_symlink() and not path.exists():
+        return False
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
+
+
+def _record_of(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads((path / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and (path / _WEIGHTS).is_file() else None
+
+
+def _occupied(path: Path, what: str) -> InputError:
+    return InputError(
+        f"{path} {what}",
+        "a new folder for the merged model: what exists is never deleted",
+        "name another folder",
+    )
+
+
+def merge_adapter(module: Any, tokenizer: Any, adapter: Path, path: Path, probe: Tensor) -> Merged:
+    """Merge an adapter into its base and save the result, proven against adapter on base.
+
+    `module` itself becomes the merged model, so that no second copy need be held. What was written
+    is loaded again and compared (every tensor to the bit, logits within `MERGE_TOLERANCE`) before
+    it takes the name `path`: a head that is tied to the embeddings is easily lost on the way.
+
+    Args:
+        module: The base that the adapter was trained on, in fp32.
+        tokenizer: Saved beside it.
+        adapter: Folder in peft's format.
+        path: Where the merged model goes: a new folder, or an empty one.
+        probe: Some text. (1, S)
+
+    Raises:
+        InputError: The adapter isn't there or doesn't fit the base, or the folder is taken.
+        WeighbridgeError: Merged and adapted model disagree.
+        StorageError: The disk is full or can't be written.
+    """
+    require_free(path)
+    adapted = load_adapter(module, adapter).eval()
+    with torch.no_grad():
+        expected = adapted(input_ids=probe, use_cache=False).logits
+    merged = adapted.merge_and_unload(safe_merge=True)
+    with new_folder(path) as partial:
+        _write_model(merged, tokenizer, partial)
+        difference = _reload_difference(merged, partial, probe, expected)
+        record = {
+            "adapter": file_digest(adapter / _ADAPTER),
+            "weights": file_digest(partial / _WEIGHTS),
+            "max_logit_difference": difference,
+            "probe_tokens": int(probe.numel()),
+        }
+        (partial / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return Merged(path, difference, int(probe.numel()))
+
+
+def _write_model(merged: Any, tokenizer: Any, folder: Path) -> None:
+    config = merged.config.to_dict()
+    # A base that came from a GGUF file says so here; what is saved is plain fp32.
+    config.pop("quantization_config", None)
+    config["architectures"] = [type(merged).__name__]
+    (folder / "config.json").write_text(
+        json.dumps(config, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
+    )
+    if merged.generation_config is not None:
+        merged.generation_config.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    write_tensors(folder / _WEIGHTS, _untied(merged))
+
+
+def _untied(merged: Any) -> dict[str, Tensor]:
+    """Return the tensors with each storage once; loading ties the others again."""
+    tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in merged.state_dict().items():
+        if tensor.data_ptr() not in seen:
+            seen.add(tensor.data_ptr())
+            tensors[name] = tensor
+    return tensors
+
+
+@torch.no_grad()
+def _reload_difference(merged: Any, folder: Path, probe: Tensor, expected: Tensor) -> float:
+    again = (
+        type(merged)
+        .from_pretrained(
+            str(folder),
+            dtype=merged.dtype,
+            attn_implementation=merged.config._attn_implementation,
+            local_files_only=True,
+            use_safetensors=True,
+        )
+        .eval()
+    )
+    written = again.state_dict()
+    changed = [n for n, t in merged.state_dict().items() if not torch.equal(t, written[n])]
+    if changed:
+        raise WeighbridgeError(
+            f"{changed[0]} was not saved as it was merged", "the same bits", "report this as a bug"
+        )
+    logits = again(input_ids=probe, use_cache=False).logits
+    difference = float((logits - expected).abs().max().item())
+    allowed = MERGE_TOLERANCE * max(1.0, float(expected.abs().max()) / 10)
+    if not difference < allowed:
+        raise WeighbridgeError(
+            f"merging changes the logits by up to {difference:.3g}",
+            f"less than {allowed:.3g}",
+            "keep the adapter apart from its base",
+        )
+    return difference
