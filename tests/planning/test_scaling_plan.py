@@ -243,8 +243,8 @@ def test_compare_and_laws_say_their_tables(real_data, tmp_path):
         (["plan", "train", "--compute", "1e99"], "from 1e9 to 1e32"),
         (["plan", "train", "--compute", "-1"], "--compute -1; expected"),
         (["plan", "train", "--compute", "1e22", "--law", "nowhere.json"], "can't be read"),
-        (["scaling", "fit", "nowhere.csv"], "nowhere.csv can't be read"),
-        (["scaling", "compare", "nowhere.csv", "--compute", "0"], "can't be read"),
+        (["scaling", "fit", "nowhere.csv"], "no file at nowhere.csv"),
+        (["scaling", "compare", "nowhere.csv", "--compute", "0"], "no file at"),
         (["scaling", "laws", "--chart", "laws.gif"], "a name that ends in .svg or .png"),
     ],
 )

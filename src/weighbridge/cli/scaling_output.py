@@ -96,6 +96,8 @@ def fit_json(found: ParametricFit, points: Points) -> dict[str, Json]:
         "points": found.points,
         "flops_range": [float(points.flops.min()), float(points.flops.max())],
         "unusable": found.unusable,
+        "E_at_bound": found.without_floor,
+        "resamples_with_E_at_bound": found.draws_without_floor,
         "notes": list(points.notes),
     }
 
@@ -107,6 +109,7 @@ def fit_text(found: ParametricFit, points: Points) -> str:
     for name in NAMES:
         value = float(getattr(found.law, name))
         lines.append(f"  {name:<6}{value:>10.5g}   {between(intervals.get(name))}".rstrip())
+    lines += _floor(found)
     exponent = float(found.law.optimal_exponent)
     lines.append(
         f"  N_opt grows as C^{exponent:.3f}   {between(intervals.get('optimal_exponent'))}".rstrip()
@@ -121,6 +124,18 @@ def fit_text(found: ParametricFit, points: Points) -> str:
     lines.append(f"  data from {low:.2g} to {high:.2g} FLOPs; beyond, this is extrapolation")
     lines += [f"  {note}" for note in points.notes]
     return "\n".join(lines)
+
+
+def _floor(found: ParametricFit) -> list[str]:
+    """Say where no irreducible loss was found: E then says nothing about text."""
+    if found.without_floor:
+        return [
+            "  E IS AT ITS BOUND, 0: these runs show no irreducible loss; add runs of larger",
+            "  budgets, and don't extrapolate",
+        ]
+    if found.draws_without_floor:
+        return [f"  E is at its bound, 0, in {found.draws_without_floor} of the resamples"]
+    return []
 
 
 def keep_law(found: ParametricFit | MixtureFit, points: Points, how: str, path: Path) -> None:

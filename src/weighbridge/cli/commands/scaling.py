@@ -1,7 +1,8 @@
 """Fit scaling laws to training runs, with intervals, and say how far approaches disagree.
 
 `weighbridge scaling fit RUNS.csv`; `scaling compare RUNS.csv`; `scaling laws`. A row is a run:
-parameters, loss, and tokens or FLOPs, under their usual names. `scaling sweep` makes the runs.
+parameters, loss, and tokens or FLOPs, under their usual names, with units such as Params (M),
+tokens_b or PF-days. `scaling sweep` makes the runs.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from weighbridge.cli.output import emit
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
-Runs = Annotated[Path, typer.Argument(metavar="RUNS.csv", help="One row a training run.")]
+Runs = Annotated[Path, typer.Argument(metavar="RUNS.csv", help="One row a training run; or JSONL.")]
 Where = Annotated[
     list[str] | None,
     typer.Option("--where", metavar="COLUMN=VALUE", help="Only such rows; may be repeated."),
@@ -135,7 +136,9 @@ def compare(
     if isoflops:
         draw_parabolas(points, isoflops)
         lines.append(str(isoflops))
-    emit(comparison_json(found), "\n".join(lines), json)
+    lines += [f"  {note}" for note in points.notes]
+    document = {**comparison_json(found), "notes": list(points.notes)}
+    emit(document, "\n".join(lines), json)
     raise typer.Exit(3 if all(one.why_not for one in found.results) else 0)
 
 
@@ -163,7 +166,9 @@ def mixture(
     if save_law:
         how = f"weighbridge scaling mixture {runs.name} --delta {delta:g}"
         keep_law(found, points, f"{how} --bootstraps {bootstraps} --seed {seed}", save_law)
-    emit(mixture_json(found), mixture_text(found), json)
+    lines = [mixture_text(found), *(f"  {note}" for note in points.notes)]
+    document = {**mixture_json(found), "notes": list(points.notes)}
+    emit(document, "\n".join(lines), json)
 
 
 @app.command("laws")

@@ -8,12 +8,16 @@ from weighbridge.errors import InputError
 from weighbridge.planning.scaling.points import FEWEST, FLOPS_PER_PARAMETER_TOKEN, Points
 
 _SMALLEST_MODEL = 1e3
+_LARGEST = {"parameters": 1e14, "tokens": 1e16, "FLOPs": 1e30}
+"""A hundred times what anyone has trained; beyond, a unit was counted twice."""
+_SMALLEST = 100.0
+_MOST_TOKENS_PER_PARAMETER = 1e6
 _HIGHEST_LOSS = 20.0  # nats: a uniform guess over half a thousand million tokens
 _OFF = 4.0  # C against 6ND: attention and embeddings explain less
 
 
 def check(points: Points, lines: Sequence[int], entropy_floor: float, tokens_given: bool) -> None:
-    """Refuse runs that can't be right.
+    """Refuse values that can't be right.
 
     Args:
         points: The runs.
@@ -24,11 +28,19 @@ def check(points: Points, lines: Sequence[int], entropy_floor: float, tokens_giv
     Raises:
         InputError: What was seen, what was expected, what to do.
     """
-    _units(points)
+    _units(points, lines)
     _losses(points, lines, entropy_floor)
     _compute(points, lines)
     if tokens_given:
         _swapped(points)
+
+
+def check_enough(points: Points) -> None:
+    """Refuse runs that no law can be fitted to.
+
+    Raises:
+        InputError: Too few, or too much alike.
+    """
     if len(points) < FEWEST:
         raise InputError(
             f"{points.source} has {len(points)} runs",
@@ -51,14 +63,14 @@ def check(points: Points, lines: Sequence[int], entropy_floor: float, tokens_giv
             )
 
 
-def _units(points: Points) -> None:
-    if points.loss.min() > 1e3 and points.parameters.max() < _HIGHEST_LOSS:
-        raise InputError(
-            f"losses up to {points.loss.max():.3g} and parameters up to "
-            f"{points.parameters.max():.3g}",
-            "losses below 20 and parameters in the thousands or more",
-            "the two columns look swapped: rename them",
-        )
+def _units(points: Points, lines: Sequence[int]) -> None:
+    for name, values in (("parameters", points.parameters), ("tokens", points.tokens)):
+        if points.loss.min() > 1e3 and values.max() < _HIGHEST_LOSS:
+            raise InputError(
+                f"losses up to {points.loss.max():.3g} and {name} up to {values.max():.3g}",
+                f"losses below 20 and {name} in the thousands or more",
+                "the two columns look swapped: rename them",
+            )
     if float(np.median(points.parameters)) > float(np.median(points.flops)):
         raise InputError(
             f"{points.parameters.max():.3g} parameters for {points.flops.max():.3g} FLOPs",
@@ -72,6 +84,28 @@ def _units(points: Points) -> None:
                 "plain counts, such as 70000000000",
                 "the unit looks left out: write 70e9 or 70B",
             )
+    counts = {"parameters": points.parameters, "tokens": points.tokens, "FLOPs": points.flops}
+    for name, values in counts.items():
+        largest, smallest = int(np.argmax(values)), int(np.argmin(values))
+        if values[largest] > _LARGEST[name]:
+            raise InputError(
+                f"{points.source}, line {lines[largest]}: {values[largest]:.3g} {name}",
+                f"at most {_LARGEST[name]:.0e}",
+                "the unit in the header and the numbers contradict each other: correct one",
+            )
+        if values[smallest] < _SMALLEST:
+            raise InputError(
+                f"{points.source}, line {lines[smallest]}: {values[smallest]:.3g} {name}",
+                f"at least {_SMALLEST:g}",
+                "the unit looks left out in this row: write 70e9 or 70B",
+            )
+    ratio = float(np.median(points.tokens / points.parameters))
+    if ratio > _MOST_TOKENS_PER_PARAMETER:
+        raise InputError(
+            f"{points.source} has {ratio:.3g} tokens for each parameter",
+            f"at most {_MOST_TOKENS_PER_PARAMETER:.0e}",
+            "a unit looks left out: write 70e9 or 70B, or the unit in the header, as in Params (M)",
+        )
 
 
 def _losses(points: Points, lines: Sequence[int], entropy_floor: float) -> None:
@@ -105,6 +139,13 @@ def _compute(points: Points, lines: Sequence[int]) -> None:
 
 def _swapped(points: Points) -> None:
     share = float(np.mean(points.tokens < points.parameters))
+    ratio = float(np.median(points.tokens / points.parameters))
+    if share > 0.9 and ratio < 1e-3:
+        raise InputError(
+            f"{points.source} has {ratio:.3g} tokens for each parameter",
+            "more tokens than parameters",
+            "a unit looks left out, or the two columns swapped: write 300e9 or 300B",
+        )
     if share > 0.9:
         raise InputError(
             f"{share:.0%} of the runs of {points.source} have fewer tokens than parameters",

@@ -37,6 +37,7 @@ class ParametricFit:
         points: Runs fitted.
         unusable: Resamples without a law that falls with both; draws leave them out.
         seconds: That it took.
+        lowest_loss: Of the runs, nats per token.
     """
 
     law: Chinchilla
@@ -46,6 +47,19 @@ class ParametricFit:
     points: int
     unusable: int
     seconds: float
+    lowest_loss: float
+
+    @property
+    def without_floor(self) -> bool:
+        """Whether E is at its bound, 0: these runs show no irreducible loss."""
+        return bool(_LEAST_SHARE * self.lowest_loss > self.law.E)
+
+    @property
+    def draws_without_floor(self) -> int:
+        """Resamples of which the same holds."""
+        if self.draws is None:
+            return 0
+        return int(np.sum(np.asarray(self.draws.E) < _LEAST_SHARE * self.lowest_loss))
 
     @property
     def bootstraps(self) -> int:
@@ -116,6 +130,7 @@ def fit(
         points=len(points),
         unusable=unusable,
         seconds=time.perf_counter() - started,
+        lowest_loss=float(points.loss.min()),
     )
 
 

@@ -1,0 +1,116 @@
+"""Tables that are no table of runs: sweeps of something else, and tables of optima.
+
+Both have the columns that a fit needs, and both give it constants that mean nothing. So they are
+told by their rows, and by what differs between those of one size and one number of tokens.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from weighbridge.errors import InputError
+from weighbridge.planning.scaling.points import Points
+
+_REPEATED_APART = 0.05
+"""Nats that repeats of a run with other seeds stay within, in the median; more is another run."""
+_ON_A_LINE = 0.98
+"""Share of log N that log C explains in a table of optima; grids of runs have below .9."""
+_SEEDS = ("seed", "run", "name", "id", "trial", "repeat", "replicate")
+
+
+class Rows(Protocol):
+    """A table as text, its rows in the order of the points."""
+
+    @property
+    def header(self) -> list[str]:
+        """Names of the columns."""
+
+    @property
+    def rows(self) -> list[tuple[int, list[str]]]:
+        """Each with its line."""
+
+
+def check_kind(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
+    """Refuse what is no table of runs.
+
+    Args:
+        points: The runs.
+        table: Their rows.
+        used: Where the columns stand that were read.
+
+    Returns:
+        What a reader should know.
+
+    Raises:
+        InputError: It is a sweep, or a table of optima.
+    """
+    return [*_repeats(points, table, used), *_optima(points, table)]
+
+
+def _repeats(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
+    """Several rows of one size and one number of tokens: other seeds, or something swept?"""
+    groups: dict[tuple[float, ...], list[int]] = defaultdict(list)
+    keys = [points.parameters, points.tokens]
+    if points.experts is not None:
+        keys.append(points.experts)
+    for place, key in enumerate(zip(*(np.round(np.log(k), 6).tolist() for k in keys), strict=True)):
+        groups[key].append(place)
+    several = [places for places in groups.values() if len(places) > 1]
+    if not several:
+        return []
+    spreads = [float(np.ptp(points.loss[places])) for places in several]
+    differing = _differing(table, used, several)
+    rows = sum(map(len, several))
+    if float(np.median(spreads)) <= _REPEATED_APART:
+        return [
+            f"{rows} rows repeat a pair of N and D, {max(spreads):.2g} apart in loss at most: "
+            "read as repeated runs"
+        ]
+    named = ", ".join(differing[:6]) or "no column"
+    first = min(places[0] for places in several)
+    value = table.rows[first][1][table.header.index(differing[0])] if differing else ""
+    chosen = f", or choose with --where '{differing[0]}={value}'" if differing else ""
+    raise InputError(
+        f"{points.source} has up to {max(map(len, several))} rows for one pair of N and D, their "
+        f"losses {max(spreads):.2g} apart; they differ in {named}",
+        "one run for each pair: a sweep's losses, or those on several texts, are no law's",
+        f"keep each pair's lowest loss{chosen}",
+    )
+
+
+def _differing(table: Rows, used: Sequence[int], several: Sequence[Sequence[int]]) -> list[str]:
+    """Columns that differ within pairs, in most of them first; not what was measured."""
+    found = []
+    for at, name in enumerate(table.header):
+        if at in used or name.lower() in _SEEDS:
+            continue
+        values = [{table.rows[place][1][at] for place in places} for places in several]
+        distinct = len(set().union(*values))
+        rows = sum(map(len, several))
+        apart = sum(len(each) > 1 for each in values)
+        if apart and distinct <= max(2, rows // 2):
+            found.append((-apart, distinct, name))
+    return [name for *_, name in sorted(found)]
+
+
+def _optima(points: Points, table: Rows) -> list[str]:
+    """One size for each budget, all on one line: a table of optima, or of one D/N."""
+    log_c, log_n = np.log(points.flops), np.log(points.parameters)
+    if len(points) < 4 or np.ptp(log_c) < 1e-9:
+        return []
+    budgets = len(np.unique(np.round(log_c, 2)))
+    slope, offset = np.polyfit(log_c, log_n, 1)
+    left = float(np.var(log_n - slope * log_c - offset)) / max(float(np.var(log_n)), 1e-30)
+    if budgets < len(points) or 1 - left < _ON_A_LINE:
+        return []
+    named = [name for name in table.header if any(k in name.lower() for k in ("opt", "star", "*"))]
+    raise InputError(
+        f"{points.source} has one size for each budget, and all lie on one line"
+        + (f" (with columns such as {named[0]})" if named else ""),
+        "several sizes at each budget: on one line what parameters and tokens cost can't be told "
+        "apart",
+        f"give the runs themselves; as a table of optima these rows say N_opt grows as "
+        f"C^{slope:.3f}",
+    )
