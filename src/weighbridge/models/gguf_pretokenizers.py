@@ -30,6 +30,7 @@ _DEEPSEEK3 = (
     r" ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 )
 _DEEPSEEK_CODER = (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-\ud7ff]+", r"\p{N}")
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 # What llama.cpp does where a file names nothing, or "default".
 _DEFAULT = (r"[\p{P}\$\+<=>\^~\|]+", "GPT-2", r"\p{N}+", "[0-9][0-9][0-9]")
 
@@ -109,14 +110,11 @@ def as_tokenizers(pre: PreTokenizer) -> Any:
     """Build it from the pieces of the `tokenizers` package."""
     from tokenizers import Regex, pre_tokenizers
 
-    steps: list[Any] = []
-    byte_level = False
-    for split in pre.splits:
-        if split == "GPT-2":
-            byte_level = True
-            steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True))
-        else:
-            steps.append(pre_tokenizers.Split(Regex(split), "isolated"))
-    if not byte_level:
-        steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
+    *before, last = pre.splits
+    known = last == "GPT-2"  # the package has this one inside its step from text to bytes
+    steps: list[Any] = [
+        pre_tokenizers.Split(Regex(_GPT2 if split == "GPT-2" else split), "isolated")
+        for split in (before if known else pre.splits)
+    ]
+    steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=known))
     return pre_tokenizers.Sequence(steps)

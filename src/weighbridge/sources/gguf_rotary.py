@@ -82,7 +82,8 @@ def _long(keys: Keys, header: GgufHeader, factor: float, original: Any) -> dict[
     for name in (LONG, SHORT):
         if name not in header.tensors:
             raise InputError(
-                f"{keys.where} scales rotary embeddings by longrope and has no {name}",
+                f"{keys.where} says {keys.architecture}.rope.scaling.type = 'longrope' and has no "
+                f"{name}",
                 "both lists of factors",
                 "convert the model to GGUF again, or use its safetensors",
             )
