@@ -106,7 +106,8 @@ def test_money_with_its_cents_reads_back(cents, way):
         ("the sum is minus 5", "-5"), ("negative 7", "-7"), ("70k", "70000"), ("$1.5M", "1500000"),
         ("2 million", "2000000"), ("1.234.567", "1234567"), ("€70.000", "70000"),
         ("5:00 PM", "5"), ("on 12/5/2024", "2024"), ("1,00,000", "100000"), ("{-}5", "-5"),
-        ("10~200 元", "200"), ("3 dozen", "36"),
+        ("10~200 元", "200"), ("done in 2 steps", "2"), ("5 m2", "5"), ("3 ft^3", "3"),
+        ("3 dozen", "36"),
     ],
 )  # fmt: skip
 def test_other_ways_of_writing_a_number(text, number):

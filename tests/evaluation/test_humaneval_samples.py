@@ -79,7 +79,7 @@ def test_replies_without_code_raise_an_alarm_and_wrong_code_does_not(measure):
     many, _ = measure([[WRONG] * 10, [WRONG] * 10, [PROSE] * 5 + [RIGHT] * 5, [RIGHT] * 10], "many")
     (alarm,) = many.provenance.notes
     assert alarm.startswith("ALARM: 5 of 40 answers hold nothing that can be graded")
-    assert "no code that defines add2" in alarm and "--chat-template" in alarm
+    assert "does not go on from the prompt's code" in alarm and "--chat-template" in alarm
     assert wording.alarms(many) == [alarm.removeprefix(ALARM)]
 
 

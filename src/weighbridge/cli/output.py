@@ -4,13 +4,14 @@ import json
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from weighbridge.errors import CapReached
 from weighbridge.records import ALARM, Estimate, EvalRun, GroupMeans, Json
 from weighbridge.records.scale import figure
 
@@ -36,9 +37,9 @@ def run_json(run: EvalRun) -> dict[str, Json]:
         "benchmark": run.title,
         "protocol": run.protocol,
         "n": estimate.n,
-        "mean": estimate.mean,
+        "mean": estimate.known_mean,
         "mean_graded": estimate.mean_graded,
-        "stderr": estimate.stderr,
+        "stderr": None if estimate.why_unknown else estimate.stderr,
         "interval": list(estimate.interval),
         "ungraded": estimate.ungraded,
         "seconds": run.provenance.wall_seconds,
@@ -82,10 +83,10 @@ def run_text(run: EvalRun) -> str:
     estimate = run.estimate
     low, high = (figure(end, estimate.scale) for end in estimate.interval)
     mean = figure(estimate.mean, estimate.scale)
-    lines = [
-        f"{run.title}  {run.model.name}  ({run.protocol})",
-        f"  {_headline(estimate)}{mean}  95% interval {low} to {high}  n = {estimate.n}",
-    ]
+    lines = [f"{run.title}  {run.model.name}  ({run.protocol})"]
+    if estimate.why_unknown:
+        return "\n".join([*lines, f"  {estimate.why_unknown}", *_told_of(run)])
+    lines += [f"  {_headline(estimate)}{mean}  95% interval {low} to {high}  n = {estimate.n}"]
     lines += [
         f"  {_called(name)} {figure(one.mean, estimate.scale)}  95% interval "
         f"{figure(one.interval[0], estimate.scale)} to {figure(one.interval[1], estimate.scale)}  "
@@ -113,6 +114,12 @@ def run_text(run: EvalRun) -> str:
     ]
     lines += _slices(run)
     lines += [f"    {name:<12} {value:.1%}" for name, value in estimate.parts.items()]
+    return "\n".join([*lines, *_told_of(run)])
+
+
+def _told_of(run: EvalRun) -> list[str]:
+    """Return what a run took and what a reader must know of it; its id last."""
+    lines = []
     if run.provenance.judge_tokens:
         tokens = run.provenance.input_tokens + run.provenance.output_tokens
         lines.append(f"  tokens {tokens:,}, and {run.provenance.judge_tokens:,} of the judge")
@@ -128,8 +135,17 @@ def run_text(run: EvalRun) -> str:
     for note in run.provenance.notes:
         # An alarm stands by itself.
         lines += wrapped(note if note.startswith(ALARM) else f"note: {note}", "  ")
-    lines.append(f"  run {run.run_id}")
-    return "\n".join(lines)
+    return [*lines, f"  run {run.run_id}"]
+
+
+def require_figures(runs: Sequence[EvalRun]) -> None:
+    """End the command with 3 where a run is not whole, or nothing in it was graded.
+
+    Raises:
+        Exit: One of them is so; its text and notes have said why.
+    """
+    if any(run.unasked_samples or run.estimate.why_unknown for run in runs):
+        raise typer.Exit(CapReached.exit_code)
 
 
 def _slices(run: EvalRun) -> list[str]:

@@ -21,15 +21,30 @@ from weighbridge.records import Generation, ModelRef, Sample
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.tables import Row, jsonl_rows
 
-_FORMS = (("sample_id", "text"), ("task_id", "completion"))
+_ENDS = (".gz", ".jsonl", ".ndjson", ".json", ".txt")
+_COMPLETION = "completion"
+_FORMS = (("sample_id", "text"), ("task_id", _COMPLETION))
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A file's answers by sample id, in the order of the file."""
+    """A file's answers by sample id, in the order of the file.
+
+    Attributes:
+        path: The file.
+        by_sample: The answers.
+        completions: Whether they go on from a prompt's text, as HumanEval's own rows say; else they
+            may be a chat's replies.
+    """
 
     path: Path
     by_sample: dict[str, list[str]]
+    completions: bool = False
+
+    @property
+    def name(self) -> str:
+        """What to call who answered: the file's name without the ends that tell its format."""
+        return name_of(self.path)
 
     @property
     def repeats(self) -> int:
@@ -47,6 +62,14 @@ class Answers:
         return counts.pop()
 
 
+def name_of(path: Path) -> str:
+    """Return a file's name without the ends that tell its format: a version's dot stays."""
+    name = path.name
+    while (end := Path(name).suffix).lower() in _ENDS:
+        name = name.removesuffix(end)
+    return name
+
+
 def read_answers(path: Path) -> Answers:
     """Read a JSONL file of answers.
 
@@ -55,12 +78,14 @@ def read_answers(path: Path) -> Answers:
     """
     found: dict[str, list[str]] = {}
     # An answer with half a character was paid for: it is judged as it can be shown.
+    completions = True
     for number, row in jsonl_rows(path, "a JSONL file of answers", halves="replace"):
+        completions = completions and _COMPLETION in row and _FORMS[0][0] not in row
         for sample_id, text in _texts(path, number, row):
             found.setdefault(sample_id, []).append(text)
     if not found:
         raise InputError(f"{path} holds no answers", "at least one")
-    return Answers(path, found)
+    return Answers(path, found, completions)
 
 
 def _texts(path: Path, number: int, row: Row) -> list[tuple[str, str]]:
@@ -93,7 +118,7 @@ class RecordedAnswers:
         self.on_done: OnDone = lambda requests: None
         digest = file_digest(answers.path)
         self.ref = ModelRef(
-            name=answers.path.name.split(".")[0],
+            name=answers.name,
             source=f"answers:{answers.path.name}",
             weights_digest=digest,
             dtype="none",

@@ -20,7 +20,7 @@ def extraction_alarms(
 
     Args:
         benchmark: Whose rules read the answers; says what to do.
-        answers: How many there are.
+        answers: How many were asked for, which may be fewer than were planned.
         ungraded: Counts by reason.
         samples: The answers, read only for an alarm.
 

@@ -77,7 +77,8 @@ class Sealing:
         if self.judging is not None:  # what can't be read is the judge's doing; its notes say so
             return ()
         samples = run.journal.samples()
-        return extraction_alarms(self.benchmark, run.planned_samples, figures.ungraded, samples)
+        asked = run.journal.finished_samples
+        return extraction_alarms(self.benchmark, asked, figures.ungraded, samples)
 
     def _notes(self, run: OpenRun, stopped: Stopped | None) -> Iterable[str]:
         yield from notes_on(sample.score.why for sample in run.journal.samples())

@@ -345,7 +345,7 @@ def _summary(folder: Path) -> RunSummary | None:
             planned = sum(run.estimate.ungraded.values()) or run.estimate.n
             return RunSummary(
                 folder.name, run.model.name, run.title, run.provenance.started,
-                run.estimate.n, max(planned, run.estimate.n), run.estimate.mean,
+                run.estimate.n, max(planned, run.estimate.n), run.estimate.known_mean,
                 run.estimate.scale,
             )  # fmt: skip
         state = _read_json(folder / "progress.json")

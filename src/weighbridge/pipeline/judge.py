@@ -89,8 +89,7 @@ def read_baseline(named: str, store: RunStore) -> tuple[str, dict[str, str]]:
     """
     if Path(named).is_file():
         answers = read_answers(Path(named))
-        name = answers.path.name.split(".")[0]
-        return name, {sample_id: texts[0] for sample_id, texts in answers.by_sample.items()}
+        return answers.name, {sample_id: texts[0] for sample_id, texts in answers.by_sample.items()}
     run = store.read(named)
     if any(sample.stop == "judged" for sample in run.samples):
         raise InputError(

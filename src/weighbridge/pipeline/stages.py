@@ -208,6 +208,9 @@ def _weigh(
         run = weigh(
             model, task, place, lambda p: bar(p.done, p.total, p.computed_tokens), judge, stop
         )
+    if why := run.estimate.why_unknown:
+        show.say(f"{task.title} {who}: {why}")
+        return run
     mean, low, high = (
         figure(value, run.estimate.scale) for value in (run.estimate.mean, *run.estimate.interval)
     )

@@ -90,6 +90,19 @@ class Estimate:
     slices: dict[str, dict[str, Slice]] = field(default_factory=dict)
     beside: dict[str, Figure] = field(default_factory=dict)
 
+    @property
+    def known_mean(self) -> float | None:
+        """The mean; None where nothing was graded, so that it tells nothing of who answered."""
+        return None if self.mean_graded is None else self.mean
+
+    @property
+    def why_unknown(self) -> str:
+        """Say what became of the answers where none was graded; else nothing."""
+        if self.mean_graded is not None:
+            return ""
+        counts = [f"{count} {reason}" for reason, count in self.ungraded.items() if count]
+        return f"nothing was graded: {', '.join(counts) or 'no answers'}"
+
 
 @dataclass(frozen=True)
 class GroupMeans:

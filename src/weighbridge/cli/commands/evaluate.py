@@ -13,8 +13,16 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.comparing import overlap_text
-from weighbridge.cli.output import as_plain, drawn_on, emit, progress, run_json, run_text
-from weighbridge.errors import CapReached, InputError
+from weighbridge.cli.output import (
+    as_plain,
+    drawn_on,
+    emit,
+    progress,
+    require_figures,
+    run_json,
+    run_text,
+)
+from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
 from weighbridge.records import CleanSubset, Contamination, EvalRun, Json
 
@@ -121,8 +129,7 @@ def command(
         for document, (found, clean) in zip(documents, overlaps, strict=False):
             document["contamination"] = as_plain(found) | {"clean": as_plain(clean)}
         emit({"runs": documents}, "", True)
-    if finished[-1].unasked_samples:
-        raise typer.Exit(CapReached.exit_code)
+    require_figures(finished)
 
 
 def _show_prompts(model: "Unloaded", tasks: "list[Task]", json: bool) -> None:

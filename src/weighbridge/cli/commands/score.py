@@ -1,18 +1,23 @@
 """Judge answers that were made elsewhere, such as a file of HumanEval completions.
 
-One {"sample_id": …, "text": …} a line; for HumanEval also its own {"task_id": …, "completion": …}.
+One {"sample_id": …, "text": …} a line, read as a chat's reply unless --no-chat-template says that
+it goes on from the prompt; for HumanEval also its own {"task_id": …, "completion": …}, which does.
 For mt_bench also FastChat's files: answers, which --judge judges, or judgments, which need no
 judge: one run for each model in them.
 """
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import emit, progress, run_json, run_text
-from weighbridge.errors import CapReached
+from weighbridge.cli.output import emit, progress, require_figures, run_json, run_text
+
+if TYPE_CHECKING:
+    from weighbridge.evaluation.answers import Answers
+    from weighbridge.pipeline.weighing import Task
 
 
 def command(
@@ -26,6 +31,13 @@ def command(
     baseline: options.Baseline = "",
     max_usd: options.MaxUsd = None,
     protocol: Annotated[str, typer.Option(help="How answers are judged.")] = "generative",
+    chat_template: Annotated[
+        bool | None,
+        typer.Option(
+            "--chat-template/--no-chat-template", help="Replies to chats, or completions."
+        ),
+    ] = None,
+    shots: Annotated[int, typer.Option(help="Worked examples that were shown.")] = 0,
     data: options.Data = None,
     runs: options.Runs = options.DEFAULT_RUNS,
     cache: options.Cache = None,
@@ -47,19 +59,22 @@ def command(
     around = options.surroundings(
         runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
     )
-    if is_judgments(answers):
-        task = find_task(benchmark, around.places, Settings(protocol="generative", limit=limit))
+    settings = Settings(protocol=protocol, shots=shots, limit=limit, chat_template=chat_template)
+    task = find_task(benchmark, around.places, settings, shots)
+    if task.benchmark.judges and answers.is_file() and is_judgments(answers):
+        settings = Settings(protocol="generative", limit=limit)
+        task = replace(task, settings=settings)
         place = place_for(around.store, around.threads, around.started, [])
         request = LoadRequest(task.data, task.subset, task.settings)
         sealed = seal_judgments(answers, task.benchmark, place, request, partial=partial)
         text = "\n".join(map(run_text, sealed))
         emit({"runs": [run_json(run) for run in sealed]}, text, json)
+        require_figures(sealed)
         return
     read = read_answers(answers)
-    settings = Settings(protocol=protocol, limit=limit, repeats=read.repeats)
-    task = find_task(benchmark, around.places, settings)
+    task = _as_answered(task, read)
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
-    choice.check([(task.benchmark, settings)])
+    choice.check([(task.benchmark, task.settings)])
     model = RecordedAnswers(read, partial=partial)
     reach = options.endpoints(runs, around.offline, max_usd)
     place = place_for(
@@ -83,5 +98,15 @@ def command(
             on_progress=lambda p: bar(p.done, p.total),
         )
     emit({"runs": [run_json(run)]}, run_text(run), json)
-    if run.unasked_samples:
-        raise typer.Exit(CapReached.exit_code)
+    require_figures([run])
+
+
+def _as_answered(task: "Task", answers: "Answers") -> "Task":
+    """Return the task as these answers were made: how often, and in a chat or not."""
+    settings, benchmark = task.settings, task.benchmark
+    if settings.chat_template is None:
+        if answers.completions:
+            settings = replace(settings, chat_template=False)
+        else:
+            benchmark = benchmark.reading_chats()
+    return replace(task, benchmark=benchmark, settings=replace(settings, repeats=answers.repeats))

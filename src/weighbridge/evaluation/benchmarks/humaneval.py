@@ -1,6 +1,7 @@
 """HumanEval (Chen et al. 2021, arXiv:2107.03374): 164 Python functions to complete, with tests.
 
-The base protocol is the original's: the raw prompt, cut at the next top-level statement. With
+The base protocol is the original's: the raw prompt, cut at the next top-level statement; prompt and
+completion are run as one source, to the letter, and so are rows of `task_id` and `completion`. With
 `chat_template` the model is asked in a chat turn, without a prefilled answer, since most endpoints
 allow none, and without the stops that would cut a whole program; the function is then read out of
 the first fenced block that defines it. A reply without such code is unparsed, not a wrong program.
@@ -13,12 +14,17 @@ never reach the code that is tested.
 """
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
-from weighbridge.evaluation.scorers.function_code import extract_function
+from weighbridge.evaluation.scorers.function_code import (
+    Extracted,
+    complete_function,
+    extract_function,
+)
 from weighbridge.evaluation.scorers.function_tests import (
     WEAKER,
     Run,
@@ -39,6 +45,8 @@ INSTRUCTION = (
     "Complete this Python function. Answer with the whole function in one ```python block.\n\n"
 )
 LIMITS = Limits(wall_seconds=3.0)
+
+Read = Callable[[str, str, str], Extracted]  # a text, the function's name, the prompt's code
 
 
 def _load(request: LoadRequest) -> list[Sample]:
@@ -88,22 +96,22 @@ def _why_not_from_outside(sample: Sample) -> str:
     return why_not_from_outside(sample.metadata["entry_point"], sample.metadata["test"], helpers)
 
 
-def _grade(sample: Sample, generation: Generation) -> Score:
+def _graded(read: Read, sample: Sample, generation: Generation) -> Score:
     if _why_not_from_outside(sample):
-        return _grade_whole(sample, generation)
+        return _graded_whole(read, sample, generation)
     entry, test = sample.metadata["entry_point"], sample.metadata["test"]
-    return _judged(sample, generation, from_outside(entry, test, _helpers(sample)))
+    return _judged(read, sample, generation, from_outside(entry, test, _helpers(sample)))
 
 
-def _grade_whole(sample: Sample, generation: Generation) -> Score:
+def _graded_whole(read: Read, sample: Sample, generation: Generation) -> Score:
     """Judge by running program and tests as one, which a hostile program can get round."""
     entry, test = sample.metadata["entry_point"], sample.metadata["test"]
-    return _judged(sample, generation, as_one(entry, test))
+    return _judged(read, sample, generation, as_one(entry, test))
 
 
-def _judged(sample: Sample, generation: Generation, run: Run) -> Score:
+def _judged(read: Read, sample: Sample, generation: Generation, run: Run) -> Score:
     opening = sample.question
-    found = extract_function(generation.text, sample.metadata["entry_point"], opening)
+    found = read(generation.text, sample.metadata["entry_point"], opening)
     return score_function(generation, found, Tried(run, opening + sample.target, LIMITS))
 
 
@@ -118,7 +126,7 @@ def _notes(samples: Iterable[Sample]) -> tuple[str, ...]:
 
 BENCHMARK = Benchmark(
     name="humaneval",
-    version="3",
+    version="4",
     title="HumanEval",
     summary="164 Python functions to complete, judged by running tests.",
     licence="MIT",
@@ -126,8 +134,10 @@ BENCHMARK = Benchmark(
     protocols=("generative",),
     load=_load,
     prompt=_prompt,
-    grade=_grade,
-    grade_weaker=_grade_whole,
+    grade=partial(_graded, complete_function),
+    grade_chat=partial(_graded, extract_function),
+    grade_weaker=partial(_graded_whole, complete_function),
+    grade_chat_weaker=partial(_graded_whole, extract_function),
     notes=_notes,
     gold=lambda sample: str(sample.target),
     sampling=Sampling(max_tokens=512, stop=STOPS),

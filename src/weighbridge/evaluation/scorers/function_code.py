@@ -1,5 +1,8 @@
 """A Python function, read out of what a model wrote: a completion, or a chat's reply.
 
+A completion is what goes on from the prompt's code, to the letter (`complete_function`). A chat's
+reply is searched (`extract_function`):
+
     the first fenced block that defines it; else
     what goes on from the prompt's code (a completion); else
     plain lines of code without a fence that define it; else nothing: an extraction failure
@@ -11,6 +14,7 @@ apart from one (`Ungraded`), because a score made of such replies doesn't measur
 import ast
 import re
 import textwrap
+import warnings
 from dataclasses import dataclass
 
 PYTHON = ("", "python", "python3", "py", "py3", "python-repl", "pycon")
@@ -38,6 +42,35 @@ class Extracted:
     program: str | None
     why: str = ""
     cut: bool = False
+
+
+def complete_function(text: str, entry_point: str, opening: str) -> Extracted:
+    """Read a completion: prompt and text as one source, nothing cut, nothing looked for.
+
+    That is what the original's tests run. A source that does not compile fails there; it is told
+    apart here where the text is no code that goes on from the prompt's, such as a chat's reply.
+
+    Args:
+        text: What the model wrote.
+        entry_point: The function's name.
+        opening: The prompt.
+    """
+    if not text.strip():
+        return Extracted(None, "no text")
+    program = opening + text
+    if _compiles(program) or extract_function(text, entry_point, opening).program == program:
+        return Extracted(program)
+    return Extracted(None, "the text does not go on from the prompt's code")
+
+
+def _compiles(source: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(source, "<completion>", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+            return False
+    return True
 
 
 def extract_function(text: str, entry_point: str, opening: str = "") -> Extracted:

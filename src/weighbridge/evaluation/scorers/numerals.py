@@ -69,7 +69,9 @@ _EUROPEAN = re.compile(
     r"\d\.\d{3}[.,]\d|(?<![\d.,])\d+,\d{2}(?![\d,])"
     r"|€\s?\d{1,3}\.\d{3}(?!\d)|\d{1,3}\.\d{3}\s?(?:€|EUR|Euro)"
 )
-_UNIT_EXPONENT = re.compile(r"\b(mm|cm|dm|km|m|ft|in|yd|mi|inch|feet)\s?\^?\{?[23]\}?(?![\w.])")
+_UNIT_EXPONENT = re.compile(
+    r"(?<=\d)(\s?(?:mm|cm|dm|km|m|ft|in|yd|mi|inch|feet))(?:\s?\^\{?[23]\}?|[23])(?!\w|\.\d)"
+)
 _CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?::(\d{2}))?(?![\d:])")
 _DATE = re.compile(r"(?<![\d/])\d{1,4}/\d{1,2}/\d{1,4}(?![\d/])")
 

@@ -98,6 +98,8 @@ def _settings(run: EvalRun) -> dict[str, object]:
 
 
 def _value(run: EvalRun, request: ExportRequest) -> float:
+    if why := run.estimate.why_unknown:
+        raise InputError(f"{run.run_id}: {why}", "a run with a figure to publish")
     return round(run.estimate.mean * (100 if request.percent else 1), 6)
 
 
