@@ -76,35 +76,23 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         for context, continuation in asked:
             rests = by_context.setdefault(context, {})
             rests.setdefault(continuation, len(rests))
-        with_context = {context: rests for context, rests in by_context.items() if context}
         pairs = self.tokenisation.pairs(
-            list(with_context),
-            [list(rests) for rests in with_context.values()],
+            list(by_context),
+            [list(rests) for rests in by_context.values()],
             self._adds_special_tokens,
+            self.prefix_token_id,
         )
-        rows = dict(zip(with_context, pairs, strict=True))
-        tokenised: list[_Tokenised] = []
-        for context, continuation in asked:
-            split = (
-                rows[context][by_context[context][continuation]]
-                if context
-                else self._without_context(continuation)
-            )
-            tokenised.append(((context, continuation), *split))
-        return tokenised
+        rows = dict(zip(by_context, pairs, strict=True))
+        return [
+            ((context, continuation), *rows[context][by_context[context][continuation]])
+            for context, continuation in asked
+        ]
 
     def _adds_special_tokens(self, text: str) -> bool:
         """The rule of the harness (`tok_encode` of its `models/huggingface.py`)."""
         if has_bos_prefix(text, self.tokenizer.decode(self.prefix_token_id)):
             return False
         return True if self.add_bos_token is None else bool(self.add_bos_token)
-
-    def _without_context(self, continuation: str) -> tuple[Tokens, Tokens]:
-        """The rule of the harness (`loglikelihood` of its `api/model.py`)."""
-        ids = self.tok_encode(continuation, add_special_tokens=False)
-        if ids[:1] == [self.prefix_token_id]:
-            return ids[:1], ids[1:]
-        return [self.prefix_token_id], ids
 
     def _loglikelihood_tokens(
         self,

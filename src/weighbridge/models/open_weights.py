@@ -20,7 +20,7 @@ from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import TokenIds
 from weighbridge.models.near_ties import is_near_tie
-from weighbridge.models.prompts import PromptWriter, adds_special_tokens, encode
+from weighbridge.models.prompts import PromptWriter, encode
 from weighbridge.models.protocol import (
     Capability,
     Finding,
@@ -150,10 +150,13 @@ class OpenWeights:
     def _score_window(self, requests: list[ScoreRequest], ended: int) -> Iterator[ScoreResult]:
         texts = [self.prompts.write(request.prompt) for request in requests]
         rendered = requests[0].prompt.text is None
+        begins = str(self.tokenizer.decode([self._prefix_token()]))
         pairs = self.tokenisation.pairs(
             texts,
             [request.continuations for request in requests],
-            lambda text: adds_special_tokens(self.tokenizer, text, rendered=rendered),
+            # lm-evaluation-harness adds none to a text that begins with what it puts before texts.
+            lambda text: not (rendered or text.startswith(begins)),
+            self._prefix_token(),
         )
         likelihoods = [
             self._fit(request, context, rest)

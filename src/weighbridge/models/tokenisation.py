@@ -58,17 +58,21 @@ class Tokenisation:
         contexts: Sequence[str],
         continuations: Sequence[Sequence[str]],
         adds_special_tokens: Callable[[str], bool],
+        prefix_token: int,
     ) -> list[list[Pair]]:
         """Encode each context with each of its continuations, as pairs of token ids.
 
-        A context's trailing spaces move to the continuation; context and continuation are encoded
-        together and cut at the context's own length: the rule of lm-evaluation-harness
-        (`_encode_pair` of its `api/model.py`), so that numbers agree.
+        The rule of lm-evaluation-harness (`_encode_pair` and `loglikelihood` of its
+        `api/model.py`), so that numbers agree: a context's trailing spaces move to the
+        continuation; the context is encoded by itself, and the continuation is what its text and
+        the context's become together beyond the context's length. Where the two merge into one
+        token, the model reads the context's own tokens all the same.
 
         Args:
             contexts: What stands before.
             continuations: For each context, what may follow.
             adds_special_tokens: Whether a text gets the tokenizer's own special tokens.
+            prefix_token: Stands before a continuation that has no context.
         """
         stripped = [context.rstrip() for context in contexts]
         wholes = [
@@ -82,9 +86,17 @@ class Tokenisation:
             if reasons:
                 self.jointly[reasons[0]] += 1
         return [
-            _cut(encoded[context], [encoded[whole] for whole in row])
-            for context, row in zip(stripped, wholes, strict=True)
+            _cut(encoded[text], [encoded[whole] for whole in row])
+            if context
+            else [self._after_prefix(whole, prefix_token) for whole in row]
+            for context, text, row in zip(contexts, stripped, wholes, strict=True)
         ]
+
+    def _after_prefix(self, continuation: str, prefix_token: int) -> Pair:
+        ids = np.array(self._jointly({continuation: False})[continuation], dtype=np.int64)
+        if len(ids) and ids[0] == prefix_token:
+            return ids[:1], ids[1:]
+        return np.array([prefix_token], dtype=np.int64), ids
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -287,13 +299,6 @@ def _same(a: _Reading, unit: int, b: _Reading, other: int) -> bool:
 
 
 def _cut(context: list[int], wholes: list[list[int]]) -> list[Pair]:
-    """Cut whole texts at their context's length; a context that begins several is held once."""
-    cut = len(context)
+    """Cut whole texts at their context's length, and put the context's own ids before the rest."""
     begins = np.array(context, dtype=np.int64)
-    return [
-        (
-            begins if whole[:cut] == context else np.array(whole[:cut], dtype=np.int64),
-            np.array(whole[cut:], dtype=np.int64),
-        )
-        for whole in wholes
-    ]
+    return [(begins, np.array(whole[len(context) :], dtype=np.int64)) for whole in wholes]
