@@ -167,9 +167,10 @@ def _judge_prompts(path: Path) -> dict[str, dict[str, Json]]:
 
 
 def is_judgments(path: Path) -> bool:
-    """Whether a file's first row is a judgment as FastChat writes it, and not an answer."""
+    """Whether a file's first row is a judgment as FastChat writes it, single or of a pair."""
     first = next(rows(path), None)
-    return first is not None and {"judgment", "question_id", "turn"} <= first[1].keys()
+    forms = ({"judgment", "question_id", "turn"}, {"g1_winner", "g2_winner", "question_id", "turn"})
+    return first is not None and any(form <= first[1].keys() for form in forms)
 
 
 def read_judgments(path: Path) -> Iterator[Judgment]:

@@ -2,23 +2,41 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weighbridge.errors import InputError, MalformedRow
+from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
-from weighbridge.evaluation.fastchat import Judgment, read_judgments
+from weighbridge.evaluation.fastchat import read_judgments, rows
+from weighbridge.evaluation.fastchat_pairs import KEYS, read_pairs
 from weighbridge.evaluation.grading import scored_line
 from weighbridge.evaluation.judging import repeat_notes
 from weighbridge.evaluation.place import Place
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evidence import RunHeader
-from weighbridge.records import EvalRun, Json, ModelRef, Provenance, Sample, ScoredSample
+from weighbridge.records import EvalRun, Json, ModelRef, Provenance, Sample, Score, ScoredSample
 from weighbridge.sources.digests import file_digest
 from weighbridge.statistics import estimate
 from weighbridge.statistics.slices import slicing_of
 
-PROTOCOL = "generative"
+SINGLE, PAIRS = "generative", "pairwise"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One judgment of one model's answer.
+
+    Attributes:
+        sample: The turn's.
+        repeat: 0-based: a turn's judgments in a file, against several models or appended.
+        shown: What the judge read.
+        score: What it was worth.
+    """
+
+    sample: Sample
+    repeat: int
+    shown: str
+    score: Score
 
 
 @dataclass(frozen=True)
@@ -29,41 +47,59 @@ class Judged:
         path: The file.
         model: Whose answers.
         judge: Who judged.
-        rows: Each with the turn's sample and the number of its repeat: a file that was appended to
-            holds a turn's judgment several times.
+        rows: In the order of the file.
+        opponents: Whom the answers were judged against; empty for single answers.
     """
 
     path: Path
     model: str
     judge: str
-    rows: tuple[tuple[Sample, int, Judgment], ...]
+    rows: tuple[Verdict, ...]
+    opponents: tuple[str, ...] = ()
+
+    @property
+    def protocol(self) -> str:
+        """How answers were judged, as our own runs call it."""
+        return PAIRS if self.opponents else SINGLE
 
 
 def seal_judgments(
-    path: Path, benchmark: Benchmark, place: Place, request: LoadRequest, *, partial: bool = False
+    path: Path,
+    benchmark: Benchmark,
+    place: Place,
+    request: LoadRequest,
+    *,
+    partial: bool = False,
+    baseline: str = "",
 ) -> list[EvalRun]:
-    """Read a file of single-answer judgments and seal one run a model.
+    """Read a file of judgments and seal one run a model: of a pair, one for each of both.
 
     Args:
-        path: FastChat's `model_judgment/JUDGE_single.jsonl`.
+        path: FastChat's `model_judgment/JUDGE_single.jsonl` or `JUDGE_pair.jsonl`.
         benchmark: What was judged.
         place: Where evidence goes.
         request: Where the questions are; rows of questions outside it are left out.
         partial: Whether questions may lack a judgment.
+        baseline: Of pairs: only those with this model, seen from the other.
 
     Raises:
         InputError: A question lacks a judgment; MalformedRow names a row that is wrong.
     """
-    if PROTOCOL not in benchmark.judges:
+    first = next((row for _, row in rows(path)), {})
+    paired = first.keys() >= KEYS
+    if (PAIRS if paired else SINGLE) not in benchmark.judges:
         raise InputError(f"{path} holds judgments", f"answers: {benchmark.name} needs no judge")
-    found = _by_model(path, benchmark, request)
+    if baseline and not paired:
+        raise InputError(f"--baseline {baseline} for single judgments", "judgments of pairs")
+    asked = _Asked(path, benchmark, request)
+    found = _pairs(asked, baseline) if paired else _singles(asked)
     if not found:
         raise InputError(f"{path} judges nothing that {benchmark.name} asks", "a judgment or more")
     items = [
         benchmark.turn(s, t).id for s in benchmark.load(request) for t in range(benchmark.turns)
     ]
     for judged in found:
-        there = {sample.id for sample, _, _ in judged.rows}
+        there = {row.sample.id for row in judged.rows}
         missing = [item for item in items if item not in there]
         if missing and not partial:
             raise InputError(
@@ -75,29 +111,75 @@ def seal_judgments(
     return [_seal(judged, benchmark, place, request) for judged in found]
 
 
-def _by_model(path: Path, benchmark: Benchmark, request: LoadRequest) -> list[Judged]:
-    every = LoadRequest(request.data, None, Settings())
-    known = {sample.id for sample in benchmark.load(every)}
-    wanted = {sample.id: sample for sample in benchmark.load(request)}
+class _Asked:
+    """The turns that a file's rows must be of; those outside the request are passed over."""
+
+    def __init__(self, path: Path, benchmark: Benchmark, request: LoadRequest) -> None:
+        self.path, self.benchmark = path, benchmark
+        every = LoadRequest(request.data, None, Settings())
+        self._known = {sample.id for sample in benchmark.load(every)}
+        self._wanted = {sample.id: sample for sample in benchmark.load(request)}
+
+    def turn(self, line: int, question_id: str, turn: int) -> Sample | None:
+        """Return the sample of a row's turn.
+
+        Raises:
+            MalformedRow: The benchmark asks no such question.
+        """
+        if question_id not in self._known:
+            expected = f"a question of {self.benchmark.name}"
+            raise MalformedRow(self.path, line, question_id, expected, "question_id")
+        if question_id not in self._wanted:
+            return None
+        return self.benchmark.turn(self._wanted[question_id], turn - 1)
+
+
+def _singles(asked: _Asked) -> list[Judged]:
+    method = asked.benchmark.judges[SINGLE]
     seen = Counter[tuple[str, str, str]]()
-    rows: dict[tuple[str, str], list[tuple[Sample, int, Judgment]]] = {}
-    for row in read_judgments(path):
-        if row.question_id not in known:
-            raise MalformedRow(
-                path, row.line, row.question_id, f"a question of {benchmark.name}", "question_id"
-            )
-        if row.question_id not in wanted:
+    found: dict[tuple[str, str], list[Verdict]] = {}
+    for row in read_judgments(asked.path):
+        sample = asked.turn(row.line, row.question_id, row.turn)
+        if sample is None:
             continue
-        sample = benchmark.turn(wanted[row.question_id], row.turn - 1)
         judge = row.judge[0] if row.judge else "unknown"
         repeat = seen[row.model, judge, sample.id]
         seen[row.model, judge, sample.id] += 1
-        rows.setdefault((row.model, judge), []).append((sample, repeat, row))
-    return [Judged(path, model, judge, tuple(held)) for (model, judge), held in rows.items()]
+        verdict = Verdict(sample, repeat, row.shown, method.read((row.text,)))
+        found.setdefault((row.model, judge), []).append(verdict)
+    return [Judged(asked.path, *who, tuple(held)) for who, held in found.items()]
+
+
+def _pairs(asked: _Asked, baseline: str) -> list[Judged]:
+    """Gather each model's judgments against all others, as FastChat's table does."""
+    seen = Counter[tuple[str, str, str]]()
+    found: dict[tuple[str, str], list[Verdict]] = {}
+    against: dict[tuple[str, str], dict[str, None]] = {}
+    models = dict[str, None]()
+    for row in read_pairs(asked.path):
+        models |= dict.fromkeys(row.models)
+        sample = asked.turn(row.line, row.question_id, row.turn)
+        for model in row.models if sample is not None else ():
+            opponent = row.opponent(model)
+            if baseline and opponent != baseline:
+                continue
+            assert sample is not None
+            repeat = seen[model, row.judge, sample.id]
+            seen[model, row.judge, sample.id] += 1
+            shown = row.shown[0] or f"{model} against {opponent}"
+            verdict = Verdict(sample, repeat, shown, row.score(model))
+            found.setdefault((model, row.judge), []).append(verdict)
+            against.setdefault((model, row.judge), {})[opponent] = None
+    if baseline and baseline not in models:
+        raise UnknownName("model", baseline, models)
+    return [
+        Judged(asked.path, *who, tuple(held), tuple(sorted(against[who])))
+        for who, held in found.items()
+    ]
 
 
 def _seal(judged: Judged, benchmark: Benchmark, place: Place, request: LoadRequest) -> EvalRun:
-    method = benchmark.judges[PROTOCOL]
+    method = benchmark.judges[judged.protocol]
     samples = list(_samples(judged, benchmark))
     digest = file_digest(judged.path)
     model = ModelRef(
@@ -107,13 +189,16 @@ def _seal(judged: Judged, benchmark: Benchmark, place: Place, request: LoadReque
         dtype="none",
     )
     judge: dict[str, Json] = {"method": method.name, "model": f"judgments:{judged.judge}"}
+    settings = replace(request.settings, protocol=judged.protocol).as_json()
+    if judged.opponents:
+        judge["baseline"] = list(judged.opponents)
     fields: dict[str, Json] = {
         "model": dict(model.identity),
         "benchmark": benchmark.name,
         "benchmark_version": benchmark.version,
         "subset": request.subset,
         "items": [[s.sample_digest, s.repeat] for s in samples],
-        "settings": request.settings.as_json(),
+        "settings": settings,
         "judge": judge,
     }
     header = RunHeader(
@@ -121,8 +206,8 @@ def _seal(judged: Judged, benchmark: Benchmark, place: Place, request: LoadReque
         benchmark=benchmark.name,
         benchmark_version=benchmark.version,
         subset=request.subset,
-        protocol=PROTOCOL,
-        settings=request.settings.as_json() | {"judge": judge},
+        protocol=judged.protocol,
+        settings=settings | {"judge": judge},
         aggregate=benchmark.aggregate,
         planned_samples=len(samples),
         planned_units=1,
@@ -134,7 +219,7 @@ def _seal(judged: Judged, benchmark: Benchmark, place: Place, request: LoadReque
         if not run.journal.finished_units():
             run.journal.append_unit(0, samples)
         slicing = (
-            slicing_of((sample.id, benchmark.labels(sample)) for sample, _, _ in judged.rows)
+            slicing_of((row.sample.id, benchmark.labels(row.sample)) for row in judged.rows)
             if benchmark.labels is not None
             else {}
         )
@@ -144,18 +229,17 @@ def _seal(judged: Judged, benchmark: Benchmark, place: Place, request: LoadReque
 
 
 def _samples(judged: Judged, benchmark: Benchmark) -> Iterator[ScoredSample]:
-    method = benchmark.judges[PROTOCOL]
-    for sample, repeat, row in judged.rows:
+    for row in judged.rows:
         # The model's answer is inside what the judge was shown; the file holds it nowhere else.
         yield scored_line(
             benchmark,
-            sample,
-            repeat=repeat,
+            row.sample,
+            repeat=row.repeat,
             prompt_text=row.shown,
             output=row.shown,
             stop="judged",
             input_tokens=0,
-            score=method.read((row.text,)),
+            score=row.score,
         )
 
 
@@ -163,6 +247,8 @@ def _provenance(place: Place, judged: Judged, notes: Sequence[str]) -> Provenanc
     import platform
 
     where = f"Answers and judgments by {judged.judge} were read from {judged.path.name}."
+    if judged.opponents:
+        where = f"{where[:-1]}, against {', '.join(judged.opponents)}."
     return Provenance(
         packages=package_versions(),
         python=platform.python_version(),

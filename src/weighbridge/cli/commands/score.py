@@ -2,8 +2,9 @@
 
 One {"sample_id": …, "text": …} a line, read as a chat's reply unless --no-chat-template says that
 it goes on from the prompt; for HumanEval also its own {"task_id": …, "completion": …}, which does.
-For mt_bench also FastChat's files: answers, which --judge judges, or judgments, which need no
-judge: one run for each model in them.
+For mt_bench also FastChat's files: answers, which --judge judges, or judgments of
+single answers or of pairs, which need no judge: one run for each model in them, of pairs against
+all others or against --baseline MODEL.
 """
 
 from dataclasses import replace
@@ -66,7 +67,9 @@ def command(
         task = replace(task, settings=settings)
         place = place_for(around.store, around.threads, around.started, [])
         request = LoadRequest(task.data, task.subset, task.settings)
-        sealed = seal_judgments(answers, task.benchmark, place, request, partial=partial)
+        sealed = seal_judgments(
+            answers, task.benchmark, place, request, partial=partial, baseline=baseline
+        )
         text = "\n".join(map(run_text, sealed))
         emit({"runs": [run_json(run) for run in sealed]}, text, json)
         require_figures(sealed)

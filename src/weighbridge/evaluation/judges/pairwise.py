@@ -15,7 +15,7 @@ from weighbridge.records import Graded, Sample, Score, ScoredSample, Ungraded
 
 Verdict = Literal["A", "B", "tie"]
 NO_VERDICT = "the judge named no winner"
-_BETWEEN = "\n\n--- the same two answers, the other way round ---\n\n"
+BETWEEN = "\n\n--- the same two answers, the other way round ---\n\n"
 _WON: dict[Verdict, str] = {"A": "win", "B": "loss", "tie": "tie"}
 _WON_SWAPPED: dict[Verdict, str] = {"A": "loss", "B": "win", "tie": "tie"}
 
@@ -46,7 +46,7 @@ def _named(assistant: str, answers: Sequence[str]) -> dict[str, str]:
 def read(texts: Sequence[str]) -> Score:
     """Read both orders' judgements, the first with the model's answer as A."""
     first, swapped = map(parse_verdict, texts)
-    why = _BETWEEN.join(texts)
+    why = BETWEEN.join(texts)
     if first is None or swapped is None:
         return Ungraded("unparsed", f"{NO_VERDICT}: {why}")
     a, b = _WON[first], _WON_SWAPPED[swapped]
