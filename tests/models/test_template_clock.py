@@ -1,11 +1,15 @@
 """A template's date is always the same one: no prompt depends on the day it is written."""
 
+import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from transformers.utils import chat_template_utils
+from typer.testing import CliRunner
 
 from tiny import CHAT_TEMPLATE, build_tokenizer
+from weighbridge.cli.main import app
 from weighbridge.models.prompts import PromptWriter
 from weighbridge.models.protocol import Prompt
 from weighbridge.models.template_checks import check_prompts
@@ -77,3 +81,36 @@ def test_the_date_is_told_and_a_template_without_one_is_left_as_it_is():
     assert "26 July 2024" in found(DATED["plain"] + CHAT_TEMPLATE)["template_date"]
     assert "template_date" not in found(CHAT_TEMPLATE)
     assert standing_still(CHAT_TEMPLATE) == CHAT_TEMPLATE
+
+
+def test_an_evaluation_is_the_same_run_tomorrow(tiny_model, tmp_path, clock, monkeypatch):
+    """What was asked for yesterday is found, and a fresh run has the same samples."""
+    folder = tmp_path / "dated"
+    shutil.copytree(tiny_model, folder)
+    for name in ("chat_template.jinja", "tokenizer_config.json"):
+        (folder / name).unlink(missing_ok=name.endswith("jinja"))
+    build_tokenizer(DATED["plain"] + CHAT_TEMPLATE).save_pretrained(folder)
+    (tmp_path / "rows.jsonl").write_text('{"text": "one", "label": "A"}\n' * 3)
+    (tmp_path / "own.toml").write_text('data = "rows.jsonl"\nprompt = "{text}"\ntarget = "label"\n')
+    monkeypatch.chdir(tmp_path)
+
+    def evaluate(runs):
+        words = ["evaluate", str(folder), "-b", "own.toml", "--runs", runs, "--json"]
+        answer = CliRunner().invoke(app, [*words, "--cache", "cache", "--max-tokens", "4"])
+        assert answer.exit_code in (0, 3), answer.output + str(answer.exception)
+        return json.loads(answer.stdout)["runs"][0]
+
+    clock(WRITTEN)
+    today = evaluate("runs")
+    clock(WRITTEN + timedelta(days=1))
+    tomorrow = evaluate("runs")
+    assert tomorrow["run"] == today["run"]
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    fresh = evaluate("others")
+    assert fresh["run"] == today["run"]
+    first, second = (
+        json.loads((tmp_path / runs / today["run"] / "run.json").read_text())
+        for runs in ("runs", "others")
+    )
+    assert first["samples_digest"] == second["samples_digest"]
+    assert "26 July 2024" in json.dumps(first)

@@ -1,25 +1,32 @@
 """Parity, exact resume, and what is refused: on a tiny model, in seconds."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from tiny import CHAT_TEMPLATE, build_tokenizer
-from weighbridge.errors import InputError, MalformedRow
+from weighbridge.cli.main import app
+from weighbridge.errors import InputError, Interrupted, MalformedRow
 from weighbridge.models.prompts import PromptWriter, encode
 from weighbridge.models.protocol import Prompt
 from weighbridge.models.reading import read_model
-from weighbridge.tuning import TuneSettings, mask_conversation, read_conversations, show_mask
+from weighbridge.tuning import (
+    StepDone,
+    TuneSettings,
+    mask_conversation,
+    read_conversations,
+    show_mask,
+)
 from weighbridge.tuning.adapters import attached_adapter
 from weighbridge.tuning.batches import collate, epoch_order
+from weighbridge.tuning.checkpoint import RunState, load_checkpoint, save_checkpoint
 from weighbridge.tuning.fused import fused_lora
 from weighbridge.tuning.loop import tune
 from weighbridge.tuning.loss import can_share_prefixes, decoder_and_head, loss_sum
@@ -239,36 +246,179 @@ def test_another_run_in_the_folder_is_refused(tiny, tmp_path):
         run(tiny, tmp_path / "run", train, settings=TuneSettings(rank=8))
 
 
-def test_killed_three_times_it_ends_with_the_same_bits(tiny, tiny_model, tmp_path):
-    train_file = write_rows(tmp_path / "t.jsonl", 40)
-    script = tmp_path / "work.py"
-    script.write_text(
-        textwrap.dedent(f"""
-        import sys, torch
-        from pathlib import Path
-        sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parent.parent)!r}]
-        torch.set_num_threads({torch.get_num_threads()})
-        import test_tuning as t
-        from weighbridge.models.prompts import PromptWriter, encode
-from weighbridge.models.protocol import Prompt
+_ONE_STEP_AT_A_TIME = """
+import sys
+from pathlib import Path
+
+sys.path[:0] = {paths!r}
+import torch
+
+torch.set_num_threads({threads})
+import test_tuning
 from weighbridge.models.reading import read_model
-        model = read_model(Path({str(tiny_model)!r}), torch.float32, "cpu")
-        def show(event):
-            if isinstance(event, __import__("weighbridge.tuning").tuning.StepDone):
-                print(event.step, flush=True)
-        t.run(model, Path({str(tmp_path / "killed")!r}), t.rows_of(Path({str(train_file)!r})),
-              on_event=show)
-        """)
-    )
-    for after in (3, 7, 6):
-        child = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
-        for _ in range(after):
-            child.stdout.readline()
+from weighbridge.tuning import StepDone
+
+
+def show(event):
+    if isinstance(event, StepDone):
+        print(event.step, flush=True)
+        sys.stdin.readline()
+
+
+model = read_model(Path({model!r}), torch.float32, "cpu")
+test_tuning.run(model, Path({folder!r}), test_tuning.rows_of(Path({train!r})), on_event=show)
+"""
+
+
+@pytest.mark.parametrize("kills", [(3,), pytest.param((3, 7, 6), marks=pytest.mark.slow)])
+def test_killed_it_ends_with_the_same_bits(kills, tiny, tiny_model, tmp_path):
+    """The child waits before each step, so that it is killed in the midst of one, however slow."""
+    train_file = write_rows(tmp_path / "t.jsonl", 40)
+    here = Path(__file__).parent
+    script = _ONE_STEP_AT_A_TIME.format(
+        paths=[str(here), str(here.parent)], threads=torch.get_num_threads(),
+        model=str(tiny_model), folder=str(tmp_path / "killed"), train=str(train_file),
+    )  # fmt: skip
+    resumed = 0
+    for after in kills:
+        child = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for step in range(resumed + 1, resumed + after + 1):
+            assert child.stdout.readline() == f"{step}\n"
+            child.stdin.write("go on\n")
+            child.stdin.flush()
         time.sleep(0.002 * after)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
+        assert child.poll() is None
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+        for pipe in (child.stdin, child.stdout):
+            pipe.close()
+        saved = sorted((tmp_path / "killed" / "checkpoints").glob("step-*"))
+        resumed = int(saved[-1].name.removeprefix("step-"))
+        assert not (tmp_path / "killed" / "result.json").exists()
+    assert resumed >= sum(kills) - 2 * len(kills)
     killed = run(tiny, tmp_path / "killed", rows_of(train_file))
     whole = run(tiny, tmp_path / "whole", rows_of(train_file))
     assert killed.adapter_file_digest == whole.adapter_file_digest
     assert [m.loss for m in killed.metrics] == [m.loss for m in whole.metrics]
+
+
+def test_moments_come_back_through_the_optimizers_own_loading(tmp_path):
+    """On a GPU that puts them on the parameters' device; here it is the same way, to the bit."""
+    torch.manual_seed(0)
+    kept = {name: torch.nn.Parameter(torch.randn(3, 4)) for name in ("b", "a", "unused")}
+    optimizer = torch.optim.AdamW(kept.values(), lr=0.1)
+    for _ in range(3):
+        (kept["a"].square().sum() + kept["b"].sum()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    state = RunState(3, (), 1.0, 2, 3)
+    save_checkpoint(tmp_path, state, kept, optimizer)
+    fresh = {name: torch.nn.Parameter(torch.zeros(3, 4)) for name in kept}
+    other = torch.optim.AdamW(fresh.values(), lr=0.5)
+    loads = []
+    other.register_load_state_dict_post_hook(lambda optimizer: loads.append(optimizer))
+    assert load_checkpoint(tmp_path, fresh, other) == state
+    assert loads == [other] and other.param_groups[0]["lr"] == 0.5
+    for name, parameter in kept.items():
+        assert torch.equal(parameter, fresh[name])
+        mine, theirs = optimizer.state[parameter], other.state.get(fresh[name], {})
+        assert mine.keys() == theirs.keys()
+        for kind, value in mine.items():
+            assert torch.equal(value, theirs[kind]) and value.device == theirs[kind].device
+            assert value.dtype == theirs[kind].dtype
+
+
+def test_after_midnight_a_run_goes_on_and_a_finished_one_is_found(
+    tiny_model, tmp_path, monkeypatch
+):
+    """Llama 3.2's template writes the date: it is the same one, and stands in the record."""
+    from datetime import datetime, timedelta
+
+    from transformers.utils import chat_template_utils
+
+    dated = "{{ 'Today Date: ' + strftime_now('%d %b %Y') }}\n" + CHAT_TEMPLATE
+    days = [0]
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(days=days[0])
+
+    monkeypatch.setattr(chat_template_utils, "datetime", Clock)
+    module, tokenizer = read_model(tiny_model, torch.float32, "cpu")
+    tokenizer.chat_template = dated
+    train = rows_of(write_rows(tmp_path / "t.jsonl", 16))
+
+    def stop(event):
+        if isinstance(event, StepDone) and event.step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        run((module, tokenizer), tmp_path / "night", train, on_event=stop)
+    days[0] = 1
+    night = run((module, tokenizer), tmp_path / "night", train)
+    days[0] = 40
+    whole = run((module, tokenizer), tmp_path / "whole", train)
+    again = run((module, tokenizer), tmp_path / "night", train)
+    assert night.adapter_file_digest == whole.adapter_file_digest == again.adapter_file_digest
+    assert night.identity == whole.identity and night.template_date == "2024-07-26"
+    record = json.loads((tmp_path / "night" / "run.json").read_text())
+    assert record["template_date"] == "2024-07-26"
+    assert any("2024-07-26" in line for line in night.told())
+
+
+def test_the_number_of_threads_belongs_to_no_identity(tiny, tmp_path):
+    """A run that was begun with one goes on with one, whatever the machine has now."""
+    train = rows_of(write_rows(tmp_path / "t.jsonl", 8))
+    first = run(tiny, tmp_path / "run", train)
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        (tmp_path / "run" / "result.json").unlink()
+        again = run(tiny, tmp_path / "run", train)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert again.adapter_file_digest == first.adapter_file_digest
+    assert again.identity == first.identity
+
+
+def test_the_command_says_what_became_of_the_rows(tiny_model, tmp_path):
+    """Left out, cut, repeated: in text and in the JSON, for both files."""
+    train = write_rows(tmp_path / "t.jsonl", 6)
+    lines = train.read_text().splitlines(keepends=True)
+    words = {"messages": [{"role": "user", "content": "zebra " * 60}, answer("A")]}
+    quoted = {"messages": [{"role": "user", "content": "what is <|end|>?"}, answer("B")]}
+    train.write_text("".join([*lines, lines[0], lines[1], json.dumps(words) + "\n"]))
+    (tmp_path / "v.jsonl").write_text("".join([lines[0], lines[0], json.dumps(quoted) + "\n"]))
+    command = [
+        "tune", str(tiny_model), "--train", str(train), "--validation", str(tmp_path / "v.jsonl"),
+        "--out", str(tmp_path / "run"), "--cache", str(tmp_path), "--max-steps", "1",
+        "--max-tokens", "160", "--overflow", "drop", "--threads", "1",
+    ]  # fmt: skip
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 0, said.output
+    told = " ".join(said.stdout.split())
+    assert (
+        "learnt from 8 of 9 rows (1 left out, longer than 160 tokens; 2 repeat an earlier" in told
+    )
+    assert "validated on 3 rows (1 repeats an earlier one)" in told
+    assert "1 conversation with control tokens in their words" in told
+    shown = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    data, validation = shown["data"], shown["validation_data"]
+    assert (data["conversations"], data["rows"], data["dropped"], data["duplicates"]) == (
+        9,
+        8,
+        1,
+        2,
+    )
+    assert validation["quoted"] == validation["duplicates"] == 1
+    cut = [*command[:-4], "--overflow", "truncate_left", "--threads", "1", "--json"]
+    cut[cut.index("--out") + 1] = str(tmp_path / "cut")
+    assert json.loads(CliRunner().invoke(app, cut).stdout)["data"]["truncated"] == 1
+
+
+def answer(text):
+    return {"role": "assistant", "content": text}

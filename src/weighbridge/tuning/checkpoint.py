@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -117,14 +116,14 @@ def _moments(parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer) ->
 def _restore_moments(
     parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer, moments: dict[str, Tensor]
 ) -> None:
-    by_name: dict[str, dict[str, Any]] = {}
+    by_name: dict[str, dict[str, Tensor]] = {}
     for key, value in moments.items():
         kind, name = key.split("/", 1)
         by_name.setdefault(name, {})[kind] = value
-    optimizer.state.clear()
-    for name, parameter in parameters.items():
-        if name in by_name:
-            optimizer.state[parameter] = by_name[name]
+    # The optimizer's own loading puts each on its parameter's device, and leaves step counts where
+    # the optimizer wants them.
+    state = {at: by_name[name] for at, name in enumerate(parameters) if name in by_name}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def metric_lines(metrics: Iterable[Metric]) -> str:

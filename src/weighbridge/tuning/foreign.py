@@ -14,6 +14,7 @@ that works on the very file; what it can't keep is said.
 import csv
 import json
 import shlex
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,9 @@ def _unpacked(path: Path) -> str:
         "import json, sys, pyarrow.parquet as q; "
         "[print(json.dumps(r, default=str)) for r in q.read_table(sys.argv[1]).to_pylist()]"
     )
-    return f'python3 -c "{code}" {_quoted(path)} > {_quoted(path.with_suffix(".jsonl"))}'
+    # This very Python, because it has pyarrow.
+    python, out = _quoted(Path(sys.executable)), _quoted(path.with_suffix(".jsonl"))
+    return f'{python} -c "{code}" {_quoted(path)} > {out}'
 
 
 def _beside(path: Path) -> Path:

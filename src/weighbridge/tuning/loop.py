@@ -104,7 +104,7 @@ def tune(
         held_out, held_lengths = plan.plan_rows(tokenizer, validation, limit, settings.overflow)
     identity = run_identity(rows, held_out, settings, base_digest)
     with sole_owner(folder):
-        threads = claim(folder, identity, settings, base, base_digest)
+        threads = claim(folder, identity, settings, base, base_digest, date_written(tokenizer))
         if (done := finished(folder)) is not None:
             return done
         said: list[str] = []

@@ -66,14 +66,17 @@ class LengthReport:
             what: What they are for, as "learns from" or "watches the loss on".
         """
         total = self.rows + self.dropped
-        kept = f"{self.rows:,} rows" if not self.dropped else f"{self.rows:,} of {total:,} rows"
-        counted = (
-            (self.dropped, "left out, longer than {limit} tokens"),
-            (self.truncated, "cut at the beginning to {limit} tokens"),
-            (self.duplicates, "repeat an earlier one"),
-        )
-        limit = f"{self.limit_tokens:,}"
-        told = [f"{n:,} {words.format(limit=limit)}" for n, words in counted if n]
+        kept = f"{self.rows:,} of {count(total, 'row')}" if self.dropped else count(total, "row")
+        limit = f"{self.limit_tokens:,} tokens"
+        told = [
+            f"{number:,} {words}"
+            for number, words in (
+                (self.dropped, f"left out, longer than {limit}"),
+                (self.truncated, f"cut at the beginning to {limit}"),
+                (self.duplicates, f"repeat{'s' * (self.duplicates == 1)} an earlier one"),
+            )
+            if number
+        ]
         return (
             f"{what} {kept}" + (f" ({'; '.join(told)})" if told else ""),
             *(

@@ -44,7 +44,14 @@ def _rows_digest(rows: Sequence[MaskedRow]) -> str:
     return "sha256:" + digest.hexdigest()
 
 
-def claim(folder: Path, identity: str, settings: TuneSettings, base: str, base_digest: str) -> int:
+def claim(
+    folder: Path,
+    identity: str,
+    settings: TuneSettings,
+    base: str,
+    base_digest: str,
+    template_date: str | None = None,
+) -> int:
     """Make `folder` this run's own; return the number of threads that it is computed with."""
     sweep(folder)
     sweep(folder / "checkpoints")
@@ -69,6 +76,7 @@ def claim(folder: Path, identity: str, settings: TuneSettings, base: str, base_d
         "base_digest": base_digest,
         "threads": threads,
         "torch": torch.__version__,
+        "template_date": template_date,
     }
     write_whole(path, json.dumps(run, indent=2) + "\n")
     return threads
