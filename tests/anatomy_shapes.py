@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from anatomy_shapes_recent import RECENT
+from anatomy_shapes_recent import RECENT, TOWERS, UNSEEN
 from anatomy_shapes_recent import RECURRENT as RECURRENT_SHAPES
 
 SMALL = {
@@ -116,15 +116,19 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
 SHAPES |= RECENT
 
 # Families whose code comes with the weights, and the one in transformers that has their structure.
-BUILT_AS = {"mimo": "qwen2", "kimi_k2": "deepseek_v3"}
+BUILT_AS = {
+    "mimo": "qwen2", "kimi_k2": "deepseek_v3", "qwen3_vl_text": "qwen3",
+    "qwen3_vl_moe_text": "qwen3_moe",
+}  # fmt: skip
 # Families whose heads or states together are as wide as the model.
 FIXED_WIDTH = ("helium", "mamba2", "bamba", "granitemoehybrid", "falcon_h1")
 # Families with a tower beside the text model; those in NOT_BUILT have towers from elsewhere.
-SEEING = ("gemma3", "llama4")
-NOT_BUILT = ("gemma3n",)
+SEEING = ("gemma3", "llama4", *TOWERS)
+NOT_BUILT = ("gemma3n", *UNSEEN)
 # Families some of whose layers carry a state of constant size.
 RECURRENT = sorted([*RECURRENT_SHAPES, "kimi_linear"])
-TEXT = sorted(set(SHAPES) - {*SEEING, *NOT_BUILT})
+# Qwen 3 VL MoE's text model is in no library by itself, and peft adapts Qwen 3 MoE otherwise.
+TEXT = sorted(set(SHAPES) - {*SEEING, *NOT_BUILT, "qwen3_vl_moe_text"})
 
 
 def library_config(config: dict[str, Any]) -> Any:

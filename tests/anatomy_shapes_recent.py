@@ -215,4 +215,69 @@ RECURRENT: dict[str, list[dict[str, Any]]] = {
     ],
 }  # fmt: skip
 
-RECENT = PLAIN | SPARSE | RECURRENT
+QWEN_TOWER = {
+    "depth": 3, "hidden_size": 24, "intermediate_size": 40, "num_heads": 2, "patch_size": 4,
+    "out_hidden_size": 48, "num_position_embeddings": 36, "deepstack_visual_indexes": [0, 2],
+}  # fmt: skip
+QWEN_TOWER_35 = {k: v for k, v in QWEN_TOWER.items() if k != "deepstack_visual_indexes"}
+PIXTRAL = {
+    "model_type": "pixtral", "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "image_size": 56, "patch_size": 14,
+}  # fmt: skip
+GEMMA4_TOWER = {
+    "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 2, "head_dim": 12, "position_embedding_size": 30, "patch_size": 4,
+}  # fmt: skip
+GEMMA4 = {
+    **WIDE, **WINDOW, "num_hidden_layers": 7, "global_head_dim": 20,
+    "hidden_size_per_layer_input": 5, "vocab_size_per_layer_input": 80,
+}  # fmt: skip
+QWEN_VL_MOE = {
+    **WIDE, "num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 13,
+}  # fmt: skip
+
+
+def inside(text: dict[str, Any], tower: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A text model's shape beside a tower's."""
+    return {"text_config": text, "vision_config": tower, **more}
+
+
+TEXTS: dict[str, list[dict[str, Any]]] = {
+    "qwen3_vl_text": [WIDE, TIED, BIASED, MQA],
+    "qwen3_vl_moe_text": [QWEN_VL_MOE, TIED, BIASED, {"mlp_only_layers": [1]}],
+    "gemma4_text": [
+        GEMMA4, UNTIED, BIASED, {"num_kv_shared_layers": 4, "layer_types": (KINDS + KINDS[:1]) * 2,
+        "num_hidden_layers": 8}, {"hidden_size_per_layer_input": 0},
+        {"enable_moe_block": True, "num_experts": 5, "top_k_experts": 2,
+         "moe_intermediate_size": 9}, {"attention_k_eq_v": True, "num_global_key_value_heads": 1},
+        {"num_kv_shared_layers": 4, "layer_types": (KINDS + KINDS[:1]) * 2,
+         "num_hidden_layers": 8, "use_double_wide_mlp": True},
+    ],
+}  # fmt: skip
+TOWERS: dict[str, list[dict[str, Any]]] = {
+    "qwen3_vl": [
+        inside({**WIDE, "model_type": "qwen3_vl_text"}, QWEN_TOWER), TIED,
+        {"vision_config": {**QWEN_TOWER, "spatial_merge_size": 3, "in_channels": 1}},
+    ],
+    "qwen3_vl_moe": [
+        inside({**QWEN_VL_MOE, "model_type": "qwen3_vl_moe_text"}, QWEN_TOWER), TIED,
+    ],
+    "qwen3_5": [inside({**DELTA, "model_type": "qwen3_5_text"}, QWEN_TOWER_35), TIED],
+    "qwen3_5_moe": [
+        inside({**DELTA, **QWEN_EXPERTS, "model_type": "qwen3_5_moe_text"}, QWEN_TOWER_35), TIED,
+    ],
+    "mistral3": [
+        inside({**WIDE, "model_type": "mistral"}, PIXTRAL, **UNTIED), TIED,
+        {"text_config": {**WIDE, "model_type": "ministral3"}, "spatial_merge_size": 3},
+        {"multimodal_projector_bias": True, "vision_feature_layer": [-1, -2]},
+    ],
+    "gemma4": [
+        inside({**GEMMA4, "model_type": "gemma4_text"}, GEMMA4_TOWER), UNTIED,
+        {"vision_config": {**GEMMA4_TOWER, "num_key_value_heads": 1}},
+    ],
+}  # fmt: skip
+UNSEEN: dict[str, list[dict[str, Any]]] = {
+    "kimi_k25": [{"text_config": {**LATENT, **FIRST, "model_type": "kimi_k2"}}, TIED],
+}
+
+RECENT = PLAIN | SPARSE | RECURRENT | TEXTS | TOWERS | UNSEEN

@@ -28,7 +28,7 @@ from weighbridge.planning.anatomy import (
 )
 
 ROLES = {  # by the names that transformers gives; the first that fits
-    "vision": r"vision|multi_modal",
+    "vision": r"vision|multi_modal|visual",
     "norm": r"norm|\.ln_",
     "head": r"^lm_head|\.lm_head",
     "embedding": r"embed_tokens|wte|wpe|embed_in|embeddings\.",
@@ -43,11 +43,10 @@ ROLES = {  # by the names that transformers gives; the first that fits
 
 def build(config):
     """The model itself, without memory for its weights."""
-    made = library_config(config)
     if config["model_type"] in NOT_BUILT:
-        tied = made.tie_word_embeddings
-        made = made.get_text_config()
-        made.tie_word_embeddings = tied
+        tied = {key: value for key, value in config.items() if key == "tie_word_embeddings"}
+        return build({**config["text_config"], **tied})
+    made = library_config(config)
     seeing = config["model_type"] in SEEING
     kind = transformers.AutoModelForImageTextToText if seeing else transformers.AutoModelForCausalLM
     with torch.device("meta"):

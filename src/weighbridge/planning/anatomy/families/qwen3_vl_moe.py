@@ -1,0 +1,18 @@
+"""Qwen 3 VL MoE: the text model is Qwen 3 MoE's, with Qwen 3 VL's tower beside it."""
+
+from dataclasses import replace
+
+from weighbridge.planning.anatomy.fields import Fields
+from weighbridge.planning.anatomy.parts import Architecture
+from weighbridge.planning.anatomy.registry import Family
+from weighbridge.planning.anatomy.vision import BESIDE, qwen_tower, text_part
+
+
+def read(fields: Fields) -> Architecture:
+    """Read the text model, and count the tower beside it."""
+    text = text_part(fields, "qwen3_vl_moe_text", tied=False)
+    tower = qwen_tower(fields.nested("vision_config"), deep=True)
+    return replace(text, model_type="qwen3_vl_moe", vision=tower, notes=(*text.notes, BESIDE))
+
+
+FAMILY = Family("qwen3_vl_moe", ("text_config", "vision_config"), read)
