@@ -119,7 +119,7 @@ def random_shapes(draw):
         del widths["intermediate_size"]
     if config["model_type"] in FIXED_WIDTH:
         del widths["hidden_size"]
-    by_layer = any(isinstance(value, list) for value in inner.values())
+    by_layer = any(isinstance(v, list) or "pattern" in name for name, v in inner.items())
     if "altup_num_inputs" not in inner and not by_layer:
         widths |= dict.fromkeys(("num_hidden_layers", "n_layer"), draw(st.integers(1, 13)))
     inner.update({name: value for name, value in widths.items() if name in inner})

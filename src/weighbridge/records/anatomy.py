@@ -116,3 +116,30 @@ class Anatomy:
     def kv_cache_bytes(self) -> int:
         """The cache of one sequence of `context_tokens`, in bf16."""
         return self.kv_cache_bytes_by_context[self.context_tokens]
+
+
+@dataclass(frozen=True)
+class CountedModel:
+    """A model whose parameters were counted and whose structure is not understood.
+
+    Attributes:
+        name: What the model was called.
+        source: Where its configuration was found.
+        architecture: Its `model_type`.
+        parameters: Without what sees and hears, tied weights once.
+        vision_parameters: Of modules that see or hear, by their names.
+        parameters_by_part: Shares by role, in the order of a forward pass.
+        relatives: Families that are understood, nearest first.
+        missing: Figures that a count of weights can't give.
+        notes: How it was counted.
+    """
+
+    name: str
+    source: str
+    architecture: str
+    parameters: int
+    vision_parameters: int
+    parameters_by_part: Mapping[PartRole, int]
+    relatives: tuple[str, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...] = ()

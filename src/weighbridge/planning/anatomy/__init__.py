@@ -14,7 +14,7 @@ from weighbridge.planning.anatomy.counts import (
 )
 from weighbridge.planning.anatomy.lora import ALL_LINEAR, lora_parameters, lora_targets
 from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, State, Weight
-from weighbridge.planning.anatomy.registry import family_names, read_architecture
+from weighbridge.planning.anatomy.registry import family_names, knows, read_architecture, relatives
 from weighbridge.planning.anatomy.summary import DEFAULT_CONTEXT_TOKENS, summarise
 
 __all__ = [
@@ -31,12 +31,14 @@ __all__ = [
     "forward_flops",
     "kv_cache_bytes",
     "kv_cache_bytes_per_token",
+    "knows",
     "linear_flops",
     "lora_parameters",
     "lora_targets",
     "parameters",
     "read_architecture",
     "recurrent_flops",
+    "relatives",
     "state_bytes",
     "summarise",
     "vision_parameters",

@@ -1,5 +1,7 @@
 """The folder is the registry: a family's name is its file's stem and its `model_type`."""
 
+import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,36 @@ def find_family(name: str) -> Family:
     found = defined_in(f"weighbridge.planning.anatomy.families.{name}", "FAMILY", Family)
     assert found.name == name, f"{name} defines {found!r}"
     return found
+
+
+def knows(config: Mapping[str, Any]) -> bool:
+    """Whether a family reads configurations of this `model_type`."""
+    return config.get("model_type") in family_names()
+
+
+def relatives(config: Mapping[str, Any], most: int = 4) -> tuple[str, ...]:
+    """Return families that a configuration may be close to, nearest first.
+
+    Publishers of new models often keep a class that others wrote: Kimi K2's configuration names
+    DeepseekV3ForCausalLM. Otherwise a name with the same first letters is what there is to go by.
+
+    Args:
+        config: The fields of a `config.json`.
+        most: How many to return at most.
+    """
+    plain = {name.replace("_", ""): name for name in family_names()}
+    classes = config.get("architectures")
+    named = [str(c).partition("For")[0].lower() for c in classes] if isinstance(classes, list) else []
+    found = [plain[name] for name in named if name in plain]
+    model_type = config.get("model_type")
+    if isinstance(model_type, str):
+        stem = re.match(r"[a-z]*", model_type.lower())
+        start = stem[0] if stem and len(stem[0]) > 2 else model_type
+        kin = [name for name in family_names() if name.startswith(start)]
+        wanted = model_type.lower()
+        kin.sort(key=lambda name: -difflib.SequenceMatcher(None, wanted, name).ratio())
+        found += kin
+    return tuple(dict.fromkeys(found))[:most]
 
 
 def read_architecture(config: Mapping[str, Any], where: str) -> Architecture:
