@@ -1,12 +1,24 @@
 """A model's anatomy as a table of at most 80 columns."""
 
-from weighbridge.records import PART_NAMES, Anatomy, AnatomyPart, quantity
+import textwrap
+
+from weighbridge.records import (
+    PART_NAMES,
+    Anatomy,
+    AnatomyPart,
+    CountedModel,
+    StoredWeights,
+    quantity,
+)
 
 _BAR = 15
+_WIDE = 80
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def anatomy_text(anatomy: Anatomy, rank: int, targets: str, trained: int) -> str:
+def anatomy_text(
+    anatomy: Anatomy, rank: int, targets: str, trained: int, stored: StoredWeights
+) -> str:
     """Return what is known of a model, part by part and at several contexts.
 
     Args:
@@ -14,17 +26,60 @@ def anatomy_text(anatomy: Anatomy, rank: int, targets: str, trained: int) -> str
         rank: Of a LoRA adapter.
         targets: What it adapts, in words.
         trained: How many parameters it trains.
+        stored: How the weights lie in their files.
     """
-    lines = [*_head(anatomy), "", *_table(anatomy), "", *_contexts(anatomy), ""]
+    lines = [*_head(anatomy), *_stored(stored), "", *_table(anatomy), "", *_contexts(anatomy), ""]
     share = trained / anatomy.parameters
     lines.append(f"  LoRA of rank {rank} on {targets}: {trained:,} parameters ({share:.2%})")
-    lines += [f"  note: {note}" for note in anatomy.notes]
+    lines += _notes(anatomy.notes)
     return "\n".join(lines)
+
+
+def counted_text(counted: CountedModel) -> str:
+    """Return what a count of weights says of a model whose structure is not known."""
+    total = counted.parameters or 1
+    lines = [
+        f"{counted.name}  ({counted.architecture}: counted, its structure is not known)",
+        f"  {counted.parameters:,} parameters, {quantity(2 * counted.parameters)}B in bf16",
+    ]
+    if counted.vision_parameters:
+        both = counted.parameters + counted.vision_parameters
+        lines.append(f"  {counted.vision_parameters:,} more see or hear: {both:,}")
+    lines.append("")
+    lines += [
+        f"  {PART_NAMES[role]:<15}{_cell(held, total, giga='B')}".rstrip()
+        for role, held in counted.parameters_by_part.items()
+    ]
+    lines.append("")
+    lines += _wrapped("  a count can't give: ", ", ".join(counted.missing))
+    if counted.relatives:
+        lines += _wrapped("  near relatives that are known: ", ", ".join(counted.relatives))
+    return "\n".join([*lines, *_notes(counted.notes)])
+
+
+def _notes(notes: tuple[str, ...]) -> list[str]:
+    return [line for note in notes for line in _wrapped("  note: ", note)]
+
+
+def _wrapped(start: str, text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDE, initial_indent=start, subsequent_indent="    ")
+
+
+def _stored(stored: StoredWeights) -> list[str]:
+    if stored.method is None and stored.known_by != "headers of the files":
+        return []
+    size = f"{stored.bytes:,} bytes" if stored.bytes is not None else "bytes unknown"
+    by = {
+        "headers of the files": "by the files' headers",
+        "the rule of the configuration": "by that rule",
+    }.get(stored.known_by, "")
+    return _wrapped("  stored: ", f"{stored.description}; {size} {by}".rstrip())
 
 
 def _head(anatomy: Anatomy) -> list[str]:
     heads = f"{anatomy.attention_heads} heads"
     heads += f" on {anatomy.key_value_heads}" if anatomy.key_value_heads else " on one latent"
+    heads = heads if anatomy.attention_heads else "no attention"
     lines = [
         f"{anatomy.name}  ({anatomy.architecture}: {anatomy.layers} layers of "
         f"{anatomy.hidden_size:,}, {heads})",
@@ -81,5 +136,13 @@ def _contexts(anatomy: Anatomy) -> list[str]:
     per_token = anatomy.kv_cache_bytes_per_token
     return [
         f"  key-value cache: {per_token:,} bytes a token ({per_token / 1024:g} KiB) in bf16",
+        *_state(anatomy),
         *(f"  {name:<15}" + "".join(f"{cell:>12}" for cell in cells) for name, cells in rows),
     ]
+
+
+def _state(anatomy: Anatomy) -> list[str]:
+    held = anatomy.state_bytes_per_sequence
+    if not held:
+        return []
+    return [f"  recurrent state: {held:,} bytes a sequence, whatever its length"]

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from weighbridge.errors import InputError, MissingPiece
-from weighbridge.models.reading import first_line
 from weighbridge.records import PART_NAMES, PartRole
 
 # By the names that transformers gives to modules; the first that fits.
@@ -42,9 +41,7 @@ def library_has(model_type: object) -> bool:
     return model_type in _library().CONFIG_MAPPING
 
 
-def count_in_library(
-    config: Mapping[str, Any], where: str
-) -> tuple[Mapping[PartRole, int], int]:
+def count_in_library(config: Mapping[str, Any], where: str) -> tuple[Mapping[PartRole, int], int]:
     """Build a model on the meta device and count it.
 
     Args:
@@ -94,7 +91,7 @@ def _build(config: Mapping[str, Any], where: str) -> Any:
     except Exception as error:  # whatever the library raises is about this configuration
         raise InputError(
             f"{where}: transformers {library.__version__} can't build this {config['model_type']} "
-            f"({first_line(error)})",
+            f"({_first_line(error)})",
             "a configuration as it came with the weights",
         ) from error
 
@@ -107,3 +104,10 @@ def _auto_class(library: Any, made: Any) -> Any:
         if auto is not None and type(made) in auto._model_mapping:
             return auto
     raise ValueError("no class of it gives text")
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = " ".join(lines[:2]) or "no reason given"
+    told = told if len(told) <= 200 else told[:197] + "..."
+    return f"{type(error).__name__}: {told}"

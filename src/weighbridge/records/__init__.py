@@ -1,6 +1,13 @@
 """What flows between the layers: frozen dataclasses, validated only at trust boundaries."""
 
-from weighbridge.records.anatomy import PART_NAMES, Anatomy, AnatomyPart, PartRole
+from weighbridge.records.anatomy import (
+    PART_NAMES,
+    Anatomy,
+    AnatomyPart,
+    CountedModel,
+    PartRole,
+    StoredWeights,
+)
 from weighbridge.records.charge import Charge, Price, Rate, charged_by
 from weighbridge.records.comparison import Comparison, Difference, Flip, VarianceSplit, Verdict
 from weighbridge.records.contamination import CleanSubset, Contamination
@@ -54,6 +61,7 @@ __all__ = [
     "CleanSubset",
     "Comparison",
     "Contamination",
+    "CountedModel",
     "Difference",
     "Estimate",
     "EvalRun",
@@ -86,6 +94,7 @@ __all__ = [
     "Slice",
     "Slicing",
     "Stopped",
+    "StoredWeights",
     "Ungraded",
     "UngradedReason",
     "VarianceSplit",

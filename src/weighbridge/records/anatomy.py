@@ -119,6 +119,23 @@ class Anatomy:
 
 
 @dataclass(frozen=True)
+class StoredWeights:
+    """How a model's weights lie in its files.
+
+    Attributes:
+        method: `quant_method` of the configuration, or None where it names none.
+        description: In words.
+        bytes: Of all weights; None where no header was read and no rule is known.
+        known_by: What the bytes come from.
+    """
+
+    method: str | None
+    description: str
+    bytes: int | None
+    known_by: Literal["headers of the files", "the rule of the configuration", "nothing"]
+
+
+@dataclass(frozen=True)
 class CountedModel:
     """A model whose parameters were counted and whose structure is not understood.
 

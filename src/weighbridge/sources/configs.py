@@ -13,6 +13,12 @@ from weighbridge.sources.hub import hub_snapshot
 from weighbridge.sources.weights import gguf_models
 
 _LARGEST_BYTES = 16 << 20  # a configuration is a few kilobytes
+BITS_OF = {
+    "F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16,
+    "I16": 16, "U16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I8": 8, "U8": 8, "BOOL": 8,
+    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+}  # fmt: skip
+"""Bits of one number by safetensors' name for its type."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,10 @@ class FoundConfig:
         source: `catalog:…`, `hub:…@commit`, `directory:…`, `file:…` or `gguf:…`.
         where: What to call the configuration in errors.
         config: Its fields, as in `config.json`.
-        tensor_parameters: Numbers in all tensors that a GGUF header lists; None for the others.
+        tensor_parameters: Numbers in all tensors that a GGUF header lists, but not those of a head
+            that is a copy of the embedding; None for the others.
+        copied_head_parameters: Numbers of such a head.
+        stored_bytes: Of all tensors, where their files' headers were read.
     """
 
     name: str
@@ -32,6 +41,8 @@ class FoundConfig:
     where: str
     config: Mapping[str, Any]
     tensor_parameters: int | None = None
+    copied_head_parameters: int = 0
+    stored_bytes: int | None = None
 
 
 def find_config(spec: str, *, offline: bool = False) -> FoundConfig:
@@ -70,7 +81,9 @@ def _from_folder(path: Path) -> FoundConfig:
     name = path.resolve().name
     config = path / "config.json"
     if config.is_file():
-        return FoundConfig(name, f"directory:{name}", str(config), _read_json(config))
+        stored = _stored_bytes(path)
+        fields = _read_json(config)
+        return FoundConfig(name, f"directory:{name}", str(config), fields, stored_bytes=stored)
     files = gguf_models(path)
     if len(files) == 1:
         return _from_gguf(files[0])
@@ -86,19 +99,37 @@ def _from_file(path: Path) -> FoundConfig:
         is_gguf = file.read(4) == b"GGUF"
     if is_gguf or path.suffix == ".gguf":
         return _from_gguf(path)
-    name = path.resolve().parent.name if path.name == "config.json" else path.stem
-    return FoundConfig(name, f"file:{path.name}", str(path), _read_json(path))
+    beside = path.resolve().parent
+    name = beside.name if path.name == "config.json" else path.stem
+    stored = _stored_bytes(beside) if path.name == "config.json" else None
+    return FoundConfig(name, f"file:{path.name}", str(path), _read_json(path), stored_bytes=stored)
 
 
 def _from_gguf(path: Path) -> FoundConfig:
     from weighbridge.sources.gguf_config import config_of_gguf, is_weight
+    from weighbridge.sources.gguf_head import copied_head
     from weighbridge.sources.gguf_header import read_gguf_header
 
     header = read_gguf_header(path)
+    config, copied = config_of_gguf(header, str(path)), copied_head(header)
     counted = sum(prod(shape) for name, shape in header.tensors.items() if is_weight(name))
-    config = config_of_gguf(header, str(path))
-    first = header.shards[0]
-    return FoundConfig(first.stem, f"gguf:{first.name}", str(path), config, counted)
+    if copied:
+        config["tie_word_embeddings"] = True
+    first, stored = header.shards[0], sum(place.length for place in header.places.values())
+    return FoundConfig(
+        first.stem, f"gguf:{first.name}", str(path), config, counted - copied, copied, stored
+    )
+
+
+def _stored_bytes(folder: Path) -> int | None:
+    """Bytes of a folder's tensors by their headers; None where it holds no safetensors."""
+    from weighbridge.sources.safetensors_files import stored_tensors
+
+    if next(folder.glob("*.safetensors"), None) is None:
+        return None
+    tensors = stored_tensors(folder).values()
+    bits = [tensor.parameters * BITS_OF.get(tensor.dtype, 0) for tensor in tensors]
+    return sum(-(-each // 8) for each in bits) if all(bits) else None
 
 
 def _from_hub(spec: str, offline: bool) -> FoundConfig:

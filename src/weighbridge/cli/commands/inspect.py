@@ -4,14 +4,18 @@ MODEL is a catalog name, a config.json, a folder, a .gguf file or a Hub id. No w
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import as_plain, emit
 from weighbridge.errors import InputError
-from weighbridge.records import Anatomy, Json
+from weighbridge.records import Anatomy, Json, StoredWeights
+
+if TYPE_CHECKING:
+    from weighbridge.planning.anatomy import Architecture
+    from weighbridge.sources.configs import FoundConfig
 
 PICTURES = (".svg", ".png")
 
@@ -33,19 +37,28 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.cli.anatomy_table import anatomy_text
-    from weighbridge.planning.anatomy import lora_parameters, read_architecture, summarise
+    from weighbridge.planning.anatomy import knows, lora_parameters, read_architecture, summarise
     from weighbridge.sources.configs import find_config
 
     chosen = _targets(targets)
     _check_picture(image)
-    offline = options.stays_offline(offline)
-    found = find_config(model, offline=offline)
+    found = find_config(model, offline=options.stays_offline(offline))
+    if not knows(found.config):
+        _count_only(found, image, json)
+        return
     architecture = read_architecture(found.config, found.where)
-    anatomy = summarise(architecture, found.name, found.source, context, found.tensor_parameters)
+    anatomy = summarise(
+        architecture, found.name, found.source, context, found.tensor_parameters, _copied(found)
+    )
     trained = lora_parameters(architecture, rank, chosen)
     lora = {"rank": rank, "targets": chosen, "trainable_parameters": trained}
-    document = _document(anatomy) | {"lora": lora}
-    text = anatomy_text(anatomy, rank, ", ".join(chosen), trained)
+    stored = _stored(found, architecture)
+    document = _document(anatomy) | {
+        "lora": lora,
+        "stored": as_plain(stored),
+        "copied_head_parameters": found.copied_head_parameters,
+    }
+    text = anatomy_text(anatomy, rank, ", ".join(chosen), trained, stored)
     if image is not None:
         _draw(anatomy, image)
         document["image"] = str(image)
@@ -67,6 +80,60 @@ def _check_picture(image: Path | None) -> None:
         raise InputError(f"--image {image}", f"a file that ends in {' or '.join(PICTURES)}")
     if not image.parent.is_dir():
         raise InputError(f"--image {image}: no folder {image.parent}", "a folder that is there")
+
+
+def _count_only(found: "FoundConfig", image: Path | None, json: bool) -> None:
+    """Say what a count of weights can say of a model that no family knows."""
+    from weighbridge.cli.anatomy_table import counted_text
+    from weighbridge.pipeline.unknown_models import count_unknown
+
+    counted = count_unknown(found)
+    if image is not None:
+        raise InputError(
+            f"--image {image}", "a model whose structure is known: this one is only counted"
+        )
+    parameters = dict(counted.parameters_by_part)
+    split = {
+        "embedding": parameters.pop("embedding", 0),
+        "norm": parameters.pop("norm", 0),
+        "expert": parameters.pop("experts", 0),
+    }
+    document = (
+        as_plain(counted)
+        | dict.fromkeys(counted.missing)
+        | {
+            "total_parameters": counted.parameters + counted.vision_parameters,
+            "split": {**split, "linear": sum(parameters.values())},
+        }
+    )
+    emit(document, counted_text(counted), json)
+
+
+def _copied(found: "FoundConfig") -> tuple[str, ...]:
+    if not found.copied_head_parameters or found.tensor_parameters is None:
+        return ()
+    with_copy = found.tensor_parameters + found.copied_head_parameters
+    return (
+        f"the file stores the embedding a second time as head (output.weight): "
+        f"{with_copy:,} numbers with it, {found.tensor_parameters:,} without",
+    )
+
+
+def _stored(found: "FoundConfig", architecture: "Architecture") -> StoredWeights:
+    """How the weights are stored: by the files' headers, or by the configuration's rule."""
+    from weighbridge.planning.anatomy import element_bytes, read_scheme, stored_bytes
+
+    scheme = read_scheme(found.config)
+    size = element_bytes(found.config)
+    plain = {2: "16 bits a number", 4: "float32", 8: "float64"}[size]
+    method, words = (scheme.method, scheme.title) if scheme else (None, plain)
+    if found.stored_bytes is not None:
+        words = scheme.title if scheme else "as its files say"
+        return StoredWeights(method, words, found.stored_bytes, "headers of the files")
+    by_rule = stored_bytes(architecture, scheme, size)
+    if by_rule is None:
+        return StoredWeights(method, f"{words}: no rule is known here", None, "nothing")
+    return StoredWeights(method, words, by_rule, "the rule of the configuration")
 
 
 def _document(anatomy: Anatomy) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from weighbridge.planning.anatomy.counts import (
 from weighbridge.planning.anatomy.lora import ALL_LINEAR, lora_parameters, lora_targets
 from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, State, Weight
 from weighbridge.planning.anatomy.registry import family_names, knows, read_architecture, relatives
+from weighbridge.planning.anatomy.stored import element_bytes, read_scheme, stored_bytes
 from weighbridge.planning.anatomy.summary import DEFAULT_CONTEXT_TOKENS, summarise
 
 __all__ = [
@@ -27,19 +28,22 @@ __all__ = [
     "Weight",
     "active_parameters",
     "attention_flops",
+    "element_bytes",
     "family_names",
     "forward_flops",
+    "knows",
     "kv_cache_bytes",
     "kv_cache_bytes_per_token",
-    "knows",
     "linear_flops",
     "lora_parameters",
     "lora_targets",
     "parameters",
     "read_architecture",
+    "read_scheme",
     "recurrent_flops",
     "relatives",
     "state_bytes",
+    "stored_bytes",
     "summarise",
     "vision_parameters",
 ]

@@ -66,7 +66,8 @@ def relatives(config: Mapping[str, Any], most: int = 4) -> tuple[str, ...]:
     """
     plain = {name.replace("_", ""): name for name in family_names()}
     classes = config.get("architectures")
-    named = [str(c).partition("For")[0].lower() for c in classes] if isinstance(classes, list) else []
+    listed = classes if isinstance(classes, list) else []
+    named = [str(name).partition("For")[0].lower() for name in listed]
     found = [plain[name] for name in named if name in plain]
     model_type = config.get("model_type")
     if isinstance(model_type, str):

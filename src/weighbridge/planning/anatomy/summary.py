@@ -28,6 +28,7 @@ def summarise(
     source: str,
     context_tokens: int = DEFAULT_CONTEXT_TOKENS,
     tensor_parameters: int | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Anatomy:
     """Gather an architecture's figures.
 
@@ -38,6 +39,7 @@ def summarise(
         context_tokens: The context that compute and cache are given at.
         tensor_parameters: What the file's own list of tensors adds up to, where it has one; a
             difference is noted.
+        notes: What else is to be said of it.
     """
     limit = architecture.context_limit_tokens
     whole = {limit} if limit is not None and limit < _CONTEXTS[-1] else set()
@@ -71,7 +73,7 @@ def summarise(
             ALL_LINEAR: lora_parameters(architecture, 1),
             **lora_targets(architecture),
         },
-        notes=(*architecture.notes, *_differs(parameters(architecture), tensor_parameters)),
+        notes=(*architecture.notes, *notes, *_differs(parameters(architecture), tensor_parameters)),
     )
 
 
