@@ -280,4 +280,25 @@ UNSEEN: dict[str, list[dict[str, Any]]] = {
     "kimi_k25": [{"text_config": {**LATENT, **FIRST, "model_type": "kimi_k2"}}, TIED],
 }
 
-RECENT = PLAIN | SPARSE | RECURRENT | TEXTS | TOWERS | UNSEEN
+FALCON = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 6, "vocab_size": 101}
+OPT = {"ffn_dim": 72, **{k: v for k, v in SMALL.items() if k[:3] not in ("int", "pad")}}
+del OPT["num_key_value_heads"]
+OLDER: dict[str, list[dict[str, Any]]] = {
+    "gptj": [
+        {"n_embd": 48, "n_layer": 3, "n_head": 6, "n_positions": 64, "vocab_size": 101,
+         "rotary_dim": 4, "bos_token_id": 1, "eos_token_id": 2}, TIED, {"n_inner": 50},
+    ],
+    "bloom": [{"hidden_size": 48, "n_layer": 3, "n_head": 6, "vocab_size": 101}, UNTIED],
+    "mpt": [{"d_model": 48, "n_layers": 3, "n_heads": 6, "vocab_size": 101}, UNTIED],
+    "falcon": [
+        FALCON, UNTIED, {"bias": True}, {"multi_query": False}, {"parallel_attn": False},
+        {"new_decoder_architecture": True, "num_kv_heads": 2}, {"ffn_hidden_size": 50},
+        {"new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1},
+    ],
+    "opt": [
+        OPT, UNTIED, {"enable_bias": False}, {"word_embed_proj_dim": 24},
+        {"do_layer_norm_before": False}, {"layer_norm_elementwise_affine": False},
+    ],
+}  # fmt: skip
+
+RECENT = OLDER | PLAIN | SPARSE | RECURRENT | TEXTS | TOWERS | UNSEEN
