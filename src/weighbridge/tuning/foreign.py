@@ -99,7 +99,7 @@ def require_lines(path: Path) -> None:
     if not isinstance(rows, list) or not rows:
         return
     found = _format_of(rows)
-    if found is None and "messages" in rows[0]:
+    if found is None and isinstance(rows[0], dict) and "messages" in rows[0]:
         found = Format("conversations", "r['messages']")
     if found is not None:
         what = "one JSON array" if form == "array" else "a table"
