@@ -102,6 +102,8 @@ def _open(path: Path) -> _Log:
     try:
         if zipfile.is_zipfile(path):
             return _open_zip(path)
+        if path.suffix == ".eval":
+            raise zipfile.BadZipFile("no whole zip")
         read = read_json(path, "a log that Inspect wrote", nan=True, halves="replace")
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} can't be read ({error})", "a log that Inspect wrote") from error
