@@ -301,4 +301,23 @@ OLDER: dict[str, list[dict[str, Any]]] = {
     ],
 }  # fmt: skip
 
+V4_KINDS = ["sliding_attention", "heavily_compressed_attention", "compressed_sparse_attention"]
+DEEPSEEK_V4 = {
+    **WIDE, **WINDOW, "num_key_value_heads": 1, "q_lora_rank": 20, "o_lora_rank": 10, "o_groups": 3,
+    "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 11, "hc_mult": 3,
+    "index_topk": 1000, "index_head_dim": 8, "index_n_heads": 3, "layer_types": V4_KINDS,
+    "qk_rope_head_dim": 4,
+    "compress_rates": {"compressed_sparse_attention": 2, "heavily_compressed_attention": 3},
+}  # fmt: skip
+del DEEPSEEK_V4["intermediate_size"]
+SPARSE["deepseek_v4"] = [
+    DEEPSEEK_V4,
+    TIED,
+    {"hc_mult": 2},
+    {"num_nextn_predict_layers": 1},
+    {"layer_types": None, "compress_ratios": [128, 4, 0], "compress_rates": None},
+    {"layer_types": None, "num_hidden_layers": 5},
+    {"o_groups": 2},
+]
+
 RECENT = OLDER | PLAIN | SPARSE | RECURRENT | TEXTS | TOWERS | UNSEEN
