@@ -10,7 +10,7 @@ import lzma
 import pytest
 
 from weighbridge.errors import InputError, WeighbridgeError
-from weighbridge.evaluation.answers import read_answers
+from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks import humaneval
 from weighbridge.evaluation.fastchat import rows as fastchat_rows
@@ -254,3 +254,11 @@ def test_a_file_is_never_held_whole(tmp_path):
     assert next(rows)[1]["a"] == 0
     with pytest.raises(InputError, match="can't be decompressed"):
         list(rows)
+
+
+def test_answers_kept_with_half_a_character_are_said(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"sample_id": "1", "text": "\\ud83d"}\n{"sample_id": "2", "text": "x"}')
+    assert RecordedAnswers(read_answers(path)).notes[0].startswith("1 answers hold U+FFFD")
+    path.write_text('{"sample_id": "1", "text": "y"}')
+    assert RecordedAnswers(read_answers(path)).notes == ()

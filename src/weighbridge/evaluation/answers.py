@@ -19,6 +19,7 @@ from weighbridge.models.protocol import (
 )
 from weighbridge.records import Generation, ModelRef, Sample
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.documents import HALF_KEPT
 from weighbridge.sources.tables import Row, jsonl_rows
 
 _ENDS = (".gz", ".jsonl", ".ndjson", ".json", ".txt")
@@ -110,12 +111,17 @@ class RecordedAnswers:
 
     device = "none"
     computed_tokens = 0
-    notes: tuple[str, ...] = ()
     capabilities = frozenset({Capability.GENERATE, Capability.CHAT})
 
     def __init__(self, answers: Answers, *, partial: bool = False) -> None:
         self._answers, self._partial = answers, partial
         self.on_done: OnDone = lambda requests: None
+        broken = sum(HALF_KEPT in text for texts in answers.by_sample.values() for text in texts)
+        self.notes: tuple[str, ...] = (
+            (f"{broken} answers hold U+FFFD, which half a character in the file is kept as.",)
+            if broken
+            else ()
+        )
         digest = file_digest(answers.path)
         self.ref = ModelRef(
             name=answers.name,

@@ -110,7 +110,9 @@ def check_split(path: Path, config: Row, figures: Mapping[str, Json]) -> bool:
 def version_of_rows(path: Path) -> str:
     """Return which versions write such rows."""
     first = next(_rows(path), None)
-    return BEFORE_FILTERS if first is None or "filter" not in first[1] else "0.4.7 or newer"
+    if first is None:
+        return "an unknown version"
+    return "0.4.7 or newer" if "filter" in first[1] else BEFORE_FILTERS
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:

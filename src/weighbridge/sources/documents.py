@@ -16,6 +16,8 @@ from weighbridge.errors import InputError, MalformedRow
 from weighbridge.sources.text_files import read_text
 
 Halves = Literal["refuse", "replace"]
+HALF_KEPT = "\ufffd"
+"""What half a character becomes where it is kept."""
 _HALF = re.compile("[\ud800-\udfff]")
 _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _SHOWN = 60
@@ -119,7 +121,7 @@ def _whole(path: Path, line: int, value: Any, at: str, halves: Halves) -> Any:
         return [_whole(path, line, each, f"{at}[{n}]", halves) for n, each in enumerate(value)]
     if isinstance(value, str) and (half := _HALF.search(value)):
         if halves == "replace":
-            return _HALF.sub("\ufffd", value)
+            return _HALF.sub(HALF_KEPT, value)
         saw = f"half a character, \\u{ord(half.group()):04x}"
         expected = "whole characters: such escapes come in pairs"
         raise MalformedRow(path, line, saw, expected, at or None)

@@ -8,6 +8,7 @@ from typing import NoReturn
 from weighbridge.errors import MalformedRow, UnknownName
 from weighbridge.models.requests import half_character
 from weighbridge.records import Json, canonical_json
+from weighbridge.sources.documents import parse_json
 from weighbridge.sources.tables import Row
 
 
@@ -104,6 +105,6 @@ class Cells:
 
     def _parsed(self, column: str, text: str) -> Json:
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return parse_json(self.path, self.line, text)
+        except MalformedRow:
             self.refuse(repr(text)[:60], "JSON", column)
