@@ -8,7 +8,7 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fix bench bench-engine parity-page clean
+.PHONY: help demo test test-all fuzz check fix bench bench-engine parity-page clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ test: $(VENV)/.dev  ## Run the tests
 
 test-all: $(VENV)/.dev  ## Run the tests that take minutes, too
 	$(BIN)/python -m pytest $(SPREAD) -m "not network and not gpu"
+
+fuzz: $(VENV)/.dev  ## A million invalid inputs for the parsers of foreign bytes (20 min)
+	PYTHONPATH=tests $(BIN)/python -m fuzz.run --inputs 1000000
 
 check: $(VENV)/.dev  ## Lint, types, import contracts
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ WeighbridgeError
 ├── CapReached           what may be spent is spent; a higher cap goes on           exit 3
 ├── SandboxUnavailable    model-written code can't be run safely on this machine    exit 2
 ├── StorageError          a disk is full, a folder is read-only, a file is locked   exit 2
+├── LibraryError          what a library raised where it meets a file or a text     exit 2
+├── InternalError         what nobody foresaw; its traceback is in a file           exit 70
 ├── EvidenceError         evidence was altered, or contradicts itself               exit 1
 └── Interrupted           stopped by the user; the same command goes on from there  exit 130
 
@@ -17,7 +19,8 @@ unless a script must tell the case apart.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -42,7 +45,7 @@ class WeighbridgeError(Exception):
             parts.append(f"expected {self.expected}")
         if self.do:
             parts.append(self.do)
-        return "; ".join(part.strip().rstrip(".") for part in parts)
+        return " ".join("; ".join(part.strip().rstrip(".") for part in parts).splitlines())
 
 
 class InputError(WeighbridgeError):
@@ -126,3 +129,74 @@ class Interrupted(WeighbridgeError):
     """Stopped by the user; what was finished is on disk."""
 
     exit_code = 130
+
+
+class LibraryError(WeighbridgeError):
+    """What a library raised at a boundary: in its own words, and no guess about whose fault it is.
+
+    A boundary is where its code meets what came from outside: loading weights, rendering a
+    template, tokenising, parsing, HTTP.
+    """
+
+
+class InternalError(WeighbridgeError):
+    """What nobody foresaw.
+
+    Attributes:
+        path: Where its traceback was written; None where nothing can be written.
+    """
+
+    exit_code = 70  # EX_SOFTWARE of the BSDs' sysexits
+    path: Path | None = None
+
+
+_HOUSE = str(Path(__file__).parent)
+_LONGEST_WORDS = 400
+"""Characters of a library's message; of a longer one both ends are shown."""
+
+
+@contextmanager
+def boundary(doing: str, do: str = "", *, foreign: bool = False) -> Iterator[None]:
+    """Turn what a library raises inside into one line; what our own code raises passes.
+
+    Memory that ends, a disk that fills and a person who stops are told as such further out.
+
+    Args:
+        doing: What was being done, with the name of what it was done to ("loading m/").
+        do: What to do, where that is known.
+        foreign: Whether our own code reads foreign data inside, whose shape may be any: then what
+            it raises is told in the same way.
+    """
+    try:
+        yield
+    except (WeighbridgeError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of a library in Rust is no `Exception`
+        if (_is_ours(error) and not foreign) or type(error).__name__ == "OutOfMemoryError":
+            raise
+        raise LibraryError(f"{doing}: {in_one_line(error)}", "", do) from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return an exception's kind and its own words; both ends of what is long."""
+    try:
+        words = " ".join(str(error).split())
+    except Exception:  # an exception whose own text fails
+        words = ""
+    if len(words) > _LONGEST_WORDS:
+        half = _LONGEST_WORDS // 2
+        words = f"{words[:half]} … {words[-half:]}"
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it was raised by this package's own code, and not by what that called.
+
+    What compiled code raises has no frame of its own: it is told by a kind that only it raises.
+    """
+    trace, kind = error.__traceback__, type(error)
+    if trace is None or kind is Exception or kind.__module__ != "builtins":
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_filename.startswith(_HOUSE)

@@ -4,13 +4,14 @@
 imports none of them.
 """
 
-import errno
 import importlib
 import json
 import os
+import select
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import typer
 from typer.core import TyperGroup
 
 from weighbridge import __version__
-from weighbridge.errors import Interrupted, StorageError, WeighbridgeError
+from weighbridge.cli.net import foreseen, unforeseen
+from weighbridge.errors import InternalError, Interrupted, WeighbridgeError
 
 # typer carries its own click and exports only leaves of click's tree of exceptions.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -96,28 +98,69 @@ def main() -> None:
     if not sys.warnoptions:  # libraries' warnings are for us, not for who runs a command
         warnings.simplefilter("ignore")
     try:
+        code = _written(_run(wants_json), wants_json)
+    except KeyboardInterrupt:  # while an error was being told
+        code = Interrupted.exit_code
+    sys.exit(code)
+
+
+def _run(wants_json: bool) -> int:
+    try:
         code = app(standalone_mode=False) or 0
         if code == Interrupted.exit_code:  # typer's answer to Ctrl-C
             raise KeyboardInterrupt
     except _Exit as error:
-        code = error.exit_code
+        return int(error.exit_code)
     except _UsageError as error:
-        code = _report(WeighbridgeError(_usage(error)), wants_json)
-    except WeighbridgeError as error:
-        code = _report(error, wants_json)
+        return _report(WeighbridgeError(_usage(error)), wants_json)
     except (KeyboardInterrupt, _Abort):
         again = "run the same command again: it goes on from there"
-        code = _report(Interrupted("interrupted", "", again), wants_json)
+        return _report(Interrupted("interrupted", "", again), wants_json)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # typer takes every one for stdout's
+            return _caught(error.__context__, wants_json)
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException as error:  # a panic of a library in Rust is no `Exception`
+        return _caught(error, wants_json)
+    return int(code)
+
+
+def _caught(error: BaseException, wants_json: bool) -> int:
+    if isinstance(error, BrokenPipeError) and _nobody_reads():
+        return _silenced()
+    return _report(foreseen(error) or unforeseen(error, sys.argv[1:]), wants_json)
+
+
+def _written(code: int, wants_json: bool) -> int:
+    """See that what was said is written; a full disk shows only now."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 128 + signal.SIGPIPE
+        return _silenced()
     except OSError as error:
-        code = _report(_storage(error), wants_json)
-    except MemoryError:
-        do = "lower --limit or close other programs; what was finished is kept"
-        code = _report(StorageError("out of memory", "", do), wants_json)
-    sys.stdout.flush()
-    sys.exit(int(code))
+        _silenced()
+        return _caught(error, wants_json)
+    return code
+
+
+def _nobody_reads() -> bool:
+    """Whether whoever read stdout is gone; a pipe of some library's own may break, too."""
+    try:
+        sys.stdout.flush()
+        watched = select.poll()
+        watched.register(sys.stdout.fileno(), select.POLLERR)
+        return bool(watched.poll(0))
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _silenced() -> int:
+    """Let go of stdout, so that nothing is said about it at the interpreter's end, either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 def _usage(error: Any) -> str:
@@ -126,19 +169,15 @@ def _usage(error: Any) -> str:
     return str(error.format_message()).rstrip(".") + where
 
 
-def _storage(error: OSError) -> WeighbridgeError:
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno == errno.ENOSPC:
-        return StorageError(f"the disk is full{where}", "", "free space and run again")
-    do = "mend that and run again; what was finished is kept"
-    return StorageError(f"{error.strerror or error}{where}", "", do)
-
-
 def _report(error: WeighbridgeError, wants_json: bool) -> int:
     if wants_json:
         facts = {"saw": error.saw, "expected": error.expected, "do": error.do}
-        typer.echo(json.dumps({"error": {"kind": type(error).__name__, **facts}}))
-    typer.echo(f"weighbridge: {error}", err=True)
+        if isinstance(error, InternalError):
+            facts["traceback"] = str(error.path or "")
+        with suppress(OSError):  # told on stderr all the same
+            typer.echo(json.dumps({"error": {"kind": type(error).__name__, **facts}}))
+    with suppress(OSError):
+        typer.echo(f"weighbridge: {' '.join(str(error).splitlines())}", err=True)
     return error.exit_code
 
 

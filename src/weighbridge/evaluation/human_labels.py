@@ -8,7 +8,6 @@ MT-Bench's public human judgments (lmsys/mt_bench_human_judgments as JSONL: ques
 model_a, model_b, winner) are read as they are. Several people may label one item.
 """
 
-import math
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
@@ -61,7 +60,7 @@ def _label(path: Path, number: int, row: dict[str, Json], scale: Scale) -> Human
 
 def _rating(path: Path, number: int, value: Json, scale: Scale) -> float:
     fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not fits or not math.isfinite(value) or not scale[0] <= value <= scale[1]:
+    if not fits or not scale[0] <= value <= scale[1]:  # so NaN is refused, too
         raise MalformedRow(path, number, repr(value), f"a number on {named(scale)}", "rating")
     return float(value)
 

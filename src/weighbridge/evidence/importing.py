@@ -11,11 +11,12 @@ names its harness, its files by digest, and what they leave open.
 import importlib
 import importlib.metadata
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from weighbridge.errors import InputError, UnknownName
+from weighbridge.errors import InputError, UnknownName, boundary
 from weighbridge.evidence.store import RunHeader, RunStore
 from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.records import (
@@ -37,9 +38,6 @@ _FOLDER = Path(__file__).parent / "imports"
 UNKNOWN = "unknown"
 STATED_TOLERANCE = 1e-6
 """How far a harness's own figure may lie from its samples': rounding, nothing else."""
-FOREIGN_SHAPES = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
-"""What reading raises where a file has another form than its harness gives it."""
-_LARGEST_WHOLE = 2**53  # beyond, RFC 8785 has no number
 _LETTERS = 3  # an answer so short can't quote a question
 
 
@@ -160,6 +158,25 @@ def find_importer(name: str) -> Importer:
     return defined_in(module, "IMPORTER", Importer)
 
 
+def read_foreign(name: str, request: ImportRequest) -> Found:
+    """Read a harness's files, sealing nothing yet.
+
+    Raises:
+        InputError: Nothing there can be read.
+        LibraryError: Something there is of a shape that nobody foresaw, which is not told apart
+            from a fault of the reading.
+    """
+    importer = find_importer(name)
+    if not request.path.exists():
+        raise InputError(f"nothing at {request.path}", importer.reads, "check the path")
+    with boundary(f"reading {request.path} as {name} writes it", foreign=True):
+        found = importer.read(request)
+    if not found.runs:
+        why = found.left_out[0] if found.left_out else importer.reads
+        raise InputError(f"no run in {request.path} can be imported", why)
+    return found
+
+
 def import_runs(
     name: str, request: ImportRequest, store: RunStore, imported: str
 ) -> tuple[list[EvalRun], tuple[str, ...]]:
@@ -177,21 +194,7 @@ def import_runs(
     Raises:
         InputError: Nothing there can be read, or a value is off the scale.
     """
-    importer = find_importer(name)
-    if not request.path.exists():
-        raise InputError(f"nothing at {request.path}", importer.reads, "check the path")
-    try:
-        found = importer.read(request)
-    except FOREIGN_SHAPES as error:
-        kind = type(error).__name__
-        raise InputError(
-            f"{request.path} has another form than {name}'s files ({kind}: {error})"[:300],
-            importer.reads,
-            f"if {name} wrote it, please report it with the file",
-        ) from error
-    if not found.runs:
-        why = found.left_out[0] if found.left_out else importer.reads
-        raise InputError(f"no run in {request.path} can be imported", why)
+    found = read_foreign(name, request)
     _check_values(found.runs, request)
     return [_seal(run, name, request, store, imported) for run in found.runs], found.left_out
 
@@ -240,10 +243,10 @@ def imported_sample(
         sample_id=clean(sample_id),
         repeat=repeat,
         cluster=clean(cluster) if cluster is not None else None,
-        sample_digest=canonical_digest(plain(item)),
+        sample_digest=canonical_digest(item),
         prompt_digest=text_digest(prompt) if prompt is not None else UNKNOWN,
         question=clean(question) if shown else None,
-        target=plain(target) if shown else None,
+        target=(clean(target) if isinstance(target, str) else target) if shown else None,
         output=clean(output),
         logprobs=logprobs if all(map(math.isfinite, logprobs)) else (),
         stop=stop,
@@ -275,22 +278,9 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def plain(value: Json) -> Json:
-    """Return JSON that evidence can hold: NaN, Infinity and huge numbers become texts."""
-    if isinstance(value, dict):
-        return {clean(str(key)): plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
-        return str(value)
-    return clean(value) if isinstance(value, str) else value
-
-
 def number(value: Json) -> float | None:
     """Return a harness's figure as a number; None where it is none, or not finite."""
-    if isinstance(value, (bool, int, float)) and abs(value) < math.inf:
+    if isinstance(value, (bool, int, float)) and abs(value) <= sys.float_info.max:
         return float(value)
     return None
 
@@ -326,7 +316,7 @@ def _seal(
         revision=run.revision,
         dtype=run.dtype,
     )
-    settings: dict[str, Json] = plain(run.settings) | {"imported": harness}
+    settings = run.settings | {"imported": harness}
     if request.metric:
         settings["metric"] = request.metric
     fields: dict[str, Json] = {

@@ -77,7 +77,7 @@ class Journal:
                     head = json.loads(line)
                     unit, size = int(head["unit"]), int(head["unit_size"])
                     whole = line.endswith(b"\n")
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                     if file.read(1):
                         raise EvidenceError(
                             f"{self.path}, line {number}: not a sample",
@@ -132,7 +132,8 @@ def read_samples(path: Path) -> Iterator[ScoredSample]:
                 sample = _ADAPTER.validate_python(row)
                 _check_names(row, sample)
                 yield sample
-            except (ValueError, KeyError, AttributeError, ValidationError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, OverflowError,
+                    RecursionError, ValidationError) as error:  # fmt: skip
                 raise EvidenceError(
                     f"{path}, line {number}: not a sample ({type(error).__name__})",
                     "lines as they were written",

@@ -354,7 +354,8 @@ def _summary(folder: Path) -> RunSummary | None:
             folder.name, state["model"]["name"], state["benchmark"] + subset, state["started"],
             int(state["done"]), int(state["planned_samples"]), None,
         )  # fmt: skip
-    except (EvidenceError, KeyError, TypeError, InputError):
+    except (EvidenceError, InputError, LookupError, TypeError, ValueError, AttributeError,
+            OverflowError):  # fmt: skip
         return None
 
 

@@ -8,7 +8,7 @@ instruction is lost. What a template does is found by having it write texts that
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from weighbridge.errors import InputError
+from weighbridge.errors import InputError, boundary
 from weighbridge.models.protocol import Prompt, Shape
 from weighbridge.models.template_clock import template_of
 from weighbridge.records import Message
@@ -146,12 +146,14 @@ def adds_special_tokens(tokenizer: Any, text: str, *, rendered: bool) -> bool:
     return not (rendered or (bos and text.startswith(bos)))
 
 
+@boundary("tokenising")
 def encode(tokenizer: Any, text: str, *, rendered: bool) -> list[int]:
     """Encode one text; where special tokens stand in it already, none are added."""
     adds = adds_special_tokens(tokenizer, text, rendered=rendered)
     return list(tokenizer(text, add_special_tokens=adds)["input_ids"])
 
 
+@boundary("tokenising")
 def special_tokens_around(tokenizer: Any, text: str) -> tuple[list[int], list[int]] | None:
     """Tokens that a tokenizer adds before and after a text; None if it adds some inside."""
     plain = list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from weighbridge.errors import boundary
 from weighbridge.models.engine.tree import TokenIds
 from weighbridge.models.prompts import special_tokens_around
 
@@ -53,6 +54,7 @@ class Tokenisation:
         self._anchor = ANCHOR_CHARACTERS
         self._why_not = self._look_at_tokenizer()
 
+    @boundary("tokenising")
     def pairs(
         self,
         contexts: Sequence[str],

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from weighbridge.errors import InputError, MissingPiece
+from weighbridge.errors import InputError, MissingPiece, boundary
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.place import Place, Progressed
@@ -120,7 +120,8 @@ def open_model(
     _need_torch()
     from weighbridge.models.open_weights import load
 
-    model = load(spec, cache=cache, device=device, threads=threads, memory_bytes=memory_bytes)
+    with boundary(f"loading {spec.name}"):
+        model = load(spec, cache=cache, device=device, threads=threads, memory_bytes=memory_bytes)
     try:
         yield model
     finally:
@@ -286,14 +287,13 @@ def without_weights(spec: str | WeightsLocation | EndpointAddress, offline: bool
     location = find_weights(spec, offline=offline) if isinstance(spec, str) else spec
     _need_torch()
     from weighbridge.models.prompts import PromptWriter
-    from weighbridge.models.reading import read_tokenizer, with_own_tokens
+    from weighbridge.models.reading import read_tokenizer
     from weighbridge.models.template_checks import UnloadedModel
 
     path = location.path
     is_file = location.kind == "gguf"
-    tokenizer = read_tokenizer(path.parent, path.name) if is_file else read_tokenizer(path)
-    if location.adapter is not None:
-        tokenizer = with_own_tokens(tokenizer, location.adapter)
+    with boundary(f"reading the tokenizer of {location.name}"):
+        tokenizer = read_tokenizer(path.parent, path.name) if is_file else read_tokenizer(path)
     return UnloadedModel(PromptWriter(tokenizer, location.name))
 
 

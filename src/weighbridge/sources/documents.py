@@ -53,10 +53,8 @@ def parse_json(
     return value
 
 
-def read_json(
-    path: Path, what: str = "a JSON file", *, nan: bool = False, halves: Halves = "refuse"
-) -> Any:
-    """Return the value of a JSON file; arguments are as in `parse_json`.
+def read_json(path: Path, what: str = "a JSON file", *, nan: bool = False) -> Any:
+    """Return the value of a JSON file.
 
     Raises:
         InputError: It can't be read; MalformedRow where it is no JSON.
@@ -64,7 +62,7 @@ def read_json(
     text = read_text(path, what)
     if not text.strip():
         raise InputError(f"{path} is empty", what)
-    return parse_json(path, 1, text, nan=nan, halves=halves)
+    return parse_json(path, 1, text, nan=nan)
 
 
 def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
@@ -75,7 +73,7 @@ def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
     """
     try:
         return tomllib.loads(read_text(path, what))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also an absurdly long number
         raise InputError(f"{path}: {error}", "TOML", "correct the line") from error
 
 

@@ -84,6 +84,9 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     return _joined(folder, shards, listed)
 
 
+_LONGEST_NAME_BYTES = 255  # of a file, on every usual file system
+
+
 def read_header(path: Path) -> dict[str, StoredTensor]:
     """Read a safetensors file's header and check that its tensors fill it.
 
@@ -104,7 +107,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         }
         end = max((int(told["data_offsets"][1]) for told in header.values()), default=0)
     except (OSError, struct.error, ValueError, LookupError, TypeError, AttributeError,
-            RecursionError) as error:  # fmt: skip
+            RecursionError, OverflowError) as error:  # fmt: skip
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{path} can't be loaded ({why})", "a safetensors file", _AGAIN) from error
     if 8 + length + end != size:
@@ -164,7 +167,12 @@ def _index(path: Path) -> dict[str, str]:
             "JSON with a weight_map from tensors to files",
             _AGAIN,
         ) from error
-    outside = [file for file in listed.values() if os.path.basename(file) != file]
+    outside = [
+        file
+        for file in listed.values()
+        if os.path.basename(file) != file
+        or len(file.encode(errors="replace")) > _LONGEST_NAME_BYTES
+    ]
     if outside:
         raise InputError(
             f"{path} points to {outside[0]}", "files beside it", "take the publisher's own index"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from weighbridge.errors import InputError, MalformedRow, MissingPiece
+from weighbridge.errors import InputError, MalformedRow, MissingPiece, in_one_line
 from weighbridge.sources.documents import Halves, parse_json
 from weighbridge.sources.text_files import COMPRESSED, text_lines
 
@@ -116,9 +116,7 @@ def csv_table(
     if first.lstrip().startswith('{"'):
         raise MalformedRow(path, 1 + skipped, "JSON", "a CSV header", do="name the file .jsonl")
     rows = _parsed(path, skipped, [first], lines, delimiter)
-    line, header = next(rows, (1, []))
-    if not header:
-        raise InputError(f"{path} has no header", "a CSV file with a header")
+    line, header = next(rows)
     header = [name.strip() for name in header]
     named = _named(path, line, header)
     return [header[at] for at in named], _under_header(path, header, named, rows)
@@ -132,17 +130,17 @@ def _separator(lines: Iterator[str], delimiter: str) -> tuple[int, str, str]:
     else:
         while first and not first.strip():
             skipped, first = skipped + 1, next(lines, "")
-        if _cells(first, delimiter) == 1:
-            wider = [each for each in _DELIMITERS if _cells(first, each) > 1]
+        if len(_cells(first, delimiter)) == 1:
+            wider = [d for d in _DELIMITERS if len(_cells(first, d)) > 1]
             delimiter = wider[0] if len(wider) == 1 else delimiter
     return skipped, delimiter, first
 
 
-def _cells(line: str, delimiter: str) -> int:
+def _cells(line: str, delimiter: str) -> list[str]:
     try:
-        return len(next(csv.reader([line], delimiter=delimiter), []))
-    except csv.Error:  # told with its line when the table is read
-        return 0
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # reading the whole says what is wrong, and where
+        return []
 
 
 def _parsed(
@@ -217,9 +215,10 @@ def parquet_rows(path: Path) -> Rows:
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, LookupError,
+            TypeError) as error:  # fmt: skip
         raise InputError(
-            f"{path} can't be read ({str(error).splitlines()[0]})",
+            f"{path} can't be read ({in_one_line(error)})",
             "a whole Parquet file",
             "fetch it again",
         ) from error

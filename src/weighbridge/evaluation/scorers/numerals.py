@@ -35,6 +35,9 @@ class Numeral:
     end: int
 
 
+LONGEST = 4000
+"""Characters of a number; a model that repeats one digit for ever says none (Python reads 4300)."""
+
 _GROUPED = (
     rf"(?P<grouped>(?<![\d,])[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d+)?|[1-9]\d?(?:,\d{{2}})+,\d{{3}}(?:\.\d+)?"
     rf"|\d{{1,3}}(?:[{THIN}'_]\d{{3}})+(?:[.,]\d+)?|\d{{1,3}}(?:\.\d{{3}}){{2,}}(?:,\d+)?"
@@ -87,7 +90,7 @@ def numerals_of_plain(plain: str) -> Iterator[Numeral]:
     plain = _DATE.sub(lambda found: found[0].replace("/", " "), plain)
     plain = _CLOCK.sub(_hour, plain)
     for found in _NUMBER.finditer(plain):
-        if not _is_exponent(plain, found.start()):
+        if len(found[0]) <= LONGEST and not _is_exponent(plain, found.start()):
             yield _numeral(found, _european(plain))
 
 

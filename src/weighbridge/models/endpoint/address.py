@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Price, Rate, canonical_digest
@@ -67,7 +67,7 @@ class EndpointAddress:
     price: Price | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
+        parts = _parts(self.base_url)
         if parts.username or parts.password:
             raise InputError(
                 f"an address with a name or password in it, at {parts.hostname}",
@@ -113,6 +113,16 @@ class EndpointAddress:
         return f"{plain[:60]}--{canonical_digest(self.identity).removeprefix('sha256:')[:10]}"
 
 
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        _ = parts.hostname, parts.port
+    except ValueError as error:
+        saw = f"an endpoint's address that can't be read ({error})"
+        raise InputError(saw, "http://HOST/v1 or https://HOST/v1") from error
+    return parts
+
+
 def is_endpoint(spec: str) -> bool:
     """Whether a model's name is an endpoint's."""
     head, colon, _ = spec.partition(":")
@@ -128,7 +138,7 @@ def read_address(spec: str) -> EndpointAddress:
     head, _, rest = spec.partition(":")
     if head in PROVIDERS:
         return at_provider(head, rest)
-    parts = urlsplit(spec)
+    parts = _parts(spec)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name in query:
         if name not in _QUERY:
