@@ -75,9 +75,8 @@ class Asker:
         self._succeeded = time.monotonic()
         self._extra_tokens = 64
         self._seen: set[str] = set()  # requests whose earlier cost is counted
-        self._unusable: int | None = (
-            0  # replies so far without a usable one; None once there is one
-        )
+        # Replies so far that can't be used; None once one can.
+        self._unusable: int | None = 0
 
     def input_tokens_at_most(self, asked: Asked) -> int:
         """Bound a prompt's length: no token is shorter than a byte."""
