@@ -121,7 +121,7 @@ BUILT_AS = {
     "qwen3_vl_moe_text": "qwen3_moe",
 }  # fmt: skip
 # Families whose heads or states together are as wide as the model.
-FIXED_WIDTH = ("helium", "mamba2", "bamba", "granitemoehybrid", "falcon_h1")
+FIXED_WIDTH = ("helium", "gptj", "mamba2", "bamba", "granitemoehybrid", "falcon_h1")
 # Families with a tower beside the text model; those in NOT_BUILT have towers from elsewhere.
 SEEING = ("gemma3", "llama4", *TOWERS)
 NOT_BUILT = ("gemma3n", *UNSEEN)

@@ -280,4 +280,44 @@ UNSEEN: dict[str, list[dict[str, Any]]] = {
     "kimi_k25": [{"text_config": {**LATENT, **FIRST, "model_type": "kimi_k2"}}, TIED],
 }
 
-RECENT = PLAIN | SPARSE | RECURRENT | TEXTS | TOWERS | UNSEEN
+FALCON = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 6, "vocab_size": 101}
+OPT = {"ffn_dim": 72, **{k: v for k, v in SMALL.items() if k[:3] not in ("int", "pad")}}
+del OPT["num_key_value_heads"]
+OLDER: dict[str, list[dict[str, Any]]] = {
+    "gptj": [
+        {"n_embd": 48, "n_layer": 3, "n_head": 6, "n_positions": 64, "vocab_size": 101,
+         "rotary_dim": 4, "bos_token_id": 1, "eos_token_id": 2}, TIED, {"n_inner": 50},
+    ],
+    "bloom": [{"hidden_size": 48, "n_layer": 3, "n_head": 6, "vocab_size": 101}, UNTIED],
+    "mpt": [{"d_model": 48, "n_layers": 3, "n_heads": 6, "vocab_size": 101}, UNTIED],
+    "falcon": [
+        FALCON, UNTIED, {"bias": True}, {"multi_query": False}, {"parallel_attn": False},
+        {"new_decoder_architecture": True, "num_kv_heads": 2}, {"ffn_hidden_size": 50},
+        {"new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1},
+    ],
+    "opt": [
+        OPT, UNTIED, {"enable_bias": False}, {"word_embed_proj_dim": 24},
+        {"do_layer_norm_before": False}, {"layer_norm_elementwise_affine": False},
+    ],
+}  # fmt: skip
+
+V4_KINDS = ["sliding_attention", "heavily_compressed_attention", "compressed_sparse_attention"]
+DEEPSEEK_V4 = {
+    **WIDE, **WINDOW, "num_key_value_heads": 1, "q_lora_rank": 20, "o_lora_rank": 10, "o_groups": 3,
+    "n_routed_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 11, "hc_mult": 3,
+    "index_topk": 1000, "index_head_dim": 8, "index_n_heads": 3, "layer_types": V4_KINDS,
+    "qk_rope_head_dim": 4,
+    "compress_rates": {"compressed_sparse_attention": 2, "heavily_compressed_attention": 3},
+}  # fmt: skip
+del DEEPSEEK_V4["intermediate_size"]
+SPARSE["deepseek_v4"] = [
+    DEEPSEEK_V4,
+    TIED,
+    {"hc_mult": 2},
+    {"num_nextn_predict_layers": 1},
+    {"layer_types": None, "compress_ratios": [128, 4, 0], "compress_rates": None},
+    {"layer_types": None, "num_hidden_layers": 5},
+    {"o_groups": 2},
+]
+
+RECENT = OLDER | PLAIN | SPARSE | RECURRENT | TEXTS | TOWERS | UNSEEN

@@ -59,6 +59,7 @@ def architecture(name):
         ("smollm2-360m", 361_821_120),
         ("smollm2-1.7b", 1_711_376_384),
         ("smollm3-3b", 3_075_098_624),
+        ("seed-oss-36b", 36_151_104_512),
         ("gpt2", 124_439_808),
         ("gpt2-xl", 1_557_611_200),
         # Biderman et al. 2023 (arXiv:2304.01373) and its repository: total parameters.
@@ -86,11 +87,49 @@ def test_totals_are_the_published_ones(name, total):
         ("gemma-3-27b", 27_432_406_640),
         ("llama-4-scout", 108_641_793_536),
         ("llama-4-maverick", 401_583_781_376),
+        ("mistral-small-3.1-24b", 24_011_361_280),
+        ("qwen3-vl-8b", 8_767_123_696),
     ],
 )
 def test_totals_with_a_vision_tower(name, total):
     seeing = architecture(name)
     assert parameters(seeing) + vision_parameters(seeing) == total
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "active"),
+    [  # billions, as the model cards on the Hub state them; GLM 4.5's total has a layer more
+        ("qwen3-next-80b-a3b", 80, 3), ("glm-4.5", 355, 32), ("glm-4.5-air", 106, 12),
+        ("minimax-m2", 230, 10), ("kimi-k2", 1000, 32), ("deepseek-v3.2", 671, 37),
+        ("ernie-4.5-21b-a3b", 21, 3), ("ernie-4.5-300b-a47b", 300, 47),
+        ("hunyuan-a13b", 80, 13), ("granite-4-h-small", 32, 9),
+        ("nemotron-3-nano-30b-a3b", 31.6, 3.2),
+    ],
+)  # fmt: skip
+def test_the_mixtures_of_2025_round_to_what_publishers_say(name, total, active):
+    """Some count the embedding among the active, some don't: the stated figure is one of both."""
+    model = architecture(name)
+    assert parameters(model) / 1e9 == pytest.approx(total, rel=0.04)
+    with_it = active_parameters(model) / 1e9
+    without = with_it - parameters(model, "embedding") / 1e9
+    head = without - parameters(model, "head") / 1e9
+    assert min(abs(x / active - 1) for x in (with_it, without, head)) < 0.09
+
+
+def test_hybrids_and_dense_models_of_2025_round_to_what_publishers_say():
+    """Nemotron H 8B: 8.1B (arXiv:2504.03624); EXAONE 4: without embeddings, on its model cards."""
+    assert round(parameters(architecture("nemotron-h-8b")) / 1e9, 1) == 8.1
+    for name, billions in (("exaone-4-32b", 30.95), ("exaone-4-1.2b", 1.07)):
+        model = architecture(name)
+        around = parameters(model, "embedding") + parameters(model, "head")
+        assert (parameters(model) - around) / 1e9 == pytest.approx(billions, abs=0.006)
+
+
+def test_a_state_does_not_grow_with_the_context():
+    """Nemotron H 8B: 24 state spaces of 128 · 64 · 128 numbers in float32, and convolutions."""
+    found = summarise(architecture("nemotron-h-8b"), "nemotron-h-8b", "catalog")
+    assert found.state_bytes_per_sequence == 24 * (4 * 128 * 64 * 128 + 2 * 4 * (8192 + 2048))
+    assert found.kv_cache_bytes_per_token == 4 * 2 * 2 * 8 * 128
 
 
 def test_active_parameters_of_mixtures():

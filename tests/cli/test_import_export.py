@@ -155,3 +155,29 @@ def test_bad_input_is_one_line_and_exit_2(work, words, said):
     assert done.returncode == 2, done.stdout + done.stderr
     assert said in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_harnesss_own_figure_stands_beside_ours(tmp_path):
+    """A results file whose mean its samples don't give: said in text, and a number in --json."""
+    out = tmp_path / "out"
+    out.mkdir()
+    rows = [
+        {"doc_id": n, "doc": {"question": f"{n}?"}, "target": "1", "filter": "none",
+         "arguments": {"gen_args_0": {"arg_0": f"{n}?", "arg_1": {}}}, "resps": [["1"]],
+         "filtered_resps": ["1"], "metrics": ["exact_match"], "exact_match": float(n % 2)}
+        for n in range(4)
+    ]  # fmt: skip
+    (out / "samples_toy_2026.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for stated, agrees in ((0.5, True), (0.75, False)):
+        results = {
+            "results": {"toy": {"exact_match,none": stated, "other,none": float("nan")}},
+            "configs": {"toy": {"output_type": "generate_until"}},
+            "model_name": "org/model", "lm_eval_version": "0.4.9",
+        }  # fmt: skip
+        (out / "results_2026.json").write_text(json.dumps(results))
+        done = weighbridge("import", "lm-eval", "out", "--json", cwd=tmp_path)
+        (run,) = json.loads(done.stdout)["runs"]
+        assert (run["mean"], run["stated_mean"]) == (0.5, stated)
+        assert run["agrees_with_stated"] is agrees and run["origin"]["headline"] is not None
+        text = weighbridge("import", "lm-eval", "out", cwd=tmp_path).stdout
+        assert ("lm-eval states exact_match,none 0.75; its samples" in text) is not agrees

@@ -146,8 +146,8 @@ def test_a_parquet_file_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "told", "letter"),
     [
-        ("B", "", "B"), ("b)", "", "B"), (1, "", "B"), ("1", "", "B"), ("Oslo", "", "B"),
-        (2, "number", "B"), ("A", "letter", "A"), (0, "index", "A"),
+        ("B", "", "B"), ("b)", "", "B"), (0, "", "A"), ("3", "", "C"), ("Oslo", "", "B"),
+        (2, "number", "B"), ("A", "letter", "A"), (0, "index", "A"), (3.0, "", "C"),
     ],
 )  # fmt: skip
 def test_a_choice_is_named_by_letter_index_number_or_text(tmp_path, answer, told, letter):
@@ -265,13 +265,13 @@ FAULTS = {
     "not UTF-8": (TOML, ROW.encode() + b'{"q": "\xff"}', "line 2, column 8: a byte that"),
     "no rows": (TOML, "\n\n", "holds no rows"),
     "answer among no choices": (
-        TOML + CHOICE, ROW.replace('"x"', '"z"', 1), "'z'; expected the letter, index from 0, or",
+        TOML + CHOICE, ROW.replace('"x"', '"z"', 1), "'z'; expected the letter or text or",
     ),
     "answer beyond the choices": (
-        TOML + CHOICE + 'answer_is = "index"', ROW.replace('"x"', "2", 1), "the index of one of",
+        TOML + CHOICE + 'answer_is = "index"', ROW.replace('"x"', "2", 1), "index from 0 of one of",
     ),
     "answer in two ways": (
-        TOML + CHOICE, '{"q": "?", "a": "1", "list": ["1", "2"]}', "is index of B and text of A",
+        TOML + CHOICE, '{"q": "?", "a": "1", "list": ["1", "2"]}', "could hold indices from 0 or",
     ),
     "one choice": (TOML + CHOICE, '{"q": "?", "a": "x", "list": ["x"]}', "expected 2 to 26"),
     "choices no list": (TOML + CHOICE.replace("list", "q"), ROW, "column q: '?'; expected JSON"),

@@ -265,6 +265,7 @@ def test_half_characters_stand_in_no_other_text(opened):
         None, {}, [], "many", {"prompt_tokens": None, "completion_tokens": 5},
         {"prompt_tokens": "40", "completion_tokens": "5"}, {"prompt_tokens": 40},
         {"prompt_tokens": -1, "completion_tokens": 5},
+        {"prompt_tokens": 9e15, "completion_tokens": 5},
         {"prompt_tokens": float("nan"), "completion_tokens": 5},
     ],
 )  # fmt: skip

@@ -31,13 +31,13 @@ ROLES = {  # by the names that transformers gives; the first that fits
     "vision": r"vision|multi_modal|visual",
     "norm": r"norm|\.ln_",
     "head": r"^lm_head|\.lm_head",
-    "embedding": r"embed_tokens|wte|wpe|embed_in|embeddings\.",
+    "embedding": r"embed_tokens|wte|wpe|embed_in|embeddings\.|embed_positions|project_(in|out)",
     "shared_experts": r"shared_expert|shared_mlp",
     "experts": r"\.experts\.|latent_proj",
-    "residual": r"altup|laurel|per_layer",
+    "residual": r"altup|laurel|per_layer|_hc\.|hc_head",
     "router": r"(mlp|mixer|feed_forward)\.gate\.|router\.",
     "attention": r"attn|attention|mixer\.[qkvo]_proj",
-    "mlp": r"mlp|feed_forward|mixer",
+    "mlp": r"mlp|feed_forward|mixer|ffn|\.fc[12]",
 }
 
 

@@ -6,6 +6,8 @@ import re
 import subprocess
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.tuning import read_conversations
@@ -209,3 +211,26 @@ def test_marks_separators_and_other_line_ends_are_read_over(encoding, tmp_path):
     (tmp_path / "t.jsonl").write_bytes((lines * 2).encode(encoding))
     read = read_conversations(tmp_path / "t.jsonl").conversations
     assert [row.messages[0].content for row in read] == [text, text]
+
+
+KEYS = ("messages", "conversations", "chosen", "rejected", "prompt", "completion", "instruction",
+        "output", "text", "label", "history", "id", "role", "content", "from", "value", "tools",
+        "weight", "tool_calls", "thinking")  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.just("assistant"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4), min_size=1, max_size=3),
+       st.sampled_from(["lines", "array"]))  # fmt: skip
+@settings(max_examples=400, deadline=None)
+def test_rows_of_any_shape_are_read_or_refused_in_one_line(tmp_path_factory, rows, form):
+    path = tmp_path_factory.getbasetemp() / "fuzzed.jsonl"
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    path.write_text(lines if form == "lines" else json.dumps(rows, indent=1))
+    try:
+        read_conversations(path)
+    except InputError as refused:
+        assert str(path) in str(refused)

@@ -422,3 +422,13 @@ def test_the_command_says_what_became_of_the_rows(tiny_model, tmp_path):
 
 def answer(text):
     return {"role": "assistant", "content": text}
+
+
+def test_a_folder_of_something_else_is_left_alone(tiny, tmp_path):
+    """A run removes half-written files of its own; a browser's look the same."""
+    train = rows_of(write_rows(tmp_path / "t.jsonl", 4))
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / ".film.mkv.part").write_text("half a film")
+    with pytest.raises(InputError, match=r"holds other files \(.film.mkv.part\)"):
+        run(tiny, tmp_path / "downloads", train)
+    assert (tmp_path / "downloads" / ".film.mkv.part").read_text() == "half a film"

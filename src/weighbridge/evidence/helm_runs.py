@@ -22,6 +22,7 @@ from typing import Any
 
 from weighbridge.errors import InputError
 from weighbridge.evidence.importing import (
+    FOREIGN_SHAPES,
     Foreign,
     Found,
     ImportRequest,
@@ -88,7 +89,7 @@ def read_runs(folders: Sequence[Path], request: ImportRequest) -> Found:
     for folder in folders:
         try:
             runs.append(_run(folder, request))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except FOREIGN_SHAPES as error:
             saw = f"{folder} holds something else ({type(error).__name__}: {error})"[:160]
             left_out.append(str(InputError(saw, "a run folder as HELM writes it")))
         except InputError as error:
@@ -157,14 +158,14 @@ def _spec(folder: Path) -> Row:
 
 
 def _object(path: Path) -> Row:
-    read = read_json(path, f"HELM's {path.name}", nan=True)
+    read = read_json(path, f"HELM's {path.name}", nan=True, halves="replace")
     if not isinstance(read, dict):
         raise InputError(f"{path} holds a {type(read).__name__}", "the object that HELM writes")
     return read
 
 
 def _listed(path: Path) -> list[Row]:
-    read = read_json(path, f"HELM's {path.name}", nan=True)
+    read = read_json(path, f"HELM's {path.name}", nan=True, halves="replace")
     if not isinstance(read, list) or not all(isinstance(each, dict) for each in read):
         raise InputError(f"{path} holds no list of objects", "what HELM writes")
     return read

@@ -11,7 +11,6 @@ names its harness, its files by digest, and what they leave open.
 import importlib
 import importlib.metadata
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +37,9 @@ _FOLDER = Path(__file__).parent / "imports"
 UNKNOWN = "unknown"
 STATED_TOLERANCE = 1e-6
 """How far a harness's own figure may lie from its samples': rounding, nothing else."""
+FOREIGN_SHAPES = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
+"""What reading raises where a file has another form than its harness gives it."""
+_LARGEST_WHOLE = 2**53  # beyond, RFC 8785 has no number
 _LETTERS = 3  # an answer so short can't quote a question
 
 
@@ -163,14 +165,21 @@ def read_foreign(name: str, request: ImportRequest) -> Found:
 
     Raises:
         InputError: Nothing there can be read.
-        LibraryError: Something there is of a shape that nobody foresaw, which is not told apart
-            from a fault of the reading.
+        LibraryError: An archive is damaged, or what reads it fails in a way of its own.
     """
     importer = find_importer(name)
     if not request.path.exists():
         raise InputError(f"nothing at {request.path}", importer.reads, "check the path")
     with boundary(f"reading {request.path} as {name} writes it", foreign=True):
-        found = importer.read(request)
+        try:
+            found = importer.read(request)
+        except FOREIGN_SHAPES as error:
+            kind = type(error).__name__
+            raise InputError(
+                f"{request.path} has another form than {name}'s files ({kind}: {error})"[:300],
+                importer.reads,
+                f"if {name} wrote it, please report it with the file",
+            ) from error
     if not found.runs:
         why = found.left_out[0] if found.left_out else importer.reads
         raise InputError(f"no run in {request.path} can be imported", why)
@@ -243,10 +252,10 @@ def imported_sample(
         sample_id=clean(sample_id),
         repeat=repeat,
         cluster=clean(cluster) if cluster is not None else None,
-        sample_digest=canonical_digest(item),
+        sample_digest=canonical_digest(plain(item)),
         prompt_digest=text_digest(prompt) if prompt is not None else UNKNOWN,
         question=clean(question) if shown else None,
-        target=(clean(target) if isinstance(target, str) else target) if shown else None,
+        target=plain(target) if shown else None,
         output=clean(output),
         logprobs=logprobs if all(map(math.isfinite, logprobs)) else (),
         stop=stop,
@@ -278,9 +287,22 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+def plain(value: Json) -> Json:
+    """Return JSON that evidence can hold: NaN, Infinity and huge numbers become texts."""
+    if isinstance(value, dict):
+        return {clean(str(key)): plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
+        return str(value)
+    return clean(value) if isinstance(value, str) else value
+
+
 def number(value: Json) -> float | None:
     """Return a harness's figure as a number; None where it is none, or not finite."""
-    if isinstance(value, (bool, int, float)) and abs(value) <= sys.float_info.max:
+    if isinstance(value, (bool, int, float)) and abs(value) < math.inf:
         return float(value)
     return None
 
@@ -316,7 +338,7 @@ def _seal(
         revision=run.revision,
         dtype=run.dtype,
     )
-    settings = run.settings | {"imported": harness}
+    settings: dict[str, Json] = plain(run.settings) | {"imported": harness}
     if request.metric:
         settings["metric"] = request.metric
     fields: dict[str, Json] = {

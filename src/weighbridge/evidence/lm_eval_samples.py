@@ -38,8 +38,7 @@ def sample_rows(path: Path, config: Row, figures: Mapping[str, Json]) -> Iterato
     filters, metrics = _filters(config, figures), _metrics(config, figures)
     seen = Counter[Json]()
     for line, row in _rows(path):
-        if "doc_id" not in row:
-            raise MalformedRow(path, line, "no doc_id", "a sample as lm-eval 0.4 writes it")
+        _check(path, line, row)
         if "filter" not in row:
             doc = row["doc_id"]
             place = seen[doc]
@@ -53,6 +52,19 @@ def sample_rows(path: Path, config: Row, figures: Mapping[str, Json]) -> Iterato
         if "metrics" not in row:
             row["metrics"] = [name for name in metrics if name in row]
         yield line, row
+
+
+def _check(path: Path, line: int, row: Row) -> None:
+    """Refuse a row without what tells it from others."""
+    expected = "a sample as lm-eval 0.4 writes it"
+    if not isinstance(row.get("doc_id"), (int, str)):
+        saw = "no doc_id" if row.get("doc_id") is None else f"doc_id {row['doc_id']!r}"[:60]
+        raise MalformedRow(path, line, saw, expected)
+    if not isinstance(row.get("filter", ""), str):
+        raise MalformedRow(path, line, f"filter {row['filter']!r}"[:60], expected, "filter")
+    named = row.get("metrics", [])
+    if not isinstance(named, list) or any(str(name) not in row for name in named):
+        raise MalformedRow(path, line, f"metrics {named!r}"[:60], "metrics of the row", "metrics")
 
 
 def check_split(path: Path, config: Row, figures: Mapping[str, Json]) -> bool:
@@ -106,7 +118,7 @@ def version_of_rows(path: Path) -> str:
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
     head = next((line for _, line in text_lines(path) if line.strip()), "")
     if head.strip().startswith("["):
-        read = read_json(path, "lm-eval's samples", nan=True)
+        read = read_json(path, "lm-eval's samples", nan=True, halves="replace")
         for number, row in enumerate(read, start=1):
             if not isinstance(row, dict):
                 raise MalformedRow(path, number, f"a {type(row).__name__}", "a sample")

@@ -6,7 +6,7 @@ as stand-ins before the template sees them, and encoded letter by letter afterwa
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from weighbridge.models.prompts import encode
@@ -22,6 +22,7 @@ class ControlTokens:
         self.tokenizer = tokenizer
         added = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
         known = {*added, *tokenizer.all_special_tokens}
+        self._special = frozenset(tokenizer.convert_tokens_to_ids(sorted(known)))
         # The longest first, so that none is hidden as a part of another.
         names = sorted((name for name in known if name.strip()), key=len, reverse=True)
         self._known = re.compile("|".join([*map(re.escape, names), _OWN]))
@@ -47,10 +48,16 @@ class ControlTokens:
                 ids += encode(self.tokenizer, part, rendered=True)
         return ids
 
-    def _letters(self, name: str) -> Sequence[int]:
-        return list(
-            self.tokenizer(name, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        )
+    def _letters(self, name: str) -> list[int]:
+        ids = self._plain(name)
+        if self._special.isdisjoint(ids):
+            return ids
+        # A unigram model holds the token's own letters as one piece.
+        return [token for letter in name for token in self._plain(letter)]
+
+    def _plain(self, text: str) -> list[int]:
+        split = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return list(split["input_ids"])
 
     def _stand_in(self, name: str) -> str:
         return self._stand_ins.setdefault(name, chr(_FIRST + len(self._stand_ins)))

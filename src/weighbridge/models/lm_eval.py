@@ -23,6 +23,7 @@ from lm_eval.models.utils import (
 )
 
 from weighbridge.errors import InputError
+from weighbridge.models.adapters import WEIGHTS, require_landed
 from weighbridge.models.budget import Budget
 from weighbridge.models.convert import as_safetensors
 from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
@@ -53,6 +54,9 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
             super().__init__(pretrained=_as_folder(pretrained), **settings)
         if isinstance(pretrained, str):  # else it was loaded before, by someone else
             check(self.model)
+        adapter = Path(str(settings.get("peft") or ""))
+        if settings.get("peft") and (adapter / WEIGHTS).is_file():
+            require_landed(self.model, adapter)
         if self.backend != "causal":
             raise InputError(f"a {self.backend} model", "a causal language model")
         self.network = Network(self.model)

@@ -150,9 +150,9 @@ def require_finite(module: Any, where: str) -> None:
         )
 
 
-def named(names: Collection[str]) -> str:
+def named(names: Collection[str], most: int = _SHOWN) -> str:
     """Return how many tensors, and the first names."""
-    shown = ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    shown = ", ".join(sorted(names)[:most]) + (", …" if len(names) > most else "")
     return f"{len(names)} tensor{'s' * (len(names) != 1)} ({shown})"
 
 

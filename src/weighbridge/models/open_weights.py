@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from weighbridge.errors import InputError
+from weighbridge.models.adapters import put_on
 from weighbridge.models.budget import require_room, share_out
 from weighbridge.models.convert import as_safetensors
 from weighbridge.models.detokenisation import Detokenisation
@@ -34,9 +35,10 @@ from weighbridge.models.protocol import (
 from weighbridge.models.reading import (
     choose_device,
     digest_of,
+    digest_tensors,
     end_tokens,
     read_with_notes,
-    with_adapter,
+    with_own_tokens,
 )
 from weighbridge.models.requests import require_whole_characters, windows
 from weighbridge.models.stopping import StopStrings
@@ -369,10 +371,15 @@ def load(
     require_room(folder, dtype.itemsize, memory_bytes)
     read = read_with_notes(folder, dtype, chosen)
     module, tokenizer = read.module, read.tokenizer
+    notes = read.notes + ((facts["note"],) if "note" in facts else ())
     digest = digest_of(module)
     adapter_digest = None
     if location.adapter is not None:
-        module, adapter_digest = with_adapter(module, location.adapter)
+        found = put_on(module, location.adapter)
+        module, adapter_digest = found.module, digest_tensors(found.tensors)
+        rows = module.get_input_embeddings().weight.shape[0]
+        tokenizer = with_own_tokens(tokenizer, location.adapter, rows)
+        notes += found.notes
     template = tokenizer.chat_template
     ref = ModelRef(
         name=location.name + (f"+{location.adapter.name}" if location.adapter else ""),
@@ -387,5 +394,4 @@ def load(
         dtype=str(dtype).removeprefix("torch."),
         quantization=facts.get("quantization"),
     )
-    notes = read.notes + ((facts["note"],) if "note" in facts else ())
     return OpenWeights(module, tokenizer, ref, memory_bytes, notes)

@@ -1,7 +1,7 @@
 """Weights, adapters and tokenizers from files: safetensors only, no code from the folder."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from weighbridge.errors import InputError, MissingPiece, WeighbridgeError
+from weighbridge.models.adapters import put_on
 from weighbridge.models.gguf_tokenizer import tokenizer_of_gguf
 from weighbridge.models.load_check import (
     LoadReport,
@@ -171,26 +172,49 @@ def told(error: BaseException) -> str:
 
 
 def with_adapter(module: Any, folder: Path) -> tuple[Any, str]:
-    """Put an adapter on a model; return it with the adapter's digest.
+    """Put an adapter on a model; return it with the adapter's digest. See `put_on`."""
+    found = put_on(module, folder)
+    return found.module, digest_tensors(found.tensors)
+
+
+def with_own_tokens(tokenizer: Any, adapter: Path, rows: int | None = None) -> Any:
+    """Return the tokenizer and chat template that an adapter was trained with.
+
+    Those that lie in its folder, if any: TRL, axolotl and unsloth save them there.
+
+    Args:
+        tokenizer: The base's.
+        adapter: The adapter's folder.
+        rows: Of the model's embedding, with the adapter on; None before it is loaded.
 
     Raises:
-        InputError: It does not fit the model.
+        InputError: They are of another model, or have tokens that the model has no rows for.
     """
-    from peft import PeftModel
-    from safetensors import safe_open
-
-    try:
-        wrapped = PeftModel.from_pretrained(module, folder, is_trainable=False)
-        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0]
+    template = adapter / "chat_template.jinja"
+    if not any((adapter / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
+        if template.is_file():
+            tokenizer.chat_template = template.read_text(encoding="utf-8")
+        return tokenizer
+    own = read_tokenizer(adapter)
+    before, after = tokenizer.get_vocab(), own.get_vocab()
+    other = next((text for text, index in before.items() if after.get(text) != index), None)
+    if other is not None:
         raise InputError(
-            f"the adapter in {folder} can't be put on this model ({first})",
-            "an adapter that was trained on it",
-            "check which base the adapter_config.json names",
-        ) from error
-    return wrapped, _digest_tensors(tensors)
+            f"the tokenizer in {adapter} reads {other!r} as token {after.get(other)}, the base's "
+            f"as {before[other]}",
+            "the base's tokenizer, perhaps with tokens added",
+            "check which base the adapter_config.json names, or remove the tokenizer's files",
+        )
+    if rows is not None and max(after.values()) >= rows:
+        raise InputError(
+            f"the tokenizer in {adapter} has {len(after) - len(before)} tokens more than the base "
+            f"(up to {max(after.values())}), and the model's embedding has {rows} rows",
+            "an adapter that holds their rows (modules_to_save or trainable tokens)",
+            "save it again with its embedding and head, as its training had them",
+        )
+    if own.chat_template is None:
+        own.chat_template = tokenizer.chat_template
+    return own
 
 
 def digest_of(module: Any) -> str:
@@ -198,7 +222,7 @@ def digest_of(module: Any) -> str:
     tied = getattr(module, "all_tied_weights_keys", None) or {}
     tensors = module.state_dict()
     same = {name for name, source in tied.items() if _is_one(tensors, name, source)}
-    return _digest_tensors({k: v for k, v in tensors.items() if k not in same})
+    return digest_tensors({k: v for k, v in tensors.items() if k not in same})
 
 
 def _is_one(tensors: dict[str, torch.Tensor], name: str, source: str) -> bool:
@@ -207,7 +231,9 @@ def _is_one(tensors: dict[str, torch.Tensor], name: str, source: str) -> bool:
     return a is not None and b is not None and a.data_ptr() == b.data_ptr()
 
 
-def _digest_tensors(tensors: dict[str, torch.Tensor]) -> str:
+def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Digest tensors by name, type, shape and bytes."""
+
     def rows() -> Iterator[tuple[str, str, tuple[int, ...], memoryview]]:
         for name in sorted(tensors):
             tensor = tensors[name].detach().cpu().contiguous()

@@ -287,13 +287,15 @@ def without_weights(spec: str | WeightsLocation | EndpointAddress, offline: bool
     location = find_weights(spec, offline=offline) if isinstance(spec, str) else spec
     _need_torch()
     from weighbridge.models.prompts import PromptWriter
-    from weighbridge.models.reading import read_tokenizer
+    from weighbridge.models.reading import read_tokenizer, with_own_tokens
     from weighbridge.models.template_checks import UnloadedModel
 
     path = location.path
     is_file = location.kind == "gguf"
     with boundary(f"reading the tokenizer of {location.name}"):
         tokenizer = read_tokenizer(path.parent, path.name) if is_file else read_tokenizer(path)
+        if location.adapter is not None:
+            tokenizer = with_own_tokens(tokenizer, location.adapter)
     return UnloadedModel(PromptWriter(tokenizer, location.name))
 
 

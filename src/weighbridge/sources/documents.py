@@ -53,8 +53,10 @@ def parse_json(
     return value
 
 
-def read_json(path: Path, what: str = "a JSON file", *, nan: bool = False) -> Any:
-    """Return the value of a JSON file.
+def read_json(
+    path: Path, what: str = "a JSON file", *, nan: bool = False, halves: Halves = "refuse"
+) -> Any:
+    """Return the value of a JSON file; arguments are as in `parse_json`.
 
     Raises:
         InputError: It can't be read; MalformedRow where it is no JSON.
@@ -62,7 +64,7 @@ def read_json(path: Path, what: str = "a JSON file", *, nan: bool = False) -> An
     text = read_text(path, what)
     if not text.strip():
         raise InputError(f"{path} is empty", what)
-    return parse_json(path, 1, text, nan=nan)
+    return parse_json(path, 1, text, nan=nan, halves=halves)
 
 
 def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:

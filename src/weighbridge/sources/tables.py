@@ -116,7 +116,9 @@ def csv_table(
     if first.lstrip().startswith('{"'):
         raise MalformedRow(path, 1 + skipped, "JSON", "a CSV header", do="name the file .jsonl")
     rows = _parsed(path, skipped, [first], lines, delimiter)
-    line, header = next(rows)
+    line, header = next(rows, (1, []))
+    if not header:
+        raise InputError(f"{path} has no header", "a CSV file with a header")
     header = [name.strip() for name in header]
     named = _named(path, line, header)
     return [header[at] for at in named], _under_header(path, header, named, rows)
@@ -130,17 +132,17 @@ def _separator(lines: Iterator[str], delimiter: str) -> tuple[int, str, str]:
     else:
         while first and not first.strip():
             skipped, first = skipped + 1, next(lines, "")
-        if len(_cells(first, delimiter)) == 1:
-            wider = [d for d in _DELIMITERS if len(_cells(first, d)) > 1]
+        if _cells(first, delimiter) == 1:
+            wider = [each for each in _DELIMITERS if _cells(first, each) > 1]
             delimiter = wider[0] if len(wider) == 1 else delimiter
     return skipped, delimiter, first
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
+def _cells(line: str, delimiter: str) -> int:
     try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:  # reading the whole says what is wrong, and where
-        return []
+        return len(next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error:  # told with its line when the table is read
+        return 0
 
 
 def _parsed(

@@ -171,5 +171,5 @@ def _no_text(path: Path, line: int, before: str, saw: str) -> MalformedRow:
         saw,
         "UTF-8 text",
         column=len(before) - (before.rfind("\n") + 1) + 1,
-        do="save the file as UTF-8 (in Excel: CSV UTF-8)",
+        do="save it as UTF-8 (Excel: CSV UTF-8), or: iconv -f WINDOWS-1252 -t UTF-8",
     )

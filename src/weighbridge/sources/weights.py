@@ -124,9 +124,7 @@ def _from_gguf(path: Path, adapter: Path | None) -> WeightsLocation:
 
 def _from_folder(path: Path, adapter: Path | None, offline: bool) -> WeightsLocation:
     if (path / "adapter_config.json").is_file() and adapter is None:
-        base = _base_of(path)
-        found = find_weights(base, adapter=path, offline=offline)
-        return found
+        return _base_of(path, offline)
     if not (path / "config.json").is_file():
         files = gguf_models(path)
         if len(files) == 1:
@@ -152,23 +150,46 @@ def gguf_models(folder: Path) -> list[Path]:
 
 def _check_adapter(folder: Path) -> None:
     for name in ("adapter_config.json", "adapter_model.safetensors"):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder} has no {name}", "a LoRA adapter in peft's format")
+        if (folder / name).is_file():
+            continue
+        pickled = sorted([*folder.glob("adapter_model*.bin"), *folder.glob("*.pt")])
+        if pickled and name.endswith(".safetensors"):
+            raise InputError(
+                f"{folder} holds {pickled[0].name} and no {name}",
+                "an adapter in peft's format, as safetensors",
+                "pickled weights are never loaded, because they can run code: save it again with "
+                "safetensors, where you trust it (peft's save_pretrained does by default)",
+            )
+        raise InputError(f"{folder} has no {name}", "a LoRA adapter in peft's format")
 
 
-def _base_of(folder: Path) -> str:
+def _base_of(folder: Path, offline: bool) -> WeightsLocation:
+    """Find the base that an adapter names."""
     _check_adapter(folder)
+    do = f"name the base yourself: BASE+{folder}"
     try:
         base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
-        if not isinstance(base, str) or not base:
-            raise ValueError(repr(base)[:60])
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(
             f"{folder}/adapter_config.json names no base model ({in_one_line(error)})",
             "base_model_name_or_path",
-            f"name the base yourself: BASE+{folder}",
+            do,
         ) from error
-    return base
+    if not isinstance(base, str) or not base.strip():
+        raise InputError(
+            f"{folder}/adapter_config.json names no base model "
+            f"(base_model_name_or_path is {json.dumps(base)})",
+            "its name or folder",
+            do,
+        )
+    try:
+        return find_weights(base, adapter=folder, offline=offline)
+    except (InputError, MissingPiece) as error:
+        raise InputError(
+            f"{folder}/adapter_config.json names the base {base!r}: {error.saw}",
+            error.expected,
+            f"{error.do}; or {do}" if isinstance(error, MissingPiece) else do,
+        ) from error
 
 
 def _from_hub(spec: str, adapter: Path | None, offline: bool) -> WeightsLocation:

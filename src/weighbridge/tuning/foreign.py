@@ -99,7 +99,7 @@ def require_lines(path: Path) -> None:
     if not isinstance(rows, list) or not rows:
         return
     found = _format_of(rows)
-    if found is None and "messages" in rows[0]:
+    if found is None and isinstance(rows[0], dict) and "messages" in rows[0]:
         found = Format("conversations", "r['messages']")
     if found is not None:
         what = "one JSON array" if form == "array" else "a table"
@@ -156,12 +156,11 @@ def _begins(path: Path, magic: bytes) -> bool:
 
 
 def _format_of(rows: Sequence[Any]) -> Format | None:
-    first = rows[0] if rows else None
-    if not isinstance(first, Mapping):
-        return None
-    columns = {
-        k for row in rows if isinstance(row, Mapping) for k, v in row.items() if v is not None
-    }
+    first: dict[str, Any] = {}  # of each column the first value that is there
+    for row in rows:
+        if isinstance(row, Mapping):
+            first = {k: v for k, v in row.items() if v is not None} | first
+    columns = set(first)
     if {"chosen", "rejected"} <= columns:
         return _preference(first, columns)
     if isinstance(first.get("messages"), list):
@@ -213,8 +212,8 @@ def _turns(*parts: tuple[str, str]) -> str:
     return f"[{{'role': k, 'content': v}} for k, v in [{', '.join(pairs)}] if v]"
 
 
-def _sharegpt(turns: Sequence[Any], columns: Collection[str], more: str = "") -> Format:
-    if turns and isinstance(turns[0], Mapping) and "role" in turns[0]:
+def _sharegpt(turns: Any, columns: Collection[str], more: str = "") -> Format:
+    if isinstance(turns, list) and turns and isinstance(turns[0], Mapping) and "role" in turns[0]:
         return Format("ShareGPT with OpenAI's turns", f"[*r['conversations']{more}]")
     written = (
         f"{{'role': {_ROLES}.get(t['from'], t['from']), 'content': t['value']}} "
@@ -234,11 +233,12 @@ def _preference(first: Mapping[str, Any], columns: Collection[str]) -> Format:
     chosen, name = first["chosen"], "preference pairs"
     loses = "of each pair the chosen answer is learnt"
     if isinstance(chosen, Mapping):
-        pairs = _sharegpt(first.get("conversations") or [], columns, ", r['chosen']")
+        pairs = _sharegpt(first.get("conversations"), columns, ", r['chosen']")
         return Format(name, pairs.messages, loses=loses)
     asked = next((n for n in ("prompt", "instruction", "question", "input") if n in columns), None)
     if isinstance(chosen, list):
-        whole = bool(chosen) and chosen[0].get("role") != "assistant"
+        opening = chosen[0] if chosen and isinstance(chosen[0], Mapping) else {}
+        whole = opening.get("role") != "assistant"
         if whole or asked is None:
             return Format(name, "r['chosen']", loses=loses)
         before = f"*r['{asked}']"

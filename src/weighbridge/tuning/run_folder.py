@@ -53,10 +53,10 @@ def claim(
     template_date: str | None = None,
 ) -> int:
     """Make `folder` this run's own; return the number of threads that it is computed with."""
-    sweep(folder)
-    sweep(folder / "checkpoints")
     path = folder / "run.json"
     if path.exists():
+        sweep(folder)
+        sweep(folder / "checkpoints")
         try:
             run = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
@@ -68,6 +68,7 @@ def claim(
                 "choose another folder, or remove this one",
             )
         return int(run["threads"])
+    _require_own(folder)
     threads = torch.get_num_threads()
     run = {
         "identity": identity,
@@ -80,6 +81,17 @@ def claim(
     }
     write_whole(path, json.dumps(run, indent=2) + "\n")
     return threads
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a folder of something else: a run removes what earlier attempts left half-written."""
+    others = [p for p in folder.iterdir() if p.name != ".lock" and ".run.json." not in p.name]
+    if others:
+        raise InputError(
+            f"{folder} holds other files ({others[0].name}) and no tuning run",
+            "a folder of its own for each run",
+            "name a new one",
+        )
 
 
 def finished(folder: Path) -> TuneResult | None:

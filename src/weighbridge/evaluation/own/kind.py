@@ -5,7 +5,7 @@ lines of TOML in `docs/how-to/your-own-benchmark.md`, which the tests run.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,10 @@ def _nothing_to_check(definition: "Definition") -> None:
     return None
 
 
+def _as_defined(definition: "Definition", rows: "Iterable[Cells]") -> "Definition":
+    return definition
+
+
 def _target_as_text(sample: Sample) -> str:
     target = sample.target
     if target is None:
@@ -54,6 +58,7 @@ class Kind:
         options: A frozen dataclass of the TOML's keys that only this kind has.
         solution: Reads a row's right answer.
         complete: Adds to a benchmark how it is asked and graded.
+        settle: Decides what only all rows together tell, before any of them is read.
         check: Refuses keys that contradict each other.
         gold: A perfect answer to an item.
         ask: What is asked, from the text of the row and its solution.
@@ -65,6 +70,7 @@ class Kind:
     options: type[Any]
     solution: "Callable[[Definition, Cells], Solution]"
     complete: "Callable[[Definition, Benchmark], Benchmark]"
+    settle: "Callable[[Definition, Iterable[Cells]], Definition]" = _as_defined
     check: "Callable[[Definition], None]" = _nothing_to_check
     gold: Callable[[Sample], str] = _target_as_text
     ask: Callable[[str, Solution], str] = _as_written

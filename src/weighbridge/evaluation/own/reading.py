@@ -1,6 +1,7 @@
 """From a user's TOML and rows to a benchmark.
 
-read the keys -> find the kind -> for each row: id, cluster, what is asked, the right answer
+read the keys -> find the kind -> decide what all rows tell together -> for each row: id, cluster,
+what is asked, the right answer
 """
 
 import json
@@ -72,6 +73,7 @@ def _existing(definition: Definition, key: str, named: str) -> Path:
 
 
 def _load(definition: Definition, data: Path, request: LoadRequest) -> Iterator[Sample]:
+    definition = definition.kind.settle(definition, _cells(data))
     examples = _examples(definition, request.settings.shots)
     count = 0
 

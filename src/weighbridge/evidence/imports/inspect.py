@@ -40,6 +40,7 @@ from weighbridge.records import (
     UngradedReason,
     canonical_digest,
 )
+from weighbridge.sources.documents import read_json
 from weighbridge.sources.tables import Row
 
 VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
@@ -101,7 +102,9 @@ def _open(path: Path) -> _Log:
     try:
         if zipfile.is_zipfile(path):
             return _open_zip(path)
-        read = json.loads(path.read_bytes())
+        if path.suffix == ".eval":
+            raise zipfile.BadZipFile("no whole zip")
+        read = read_json(path, "a log that Inspect wrote", nan=True, halves="replace")
     except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} can't be read ({error})", "a log that Inspect wrote") from error
     if not isinstance(read, dict) or "eval" not in read:

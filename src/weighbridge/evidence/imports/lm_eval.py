@@ -192,7 +192,7 @@ def _figures(results: Row, task: str) -> str:
 
 
 def _json(path: Path) -> Row:
-    read = read_json(path, "lm-eval's results file", nan=True)
+    read = read_json(path, "lm-eval's results file", nan=True, halves="replace")
     if not isinstance(read, dict) or not isinstance(read.get("results"), dict):
         raise InputError(f"{path} holds no results", "lm-eval's results file")
     if not isinstance(read.get("configs"), dict):

@@ -122,7 +122,7 @@ class Asker:
                     return self._usable(asked, reply)
                 case TooMuch():
                     tries -= 1
-                    shorter = self._shorter(request, less.asked, tokens, reply)
+                    shorter = self._shorter(request, less, tokens, reply)
                     if isinstance(shorter, NoAnswer):
                         return self._usable(asked, shorter)
                     less = shorter
@@ -172,14 +172,14 @@ class Asker:
         return reply
 
     def _shorter(
-        self, request: Request, asked: Asked, tokens: int, reply: TooMuch
+        self, request: Request, less: Less, tokens: int, reply: TooMuch
     ) -> Less | NoAnswer:
         """Return what to ask for after a request was beyond a limit; see `shorter`."""
         if reply.limit.kind == "output" and (fits := reply.limit.fits(tokens)):
             # The model's own limit: it holds for every request, and cuts nobody's answer but its.
             self.wording.most_tokens = min(fits, self.wording.most_tokens or fits)
-            return Less(asked, "")
-        found = shorter(asked, tokens, reply)
+            return less
+        found = shorter(less, tokens, reply)
         if isinstance(found, NoAnswer) and found.stop == "overlong":
             self._answers.answered(request, Answer(found.why, found.stop))
         return found

@@ -12,6 +12,7 @@ from weighbridge.models.endpoint.alternatives import NotProbabilities, read_alte
 from weighbridge.models.endpoint.errors import error_in, parse, web_page
 from weighbridge.models.endpoint.failures import read_failure
 from weighbridge.models.endpoint.finish import model_s_own_limit, read_finish
+from weighbridge.models.endpoint.limits import MOST_TOKENS
 from weighbridge.models.endpoint.messages import Said, read_message
 from weighbridge.models.endpoint.replies import Again, Answer, NoAnswer, Reply
 from weighbridge.models.endpoint.text import one_line, whole_characters
@@ -45,8 +46,9 @@ def read_body(body: bytes, now: datetime, *, letters: bool = False, secret: str 
     if not isinstance(reply, dict):
         return Again(f"a reply that can't be read ({_begin(body, secret)})", charged=True)
     choices = reply.get("choices")
-    if (minimax := reply.get("base_resp") or {}).get("status_code"):
-        reply = {"error": {"message": minimax.get("status_msg"), "code": minimax["status_code"]}}
+    status = reply.get("base_resp")  # MiniMax's
+    if isinstance(status, dict) and status.get("status_code"):
+        reply = {"error": {"message": status.get("status_msg"), "code": status["status_code"]}}
     if reply.get("error") or (not choices and _is_error(reply)):
         return _failed(reply, now, secret, begun=bool(choices))
     if not isinstance(choices, list) or not choices:
@@ -190,11 +192,7 @@ def _events(body: bytes) -> list[Json] | None:
 def _count(value: Json) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if 0 <= value < _MOST_TOKENS else None  # so NaN is none, too
-
-
-_MOST_TOKENS = 1 << 53
-"""What a JSON number counts exactly; no request has as many."""
+    return int(value) if 0 <= value < MOST_TOKENS else None
 
 
 def _part(usage: dict[str, Json], details: str, name: str) -> int:

@@ -30,6 +30,7 @@ _STATUS = {
     504: ("timeout", "timeout_error", "deadline_exceeded", "gateway_timeout"),
 }  # fmt: skip
 _STATUS_OF = {word: status for status, words in _STATUS.items() for word in words}
+_NUMBER = re.compile("[45][0-9][0-9]")
 _HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
@@ -93,11 +94,11 @@ def error_in(found: Json, secret: str = "") -> ServerError:
     message = one_line(words, secret, LONGEST)
     more = _upstream(inner, message, secret)
     codes = [inner.get(k) for k in ("code", "type", "status")] + [outer.get("type")]
-    named = [str(code) for code in codes if code is not None and str(code)]
+    named = [one_line(str(code), secret, 100) for code in codes if code not in (None, "")]
     return ServerError(
         message=f"{message} ({more})" if more else message,
         code=_telling(named),
-        param=str(inner.get("param") or ""),
+        param=one_line(str(inner.get("param") or ""), secret, 100),
         status=next((status for code in named if (status := _status(code))), 0),
         fields=inner,
     )
@@ -145,7 +146,7 @@ def _telling(codes: list[str]) -> str:
 
 
 def _status(code: str) -> int:
-    if code.isdigit() and 400 <= int(code) <= 599:
+    if _NUMBER.fullmatch(code):
         return int(code)
     return _STATUS_OF.get(code.lower(), 0)
 

@@ -12,7 +12,8 @@ from typing import Literal
 
 from weighbridge.records import Json
 
-_N = r"(\d[\d,]*)"
+MOST_TOKENS = 10**9  # a server that counts more in one request counts something else
+_N = r"(\d[\d,]{0,11})"
 _ANSWER = re.compile(
     r"max_?(completion_|new_|output_)?tokens|completion|output|generat|predict|in total", re.I
 )
@@ -192,4 +193,5 @@ def _number(digits: str) -> int:
 
 
 def _whole(value: Json) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    told = isinstance(value, int) and not isinstance(value, bool)
+    return value if told and 0 <= value < MOST_TOKENS else None

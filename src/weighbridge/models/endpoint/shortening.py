@@ -42,15 +42,18 @@ def cut_by_server(answer: Answer, tokens: int) -> Answer:
     return replace(answer, why="; ".join(filter(None, (answer.why, sign))))
 
 
-def shorter(asked: Asked, tokens: int, refused: TooMuch) -> Less | NoAnswer:
+def shorter(less: Less, tokens: int, refused: TooMuch) -> Less | NoAnswer:
     """Return what to ask for instead: a shorter answer, if one fits.
 
     Args:
-        asked: What was asked for.
+        less: What was asked for. Where that was shortened already, the server's numbers did not
+            hold, so that at most half of it is asked for.
         tokens: The longest answer that it allowed.
         refused: What the server said.
     """
-    fits = refused.limit.fits(tokens)
+    asked, fits = less.asked, refused.limit.fits(tokens)
+    if less.why:
+        fits = min(fits, tokens // 2)
     if fits:
         return Less(replace(asked, sampling=replace(asked.sampling, max_tokens=fits)), refused.why)
     if refused.limit.kind == "context":

@@ -87,7 +87,7 @@ def kv_cache_bytes_per_token(architecture: Architecture, element_bytes: int = BF
         architecture: What remembers.
         element_bytes: Bytes of one number; 2 for bf16.
     """
-    return element_bytes * sum(layer.attention.cached for layer in architecture.layers)
+    return element_bytes * sum(layer.attention.kept_by_one for layer in architecture.layers)
 
 
 def kv_cache_bytes(
@@ -95,7 +95,7 @@ def kv_cache_bytes(
 ) -> int:
     """Return the cache of one sequence of so many tokens; layers with a window keep only that."""
     return element_bytes * sum(
-        count * layer.attention.cached * layer.attention.remembered(context_tokens)
+        count * layer.attention.kept(context_tokens)
         for layer, count in architecture.kinds_of_layers.items()
     )
 

@@ -89,6 +89,9 @@ class Attention:
         selected: Attends to so many tokens that an indexer chooses among all; None for all.
         index_heads: Query heads of that indexer.
         index_width: Of one of them.
+        compressed_every: Beside the window it attends to one entry for so many tokens; None for no
+            such entries. Then an indexer chooses among them.
+        compressed: Numbers kept per entry, an indexer's among them.
     """
 
     heads: int
@@ -100,24 +103,46 @@ class Attention:
     selected: int | None = None
     index_heads: int = 0
     index_width: int = 0
+    compressed_every: int | None = None
+    compressed: int = 0
 
     def attended(self, context_tokens: int) -> int:
         """How many tokens the one at this position (from 1) attends to."""
         if self.chunk is not None:
             return (context_tokens - 1) % self.chunk + 1 if context_tokens else 0
-        seen = self.remembered(context_tokens)
-        return seen if self.selected is None else min(seen, self.selected)
+        seen, far = self.remembered(context_tokens), self.entries(context_tokens)
+        if self.selected is None:
+            return seen + far
+        if self.compressed_every is not None:
+            return seen + min(far, self.selected)
+        return min(seen, self.selected)
 
     def remembered(self, context_tokens: int) -> int:
         """How many tokens' keys and values have to be kept after so many."""
         reach = self.window if self.window is not None else self.chunk
         return context_tokens if reach is None else min(context_tokens, reach)
 
+    def entries(self, context_tokens: int) -> int:
+        """How many compressed entries stand for so many tokens."""
+        return 0 if self.compressed_every is None else context_tokens // self.compressed_every
+
+    def kept(self, context_tokens: int) -> int:
+        """Numbers in the cache after so many tokens."""
+        near = self.cached * self.remembered(context_tokens)
+        return near + self.compressed * self.entries(context_tokens)
+
+    @property
+    def kept_by_one(self) -> int:
+        """Numbers that one more token adds while no window is full; entries on the average."""
+        every = self.compressed_every
+        return self.cached + (0 if every is None else -(-self.compressed // every))
+
     def flops(self, context_tokens: int) -> int:
         """Floating-point operations of scores and weighted values, for the token there."""
         widths = self.key_width + self.value_width
         each = 2 * self.index_heads * (self.index_width + 1)  # scores, and their weighted sum
-        choice = each * self.remembered(context_tokens)
+        scored = self.remembered if self.compressed_every is None else self.entries
+        choice = each * scored(context_tokens)
         return 2 * self.heads * widths * self.attended(context_tokens) + choice
 
 

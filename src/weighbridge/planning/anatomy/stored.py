@@ -53,7 +53,7 @@ def read_scheme(config: Mapping[str, Any]) -> Scheme | None:
     found = _settings(config)
     if found is None:
         return None
-    method = found.get("quant_method")
+    method = found.get("quant_method") or _producer(found)
     if method is None and (found.get("load_in_4bit") or found.get("load_in_8bit")):
         method = "bitsandbytes"
     rule = _RULES.get(str(method))
@@ -149,6 +149,12 @@ def _settings(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
+def _producer(found: Mapping[str, Any]) -> object:
+    """Who wrote it, where no method is named (ModelOpt)."""
+    producer = found.get("producer")
+    return producer.get("name") if isinstance(producer, Mapping) else None
+
+
 def _left(found: Mapping[str, Any]) -> tuple[str, ...]:
     listed = [found[n] for n in _LISTS if isinstance(found.get(n), list | tuple)]
     given = tuple(str(entry) for each in listed for entry in each)
@@ -240,7 +246,8 @@ def _compressed_tensors(found: Mapping[str, Any]) -> Rule:
     if len(kinds) != 1 or not isinstance(weights, Mapping):
         return "compressed-tensors of several schemes", None
     bits, size = weights.get("num_bits"), _whole(weights, "group_size", 0)
-    strategy, kind = weights.get("strategy"), weights.get("type")
+    strategy, kind = weights.get("strategy"), weights.get("type", "int")
+    strategy = strategy or ("group" if size else "tensor")  # as the package reads its absence
     known = ("tensor", "channel", "group", "tensor_group", "block")
     if bits not in (4, 8) or strategy not in known:
         return f"compressed-tensors of {bits} bits by {strategy}", None

@@ -30,10 +30,11 @@ def exaone_window(fields: Fields) -> tuple[tuple[str, ...], int | None]:
     Raises:
         InputError: Malformed fields.
     """
-    fields.assume(sliding_window=4096, sliding_window_pattern=4)
+    fields.assume(sliding_window=4096)
     window, count = fields.optional_count("sliding_window"), fields.layers()
     if window is None:
         return fields.layer_types([FULL] * count), None
+    fields.assume(sliding_window_pattern=4)
     period = fields.values["sliding_window_pattern"]
     if isinstance(period, str):  # L and G, a letter a layer, again and again
         if not period or set(period) - set("LG"):

@@ -54,6 +54,7 @@ _NUMBER = re.compile(
     r"\s*([kmbgtKMBGT]?)\s*"
 )
 _NAMED_LINES = 5
+_BEYOND = 1e50  # of anything; also what is no number
 _MANY_TOKENS_PER_PARAMETER = 5_000
 
 
@@ -240,7 +241,7 @@ def _number(path: Path, line: int, header: Header, text: str, meaning: str) -> f
         if header.base is not None:
             return _raised(path, line, header, text, value)
         value *= scale if scale != 1 else header.factor
-    if not math.isfinite(value):
+    if not value < _BEYOND:
         raise MalformedRow(
             path, line, text[:40] or "nothing", "a number such as 6.8e9 or 6.8B", column
         )
@@ -252,9 +253,12 @@ def _number(path: Path, line: int, header: Header, text: str, meaning: str) -> f
 def _raised(path: Path, line: int, header: Header, text: str, value: float) -> float:
     assert header.base is not None
     try:
-        return float(header.base**value)
+        raised = float(header.base**value)
     except OverflowError:
-        raise MalformedRow(path, line, text[:40], "an exponent, such as 9.3", header.text) from None
+        raised = math.inf
+    if not 0 < raised < _BEYOND:
+        raise MalformedRow(path, line, text[:40], "an exponent, such as 9.3", header.text)
+    return raised
 
 
 def _completed(path: Path, values: dict[str, Array], notes: list[str]) -> Points:

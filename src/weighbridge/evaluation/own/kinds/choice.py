@@ -5,11 +5,18 @@ chat's reply, `--protocol generative` reads the letter that a chat's reply gives
 with `--no-chat-template`, that the first line of a completion names.
 """
 
-import string
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, Settings
+from weighbridge.evaluation.own.answer_keys import (
+    LETTERS,
+    READINGS,
+    Keys,
+    decide_keys,
+    told_keys,
+)
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
 from weighbridge.evaluation.own.kind import Kind, Solution
@@ -18,9 +25,7 @@ from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt
 from weighbridge.records import Generation, Json, Sample, Score
 
-LETTERS = string.ascii_uppercase
 PROTOCOLS = ("loglikelihood", "letter", "generative")
-READINGS = ("letter", "index", "number", "text")
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Options:
     Attributes:
         choices: The columns that hold a choice each, or the one that holds a list.
         answer_is: What the target is: the choice's `letter`, its `index` from 0, its `number` from
-            1, or its `text`. Found out row by row unless given; numbers from 1 never are.
+            1, or its `text`. Found out for the whole column unless given.
         protocol: Which of the protocols is the default.
     """
 
@@ -56,55 +61,85 @@ def _check(definition: Definition) -> None:
         raise UnknownName(f"protocol in {path}", options.protocol, PROTOCOLS)
 
 
-def _solution(definition: Definition, cells: Cells) -> Solution:
-    named = definition.options.choices
-    if isinstance(named, str):
-        choices = tuple(_text(cells, one, named) for one in cells.listed(named))
+@dataclass(frozen=True)
+class Settled(Options):
+    """Its keys, and how the target's column names the choices.
+
+    Attributes:
+        keys: As a person said it, else as the whole column shows it.
+    """
+
+    keys: Keys = field(default_factory=Keys)
+
+
+def _settle(definition: Definition, rows: Iterable[Cells]) -> Definition:
+    """Decide for the whole column how its keys are read."""
+    options = definition.options
+    if options.answer_is:
+        keys = told_keys(options.answer_is)
     else:
-        choices = tuple(cells.text(column) for column in named)
+        keys = decide_keys(_keyed(definition, rows), definition.target, definition.path.name)
+    return replace(definition, options=Settled(**asdict(options), keys=keys))
+
+
+def _keyed(
+    definition: Definition, rows: Iterable[Cells]
+) -> Iterator[tuple[Cells, Json, tuple[str, ...]]]:
+    for cells in rows:
+        choices, labels = _choices(definition, cells)
+        if not labels and definition.target in cells.row:
+            yield cells, cells.value(definition.target), choices
+
+
+def _solution(definition: Definition, cells: Cells) -> Solution:
+    choices, labels = _choices(definition, cells)
+    column, keys = definition.target, getattr(definition.options, "keys", Keys())
+    answer = cells.value(column)
+    place = keys.place(answer, choices, labels)
+    if place is None:
+        names = labels or LETTERS
+        shown = ", ".join(f"{a} {c}"[:20] for a, c in zip(names, choices, strict=False))
+        kind = "label" if labels else keys.allows()
+        cells.refuse(f"{answer!r}"[:60], f"the {kind} of one of {shown}", column)
+    return Solution(LETTERS[place], choices)
+
+
+def _choices(definition: Definition, cells: Cells) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a row's choices, and its own labels of them where it has any, as ARC's files do."""
+    named = definition.options.choices
+    labels: tuple[str, ...] = ()
+    if isinstance(named, str):
+        listed = cells.row.get(named)
+        if isinstance(listed, dict) and {"text", "label"} <= listed.keys():
+            texts, labels = listed["text"], tuple(map(str, listed["label"]))
+            if len(texts) != len(labels) or len(set(labels)) != len(labels):
+                cells.refuse(f"{len(texts)} texts and labels {labels}"[:60], "one each", named)
+        else:
+            texts = cells.listed(named)
+        choices = tuple(_text(cells, one, named) for one in texts)
+    else:
+        choices = _of_columns(cells, named)
     if not 2 <= len(choices) <= len(LETTERS):
         where = named if isinstance(named, str) else None
         cells.refuse(f"{len(choices)} choices", f"2 to {len(LETTERS)}", where)
-    return Solution(_letter(definition, cells, choices), choices)
+    return choices, labels
+
+
+def _of_columns(cells: Cells, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the choices of a row; its last columns may be empty where it has fewer than others."""
+    found = [cells.text_if_any(column) for column in columns]
+    while found and found[-1] is None:
+        found.pop()
+    for column, choice in zip(columns, found, strict=False):
+        if choice is None:
+            cells.refuse("nothing there", "a value", column)
+    return tuple(choice for choice in found if choice is not None)
 
 
 def _text(cells: Cells, choice: Json, column: str) -> str:
     if isinstance(choice, (dict, list)) or choice is None or not str(choice).strip():
         cells.refuse(repr(choice)[:60], "a text for each choice", column)
     return str(choice)
-
-
-def _letter(definition: Definition, cells: Cells, choices: tuple[str, ...]) -> str:
-    """Return the right choice's letter, however the row names it."""
-    column, told = definition.target, definition.options.answer_is
-    answer = cells.value(column)
-    found = {
-        reading: place
-        for reading in ([told] if told else [r for r in READINGS if r != "number"])
-        if (place := _place(reading, answer, choices)) is not None
-    }
-    if not found:
-        shown = ", ".join(f"{a} {c}"[:20] for a, c in zip(LETTERS, choices, strict=False))
-        kind = told or "letter, index from 0, or text"
-        cells.refuse(f"{answer!r}"[:60], f"the {kind} of one of {shown}", column)
-    if len(set(found.values())) > 1:
-        ways = " and ".join(f"{way} of {LETTERS[place]}" for way, place in found.items())
-        cells.refuse(f"{answer!r} is {ways}", f"answer_is in {definition.path.name}", column)
-    return LETTERS[next(iter(found.values()))]
-
-
-def _place(reading: str, answer: Json, choices: tuple[str, ...]) -> int | None:
-    text = str(answer).strip()
-    if reading == "letter":
-        bare = text.strip("().:").upper()
-        return LETTERS.index(bare) if bare and bare in LETTERS[: len(choices)] else None
-    if reading == "text":
-        fitting = [i for i, choice in enumerate(choices) if choice.strip() == text]
-        return fitting[0] if len(fitting) == 1 else None
-    if isinstance(answer, bool) or not text.isascii() or not text.isdigit():
-        return None
-    place = int(text) - (reading == "number")
-    return place if 0 <= place < len(choices) else None
 
 
 def _ask(question: str, solution: Solution) -> str:
@@ -152,5 +187,6 @@ KIND = Kind(
     solution=_solution,
     complete=_complete,
     check=_check,
+    settle=_settle,
     ask=_ask,
 )

@@ -1,0 +1,243 @@
+"""Adapters of others, in peft's format: put on their base whole, or refused.
+
+An adapter whose tensors have no place on the base changes nothing, and base would be compared with
+base. So every tensor of the file must stand on the model, to the bit, every place of the adapter
+must come from the file, and the logits must differ from the base's.
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from weighbridge.errors import InputError
+from weighbridge.models.load_check import named
+from weighbridge.sources.safetensors_files import StoredTensor, read_header
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+_PROBE_TOKENS = 64
+_WRAPPERS = ("_orig_mod.", "module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+_NAMED_BY = re.compile(r"\.(lora_[AB]|lora_magnitude_vector)\.\w+\.weight$")
+
+
+@dataclass(frozen=True)
+class PutOn:
+    """An adapter on its base.
+
+    Attributes:
+        module: The peft model.
+        tensors: The adapter's tensors, as in its file.
+        notes: Sentences that a reader of a run must know: what peft warned of.
+    """
+
+    module: Any
+    tensors: Mapping[str, torch.Tensor]
+    notes: tuple[str, ...]
+
+
+def put_on(module: Any, folder: Path) -> PutOn:
+    """Put an adapter on a model and prove that it is there.
+
+    The base's embeddings are made longer where the adapter holds rows for new tokens.
+
+    Raises:
+        InputError: The adapter is broken, does not fit, or changes nothing.
+    """
+    from peft import PeftModel
+
+    config = read_adapter_config(folder)
+    _require_kind(folder, config)
+    stored = read_header(folder / WEIGHTS)
+    _lengthen(module, folder, config, stored)
+    plain = _logits(module)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            wrapped = PeftModel.from_pretrained(
+                module, str(folder), is_trainable=False, local_files_only=True
+            )
+        except Exception as error:  # peft and the modules it builds fail in many ways
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise _does_not_fit(folder, said) from error
+    tensors = _read(folder / WEIGHTS)
+    _require_landed(wrapped, tensors, folder)
+    _require_effect(plain, wrapped, folder)
+    return PutOn(wrapped, tensors, _notes(caught))
+
+
+def read_adapter_config(folder: Path) -> dict[str, Any]:
+    """Read `adapter_config.json`.
+
+    Raises:
+        InputError: It is not there, or is not such a file.
+    """
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} can't be read ({error})", "the settings of an adapter in peft's format"
+        ) from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path} holds no object", "the settings of an adapter in peft's format")
+    return config
+
+
+def require_landed(wrapped: Any, folder: Path) -> None:
+    """Check an adapter that someone else put on a model, against its files.
+
+    Raises:
+        InputError: A tensor is not on the model, or a place was left empty.
+    """
+    _require_landed(wrapped, _read(folder / WEIGHTS), folder)
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _require_kind(folder: Path, config: Mapping[str, Any]) -> None:
+    kind = str(config.get("peft_type", "LORA")).upper()
+    if kind in ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT"):
+        raise InputError(
+            f"the adapter in {folder} is of the kind {kind}",
+            "one that changes weights, such as LORA: tokens that are no text can't be measured yet",
+            "merge nothing; measure it behind a server that runs it",
+        )
+    if config.get("alora_invocation_tokens"):
+        raise InputError(
+            f"the adapter in {folder} begins at certain tokens (alora_invocation_tokens)",
+            "one that is on for the whole text",
+            "measure it behind a server that runs it",
+        )
+
+
+def _does_not_fit(folder: Path, reason: str) -> InputError:
+    return InputError(
+        f"the adapter in {folder} doesn't fit this model: {reason}",
+        "the base that it was trained on",
+        "see base_model_name_or_path in its adapter_config.json",
+    )
+
+
+def _lengthen(
+    module: Any, folder: Path, config: Mapping[str, Any], stored: Mapping[str, StoredTensor]
+) -> None:
+    """Add rows to the base's embeddings where the adapter holds those of new tokens."""
+    rows = module.get_input_embeddings().weight.shape[0]
+    names = {id(part): name for name, part in module.named_modules()}
+    entry = names[id(module.get_input_embeddings())]
+    out = module.get_output_embeddings()
+    head = names[id(out)] if out is not None else entry
+    longer = {
+        place: max((t.shape[0] for n, t in stored.items() if _is_of(n, place)), default=0)
+        for place in (entry, head)
+    }
+    chosen = _chosen_rows(config)
+    wanted = max(*longer.values(), *(index + 1 for index in chosen), rows)
+    if wanted == rows:
+        return
+    covered = set(range(rows, wanted)) <= set(chosen)
+    lacking = [place for place, held in longer.items() if held < wanted and not covered]
+    if lacking:
+        raise _does_not_fit(
+            folder,
+            f"it was trained with {wanted:,} tokens, the base has {rows:,}, and it holds no rows "
+            f"of {lacking[0]} for the new ones",
+        )
+    module.resize_token_embeddings(wanted, mean_resizing=False)
+
+
+def _is_of(name: str, place: str) -> bool:
+    """Whether a stored tensor is a whole embedding or head, not the small factors of one."""
+    last = re.escape(place.rsplit(".", 1)[-1])
+    return re.search(rf"\.{last}(\.base_layer)?\.weight$", name) is not None
+
+
+def _chosen_rows(config: Mapping[str, Any]) -> list[int]:
+    found = config.get("trainable_token_indices")
+    lists = found.values() if isinstance(found, dict) else [found]
+    return [int(i) for rows in lists if isinstance(rows, list) for i in rows if isinstance(i, int)]
+
+
+def _require_landed(wrapped: Any, tensors: Mapping[str, torch.Tensor], folder: Path) -> None:
+    """Compare the file with what stands on the model: the same names, the same numbers."""
+    from peft.utils import get_peft_model_state_dict
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when the adapter was put on
+        taken = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
+    # A base with longer embeddings is saved with them, and once more under the name of the copy.
+    standing = {name.replace(".default.", "."): t for name, t in wrapped.state_dict().items()}
+    taken |= {name: standing[name] for name in tensors.keys() - taken.keys() if name in standing}
+    empty = sorted(taken.keys() - tensors.keys())
+    strange = sorted(tensors.keys() - taken.keys())
+    if strange or empty:
+        parts = [f"it holds {named(strange, 1)} without a place"] if strange else []
+        parts += [f"{named(empty, 1)} of the model stay empty"] if empty else []
+        raise _does_not_fit(
+            folder,
+            f"{len(strange) + len(empty)} tensors are not on it as in the file "
+            f"({' and '.join(parts)}){_why(strange)}",
+        )
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(
+                f"the adapter in {folder} holds numbers in {name} that are not finite",
+                "numbers",
+                "its training broke: take an earlier checkpoint",
+            )
+        if tensor.shape != taken[name].shape or not torch.equal(
+            tensor.to(taken[name]), taken[name]
+        ):
+            raise _does_not_fit(folder, f"{name} is not on it as in the file")
+
+
+def _why(strange: list[str]) -> str:
+    """Say what names that have no place look like."""
+    name = strange[0] if strange else ""
+    if any(wrapper in name for wrapper in _WRAPPERS[:1] + _WRAPPERS[2:]):
+        return "; it was saved from a wrapped model: save it again from the model inside"
+    if _NAMED_BY.search(name):
+        return "; the adapter's own name stands in its tensors: save it with save_pretrained"
+    return ""
+
+
+def _require_effect(plain: torch.Tensor, wrapped: Any, folder: Path) -> None:
+    """Check that the adapter changes the logits of some text."""
+    if torch.equal(plain, _logits(wrapped)):
+        raise InputError(
+            f"the adapter in {folder} changes nothing: the logits are the base's own",
+            "an adapter that was trained (its B is not all zero, its scaling not 0)",
+            "measure the base alone, or take a checkpoint of a later step",
+        )
+
+
+@torch.no_grad()
+def _logits(module: Any) -> torch.Tensor:
+    """Compute a model's logits for tokens from all over its vocabulary."""
+    entry = module.get_input_embeddings().weight
+    probe = (torch.arange(_PROBE_TOKENS, device=entry.device) * 7919 % entry.shape[0])[None]
+    training = module.training
+    module.eval()
+    logits: torch.Tensor = module(input_ids=probe, use_cache=False).logits
+    module.train(training)
+    return logits
+
+
+def _notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
+    """Pass on what peft warned of, but not what concerns its own developers."""
+    told = dict.fromkeys(
+        " ".join(str(warning.message).split())
+        for warning in caught
+        if not issubclass(warning.category, (DeprecationWarning, FutureWarning))
+    )
+    return tuple(f"peft says of the adapter: {text.rstrip('.')}." for text in told)
