@@ -135,6 +135,14 @@ def test_columns_that_only_begin_like_known_ones_are_no_matter(tmp_path):
     assert len(read_points(table(tmp_path / "a.csv", names, rows))) == 16
 
 
+def test_a_plain_name_comes_before_one_with_more(tmp_path):
+    names = ["N", "N (M)", "D", "loss_final", "loss"]
+    rows = [(n, n, d, loss + 1, loss) for n, d, _, loss in runs()]
+    read = read_points(table(tmp_path / "a.csv", names, rows))
+    assert read.parameters[0] == 1e8 and read.loss[0] == pytest.approx(runs()[0][3])
+    assert "not read, since another column says the same: N (M), loss_final" in read.notes
+
+
 def test_a_second_column_of_the_same_is_said(tmp_path):
     names = ["params", "params_no_embed", "tokens", "loss", "train_loss"]
     rows = [(n, n / 2, d, loss, loss + 1) for n, d, _, loss in runs()]

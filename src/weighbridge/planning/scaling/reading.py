@@ -155,6 +155,8 @@ def _columns(table: Table) -> dict[str, tuple[int, Header]]:
     for meaning, names in ALIASES.items():
         for name in names:
             at = [i for i, header in enumerate(headers) if header.name == name]
+            exact = [i for i in at if plain(table.header[i]) == name]
+            at = exact if len(exact) == 1 else at
             if len(at) > 1:
                 twice = " and ".join(table.header[i] for i in at)
                 raise InputError(
