@@ -23,7 +23,8 @@ from weighbridge.sources.weights import find_weights
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        importlib.util.find_spec("llama_cpp") is None, reason="no llama-cpp-python[server]"
+        any(importlib.util.find_spec(name) is None for name in ("llama_cpp", "sse_starlette")),
+        reason="no llama-cpp-python[server]",
     ),
 ]
 
