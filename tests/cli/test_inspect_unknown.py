@@ -214,3 +214,16 @@ def test_a_gguf_file_with_the_embedding_twice_says_so(tmp_path):
     notes = " ".join(seen["copy"]["notes"])
     assert "stores the embedding a second time as head (output.weight)" in notes
     assert f"{101 * 64 * 2:,} numbers with it, {101 * 64:,} without" in notes
+
+
+def test_a_hybrid_s_state_and_flops_stand_in_the_table():
+    told = CliRunner().invoke(app, ["inspect", "nemotron-h-8b", "--context", "4096"])
+    found = json.loads(
+        CliRunner().invoke(app, ["inspect", "nemotron-h-8b", "--context", "4096", "--json"]).stdout
+    )
+    assert "recurrent state: 102,629,376 bytes a sequence, whatever its length" in told.stdout
+    parts = found["linear_flops_per_token"] + found["recurrent_flops_per_token"]
+    attention = found["attention_flops_by_context"]["4096"]
+    assert found["forward_flops_per_token"] == parts + attention
+    row = next(line for line in told.stdout.splitlines() if line.startswith("  FLOPs a token"))
+    assert f"{found['forward_flops_per_token'] / 1e9:.1f} G" in row

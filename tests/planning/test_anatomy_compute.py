@@ -54,7 +54,7 @@ def counted(model, *inputs, **keywords):
 
 
 @pytest.mark.parametrize("family", sorted(set(TEXT) - set(RECURRENT)))
-@pytest.mark.parametrize("tokens", [1, 7])
+@pytest.mark.parametrize("tokens", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_a_prompt_s_flops_are_those_that_torch_counts(family, tokens):
     """Eager attention computes the whole square, so each token costs what the last one does."""
     for config in map(widened, configurations(family)):

@@ -124,10 +124,8 @@ def _bar(share: float) -> str:
 def _contexts(anatomy: Anatomy) -> list[str]:
     contexts = list(anatomy.kv_cache_bytes_by_context)[-5:]
     cache = [f"{quantity(anatomy.kv_cache_bytes_by_context[c])}B" for c in contexts]
-    flops = [
-        quantity(anatomy.linear_flops_per_token + anatomy.attention_flops_by_context[c])
-        for c in contexts
-    ]
+    everywhere = anatomy.linear_flops_per_token + anatomy.recurrent_flops_per_token
+    flops = [quantity(everywhere + anatomy.attention_flops_by_context[c]) for c in contexts]
     rows = (
         ("context, tokens", [f"{c:,}" for c in contexts]),
         ("cache, bf16", cache),
