@@ -222,7 +222,13 @@ def _said(table: Table, columns: Mapping[str, tuple[int, Header]]) -> list[str]:
     chosen = {at for at, _ in columns.values()}
     said = [f"columns read: {', '.join(header.said for _, header in columns.values())}"]
     meant = [read_header(name, _MEANINGS.get).name in _MEANINGS for name in table.header]
-    others = [name for at, name in enumerate(table.header) if meant[at] and at not in chosen]
+    others = [
+        name
+        for at, name in enumerate(table.header)
+        if meant[at]
+        and at not in chosen
+        and any(_NUMBER.fullmatch(row[at]) for _, row in table.rows)
+    ]
     if others:
         said.append(f"not read, since another column says the same: {', '.join(others)}")
     return said
