@@ -45,6 +45,11 @@ NAMES = (
 )  # fmt: skip
 
 
+def has_family(name):
+    """Whether special tokens of a template's family are known here."""
+    return any(name.startswith(family) for family in _FAMILIES)
+
+
 @cache
 def tokenizer_of(name, template=None):
     """Return a tokenizer with the special tokens of a template's family, and that template."""

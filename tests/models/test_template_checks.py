@@ -137,7 +137,7 @@ def test_a_prompt_is_encoded_with_one_bos_however_it_is_given(kind):
         # Scored requests are tokenised elsewhere, by the same rule.
         ((context, _),), = Tokenisation(tokenizer).pairs(
             [text], [[" is C"]],
-            lambda t, r=rendered: adds_special_tokens(tokenizer, t, rendered=r),
+            lambda t, r=rendered: adds_special_tokens(tokenizer, t, rendered=r), prefix_token=1,
         )  # fmt: skip
         assert list(context).count(1) == expected
         assert writes.as_read(one).count("<s>") == expected

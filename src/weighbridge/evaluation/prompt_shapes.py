@@ -1,7 +1,7 @@
 """Which prompts a run will ask, and what its models make of them: looked at before it spends.
 
-Of a prompt only its shape is kept, the roles of its turns, so that a run of any length is looked at
-in the reading that names it.
+Of a prompt only its shape is kept, the roles of its turns, and whether it holds control tokens, so
+that a run of any length is looked at in the reading that names it.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -12,6 +12,7 @@ from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.conversations import with_answers
 from weighbridge.evaluation.judging import Judge
+from weighbridge.evaluation.typed_controls import TypedControls, finder_of
 from weighbridge.models.protocol import Capability, Finding, Shape
 from weighbridge.records import Json, Sample
 
@@ -53,10 +54,12 @@ class PromptShapes:
     Args:
         benchmark: What is asked.
         settings: Complete ones.
+        model: Who is asked: its control tokens are looked for in the rows.
     """
 
-    def __init__(self, benchmark: Benchmark, settings: Settings) -> None:
+    def __init__(self, benchmark: Benchmark, settings: Settings, model: object = None) -> None:
         self._benchmark, self._settings = benchmark, settings
+        self._typed = TypedControls(finder_of(model))
         self._method = benchmark.judges.get(settings.protocol)
         self._asked, self._judged = set[Shape](), set[Shape]()
 
@@ -79,12 +82,14 @@ class PromptShapes:
         except InputError as error:
             name = self._benchmark.name
             raise InputError(f"benchmark {name}: {error.saw}", error.expected, error.do) from error
-        return PromptCheck(asked, judged)
+        return PromptCheck((*asked, *self._typed.findings), judged)
 
     def _note(self, sample: Sample, turn: int) -> None:
         asked, unknown = self._benchmark.turn(sample, turn), ("",) * turn
         prompted = with_answers(asked, unknown) if turn else asked
-        self._asked.add(self._benchmark.prompt(prompted, self._settings).shape)
+        prompt = self._benchmark.prompt(prompted, self._settings)
+        self._asked.add(prompt.shape)
+        self._typed.note(sample.id, prompt)
         if self._method is not None:
             answers = (*unknown, "")
             prompts = self._method.prompts(asked, answers, answers)
@@ -99,7 +104,7 @@ def check_prompts(
     judge: Judge | None = None,
 ) -> PromptCheck:
     """Look at all prompts that these items will bring."""
-    shapes = PromptShapes(benchmark, settings)
+    shapes = PromptShapes(benchmark, settings, model)
     for _ in shapes.noting(samples):
         pass
     return shapes.check(model, judge)

@@ -136,7 +136,7 @@ def _plan(
     load: Load = partial(benchmark.load, wanted)
     stopping = Stopping(stop, benchmark, settings, load) if stop else None
     load, cutting = (stopping.load, cut_at_clusters) if stopping else (load, cut)
-    shapes = PromptShapes(benchmark, settings)
+    shapes = PromptShapes(benchmark, settings, model)
     items = survey(lambda: shapes.noting(load()), settings.repeats, benchmark.unit_size, cutting)
     if not items.samples:
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from weighbridge.errors import InputError
 from weighbridge.models.adapters import put_on
 from weighbridge.models.budget import require_room, share_out
+from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.convert import as_safetensors
 from weighbridge.models.detokenisation import Detokenisation
 from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
@@ -21,7 +22,7 @@ from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import TokenIds
 from weighbridge.models.near_ties import is_near_tie
-from weighbridge.models.prompts import PromptWriter, encode
+from weighbridge.models.prompts import PromptWriter, Written
 from weighbridge.models.protocol import (
     Capability,
     Finding,
@@ -131,6 +132,11 @@ class OpenWeights:
         return (*notes, *self.tokenisation.notes)
 
     @property
+    def controls(self) -> ControlTokens:
+        """Its control tokens, which rows may hold as text."""
+        return self.prompts.controls
+
+    @property
     def device(self) -> str:
         """What it computes on."""
         return str(self.network.device)
@@ -150,7 +156,8 @@ class OpenWeights:
             ended += len(window)
 
     def _score_window(self, requests: list[ScoreRequest], ended: int) -> Iterator[ScoreResult]:
-        texts = [self.prompts.write(request.prompt) for request in requests]
+        written = [self.prompts.written(request.prompt) for request in requests]
+        texts = [one.text for one in written]
         rendered = requests[0].prompt.text is None
         begins = str(self.tokenizer.decode([self._prefix_token()]))
         pairs = self.tokenisation.pairs(
@@ -160,6 +167,9 @@ class OpenWeights:
             lambda text: not (rendered or text.startswith(begins)),
             self._prefix_token(),
         )
+        for number, one in enumerate(written):
+            if one.holds_controls:
+                pairs[number] = self._pairs_of_letters(one, requests[number].continuations)
         likelihoods = [
             self._fit(request, context, rest)
             for request, row in zip(requests, pairs, strict=True)
@@ -180,6 +190,15 @@ class OpenWeights:
                 input_tokens=max(len(context) + len(rest) for context, rest in row),
                 near_tie=is_near_tie(logprobs, self.ref.dtype),
             )
+
+    def _pairs_of_letters(
+        self, written: Written, continuations: Sequence[str]
+    ) -> list[tuple[TokenIds, TokenIds]]:
+        """Encode a chat in whose words control tokens are text, by the rule of `Tokenisation`."""
+        context = self.prompts.controls.encode(written.hidden.rstrip())
+        wholes = [self.prompts.controls.encode(written.hidden + rest) for rest in continuations]
+        begins = np.array(context, dtype=np.int64)
+        return [(begins, np.array(whole[len(context) :], dtype=np.int64)) for whole in wholes]
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
         """Yield answers in the order of the requests; each depends on its own seed alone.
@@ -211,9 +230,8 @@ class OpenWeights:
     def _jobs(self, requests: Iterable[GenerateRequest], asked: dict[int, _Asked]) -> Iterator[Job]:
         for index, request in enumerate(requests):
             require_whole_characters(request.sample_id, request.prompt)
-            text = self.prompts.write(request.prompt)
-            rendered = request.prompt.text is None
-            ids = encode(self.tokenizer, text, rendered=rendered)
+            written = self.prompts.written(request.prompt)
+            text, ids = written.text, self.prompts.encode(written)
             stopping = StopStrings(
                 self.detokenisation, request.sampling.stop, text, self.markers, self._thinks
             )

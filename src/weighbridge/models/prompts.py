@@ -6,16 +6,44 @@ instruction is lost. What a template does is found by having it write texts that
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from weighbridge.errors import InputError, boundary
+from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.protocol import Prompt, Shape
 from weighbridge.models.template_clock import template_of
+from weighbridge.models.thoughts import marker_tokens, own_markers
 from weighbridge.records import Message
 
 WhyMoved = Literal["refuses", "leaves out"]
 
 _PLAIN_ALTERNATIVE = "use another model, or --no-chat-template where the benchmark allows it"
+
+
+TYPED = ("\u27e6", "\u27e7")
+"""Marks that `as_read` puts around control tokens that are text."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A prompt as a template wrote it.
+
+    Attributes:
+        text: For people, and for evidence.
+        hidden: With stand-ins for the control tokens in the turns' own words.
+        rendered: Whether a template wrote it.
+    """
+
+    text: str
+    hidden: str
+    rendered: bool
+
+    @property
+    def holds_controls(self) -> bool:
+        """Whether control tokens stand in the turns' own words."""
+        return self.text != self.hidden
 
 
 class PromptWriter:
@@ -37,9 +65,53 @@ class PromptWriter:
             InputError: The prompt has turns that the model's chat template can't write, or the
                 model has no template.
         """
+        return self.written(prompt).text
+
+    def written(self, prompt: Prompt) -> Written:
+        """Return a prompt as the template writes it, control tokens in its own words hidden.
+
+        Plain text has no words of its own: it is tokenised whole, as lm-evaluation-harness does.
+
+        Raises:
+            InputError: As `write`.
+        """
         if prompt.text is not None:
-            return prompt.text
-        turns = self.placed(prompt.messages, prompt.shape)
+            return Written(prompt.text, prompt.text, rendered=False)
+        turns = self.placed(self._hidden(prompt.messages), prompt.shape)
+        hidden = self._rendered(turns)
+        return Written(self.controls.shown(hidden), hidden, rendered=True)
+
+    def encode(self, written: Written) -> list[int]:
+        """Return a prompt's token ids; control tokens in a chat's own words are plain letters."""
+        if written.holds_controls:
+            return self.controls.encode(written.hidden)
+        return encode(self.tokenizer, written.text, rendered=written.rendered)
+
+    @cached_property
+    def controls(self) -> ControlTokens:
+        """The tokenizer's control tokens."""
+        return ControlTokens(self.tokenizer)
+
+    @cached_property
+    def _thought(self) -> frozenset[str]:
+        """Control tokens that mark a thought; in an answer they mean themselves."""
+        numbers = marker_tokens(self.tokenizer, own_markers(self.tokenizer))
+        return frozenset(self.tokenizer.convert_ids_to_tokens(sorted(numbers)))
+
+    def _hidden(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        return tuple(
+            replace(
+                turn,
+                content=self.controls.hide(
+                    turn.content, self._thought if turn.role == "assistant" else ()
+                ),
+            )
+            if self.controls.found(turn.content)
+            else turn
+            for turn in messages
+        )
+
+    def _rendered(self, turns: Sequence[Message]) -> str:
         try:
             return self._apply(turns)
         except Exception as error:  # a template is a program, and may fail in any way
@@ -73,8 +145,14 @@ class PromptWriter:
         return self.write(Prompt(messages=_probe_turns(shape)))
 
     def as_read(self, prompt: Prompt) -> str:
-        """Return a prompt's text with the special tokens that the tokenizer adds around it."""
-        text = self.write(prompt)
+        """Return a prompt's text with the special tokens that the tokenizer adds around it.
+
+        Control tokens that are text, because they stand in a turn's own words, are put in ⟦ ⟧.
+        """
+        written = self.written(prompt)
+        if written.holds_controls:
+            return self.controls.shown(written.hidden, TYPED)
+        text = written.text
         if not adds_special_tokens(self.tokenizer, text, rendered=prompt.text is None):
             return text
         around = special_tokens_around(self.tokenizer, text)

@@ -7,6 +7,7 @@ run's own shapes, with texts of ours in them, and what comes out is looked at.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.prompts import PromptWriter, encode, special_tokens_around
 from weighbridge.models.protocol import Capability, Finding, Prompt, Shape
 from weighbridge.models.template_clock import WRITTEN, reads_clock
@@ -119,6 +120,11 @@ class UnloadedModel:
         """Look at what the tokenizer and the chat template make of prompts of these shapes."""
         markers = with_known(own_markers(self.prompts.tokenizer))
         return check_prompts(self.prompts, shapes, markers)
+
+    @property
+    def controls(self) -> ControlTokens:
+        """Its control tokens."""
+        return self.prompts.controls
 
     def as_read(self, prompt: Prompt) -> str:
         """Return a prompt as the model reads it."""

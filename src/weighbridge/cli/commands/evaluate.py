@@ -53,7 +53,12 @@ def command(
     tuning_data: Annotated[
         Path | None, typer.Option(help="File in which to look for the benchmark's items.")
     ] = None,
-    show_prompt: Annotated[bool, typer.Option(help="Print each first prompt and stop.")] = False,
+    show_prompt: Annotated[
+        bool,
+        typer.Option(
+            help="Print each first prompt and stop; ⟦ ⟧ marks control tokens that are text."
+        ),
+    ] = False,
     max_usd: options.MaxUsd = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
     data: options.Data = None,
