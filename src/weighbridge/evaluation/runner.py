@@ -236,6 +236,10 @@ def _identity_fields(
         "sampling": asdict(sampling) | {"stop": list(sampling.stop)},
         "settings": settings.as_json(),
         "sandbox": place.sandbox_level if benchmark.executes_code else None,
+        # A model is asked unit by unit, so its batches have other shapes where units have: the
+        # last bits of a likelihood change, and at a near tie the answer. A journal, too, is one
+        # of units of this size. Clock, threads and speed are no part of what a run is.
+        "unit_size": benchmark.unit_size,
     } | _reading(model, settings)
 
 
