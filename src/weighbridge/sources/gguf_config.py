@@ -139,7 +139,7 @@ def _read(header: GgufHeader, where: str) -> tuple[Config, Keys]:
     draft.config.update(_from_tensors(header.tensors, where))
     if architecture.epsilon:
         draft.put(*architecture.epsilon, needed=True)
-    _require_vocabulary(draft, where)
+    _require_rows(draft)
     architecture.finish(draft)
     if architecture.loadable:
         keys.refuse_unread()
@@ -156,14 +156,12 @@ def _require_model(header: GgufHeader, where: str) -> None:
         )
 
 
-def _require_vocabulary(draft: Draft, where: str) -> None:
-    """Check that there is a row of the embedding for every token."""
+def _require_rows(draft: Draft) -> None:
+    """Note where the embedding has fewer rows than there are tokens: it can't be loaded."""
     tokens = draft.header.fields.get("tokenizer.ggml.tokens")
     count = len(tokens) if isinstance(tokens, list) else tokens
-    if draft.keys.architecture in ARCHITECTURES and isinstance(count, int):
-        rows = draft.config["vocab_size"]
-        if count > rows and ARCHITECTURES[draft.keys.architecture].loadable and rows > 4:
-            draft.keys.missing.append(f"row of token_embd.weight for each of {count:,} tokens")
+    if isinstance(count, int) and count > draft.config["vocab_size"]:
+        draft.keys.missing.append(f"row of token_embd.weight for each of {count:,} tokens")
 
 
 def _from_tensors(tensors: Mapping[str, tuple[int, ...]], where: str) -> Config:
