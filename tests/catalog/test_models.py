@@ -60,8 +60,16 @@ def architecture(name):
         ("smollm2-1.7b", 1_711_376_384),
         ("smollm3-3b", 3_075_098_624),
         ("seed-oss-36b", 36_151_104_512),
+        ("granite-4-h-small", 32_207_337_984),
+        ("hunyuan-a13b", 80_393_183_232),
+        ("nemotron-3-nano-30b-a3b", 31_577_937_344),
+        ("qwen3-next-80b-a3b", 79_674_391_296),  # Qwen3-Coder-Next's: the same architecture
+        ("exaone-4-32b", 32_003_216_384),
         ("gpt2", 124_439_808),
         ("gpt2-xl", 1_557_611_200),
+        # What others saw the loaded models report.
+        ("exaone-4-1.2b", 1_279_391_488),
+        ("nemotron-h-8b", 8_100_852_736),
         # Biderman et al. 2023 (arXiv:2304.01373) and its repository: total parameters.
         ("pythia-70m", 70_426_624),
         ("pythia-160m", 162_322_944),
@@ -97,8 +105,23 @@ def test_totals_with_a_vision_tower(name, total):
 
 
 @pytest.mark.parametrize(
+    ("name", "total", "routers"),
+    [  # sums over the published safetensors without layers for multi-token prediction
+        ("kimi-k2", 1_026_408_232_448, 60 * 384),
+        ("minimax-m2", 228_689_764_864, 62 * 256),
+        ("glm-4.5", 352_797_829_024, 89 * 160),
+        ("glm-4.5-air", 106_852_251_264, 45 * 128),
+    ],
+)
+def test_published_sums_hold_the_routers_corrections(name, total, routers):
+    """One for each expert of each layer: stored, but a buffer in transformers, not a parameter."""
+    assert parameters(architecture(name)) + routers == total
+
+
+@pytest.mark.parametrize(
     ("name", "total", "active"),
-    [  # billions, as the model cards on the Hub state them; GLM 4.5's total has a layer more
+    [  # billions, as the model cards on the Hub state them; GLM 4.5's total has a layer more,
+        # and DeepSeek V3.2's figures are V3's
         ("qwen3-next-80b-a3b", 80, 3), ("glm-4.5", 355, 32), ("glm-4.5-air", 106, 12),
         ("minimax-m2", 230, 10), ("kimi-k2", 1000, 32), ("deepseek-v3.2", 671, 37),
         ("ernie-4.5-21b-a3b", 21, 3), ("ernie-4.5-300b-a47b", 300, 47),
