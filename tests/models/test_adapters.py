@@ -161,7 +161,7 @@ def configure(folder, **fields):
         ({"lora_alpha": 0}, "changes nothing"),
         ({"base_model_name_or_path": None}, r"names no base model \(.* is null\).*BASE\+"),
         ({"base_model_name_or_path": ""}, r"names no base model"),
-        ({"base_model_name_or_path": "/home/someone/base"}, r"names the base '/home/someone/base'"),
+        ({"base_model_name_or_path": "/elsewhere/base"}, r"names the base '/elsewhere/base'"),
         ({"target_modules": ["c_attn"]}, "Target modules .* not found in the base model"),
         ({"r": 8}, "size mismatch"),
         ({"peft_type": "SOMETHING_OF_TOMORROW"}, "doesn't fit this model"),
