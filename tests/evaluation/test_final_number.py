@@ -44,6 +44,48 @@ def test_a_number_is_not_cut_at_its_separator(text, target, read):
     assert isinstance(found, Graded) and found.value == 1, found
 
 
+CHATS = [
+    ("The answer is 72.\nCheck: 30+42=72, and 72/2 = 36.", "72"),
+    ("Answer: 72\n\n(This took 3 steps.)", "72"),
+    ("The answer is 72.\n\nIf you have 2 more questions, ask.", "72"),
+    ("The answer is 72.\nWait, I forgot 2 of them: 74.", "74"),
+    ("#### 8 * 9 = 72", "72"),
+    ('{"answer": "72", "steps": 3}', "72"),
+    ("<answer>72</answer> in 3 steps", "72"),
+    ("The answer is 72 [2]\n\n[2]: see above", "72"),
+    ("72 dollars and 50 cents", "72.5"),
+    ("$72 and 5 cents", "72.05"),
+    ("2 dozens", "24"),
+    ("3-1/2 cups", "3.5"),
+    ("9{ }500", "9500"),
+]
+
+
+@pytest.mark.parametrize(("text", "target"), CHATS)
+def test_what_a_chat_says_is_its_answer_comes_before_its_last_number(text, target):
+    assert score(text, target).value == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "taken_for"),
+    [
+        ("25%", "0.25", "25"),
+        ("50 cents", "0.5", "50"),
+        ("1.5M dollars", "1500000", "1.5"),
+        ("72 minutes (1 hour 12 minutes)", "72", "12"),
+        ("Total: 72 (24 + 48)", "72", "48"),
+    ],
+)
+def test_a_number_that_can_mean_two_is_not_wrong_by_one_of_them(text, target, taken_for):
+    assert score(text, target).reason == "unparsed"
+    assert score(text, taken_for).value == 1
+
+
+def test_a_time_of_day_is_no_number():
+    assert score("He gets there at 3:30.", "30").reason == "unparsed"
+    assert score("He gets there at 3:00.", "3").value == 1
+
+
 WAYS = {
     "plain": str, "comma": "{:,}".format, "underscore": "{:_}".format,
 } | {

@@ -10,7 +10,9 @@ after `####`, in a box, or in a last line such as "The answer is 72 (3 steps)"; 
 """
 
 import re
+from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 from weighbridge.evaluation.scorers.numerals import Numeral, numerals, numerals_of_plain
 from weighbridge.evaluation.scorers.plain_numerals import plain_numerals
@@ -22,8 +24,19 @@ _HARNESS_FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
 _HARNESS_IGNORES = (",", r"\$", r"(?s).*#### ", r"\.$")
 _BOX = re.compile(r"\\+(?:boxed|fbox)\s*\{")
 _STATED = re.compile(
-    r"(?i)\banswer\b(?:\s+(?:is|equals|would be|must be))?\s*[:=]?[\s*_$(]*(?=[-\d.])"
+    r"(?i)\banswer\b(?:\s+(?:is|equals|would be|must be))?[\s\"']*[:=]?[\s*_$(\"']*(?=[-\d.])"
 )
+_STATEMENT = re.compile(
+    r"^[\s*_#>]*(?:so,?|thus,?|therefore,?|hence,?)?\s*(?:the\s+)?(?:(?:final|correct)\s+)?answer\b"
+    r"(?:\s+(?:is|equals|would be|must be))?[\s*_]*[:=]?[\s*_$(]*(?=[-\d.])", re.IGNORECASE,
+)  # fmt: skip
+_ENDS = re.compile(r"(?:\s+[^\W\d]\w*){0,3}[\s*_$).!]*\Z")
+_RECONSIDERED = re.compile(
+    r"\b(?:wait|actually|however|but|mistake|error|incorrect|wrong|correction|sorry|instead|oops)\b"
+    r"|n't\b|\bnot\b", re.IGNORECASE,
+)  # fmt: skip
+_TAG = re.compile(r"(?is)<(answer|final_answer)>(.*?)</\1>")
+_ASIDE = re.compile(r"(?:\s+[^\W\d]\w*){0,3}[ *]*\([^()]*\)[\s.!*]*\Z")
 _GOES_ON = re.compile(
     r"\s*(?:[-+/×÷=^<>]|\*(?!\*))\s*[\d.$(]|\s+(?:more|less|fewer|times|plus|minus|out of|of)\b"
 )
@@ -53,7 +66,7 @@ def score_final_number(generation: Generation, target: Json) -> Score:
 def score_number_of_reply(generation: Generation, target: Json) -> Score:
     """Judge a chat's reply by the number that it gives as its answer; see `score_final_number`."""
     text, marked = generation.text, _marked(generation.text)
-    said = _boxed_or_marked(text) or _stated(text) or _last(text)
+    said = _boxed_or_marked(text) or _stated(text) or _declared(text) or _last_or_before(text)
     return _score(generation, target, said, marked)
 
 
@@ -121,9 +134,20 @@ def _marks(text: str) -> list[tuple[int, Numeral]]:
         number = next(numerals_of_plain(plain), None)
         if number is None or re.search(r"[\w?]", plain[: number.start]):
             continue
-        if not re.match(r"[.):]\s+[^\W\d]", plain[number.end :]):
-            found.append((mark.start(), number))
+        if re.match(r"[.):]\s+[^\W\d]", plain[number.end :]):
+            continue
+        found.append((mark.start(), _result(plain) or number))
     return found
+
+
+def _result(line: str) -> Numeral | None:
+    """Return what a calculation such as `8 * 9 = 72` comes to; None where there is none."""
+    end = line.rfind("=")
+    return (
+        next((one for one in numerals_of_plain(line) if one.start > end), None)
+        if end >= 0
+        else None
+    )
 
 
 def _boxed(text: str) -> tuple[int, Numeral] | None:
@@ -136,6 +160,13 @@ def _boxed(text: str) -> tuple[int, Numeral] | None:
     return None
 
 
+def _tagged(text: str) -> tuple[int, Numeral] | None:
+    """Return the number between the last tags that mark an answer, with its place."""
+    tags = list(_TAG.finditer(text))
+    number = _last(tags[-1][2]) if tags else None
+    return (tags[-1].start(), number) if number else None
+
+
 def _closing(text: str, at: int) -> int | None:
     depth = 1
     for place in range(at, len(text)):
@@ -146,7 +177,7 @@ def _closing(text: str, at: int) -> int | None:
 
 
 def _boxed_or_marked(text: str) -> Numeral | None:
-    found = [*_marks(text), *filter(None, [_boxed(text)])]
+    found = [*_marks(text), *filter(None, [_boxed(text), _tagged(text)])]
     return max(found, key=lambda placed: placed[0])[1] if found else None
 
 
@@ -160,6 +191,28 @@ def _stated(text: str) -> Numeral | None:
     if number is None or _GOES_ON.match(line[number.end :]):
         return None  # a calculation, whose result comes later
     return number
+
+
+def _declared(text: str) -> Numeral | None:
+    """Return the number of an earlier line, "Final answer: 72", which no later one takes back."""
+    lines = plain_numerals(text).split("\n")
+    for at in reversed(range(len(lines))):
+        stated = _STATEMENT.match(lines[at])
+        found = [one for one in numerals_of_plain(lines[at]) if stated and one.end > stated.end()]
+        if found and len(found) == 1 and _ENDS.match(lines[at], found[0].end):
+            return None if _RECONSIDERED.search("\n".join(lines[at + 1 :])) else found[0]
+    return None
+
+
+def _last_or_before(text: str) -> Numeral | None:
+    """Return the last number; what stands before an aside in brackets may be meant as well."""
+    plain = plain_numerals(text)
+    found = list(numerals_of_plain(plain))
+    for before, after in pairwise(found):
+        aside = _ASIDE.match(plain, before.end)
+        if aside and after.start < aside.end() and found[-1].other is None:
+            return replace(found[-1], other=before.value)
+    return found[-1] if found else None
 
 
 def _shown(value: Fraction) -> str:

@@ -51,7 +51,7 @@ _PLAIN = r"(?P<plain>\d+(?:\.\d+)?|(?<!\d)\.\d+)"
 _SCALES = {
     "k": 10**3, "thousand": 10**3, "hundred": 10**2, "million": 10**6, "mio": 10**6,
     "mn": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12, "lakh": 10**5, "lac": 10**5,
-    "crore": 10**7, "dozen": 12, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
+    "crore": 10**7, "dozen": 12, "千": 10**3, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
     "m": 10**6, "b": 10**9,
 }  # fmt: skip
 _CURRENCY = r"(?:(?:[A-Z]{2,3}|[RA-C])?\$|[€£¥₹₽₩₺₫₴₱฿₦₪¢]|(?:USD|EUR|GBP|CHF|INR|Rs\.?))"
@@ -62,11 +62,12 @@ _NUMBER = re.compile(
     rf"(?P<digits>{_GROUPED}|{_DOTTED}|{_SPACED}|{_LISTED}|{_COMMA}|{_PLAIN})"
     r"(?P<exponent>[eE][+-]?\d{1,3}(?!\w|\.\d)|\s?[x×*·]\s?10\s?\^\s?\{?\(?(?P<ten>[+-]?\d{1,3})\)?\}?"
     r"|\^\{?(?P<power>\d{1,2})\}?(?!\d))?"
-    r"(?P<mixed>[ \u2009](?P<over>\d{1,3})/(?P<under>\d{1,4})(?![\d/.])"
+    r"(?P<mixed>[ \u2009-](?P<over>\d{1,3})/(?P<under>\d{1,4})(?![\d/.])"
     r"|\s?/\s?(?P<below>\d+(?:\.\d+)?)(?![\d/,]))?"
     rf"(?P<scale>k(?![A-Za-z])|K(?![A-Za-z])|(?<=\d)[MB](?![A-Za-z]))?"
-    r"(?:[ \u2009]?(?P<word>(?i:hundred|thousand|million|mio|billion|bn|mn|trillion|lakhs?|lac"
-    r"|crores?|dozen)\b|[万萬亿億]))?"
+    r"(?:[ \u2009]?(?P<word>(?i:hundreds?|thousands?|millions?|mio|billions?|bn|mn|trillions?"
+    r"|lakhs?|lac|crores?|dozens?)\b|[千万萬亿億]))?"
+    r"(?P<part> ?%| ?(?i:percent|per cent|cents?)\b| ?¢)?"
 )
 _EUROPEAN = re.compile(
     r"\d\.\d{3}[.,]\d|(?<![\d.,])\d+,\d{2}(?![\d,])"
@@ -75,6 +76,10 @@ _EUROPEAN = re.compile(
 _UNIT_EXPONENT = re.compile(
     r"(?<=\d)(\s?(?:mm|cm|dm|km|m|ft|in|yd|mi|inch|feet))(?:\s?\^\{?[23]\}?|[23])(?!\w|\.\d)"
 )
+_DOLLARS_AND_CENTS = re.compile(
+    r"(?:(?P<sign>\$ ?\d[\d,]*)(?: dollars?)?|(?P<named>\d[\d,]*) dollars?)(?:,? and|,) "
+    r"\$?(?P<cents>\d{1,2}) ?(?:cents?\b|¢)", re.IGNORECASE,
+)  # fmt: skip
 _CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?::(\d{2}))?(?![\d:])")
 _DATE = re.compile(r"(?<![\d/])\d{1,4}/\d{1,2}/\d{1,4}(?![\d/])")
 
@@ -87,6 +92,7 @@ def numerals(text: str) -> Iterator[Numeral]:
 def numerals_of_plain(plain: str) -> Iterator[Numeral]:
     """Yield the numbers of a text that is written plainly already, see `plain_numerals`."""
     plain = _UNIT_EXPONENT.sub(lambda found: found[1].ljust(len(found[0])), plain)
+    plain = _DOLLARS_AND_CENTS.sub(_joined, plain)
     plain = _DATE.sub(lambda found: found[0].replace("/", " "), plain)
     plain = _CLOCK.sub(_hour, plain)
     for found in _NUMBER.finditer(plain):
@@ -94,10 +100,16 @@ def numerals_of_plain(plain: str) -> Iterator[Numeral]:
             yield _numeral(found, _european(plain))
 
 
+def _joined(found: re.Match[str]) -> str:
+    """Write dollars and cents as one number."""
+    amount = f"{found['sign'] or found['named']}.{int(found['cents']):02}"
+    return amount.ljust(len(found[0]))
+
+
 def _hour(found: re.Match[str]) -> str:
     """Write a full hour as a number, and any other time of day as nothing that is one."""
     full = int(found[2]) == 0 and not int(found[3] or 0)
-    return found[1].ljust(len(found[0])) if full else found[0]
+    return found[1].ljust(len(found[0])) if full else " " * len(found[0])
 
 
 def _is_exponent(text: str, at: int) -> bool:
@@ -119,8 +131,10 @@ def _numeral(found: re.Match[str], european: bool) -> Numeral:
     elif found["below"] and Fraction(found["below"]):
         value, other = value / Fraction(found["below"]), None
     word = (found["scale"] or found["word"] or "").lower()
-    if word in ("m", "b") and not found["currency"]:
-        word = ""
+    if word in ("m", "b") and not found["currency"]:  # of metres as well
+        other, word = other or value * _SCALES[word], ""
+    if found["part"]:  # a question may ask for 50 cents in dollars, for 25 % as a part of one
+        other = other or value / 100
     if word:
         scale = _SCALES.get(word) or _SCALES[word.removesuffix("s")]
     sign = -1 if found["minus"] or found["inner"] else 1

@@ -32,7 +32,7 @@ _THIN_SPACE = (
     r"(?:\\+(?:[,;:!> ]|(?:thinspace|medspace|thickspace|negthinspace|enspace|nobreakspace|,)"
     r"(?![A-Za-z])[ ]?))"
 )
-_BETWEEN_DIGITS = re.compile(rf"(?<=\d)\{{?(?:{_THIN_SPACE}|~)\}}?(?=\d)")
+_BETWEEN_DIGITS = re.compile(rf"(?<=\d)\{{?(?:{_THIN_SPACE}|~)\}}?(?=\d)|(?<=\d)\{{ \}}(?=\d)")
 _AFTER_COMMA = re.compile(rf"(?<=\d,)(?:\{{?{_THIN_SPACE}\}}?)+(?=\d)")
 _WRAPPED = re.compile(
     r"\\+(?:text(?:rm|bf|it|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|bin|ord|punct|rel|normal)?"
@@ -41,6 +41,10 @@ _WRAPPED = re.compile(
 )
 _BRACED_MARK = re.compile(r"\{\s*([,.'\-])\s*\}")
 _FRACTION = re.compile(r"\\+[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
+_FOOTNOTE = re.compile(
+    r"(?<=\d)(?:[ ]?\[\^?\d{1,2}\](?![\d(\[])|\^\[\d{1,2}\])|^[ \t]*\[\^?\d{1,2}\]:.*$",
+    re.MULTILINE,
+)
 _TIMES = re.compile(r"\\+(?:times|cdot)(?![A-Za-z])")
 _ESCAPED = re.compile(r"\\+([$%#_&€£])")
 _NO_CONTENT = re.compile(
@@ -53,7 +57,7 @@ def plain_numerals(text: str) -> str:
     text = html.unescape(text) if "&" in text else text
     text = _SUPERSCRIPT.sub(lambda found: "^" + found[0].translate(_SUPERSCRIPTS), text)
     text = _DIGIT.sub(_plain_digit, _NO_WIDTH.sub("", text).translate(_SIGNS))
-    text = _NO_BREAK.sub(THIN, text)
+    text = _FOOTNOTE.sub("", _NO_BREAK.sub(THIN, text))
     if "\\" in text or "{" in text or "$" in text:
         text = _without_latex(text)
     return _OTHER_SPACE.sub(" ", text)

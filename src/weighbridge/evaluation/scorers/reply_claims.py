@@ -47,6 +47,7 @@ STATED = (
     _pattern(rf"{_NOUN}{_GAP}{_LINK}{_FILLER}{_LETTER}"),
     _pattern(rf"{_NOUN}{_GAP}{any_of(words.NEGATIONS)}{_GAP}{_BUT}{_FILLER}{_LETTER}"),
     _pattern(rf"[(\[]\s?{_NOUN}\s?[)\]]\s?{_LETTER}"),
+    _pattern(rf"(?<![{_LATIN}])ans\.\s*[:)-]?\s*{_LETTER}"),
 )
 TAKEN = (
     _pattern(rf"{any_of(words.TAKES, words.TAKES_WITHOUT_SPACES)}{_FILLER}{_LETTER}"),
@@ -65,9 +66,12 @@ MENTIONED = (
 )
 _AND = any_of(words.AND, ("/", "&", "+", "、", "或", "和", "及"))
 _SECOND = re.compile(
-    rf"(?i:\s*(?:{_AND}|,\s*{_AND}?)\s*(?:{any_of(('option', 'choice', 'the', 'also'))}\s*)*)"
+    rf"(?i:\s*(?:{_AND}|[,;–—-]\s*{_AND}?|(?=[(\[]))\s*"
+    rf"(?:{any_of(('option', 'choice', 'the', 'also'))}\s*)*)"
     rf"[(\[]?(?P<letter>[A-Z])[)\]]?(?![{_LATIN}'])(?P<after>\s*[\w])?"
 )
+_LONG_CHOICE = 200  # characters; a longer text is not repeated around a letter
+_PAUSES = ("", ",", ";", "-", "–", "—")  # a reason may begin behind them: "A, C is too hot"
 _NEGATED = _pattern(rf"{any_of(words.NEGATIONS)}|n't")
 _UNSURE_BEFORE = _pattern(
     r"(?:\bif|\bwhether|\bunless|\bwere|\bmaybe|\bcould be)\b[^.,;\n]{0,20}\Z"
@@ -152,7 +156,8 @@ class Claims:
             found.start("letter"),
             found.end("close") if found["close"] else found.end("letter"),
         )
-        if (named := self._begins_with_choice(text[start:])) is not None:
+        named = self._begins_with_choice(text[start:]) or self._of_choice_around(text, start)
+        if named is not None:
             return Claim(found.start(), end, named)
         if letter not in self.choices or not self._is_letter(found, text[end:]):
             return None
@@ -160,7 +165,7 @@ class Claims:
             return None
         if (second := _SECOND.match(text, end)) and second["letter"] in self.choices:
             joined = text[end : second.start("letter")].strip(" ([")
-            if second["letter"] != letter and not (joined == "," and second["after"]):
+            if second["letter"] != letter and not (joined in _PAUSES and second["after"]):
                 return Claim(found.start(), end, None)
         return Claim(found.start(), end, self._unless_contradicted(letter, text[end:]))
 
@@ -174,6 +179,18 @@ class Claims:
                 and not said[len(choice) : len(choice) + 1].isalnum()
             ):
                 return letter
+        return None
+
+    def _of_choice_around(self, text: str, at: int) -> str | None:
+        """Return the letter of a choice whose text a place stands in: "vitamin C" names no C."""
+        for letter, choice in sorted(self.choices.items(), key=lambda one: -len(one[1])):
+            if not 1 < len(choice) <= _LONG_CHOICE:
+                continue
+            begin = max(0, at - len(choice))
+            whole = re.compile(rf"(?<!\w){re.escape(choice)}(?!\w)", re.IGNORECASE)
+            for found in whole.finditer(text, begin, at + len(choice)):
+                if found.start() < at < found.end():
+                    return letter
         return None
 
     def _is_letter(self, found: re.Match[str], after: str) -> bool:

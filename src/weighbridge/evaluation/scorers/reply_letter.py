@@ -122,7 +122,10 @@ def _lines(claims: Claims) -> Iterator[Claim]:
         return
     own = [claims.whole(line) for line in lines]
     listed = len({letter for letter in own if letter is not None}) > 1
-    if not listed and (letter := own[-1] or own[0]) is not None:
+    alone = [len(line.strip(" ()[].:")) == 1 for line in lines]
+    if listed and own[-1] is not None and alone[-1] and alone.count(True) == 1:
+        yield Claim(0, len(plain), own[-1])  # below the choices as they were asked
+    elif not listed and (letter := own[-1] or own[0]) is not None:
         yield Claim(0, len(plain), letter)
     elif not listed and (letter := _beginning(claims, lines[0])) is not None:
         yield Claim(0, len(lines[0]), letter)

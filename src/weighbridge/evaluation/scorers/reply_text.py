@@ -1,6 +1,7 @@
 """A chat's reply without the marks around its words: Markdown, LaTeX, HTML, full-width letters."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 _BOX = re.compile(r"\\+(?:boxed|fbox)\s*\{")
@@ -14,12 +15,21 @@ _WRAPPED = re.compile(
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,200}?)\*\*|__(?=\S)([^_\n]{1,200}?)__")
 _LATEX = re.compile(r"\\+[()\[\]]|\\+(?:[,;:! ]|quad|qquad)|\$+")
 _HTML = re.compile(r"</?(?:b|strong|i|em|u|p|span|div|code|mark|h\d)\b[^>\n]{0,80}>", re.IGNORECASE)
-_LINE_MARKS = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*)+", re.MULTILINE)
+_LINE_MARKS = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*|[\u2705\u2714\u2611\u27a1\U0001f449][ \t]*)+", re.MULTILINE
+)
+_CONTROL = r"(?:<\|[^<>|\n]{1,40}\|>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn)>|\[/?INST\])"
+_CONTROLS = re.compile(rf"\A(?:\s*{_CONTROL})+|(?:{_CONTROL}\s*)+\Z")
 _EMPHASIS = re.compile(r"\*+|(?<!\w)_+|_+(?!\w)|`+")
 _QUOTES = re.compile("[\"\u201c\u201d\u201e\u00ab\u00bb]|(?<!\\w)'|'(?!\\w)")
 _SIGNS = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},  # full-width forms
-    **{0x24B6 + n: f" {chr(65 + n)} " for n in range(26)},  # letters in circles
+    **{  # letters in circles, squares and brackets
+        start + n: f" {chr(65 + n)} "
+        for start in (0x24B6, 0x24D0, 0x249C, 0x1F110, 0x1F130, 0x1F150, 0x1F170)
+        for n in range(26)
+    },
+    **{code: unicodedata.normalize("NFKC", chr(code)) for code in range(0x1D400, 0x1D800)},
     **dict.fromkeys(map(ord, "【「『《〈〔"), "("),
     **dict.fromkeys(map(ord, "】」』》〉〕"), ")"),
     ord("\u2019"): "'", ord("\u2018"): "'", ord("\u00a0"): " ", ord("\u202f"): " ",
@@ -47,7 +57,7 @@ class ReplyText:
 
 def reply_text(text: str) -> ReplyText:
     """Take the marks off a reply."""
-    text = text.translate(_SIGNS)
+    text = _CONTROLS.sub("", text).translate(_SIGNS)
     boxed = [inside for _, inside in sorted([*_in_boxes(text), *_in_tags(text)])]
     bold = [found[1] or found[2] for found in _BOLD.finditer(text)]
     return ReplyText(_plain(text), tuple(map(_plain, boxed)), tuple(map(_plain, bold)))
