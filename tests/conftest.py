@@ -1,16 +1,33 @@
 """What many tests need: real data, real weights, and a tiny model built on the spot."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each worker, and what it starts, has one core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tiny import build_tiny_model
 
+# No test may fail because the machine is slow or busy.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
+
 REPOSITORY = Path(__file__).parent.parent
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once what many tests lack, and not for each of them."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    shared = Counter(report.longrepr[2] for report in skipped if type(report.longrepr) is tuple)
+    for report in skipped:
+        if type(report.longrepr) is tuple and shared[report.longrepr[2]] > 1:
+            report.longrepr = ("tests", None, report.longrepr[2])  # pytest folds what is alike
 
 
 @pytest.fixture(scope="session")

@@ -154,7 +154,7 @@ def transformers_serve(log: Path) -> Iterator[Served]:
             words, stdout=file, stderr=file, env={**os.environ, "HF_HUB_OFFLINE": "1"}
         )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 900
         while True:
             assert child.poll() is None, log.read_text()
             assert time.monotonic() < deadline, "the server did not start"

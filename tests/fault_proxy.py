@@ -53,6 +53,11 @@ class Proxy:
     charged_usd: float = 0.0
     usd: Callable[[dict[str, Any]], float] = lambda usage: 0.0
 
+    def until_idle(self) -> None:
+        """Wait until it has ended what it was at, whoever asked for it being gone or not."""
+        while self.working:
+            time.sleep(0.01)
+
 
 @contextmanager
 def proxying(upstream: str) -> Iterator[Proxy]:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from machine import slowness
 from weighbridge.catalog.models import find_model, find_model_by_repository, model_names
 from weighbridge.errors import UnknownName
 from weighbridge.planning.anatomy import (
@@ -224,4 +225,4 @@ def test_taking_a_model_apart_takes_milliseconds():
         start = time.perf_counter()
         summarise(architecture("deepseek-v3"), "deepseek-v3", "catalog")
         seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.05
+    assert min(seconds) < 0.05 * slowness()

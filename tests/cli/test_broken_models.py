@@ -26,7 +26,7 @@ PLACE = {"threads": 1, "started": "2026-01-01T00:00:00+00:00"}
 def weighbridge(*words, cwd):
     return subprocess.run(
         [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, timeout=300,
+        capture_output=True, text=True, cwd=cwd,
     )  # fmt: skip
 
 

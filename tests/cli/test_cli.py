@@ -15,7 +15,7 @@ from weighbridge.cli.main import command_names, summary
 def weighbridge(*words, cwd=None, env=None):
     return subprocess.run(
         [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})}, timeout=300,
+        capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})},
     )  # fmt: skip
 
 
@@ -144,8 +144,7 @@ def test_killed_three_times_an_evaluation_ends_with_the_same_digest(tiny_model, 
         child = subprocess.Popen(
             [sys.executable, "-m", "weighbridge", *words], cwd=tmp_path, stdout=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and child.poll() is None:
+        while child.poll() is None:
             lines = sum(
                 len(p.read_bytes().splitlines())
                 for p in tmp_path.glob(".weighbridge/runs/*/samples.jsonl")
@@ -166,14 +165,15 @@ def test_ctrl_c_says_how_to_go_on(tiny_model, tmp_path):
     (tmp_path / "own.toml").write_text(
         'data = "test.jsonl"\nprompt = "{q}"\ntarget = "a"\nmax_tokens = 60\n'
     )
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "weighbridge", "evaluate", str(tiny_model), "-b", "own.toml"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not list(tmp_path.glob(".weighbridge/runs/*/samples.jsonl")):
-        time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
+    ) as child:  # fmt: skip
+        while not list(tmp_path.glob(".weighbridge/runs/*/samples.jsonl")):
+            assert child.poll() is None
+            time.sleep(0.02)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate()
     assert child.returncode == 130
     assert "goes on from there" in said and "Traceback" not in said
 

@@ -12,7 +12,7 @@ from weighbridge.evidence import RunStore
 def weighbridge(*words, cwd):
     return subprocess.run(
         [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, timeout=300,
+        capture_output=True, text=True, cwd=cwd,
     )  # fmt: skip
 
 

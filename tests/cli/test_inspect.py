@@ -9,6 +9,7 @@ import time
 import pytest
 
 from anatomy_shapes import configurations
+from machine import slowness
 from weighbridge.catalog.models import find_model
 
 LLAMA = dict(find_model("llama-3-8b").config)
@@ -21,7 +22,7 @@ KEYS = (
 def inspect(*words, cwd=None, **environment):
     return subprocess.run(
         [sys.executable, "-m", "weighbridge", "inspect", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, timeout=120,
+        capture_output=True, text=True, cwd=cwd,
     )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def test_it_answers_at_once_and_without_torch(tmp_path):
             seconds.append(time.perf_counter() - start)
             assert json.loads(done.stdout)["parameters"]
             assert done.stderr.strip() == "[]"
-        assert min(seconds) < 2
+        assert min(seconds) < 2 * slowness()
 
 
 @pytest.mark.parametrize("name", ["llama-3-8b", "deepseek-v2", "llama-4-maverick", "gpt2"])

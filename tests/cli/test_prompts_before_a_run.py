@@ -16,7 +16,7 @@ SYSTEM = "stands at the beginning of the user's first turn"
 def weighbridge(*words, cwd):
     return subprocess.run(
         [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, timeout=300,
+        capture_output=True, text=True, cwd=cwd,
     )  # fmt: skip
 
 

@@ -236,13 +236,12 @@ def test_kill_9_costs_at_most_what_was_in_flight(served, tmp_path):
                 **command(*words, folder=tmp_path), stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-            deadline = time.monotonic() + 60
             while answered() < before + 8:
-                assert child.poll() is None and time.monotonic() < deadline
+                assert child.poll() is None
                 time.sleep(0.005)
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            time.sleep(0.3)  # the proxy ends what it was at
+            proxy.until_idle()
             lost += proxy.at_once
         assert 0 < answered() < rows
         done = subprocess.run(

@@ -143,7 +143,7 @@ def test_a_run_leaves_no_question_behind(archive, tiny_model, tmp_path):
     def weighbridge(*words):
         return subprocess.run(
             [sys.executable, "-m", "weighbridge", *map(str, words)], cwd=home,
-            env=os.environ | around, capture_output=True, text=True, timeout=600,
+            env=os.environ | around, capture_output=True, text=True,
         )  # fmt: skip
 
     asked = ["evaluate", tiny_model, "-b", "gpqa", "--limit", 2, "--threads", 1]

@@ -100,7 +100,7 @@ def test_a_tiny_chat_model_s_samples_from_the_command_line(tiny_model, tmp_path)
     def weighbridge(*words):
         done = subprocess.run(
             [sys.executable, "-m", "weighbridge", *map(str, words)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=300,
+            cwd=tmp_path, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -57,7 +57,7 @@ def test_the_documented_benchmarks_run_from_the_command_line(documented, long_mo
     def weighbridge(*words):
         done = subprocess.run(
             [sys.executable, "-m", "weighbridge", *words, "--json"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=300,
+            cwd=tmp_path, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

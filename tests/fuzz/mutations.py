@@ -1,6 +1,6 @@
 """Valid files made invalid: values, keys, rows, tokens and bytes put where none belong.
 
-A mutation is a triple of numbers, so that hypothesis can draw, shrink and print it. Most change
+A mutation is a triple of numbers: what, where, and with which value. Most change
 structure (a value of a JSON document, a token of a table), some the bytes themselves.
 """
 
@@ -35,10 +35,19 @@ TOKENS = [
 INTEGERS = [0, 1, 2, 7, 2**7, 2**8 - 1, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1]
 _TOKEN = re.compile(rb'"(?:[^"\\\n]|\\.)*"|[A-Za-z_]+|\d+(?:\.\d+)?|\s+|.', re.DOTALL)
 
-OPS = st.lists(
-    st.tuples(st.integers(0, 63), st.integers(0, 2**20), st.integers(0, 2**20)),
-    min_size=1, max_size=3,
-)  # fmt: skip
+_PLAN_BYTES = 3 + 3 * 7
+PLANS = st.binary(min_size=_PLAN_BYTES, max_size=_PLAN_BYTES)
+"""Which seed is changed, how often and how: one draw, because draws are what fuzzing waits for."""
+
+
+def read_plan(plan: bytes) -> tuple[int, list[Op]]:
+    """Return a seed's number, and one to three mutations of it."""
+    which, count = int.from_bytes(plan[:2], "big"), 1 + plan[2] % 3
+    parts = (plan[3 + 7 * n : 10 + 7 * n] for n in range(count))
+    return which, [
+        (part[0], int.from_bytes(part[1:4], "big"), int.from_bytes(part[4:], "big"))
+        for part in parts
+    ]
 
 
 def bytes_changed(data: bytes, op: Op) -> bytes:

@@ -18,9 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 
-from fuzz.mutations import OPS
+from fuzz.mutations import PLANS, read_plan
 from fuzz.parsers import Parser, parsers, with_torch
 from weighbridge.errors import WeighbridgeError
 
@@ -33,8 +32,9 @@ class TooSlow(BaseException):
     """One input took longer than any may."""
 
 
-def changed(parser: Parser, which: int, ops: list) -> bytes:
+def changed(parser: Parser, plan: bytes) -> bytes:
     """Return one of the parser's seeds, changed."""
+    which, ops = read_plan(plan)
     whole = (*parser.seeds, *parser.foreign)
     data = whole[which % len(whole)]
     for op in ops:
@@ -47,9 +47,9 @@ def fuzz(parser: Parser, inputs: int, first_seed: int, derandomized: bool = Fals
     found: dict[str, tuple[bytes, str]] = {}
     count = refused = 0
 
-    def one(which: int, ops: list) -> None:
+    def one(plan: bytes) -> None:
         nonlocal count, refused
-        data = changed(parser, which, ops)
+        data = changed(parser, plan)
         count += 1
         try:
             parser.read(data)
@@ -74,7 +74,7 @@ def fuzz(parser: Parser, inputs: int, first_seed: int, derandomized: bool = Fals
             phases=[Phase.generate], suppress_health_check=list(HealthCheck),
             derandomize=derandomized,
         )  # fmt: skip
-        test = given(st.integers(0, 2**16), OPS)(one)
+        test = given(PLANS)(one)
         if not derandomized:
             test = seed(first_seed + number)(test)
         options(test)()

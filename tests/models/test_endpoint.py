@@ -198,9 +198,14 @@ def test_a_prompt_beyond_the_context_is_that_sample_s_own_result(opened):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_another_try_can_mend_is_tried_again(opened, served, weights, fault):
     with proxying(served.url) as proxy:
-        proxy.slow_seconds, proxy.wait_seconds = 0.8, 1 if "429" in fault else 0
+        # Only what is meant to be late may be late, however slow the machine is.
+        patient = 3.0 if fault == "slow" else 300.0
+        proxy.slow_seconds, proxy.wait_seconds = 4.0, 1 if "429" in fault else 0
         proxy.schedule = lambda turn, nth: fault if nth == 0 and "question" in turn else ""
-        model = opened(f"{proxy.url}#tiny", patience=replace(QUICK, request_seconds=0.5))
+        model = opened(
+            f"{proxy.url}#tiny",
+            patience=replace(QUICK, request_seconds=patient, give_up_seconds=300),
+        )
         requests = [ask(n) for n in range(3)]
         began = time.monotonic()
         assert texts(model, requests) == [one.generation.text for one in weights.generate(requests)]
@@ -230,23 +235,22 @@ def test_one_request_that_always_fails_is_lost_and_the_others_are_not(opened, se
 
 def test_a_server_that_is_away_is_waited_for_and_then_the_run_stops(opened, served):
     with proxying(served.url) as proxy:
-        model = opened(f"{proxy.url}#tiny")
+        model = opened(f"{proxy.url}#tiny", patience=replace(QUICK, give_up_seconds=300))
         answers = model.generate(ask(n) for n in range(3))
         next(answers)
-        away = time.monotonic()
         # Away for less than the patience lasts: nothing is lost.
-        proxy.schedule = lambda turn, nth: "503" if time.monotonic() < away + 1 else ""
+        proxy.schedule = lambda turn, nth: "503" if nth < QUICK.attempts - 1 else ""
         assert [one.generation.stop == "error" for one in answers] == [False, False]
         proxy.schedule = lambda turn, nth: "503"
         with pytest.raises(EndpointUnusable, match="run again later"):
-            list(model.generate([ask(9)]))
+            list(opened(f"{proxy.url}#tiny").generate([ask(9)]))
 
 
 def test_nobody_at_the_address_is_said_at_once(opened):
     began = time.monotonic()
     with pytest.raises(EndpointUnusable, match="start the server"):
         list(opened("http://127.0.0.1:9/v1#tiny", patience=Patience()).generate([ask(1)]))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < Patience().give_up_seconds
 
 
 def test_a_wrong_key_or_model_is_one_line_without_the_key(opened, served):
@@ -310,15 +314,15 @@ def test_a_cap_is_not_exceeded_by_what_is_in_flight(opened, served):
         )  # fmt: skip
         rng = random.Random(3)
         proxy.schedule = lambda turn, nth: rng.choice(["", "", "", "cut", "slow", "500"])
-        proxy.slow_seconds = 0.6
+        proxy.slow_seconds = 1.5
         budget = Budget(0.02)
-        patience = replace(QUICK, request_seconds=0.5, attempts=20, give_up_seconds=20)
+        patience = replace(QUICK, request_seconds=1.0, attempts=200, give_up_seconds=600)
         model = opened(f"{proxy.url}#tiny", budget=budget, price=PRICE, patience=patience)
         answered = []
         with pytest.raises(CapReached, match="--max-usd"):
             for one in model.generate(ask(n) for n in range(300)):
                 answered.append(one)
-        time.sleep(1)
+        proxy.until_idle()
         assert 0 < proxy.charged_usd <= budget.cap_usd
         assert answered and budget.held_usd == pytest.approx(0)
         assert proxy.charged_usd <= budget.spent_usd + budget.uncertain_usd + 1e-12

@@ -43,7 +43,7 @@ def served(tmp_path_factory):
     with log.open("wb") as file:
         child = subprocess.Popen(words, stdout=file, stderr=file)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 900
         while True:
             assert child.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
             try:

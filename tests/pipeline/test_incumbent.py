@@ -80,7 +80,7 @@ def write_data(folder):
 def weighbridge(*words, cwd):
     return subprocess.run(
         [sys.executable, "-m", "weighbridge", *map(str, words)], capture_output=True, text=True,
-        cwd=cwd, env={**os.environ, "LETTERS_KEY": "sk-incumbent-sentinel"}, timeout=300,
+        cwd=cwd, env={**os.environ, "LETTERS_KEY": "sk-incumbent-sentinel"},
     )  # fmt: skip
 
 
@@ -211,13 +211,12 @@ def test_kill_9_in_the_middle_costs_at_most_what_was_in_flight(
                 env={**os.environ, "LETTERS_KEY": "sk-incumbent-sentinel"},
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-            deadline = time.monotonic() + 120
             while kept(tmp_path) < enough:
-                assert child.poll() is None and time.monotonic() < deadline
+                assert child.poll() is None
                 time.sleep(0.01)
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            time.sleep(0.6)  # the proxy ends what it was at
+            proxy.until_idle()
             lost += proxy.at_once
         assert kept(tmp_path) < ITEMS
         proxy.slow_seconds = 0.0

@@ -30,10 +30,8 @@ def kill_after(words, measure, rng):
         command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 300
     while measure() <= before:
         assert child.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(rng.uniform(0, 1.0))
     assert child.poll() is None, "it ended before it could be killed"

@@ -175,7 +175,7 @@ def test_a_joint_law_is_planned_with_experts(tmp_path):
 def weighbridge(*words):
     return subprocess.run(
         [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, timeout=120,
+        capture_output=True, text=True,
     )  # fmt: skip
 
 

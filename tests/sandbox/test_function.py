@@ -138,7 +138,7 @@ def test_a_slow_machine_does_not_change_the_score():
     assert run_calibrated(run, right, right, hasty).outcome == "passed"
     assert run_calibrated(run, "def f(): return 2", right, hasty).outcome == "failed"
     endless = run_calibrated(run, "while True: pass", right, hasty)
-    assert endless.outcome == "timed_out" and 0.2 < endless.wall_seconds < 20
+    assert endless.outcome == "timed_out" and endless.wall_seconds > 0.2
     nobody = run_calibrated(run, "while True: pass", "def f(): return 2", hasty)
     assert nobody.outcome == "infrastructure" and "reference" in nobody.error
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anatomy_shapes import configurations
+from machine import slowness
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.planning.anatomy import parameters, read_architecture
 from weighbridge.sources.configs import find_config
@@ -176,7 +177,7 @@ def test_weights_are_not_read(headers, tmp_path):
         file.truncate(64 << 30)
     began = time.perf_counter()
     assert read_gguf_header(path).parameters > 0
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 0.5 * slowness()  # reading them would take minutes
 
 
 def empty_header(tensors, version=3):

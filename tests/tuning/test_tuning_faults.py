@@ -57,14 +57,15 @@ def steps_done(folder):
 
 
 def interrupt(words, folder, after, times):
-    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while steps_done(folder) < after:
-        assert child.poll() is None
-        time.sleep(0.005)
-    for _ in range(times):
-        child.send_signal(signal.SIGINT)
-        time.sleep(0.002)
-    _, stderr = child.communicate(timeout=60)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as child:
+        while steps_done(folder) < after:
+            assert child.poll() is None
+            time.sleep(0.005)
+        for _ in range(times):
+            child.send_signal(signal.SIGINT)
+            time.sleep(0.002)
+        _, stderr = child.communicate()
     assert child.returncode == 130
     return stderr
 

@@ -40,7 +40,9 @@ def read(fields: Fields) -> Architecture:
     """Read four local layers to one global, and layers without keys and values at the end."""
     fields.assume(sliding_window=512)
     heads, count = read_heads(fields), fields.layers()
-    streams, own = fields.count("altup_num_inputs"), fields.count("hidden_size_per_layer_input")
+    # Each stream is listed by itself, as each layer is, and so has the same bound.
+    streams = fields.layers("altup_num_inputs")
+    own = fields.count("hidden_size_per_layer_input")
     window, first_shared = fields.optional_count("sliding_window"), _first_shared(fields, count)
     kinds = fields.layer_types(every(5, count))
     for kind in set(kinds[first_shared:]) - set(kinds[:first_shared]):
