@@ -144,7 +144,7 @@ def test_an_altered_charge_is_found(served, tmp_path):
         )
     )
     failed = [check.name for check in verify(folder).checks if not check.ok]
-    assert failed == ["total cost_usd"]
+    assert "total cost_usd" in failed and "samples digest" not in failed
 
 
 def test_a_cap_leaves_a_partial_run_that_a_higher_cap_finishes(served, undisturbed, tmp_path):

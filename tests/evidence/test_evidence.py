@@ -81,7 +81,7 @@ def test_a_torn_line_and_a_half_unit_are_dropped_and_done_again(tmp_path):
         path = run.journal.path
     for torn in (b'{"unit": 1, "unit_size": 5, "sam', b""):
         lines = path.read_bytes()
-        second = json.dumps({"unit": 1, "unit_size": 5}).encode() + b"\n"
+        second = lines.splitlines(keepends=True)[0].replace(b'"unit": 0', b'"unit": 1')
         path.write_bytes(lines + second + torn)
         assert Journal(path).finished_units() == {0}
         assert path.read_bytes() == lines
@@ -174,7 +174,7 @@ def test_any_changed_byte_that_changes_the_content_is_seen(sealed, data, name):
     changed = original[:at] + bytes([to]) + original[at + 1 :]
     if name == "samples.jsonl" and _same_samples(original, changed):
         return
-    copy = sealed.parent.parent / "copy"
+    copy = sealed.parent.parent / "copy" / sealed.name
     shutil.copytree(sealed, copy, dirs_exist_ok=True)
     try:
         os.chmod(copy / name, 0o644)

@@ -19,6 +19,7 @@ from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.conversations import Judging, judging_of
 from weighbridge.evaluation.grading import usual_sampling
 from weighbridge.evaluation.items import Items, Load, Unit, cut, still, survey
+from weighbridge.evaluation.journal_check import check_journal
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.parts import seal_part
 from weighbridge.evaluation.place import OnProgress, Place
@@ -85,6 +86,7 @@ def evaluate(
         if run.finished is not None:
             place.already_paid(run.finished.provenance.cost_usd)
             return run.finished
+        _check(run, planned)
         place.already_paid(run.cost_usd())
         seal = Sealing(
             model, benchmark, place, planned.judging, planned.load, planned.prompts,
@@ -95,7 +97,19 @@ def evaluate(
             _fill(run, planned, place, begun, on_progress)
         except CapReached as reached:
             return seal_part(run, begun, place.store, fields, header, reached, seal)
+        _check(run, planned)
         return seal(run)
+
+
+def _check(run: OpenRun, planned: "_Planned") -> None:
+    """Hold what stands in the journal against the items; see `check_journal`."""
+    finished = run.journal.finished_units()
+    if finished:
+        units = (unit for unit in planned.units() if unit.number in finished)
+        judgements = planned.judging.judge.repeats if planned.judging else 1
+        check_journal(
+            run.journal.samples(), units, planned.benchmark, judgements, str(run.journal.path)
+        )
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from weighbridge.errors import EvidenceError
+from weighbridge.errors import EvidenceError, StorageError
 from weighbridge.evidence.files import storage_errors
+from weighbridge.evidence.plain_json import differences, strict_json
 from weighbridge.records import Json, ScoredSample
 
 _ADAPTER = TypeAdapter(ScoredSample)
+_ADDED_LATER = frozenset({"charges"})
+_RUN_AGAIN = "the file was altered or cut: run again"
+_MOVE_AWAY = "move the run's folder away and run again"
 
 
 class Journal:
@@ -37,13 +41,24 @@ class Journal:
         self._finished: set[int] = set()
         if path.exists():
             self._repair()
+        self._stands = self._state()
 
     def finished_units(self) -> frozenset[int]:
         """Numbers of the units that are whole."""
         return frozenset(self._finished)
 
     def append_unit(self, unit: int, samples: Sequence[ScoredSample]) -> None:
-        """Write a unit's samples and make them durable before returning."""
+        """Write a unit's samples and make them durable before returning.
+
+        Raises:
+            StorageError: They can't be written, or somebody else wrote to the file.
+        """
+        if self._state() != self._stands:
+            raise StorageError(
+                f"{self.path} was changed by another process",
+                "one process at a time",
+                "end the other one, and run again: it goes on from what is whole",
+            )
         lines = "".join(_line(unit, len(samples), sample) for sample in samples)
         with storage_errors(self.path):
             size = self.path.stat().st_size if self.path.exists() else 0
@@ -55,6 +70,7 @@ class Journal:
             except OSError:
                 os.truncate(self.path, size)
                 raise
+            self._stands = self._state()
         self._count(unit, len(samples))
 
     def samples(self) -> Iterator[ScoredSample]:
@@ -62,35 +78,41 @@ class Journal:
         return read_samples(self.path)
 
     def _count(self, unit: int, samples: int) -> None:
-        if unit not in self._finished:
-            self._finished.add(unit)
-            self.finished_samples += samples
+        self._finished.add(unit)
+        self.finished_samples += samples
+
+    def _state(self) -> tuple[int, int, int] | None:
+        """Return which file it is and how long; None where there is none yet."""
+        try:
+            found = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_dev, found.st_ino, found.st_size
 
     def _repair(self) -> None:
-        """Cut the file after its last whole unit."""
+        """Cut the file after its last whole unit; what stands before that must be samples.
+
+        A crash leaves a line without its end, or a unit without its last lines, and only at the end
+        of the file.
+        """
         end = position = 0
-        current, seen, wanted = -1, 0, 0
+        units, size = Units(), 0
         with self.path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 position += len(line)
                 try:
-                    head = json.loads(line)
-                    unit, size = int(head["unit"]), int(head["unit_size"])
-                    whole = line.endswith(b"\n")
-                except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+                    _sample_of(line, units)
+                    if units.fault:
+                        raise ValueError(units.fault)
+                    size += 1
+                except (ValueError, LookupError, TypeError, AttributeError, OverflowError,
+                        RecursionError) as error:  # fmt: skip
                     if file.read(1):
-                        raise EvidenceError(
-                            f"{self.path}, line {number}: not a sample",
-                            "lines written by weighbridge",
-                            "move the run's folder away and run again",
-                        ) from error
+                        raise _no_sample(self.path, number, error, _MOVE_AWAY) from error
                     break
-                if unit != current:
-                    current, seen, wanted = unit, 0, size
-                seen += 1
-                if seen == wanted and whole:
-                    self._count(unit, seen)
-                    end = position
+                if units.whole:
+                    self._count(units.current, size)
+                    end, size = position, 0
         if end < self.path.stat().st_size:
             with storage_errors(self.path):
                 os.truncate(self.path, end)
@@ -105,37 +127,99 @@ def _line(unit: int, unit_size: int, sample: ScoredSample) -> str:
     return json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-def _check_names(row: dict[str, Json], sample: ScoredSample) -> None:
-    """Refuse a name that is no field: misspelt, it would leave its field at the default, unseen.
-
-    Raises:
-        KeyError: There is one.
-    """
-    unknown = (row.keys() - vars(sample).keys()) | (row["score"].keys() - vars(sample.score).keys())
-    if unknown:
-        raise KeyError(*unknown)
-
-
-def read_samples(path: Path) -> Iterator[ScoredSample]:
+def read_samples(path: Path, units: "Units | None" = None) -> Iterator[ScoredSample]:
     """Read and validate a journal's samples.
 
+    Args:
+        path: The journal.
+        units: Takes note of the lines' units, and of what is wrong with them.
+
     Raises:
-        EvidenceError: A line is not a sample; says which.
+        EvidenceError: A line is not a sample as we write them; says which.
     """
     if not path.exists():
         return
+    units = Units() if units is None else units
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                row = json.loads(line)
-                row.pop("unit"), row.pop("unit_size")
-                sample = _ADAPTER.validate_python(row)
-                _check_names(row, sample)
-                yield sample
+                yield _sample_of(line, units)
             except (ValueError, LookupError, TypeError, AttributeError, OverflowError,
-                    RecursionError, ValidationError) as error:  # fmt: skip
-                raise EvidenceError(
-                    f"{path}, line {number}: not a sample ({type(error).__name__})",
-                    "lines as they were written",
-                    "the file was altered or cut: run again",
-                ) from error
+                    RecursionError) as error:  # fmt: skip
+                raise _no_sample(path, number, error, _RUN_AGAIN) from error
+
+
+def _sample_of(line: bytes, units: "Units") -> ScoredSample:
+    """Read one line; reading leniently, two lines would mean the same, and we wrote one of them.
+
+    Raises:
+        ValueError: It is not written as we write samples. Other exceptions likewise.
+    """
+    if not line.endswith(b"\n"):
+        raise ValueError("cut off")
+    row = json.loads(line)
+    unit, size = row.pop("unit"), row.pop("unit_size")
+    sample = _ADAPTER.validate_python(row)
+    units.add(unit, size)
+    if _line(unit, size, sample).encode("ascii") != line:
+        _check_meaning(line, {"unit": unit, "unit_size": size}, sample)
+    for name in ("repeat", "input_tokens", "output_tokens"):
+        if getattr(sample, name) < 0:
+            raise ValueError(f"{name} is {getattr(sample, name)}, below 0")
+    return sample
+
+
+def _check_meaning(line: bytes, unit: dict[str, Json], sample: ScoredSample) -> None:
+    """Refuse a line that was written otherwise and does not say, in full, what was read from it."""
+    for path, why in differences(strict_json(line), unit | asdict(sample), _ADDED_LATER):
+        raise ValueError(f"{path}: {why}")
+
+
+def _no_sample(path: Path, number: int, error: Exception, do: str) -> EvidenceError:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    else:
+        why = str(error) if isinstance(error, ValueError) else type(error).__name__
+    return EvidenceError(
+        f"{path}, line {number}: not a sample ({why})",
+        "lines as they were written",
+        do,
+    )
+
+
+class Units:
+    """Units as their lines come: each whole, and each once.
+
+    Attributes:
+        current: Number of the last one.
+        fault: What is wrong with them, the first of it; else nothing.
+    """
+
+    def __init__(self) -> None:
+        self.fault = ""
+        self.current, self._left, self._size = -1, 0, 0
+        self._seen: set[int] = set()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last unit is."""
+        return not self._left
+
+    def add(self, unit: Json, size: Json) -> None:
+        """Take up a line.
+
+        Raises:
+            ValueError: It does not say which unit it is of.
+        """
+        if type(unit) is not int or type(size) is not int or unit < 0 or size < 1:
+            raise ValueError(f"unit {unit!r} of {size!r} lines")
+        if not self._left:
+            if unit in self._seen:
+                self.fault = self.fault or f"unit {unit} stands twice"
+            self._seen.add(unit)
+            self.current, self._left, self._size = unit, size, size
+        if unit != self.current or size != self._size:
+            found = f"unit {unit} of {size} lines within unit {self.current}"
+            self.fault = self.fault or found
+        self._left -= 1

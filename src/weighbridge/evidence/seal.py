@@ -7,10 +7,13 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from weighbridge.records import Json, ScoredSample, canonical_json
 
 SCHEMA_VERSION = 1
+"""Of `run.json`."""
+_SEALS_WITHOUT_FILE, _SEALS_WITH_FILE = 1, 2
 SORTED_AT_ONCE = 16384
 
 _LENGTH = struct.Struct("<I")
@@ -73,17 +76,32 @@ def samples_digest(samples: Iterable[ScoredSample]) -> str:
     return tally(samples).digest
 
 
-def seal_of(run_json: bytes, samples: str) -> dict[str, Json]:
-    """Return the seal over a run's `run.json` and its samples digest."""
+def seal_of(run_json: bytes, samples: str, samples_file: str | None) -> dict[str, Json]:
+    """Return the seal over a run's `run.json`, its samples digest and the samples' file.
+
+    Args:
+        run_json: As it is written.
+        samples: `Tally.digest`.
+        samples_file: SHA-256 of `samples.jsonl` as it stands, timing and charges included; None in
+            evidence of the first version, whose seal was over the other two alone.
+    """
     run_digest = "sha256:" + hashlib.sha256(run_json).hexdigest()
-    both = hashlib.sha256(canonical_json([run_digest, samples])).hexdigest()
+    sealed = [run_digest, samples, *([samples_file] if samples_file else [])]
+    whole = hashlib.sha256(canonical_json(sealed)).hexdigest()
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": _SEALS_WITH_FILE if samples_file else _SEALS_WITHOUT_FILE,
         "algorithm": "sha256 over RFC 8785 canonical JSON",
         "run_digest": run_digest,
         "samples_digest": samples,
-        "seal": f"sha256:{both}",
+        **({"samples_file_digest": samples_file} if samples_file else {}),
+        "seal": f"sha256:{whole}",
     }
+
+
+def file_digest(path: Path) -> str:
+    """Digest a file as it stands."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _key(sample: ScoredSample) -> _Key:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from weighbridge.evidence.store import read_run
+from weighbridge.evidence.document import load_samples
+from weighbridge.evidence.seal import samples_digest
 from weighbridge.records import EvalRun, Json
 from weighbridge.records.digest import ListDigest
 from weighbridge.statistics import compare
@@ -23,18 +24,18 @@ def stopping_checks(folder: Path, fields: dict[str, Json]) -> list[Found]:
     Raises:
         WeighbridgeError: The reference is not there, or can't be read.
     """
-    run = read_run(folder)
+    run = load_samples(folder)
     if run.stopped is None:
         return []
     rule, stopped = run.settings["stop"], run.stopped
-    reference = read_run(folder.parent / rule["reference"])
+    reference = load_samples(folder.parent / rule["reference"])
     again = compare(run, reference, margin=rule["margin"], accepted=ANYTHING)
     order = _order(run, reference)
     asked = {sample.sample_id for sample in run.samples}
     decided = again.verdict in rule["until"]
     return [
         ("stop rule", rule, fields.get("stop")),
-        ("stop: reference", rule["reference_samples"], reference.samples_digest),
+        ("stop: reference", rule["reference_samples"], samples_digest(reference.samples)),
         ("stop: verdict", stopped.verdict, again.verdict),
         ("stop: difference", stopped.difference, again.difference),
         ("stop: interval", list(stopped.interval), list(again.interval)),

@@ -1,7 +1,6 @@
 """All runs under one folder: found by identity, resumed, sealed, listed."""
 
 import fcntl
-import json
 import math
 import os
 import re
@@ -10,14 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import EvidenceError, InputError, StorageError, UnknownName
+from weighbridge.evidence.checked import read_run, remember
+from weighbridge.evidence.document import load, read_object, run_identity
 from weighbridge.evidence.files import storage_errors, write_whole
-from weighbridge.evidence.journal import Journal, read_samples
-from weighbridge.evidence.seal import SCHEMA_VERSION, seal_of, tally
+from weighbridge.evidence.journal import Journal
+from weighbridge.evidence.seal import SCHEMA_VERSION, file_digest, seal_of, tally
 from weighbridge.records import (
     Estimate,
     EvalRun,
@@ -26,12 +24,9 @@ from weighbridge.records import (
     Provenance,
     Slicing,
     Stopped,
-    canonical_digest,
     canonical_json,
 )
 
-_RUN = TypeAdapter(EvalRun)
-_CONDITIONS = ("sampling", "sandbox", "replies")
 PROGRESS_SECONDS = 1.0
 """How much of the time and tokens counted may be lost to a kill; of samples, nothing is."""
 
@@ -72,7 +67,19 @@ class RunHeader:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of `runs list`; `mean` is None while the run is unfinished, `scale` is its own."""
+    """One line of `runs list`.
+
+    Attributes:
+        run_id: Its folder's name.
+        model: As a person calls it; likewise `benchmark`.
+        benchmark: With its subset.
+        started: ISO 8601, UTC.
+        done: Samples so far.
+        planned: Samples in all.
+        mean: None while the run is unfinished, and where nothing was graded.
+        scale: The run's own.
+        altered: What is wrong with a sealed run, of which nothing else is then told.
+    """
 
     run_id: str
     model: str
@@ -82,11 +89,7 @@ class RunSummary:
     planned: int
     mean: float | None
     scale: tuple[float, float] = (0.0, 1.0)
-
-
-def run_identity(fields: dict[str, Json]) -> str:
-    """Return the digest that names a run: equal identities are never computed twice."""
-    return canonical_digest(fields)
+    altered: str = ""
 
 
 def run_id_for(title: str, model: str, identity: str) -> str:
@@ -114,7 +117,13 @@ class OpenRun:
         self.folder, self.run_id, self.finished = folder, folder.name, finished
         self._fields, self._header = fields, header
         self.journal = Journal(folder / "samples.jsonl") if finished is None else _NO_JOURNAL
-        state = _read_json(folder / "progress.json") if finished is None else {}
+        state = read_object(folder / "progress.json") if finished is None else {}
+        if state.get("identity_fields", fields) != fields:
+            raise EvidenceError(
+                f"{folder}/progress.json is of another run",
+                "the folder's own",
+                "move the folder away and run again",
+            )
         self.wall_seconds = float(state.get("wall_seconds", 0.0))
         self.computed_tokens = int(state.get("computed_tokens", 0))
         self.judge_tokens = int(state.get("judge_tokens", 0))
@@ -210,12 +219,13 @@ class OpenRun:
         with storage_errors(self.folder):
             os.chmod(self.folder / "samples.jsonl", 0o444)
         write_whole(self.folder / "run.json", data, mode=0o444)
-        write_whole(
-            self.folder / "seal.json", canonical_json(seal_of(data, read.digest)), mode=0o444
-        )
+        seal = seal_of(data, read.digest, file_digest(self.folder / "samples.jsonl"))
+        write_whole(self.folder / "seal.json", canonical_json(seal), mode=0o444)
         (self.folder / "progress.json").unlink(missing_ok=True)
         # Read back, so that what is reported now and what is verified later are the same thing.
-        return read_run(self.folder, samples=False)
+        sealed = load(self.folder)
+        remember(sealed)
+        return sealed.run
 
     def _write_progress(self) -> None:
         state = asdict(self._header) | {
@@ -249,13 +259,13 @@ class RunStore:
         run_id = run_id_for(header.title, header.model.name, run_identity(fields))
         folder = self._folder_with(run_identity(fields)) or self.root / run_id
         if (folder / "seal.json").is_file():
-            yield OpenRun(folder, fields, header, self.read(str(folder), samples=False))
+            yield OpenRun(folder, fields, header, self._sealed(folder, fields))
             return
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with _sole_owner(folder):
             if (folder / "seal.json").is_file():  # sealed by the process that we waited for
-                yield OpenRun(folder, fields, header, self.read(str(folder), samples=False))
+                yield OpenRun(folder, fields, header, self._sealed(folder, fields))
             else:
                 if (folder / "samples.jsonl").exists():
                     os.chmod(folder / "samples.jsonl", 0o644)  # died between chmod and seal
@@ -270,7 +280,18 @@ class RunStore:
         folder = self._folder_with(run_identity(fields))
         if folder is None or not (folder / "seal.json").is_file():
             return None
-        return self.read(str(folder), samples=False)
+        return self._sealed(folder, fields)
+
+    def _sealed(self, folder: Path, fields: dict[str, Json]) -> EvalRun:
+        """Read the run that is to be the one of these fields; its name alone does not make it."""
+        run = read_run(folder, samples=False)
+        if run.identity != run_identity(fields):
+            raise EvidenceError(
+                f"{folder.name} holds another run than its name says ({run.identity})",
+                run_identity(fields),
+                "move its folder away and run again",
+            )
+        return run
 
     def read(self, name: str, *, samples: bool = True) -> EvalRun:
         """Read a sealed run by id, by the beginning of its id, or by its folder.
@@ -316,39 +337,11 @@ class RunStore:
         return fitting[0] if fitting else None
 
 
-def read_run(folder: Path, *, samples: bool = True) -> EvalRun:
-    """Read a sealed run from its folder; see `RunStore.read`."""
-    if not (folder / "seal.json").is_file():
-        what = "is not finished" if (folder / "progress.json").is_file() else "is not a run"
-        raise InputError(f"{folder} {what}", "a sealed run", "run the same command to finish it")
-    document = _read_json(folder / "run.json")
-    fields = document.pop("identity_fields", None)
-    for key in ("schema_version", "planned_samples"):
-        document.pop(key, None)
-    if isinstance(fields, dict):
-        document["conditions"] = {key: fields[key] for key in _CONDITIONS if key in fields}
-    try:
-        run = _RUN.validate_python(document)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise EvidenceError(f"{folder}/run.json: {where}", "a run as it was sealed") from error
-    if not samples:
-        return run
-    read = sorted(read_samples(folder / "samples.jsonl"), key=lambda s: (s.sample_id, s.repeat))
-    return replace(run, samples=tuple(read))
-
-
 def _summary(folder: Path) -> RunSummary | None:
     try:
         if (folder / "seal.json").is_file():
-            run = read_run(folder, samples=False)
-            planned = sum(run.estimate.ungraded.values()) or run.estimate.n
-            return RunSummary(
-                folder.name, run.model.name, run.title, run.provenance.started,
-                run.estimate.n, max(planned, run.estimate.n), run.estimate.known_mean,
-                run.estimate.scale,
-            )  # fmt: skip
-        state = _read_json(folder / "progress.json")
+            return _sealed_summary(folder)
+        state = read_object(folder / "progress.json")
         subset = f":{state['subset']}" if state.get("subset") else ""
         return RunSummary(
             folder.name, state["model"]["name"], state["benchmark"] + subset, state["started"],
@@ -359,27 +352,33 @@ def _summary(folder: Path) -> RunSummary | None:
         return None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _sealed_summary(folder: Path) -> RunSummary:
     try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (ValueError, OSError) as error:
-        raise EvidenceError(f"{path} can't be read ({error})", "JSON as it was written") from error
-    if not isinstance(found, dict):
-        raise EvidenceError(f"{path} holds a {type(found).__name__}", "an object")
-    return found
+        run = read_run(folder, samples=False)
+    except EvidenceError as error:
+        return RunSummary(folder.name, "", "", "", 0, 0, None, altered=error.saw)
+    planned = sum(run.estimate.ungraded.values()) or run.estimate.n
+    return RunSummary(
+        folder.name, run.model.name, run.title, run.provenance.started,
+        run.estimate.n, max(planned, run.estimate.n), run.estimate.known_mean,
+        run.estimate.scale,
+    )  # fmt: skip
 
 
 @contextmanager
 def _sole_owner(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system lets go of it when the process ends, however it ends."""
+    """Hold the folder's lock; the system lets go of it when the process ends, however it ends.
+
+    The file says who holds it; the folder is locked as well, because a file can be tidied away.
+    """
     path = folder / ".lock"
     with storage_errors(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    whole = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_folder(whole)
         except BlockingIOError as error:
             owner = os.read(handle, 32).decode(errors="replace").strip() or "another process"
             raise StorageError(
@@ -389,4 +388,14 @@ def _sole_owner(folder: Path) -> Iterator[None]:
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
+        os.close(whole)
         os.close(handle)
+
+
+def _lock_folder(handle: int) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # NFS locks only what can be written
+        return

@@ -1,20 +1,24 @@
 """Checks a sealed run: digests, identity, and every figure recomputed from the samples."""
 
-import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from weighbridge.errors import WeighbridgeError
-from weighbridge.evidence.journal import read_samples
-from weighbridge.evidence.seal import Tally, seal_of, tally
+from weighbridge.evidence.document import Sealed, faults, load, run_identity
+from weighbridge.evidence.journal import Units, read_samples
+from weighbridge.evidence.seal import Tally, file_digest, seal_of, tally
 from weighbridge.evidence.stopped import stopping_checks
-from weighbridge.evidence.store import read_run, run_identity
 from weighbridge.records import Estimate, EvalRun, Json
 from weighbridge.statistics import estimate
 
 TOLERANCE = 1e-12  # floating-point sums in another order; nothing else
+FILE = "samples_file_digest"
+_UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+    WeighbridgeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,43 +46,66 @@ class Verification:
 def verify(folder: Path) -> Verification:
     """Check a run; whatever is wrong with its files becomes a failed check."""
     try:
-        data = (folder / "run.json").read_bytes()
-        document = json.loads(data)
-        seal = json.loads((folder / "seal.json").read_bytes())
-        run = read_run(folder, samples=False)
-        samples = folder / "samples.jsonl"
-        read = tally(read_samples(samples))
-        again = estimate(
-            read_samples(samples), run.estimate.aggregate, run.estimate.scale, run.slicing
-        )
-        checks = [
-            *_digests(data, document, seal, run, read),
-            _items(document, read),
-            *_totals(document["provenance"], read),
-            *_figures(run.estimate, again, document["estimate"].keys()),
-            *_origin(run),
-        ]
-        if run.stopped is not None:
-            found = stopping_checks(folder, document["identity_fields"])
-            checks += [Check(name, _close(a, b), _shown(a, b)) for name, a, b in found]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, WeighbridgeError) as error:
-        checks = [Check("readable", False, str(error) or type(error).__name__)]
-    return Verification(folder.name, tuple(checks))
+        checks = tuple(checks_of(load(folder), with_reference=True))
+    except _UNREADABLE as error:
+        checks = (Check("readable", False, str(error) or type(error).__name__),)
+    return Verification(folder.name, checks)
 
 
-def _digests(
-    data: bytes, document: dict[str, Json], seal: dict[str, Json], run: EvalRun, read: Tally
-) -> list[Check]:
-    checks = [
-        _equal("samples digest", run.samples_digest, read.digest),
-        _equal("identity", run.identity, run_identity(document["identity_fields"])),
-    ]
-    expected = seal_of(data, read.digest)
-    checks += [_equal(f"seal: {key}", seal.get(key), value) for key, value in expected.items()]
-    model = document["identity_fields"].get("model")
-    if isinstance(model, dict):
-        checks.append(_equal("model", dict(run.model.identity), model))
-    return checks
+def checks_of(sealed: Sealed, *, with_reference: bool) -> list[Check]:
+    """Check a run's documents, and recompute from its samples all that they state.
+
+    Args:
+        sealed: The run.
+        with_reference: Whether a run that ended early needs the run that it was decided against;
+            else what that one decides is left out where it is not there.
+    """
+    found = [Check(name, False, why) for name, why in faults(sealed)]
+    try:
+        found += _recomputed(sealed)
+        if sealed.run.stopped is not None:
+            found += _ending(sealed, needed=with_reference)
+    except _UNREADABLE as error:
+        found.append(Check("readable", False, str(error) or type(error).__name__))
+    return found
+
+
+def _recomputed(sealed: Sealed) -> Iterator[Check]:
+    run, document, samples = sealed.run, sealed.document, sealed.folder / "samples.jsonl"
+    units = Units()
+    read = tally(read_samples(samples, units))
+    fault = units.fault or ("" if units.whole else f"unit {units.current} is cut off")
+    if fault:
+        yield Check("units", False, fault)
+    yield from _digests(sealed, read)
+    yield _items(document, read)
+    yield from _totals(document["provenance"], read)
+    again = estimate(read_samples(samples), run.estimate.aggregate, run.estimate.scale, run.slicing)
+    yield from _figures(run.estimate, again, document["estimate"].keys())
+    yield from _origin(run)
+
+
+def _ending(sealed: Sealed, *, needed: bool) -> Iterator[Check]:
+    rule = sealed.run.settings.get("stop")
+    reference = sealed.folder.parent / str(rule["reference"]) if isinstance(rule, dict) else None
+    if not needed and reference is not None and not (reference / "seal.json").is_file():
+        return
+    for name, a, b in stopping_checks(sealed.folder, sealed.document["identity_fields"]):
+        yield Check(name, _close(a, b), _shown(a, b))
+
+
+def _digests(sealed: Sealed, read: Tally) -> Iterator[Check]:
+    run, seal, fields = sealed.run, sealed.seal, sealed.document["identity_fields"]
+    yield _equal("samples digest", run.samples_digest, read.digest)
+    yield _equal("identity", run.identity, run_identity(fields))
+    file = file_digest(sealed.folder / "samples.jsonl") if FILE in seal else None
+    expected = seal_of(sealed.data, read.digest, file)
+    for key, value in expected.items():
+        yield _equal(f"seal: {key}", seal.get(key), value)
+    for key in seal.keys() - expected.keys():
+        yield Check(f"seal: {key}", False, "is no field")
+    if isinstance(fields.get("model"), dict):
+        yield _equal("model", dict(run.model.identity), fields["model"])
 
 
 def _origin(run: EvalRun) -> list[Check]:
@@ -139,6 +166,6 @@ def _shown(stated: Json, again: Json) -> str:
 
 
 def _equal(name: str, stated: Json, recomputed: Json) -> Check:
-    if stated == recomputed:
+    if stated == recomputed and type(stated) is type(recomputed):
         return Check(name, True, str(stated)[:60])
     return Check(name, False, f"stated {stated}, recomputed {recomputed}")

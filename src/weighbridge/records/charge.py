@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 MILLION = 1_000_000
+MOST_USD_PER_MILLION_TOKENS = 1e9
+MOST_TOKENS = 10**12
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,21 @@ class Rate:
     input_usd_per_million_tokens: float
     output_usd_per_million_tokens: float
     cached_input_usd_per_million_tokens: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no price.
+
+        Raises:
+            ValueError: It is negative, endless or no number.
+        """
+        for usd in (
+            self.input_usd_per_million_tokens,
+            self.output_usd_per_million_tokens,
+            self.cached_input_usd_per_million_tokens,
+        ):
+            if not 0 <= usd <= MOST_USD_PER_MILLION_TOKENS:
+                most = f"{MOST_USD_PER_MILLION_TOKENS:g}"
+                raise ValueError(f"{usd} is no price; expected 0 to {most} USD a million tokens")
 
     def usd(self, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> float:
         """Return what one request costs; `input_tokens` include the cached ones."""
@@ -79,6 +96,20 @@ class Charge:
     output_tokens: int
     reasoning_tokens: int
     rate: Rate | None
+
+    def __post_init__(self) -> None:
+        """Refuse what can't have been counted: it would lower what was paid.
+
+        Raises:
+            ValueError: A count is negative or absurd, or a part is more than its whole.
+        """
+        pairs = (
+            ("cached", self.cached_input_tokens, "read", self.input_tokens),
+            ("reasoned", self.reasoning_tokens, "written", self.output_tokens),
+        )
+        for part, some, whole, every in pairs:
+            if not 0 <= some <= every <= MOST_TOKENS:
+                raise ValueError(f"{some} tokens {part} of {every} {whole}")
 
     @property
     def usd(self) -> float:

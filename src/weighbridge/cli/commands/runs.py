@@ -30,6 +30,9 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
     found = RunStore(runs).summaries()
     lines = []
     for run in found:
+        if run.altered:
+            lines.append(f"{run.run_id:<58} ALTERED: see weighbridge verify")
+            continue
         far = f"{run.done} of {run.planned}"
         mean = far if run.mean is None else f"{figure(run.mean, run.scale):>6}"
         lines.append(f"{run.run_id:<58} {mean}")

@@ -30,6 +30,7 @@ from weighbridge.models.endpoint.replies import (
 from weighbridge.models.endpoint.shortening import Less, cut_by_server, shorter
 from weighbridge.models.endpoint.spending import Budget
 from weighbridge.models.endpoint.text import one_line
+from weighbridge.models.endpoint.usage import believed
 from weighbridge.models.endpoint.wording import Asked, Wording
 from weighbridge.models.protocol import Sampling
 from weighbridge.records import Json, Message, Price
@@ -47,6 +48,7 @@ class Asker:
     Attributes:
         lost: Requests that ended without an answer.
         uncounted: Answers without token counts.
+        disbelieved: Answers with token counts that can't be.
         said: What the server called the models that answered.
     """
 
@@ -65,7 +67,7 @@ class Asker:
         self._answers, self._budget, self._price = answers, budget, price
         self._patience, self._concurrency = patience, concurrency
         self.wording = Wording()
-        self.lost = self.uncounted = 0
+        self.lost = self.uncounted = self.disbelieved = 0
         self.said: dict[str, None] = {}
         self.stopped: WeighbridgeError | None = None
         self._rng = random.Random(time.time_ns())
@@ -357,19 +359,22 @@ class Asker:
         body = self.wording.body(self._address.model, GREETING)
         reply = await self._send(body, letters=True)
         await self._free(reply, sent)
+        if isinstance(reply, Answer):
+            reply = believed(
+                reply, self.input_tokens_at_most(GREETING), GREETING.sampling.max_tokens
+            )
         self._budget.settle(held, self.usd(reply) if isinstance(reply, Answer) else 0.0)
         return isinstance(reply, Answer)
 
     def _counted(self, answer: Answer, asked: Asked) -> Answer:
         """Return an answer with token counts, the highest possible where the server has none."""
-        if answer.counted:
-            return answer
-        self.uncounted += 1
-        return replace(
-            answer,
-            input_tokens=self.input_tokens_at_most(asked),
-            output_tokens=asked.sampling.max_tokens,
-        )
+        found = believed(answer, self.input_tokens_at_most(asked), asked.sampling.max_tokens)
+        self._note_counts(found)
+        return found
+
+    def _note_counts(self, answer: Answer) -> None:
+        self.disbelieved += bool(answer.usage)
+        self.uncounted += not (answer.counted or answer.usage)
 
     def _count_earlier(self, request: Request, known: Answer | None) -> None:
         """Count what earlier attempts of the same run paid for a request, or may have paid."""
@@ -379,7 +384,7 @@ class Asker:
         self._budget.uncertain_usd += self._answers.lost_usd(request)
         if known is not None:
             self._budget.already_paid(self.usd(known))
-            self.uncounted += not known.counted
+            self._note_counts(known)
             self.said[known.says] = None
 
 

@@ -12,10 +12,10 @@ from weighbridge.models.endpoint.alternatives import NotProbabilities, read_alte
 from weighbridge.models.endpoint.errors import error_in, parse, web_page
 from weighbridge.models.endpoint.failures import read_failure
 from weighbridge.models.endpoint.finish import model_s_own_limit, read_finish
-from weighbridge.models.endpoint.limits import MOST_TOKENS
 from weighbridge.models.endpoint.messages import Said, read_message
 from weighbridge.models.endpoint.replies import Again, Answer, NoAnswer, Reply
 from weighbridge.models.endpoint.text import one_line, whole_characters
+from weighbridge.models.endpoint.usage import read_usage
 from weighbridge.models.marks import (
     ALL_THOUGHT,
     CONTEXT_ENDED,
@@ -117,25 +117,10 @@ def _with_letters(answer: Answer, choice: dict[str, Json]) -> Answer:
 
 
 def _counted(reply: dict[str, Json], answer: Answer) -> Answer:
-    """Add the server's counts of tokens; those that can't be counts are none."""
-    usage = reply.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    read, written = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    if read is not None and written is not None:
-        # Gemini leaves thoughts out of the tokens written, and charges for them.
-        written = max(written, (_count(usage.get("total_tokens")) or 0) - read)
-    cached = _part(usage, "prompt_tokens_details", "cached_tokens")
-    thought = _part(usage, "completion_tokens_details", "reasoning_tokens")
+    """Add the server's counts of tokens, and what it calls itself."""
     says = (reply.get("model"), reply.get("system_fingerprint"))
-    return replace(
-        answer,
-        input_tokens=read or 0,
-        cached_input_tokens=min(cached, read or 0),
-        output_tokens=written or 0,
-        reasoning_tokens=min(thought, written or 0),
-        counted=read is not None and written is not None,
-        says=one_line(" ".join(str(one) for one in says if one)),
-    )
+    named = one_line(" ".join(str(one) for one in says if one))
+    return replace(read_usage(reply.get("usage"), answer), says=named)
 
 
 def _first(choices: list[Json]) -> dict[str, Json]:
@@ -187,17 +172,6 @@ def _events(body: bytes) -> list[Json] | None:
         except (ValueError, RecursionError):
             continue
     return events
-
-
-def _count(value: Json) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(value) if 0 <= value < MOST_TOKENS else None
-
-
-def _part(usage: dict[str, Json], details: str, name: str) -> int:
-    found = usage.get(details)
-    return (_count(found.get(name)) or 0) if isinstance(found, dict) else 0
 
 
 def _begin(body: bytes, secret: str) -> str:

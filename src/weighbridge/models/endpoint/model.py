@@ -132,6 +132,11 @@ class Endpoint:
             notes.append(f"What {who} costs at {self.address.host} is not known: nothing counted.")
         if asker.uncounted:
             notes.append(f"{asker.uncounted} answers came without token counts: at most counted.")
+        if asker.disbelieved:
+            notes.append(
+                f"{asker.disbelieved} answers came with token counts that can't be (less than "
+                "nothing, more cached than read, far more than asked for): at most counted."
+            )
         if self._fallbacks["bounded"]:
             notes.append(
                 f"In {self._fallbacks['bounded']} items a letter was not among the likeliest "

@@ -19,7 +19,8 @@ class Answer:
         cached_input_tokens: Part of `input_tokens`.
         output_tokens: Tokens written.
         reasoning_tokens: Part of `output_tokens`.
-        counted: Whether the server said how many tokens it were.
+        counted: Whether the server said how many tokens it were, in numbers that can be.
+        usage: What it said instead, for people; empty where it said nothing or is believed.
         alternatives: The first token's likeliest texts with their log-probabilities.
         says: What the server calls the model that answered, with its fingerprint.
         why: What is wrong with it, or what a reader must know of it; see `models.marks`.
@@ -35,6 +36,7 @@ class Answer:
     alternatives: tuple[tuple[str, float], ...] = ()
     says: str = ""
     why: str = ""
+    usage: str = ""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Budget:
     def settle(self, held_usd: float, charged_usd: float) -> None:
         """Replace what was set aside by what was charged."""
         self.held_usd = max(0.0, self.held_usd - held_usd)
-        self.spent_usd += charged_usd
+        self.spent_usd += max(0.0, charged_usd)  # nobody pays us
 
     def lose(self, held_usd: float) -> None:
         """Note a request that was sent and not answered: it may have been charged."""

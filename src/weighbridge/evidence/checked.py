@@ -1,0 +1,103 @@
+"""Runs as everybody reads them: checked before a figure of theirs is stated.
+
+A run is checked as `verify` checks it, every figure recomputed from its samples, the first time
+that it is read. `.checked.json` beside its files then remembers which files those were: both
+documents by their digests, which are computed each time, and the samples by what the file system
+says of them (device, inode, size, times of change). It is a cache and proves nothing: who can write
+it can also write that an altered file was checked, so `verify` never looks at it.
+"""
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from weighbridge.errors import EvidenceError
+from weighbridge.evidence.document import Sealed, load, load_samples
+from weighbridge.evidence.verify import checks_of
+from weighbridge.records import EvalRun, Json, canonical_json
+from weighbridge.storage import replace_file
+
+CHECKED = ".checked.json"
+CHECKS = 1  # raise it when runs are checked for more: what was checked for less is checked again
+_LARGEST_BYTES = 4096
+_TICK_NS, _SECOND_NS = 50_000_000, 1_000_000_000
+
+
+def read_run(folder: Path, *, samples: bool = True) -> EvalRun:
+    """Read a sealed run from its folder; see `RunStore.read`.
+
+    Raises:
+        InputError: The folder is no sealed run.
+        EvidenceError: It is not as it was sealed; says in what.
+    """
+    sealed = load(folder)
+    state = _state(sealed)
+    if state is None or not _known(folder, state):
+        check(sealed)
+        _write(folder, state)
+    if not samples:
+        return sealed.run
+    return replace(sealed.run, samples=load_samples(folder).samples)
+
+
+def check(sealed: Sealed) -> None:
+    """Refuse a run that `verify` would call altered.
+
+    Raises:
+        EvidenceError: It is.
+    """
+    for found in checks_of(sealed, with_reference=False):
+        if not found.ok:
+            raise EvidenceError(
+                f"{sealed.folder.name} is not as it was sealed: {found.name}: {found.detail}",
+                "a run that weighbridge verify calls ok",
+                "put its files back, or move its folder away and run again",
+            )
+
+
+def remember(sealed: Sealed) -> None:
+    """Note that a run was just written by ourselves."""
+    _write(sealed.folder, _state(sealed))
+
+
+def _state(sealed: Sealed) -> dict[str, Json] | None:
+    """Return what tells a run's files from altered ones; None where that can't be told."""
+    try:
+        found = os.stat(sealed.folder / "samples.jsonl")
+    except OSError:
+        return None
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    return {
+        "checks": CHECKS,
+        "folder": sealed.folder.resolve().name,
+        "documents": sealed.digests,
+        "samples": [str(n) for n in (found.st_dev, found.st_ino, found.st_size)],
+        "changed": [str(found.st_mtime_ns), str(found.st_ctime_ns)],
+        "settled": time.time_ns() - changed > _resolution_ns(changed),
+    }
+
+
+def _resolution_ns(changed: int) -> int:
+    """Return for how long a second change may bear the time of the first."""
+    return 2 * _SECOND_NS if changed % _SECOND_NS == 0 else _TICK_NS
+
+
+def _known(folder: Path, state: dict[str, Json]) -> bool:
+    path = folder / CHECKED
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST_BYTES:
+            return False
+        noted = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    # What was noted in the same tick as the file was changed may be of the file before.
+    return isinstance(noted, dict) and noted == state | {"settled": True}
+
+
+def _write(folder: Path, state: dict[str, Json] | None) -> None:
+    if state is not None and state["settled"]:
+        with suppress(OSError):  # a folder that can't be written is checked each time
+            replace_file(folder / CHECKED, canonical_json(state))

@@ -1,0 +1,77 @@
+"""JSON as we write it: no key twice, no number that is none, and every value of its own type."""
+
+import json
+from collections.abc import Container, Iterator
+
+from weighbridge.records import Json
+
+
+def strict_json(data: bytes) -> Json:
+    """Read JSON in which no key stands twice and every number is finite.
+
+    Raises:
+        ValueError: It is none; says why.
+    """
+    return json.loads(
+        data, object_pairs_hook=_once_each, parse_constant=_no_number, parse_float=_finite
+    )
+
+
+def differences(
+    stands: Json, read: Json, may_lack: Container[str] = (), where: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Name where a document says something else than what was read from it.
+
+    Reading turns "5" into 5, and passes over a key that it does not know: then two documents mean
+    the same, and only one of them was written.
+
+    Args:
+        stands: As it stands in the file.
+        read: What was read, as plain data.
+        may_lack: Paths that may be missing there.
+        where: Path of both.
+
+    Yields:
+        A path, and what is wrong with it.
+    """
+    if isinstance(stands, dict) and isinstance(read, dict):
+        for key in stands.keys() | read.keys():
+            path = f"{where}.{key}" if where else str(key)
+            if key not in read:
+                yield path, "is no field"
+            elif key in stands:
+                yield from differences(stands[key], read[key], may_lack, path)
+            elif path not in may_lack:
+                yield path, "is missing"
+    elif isinstance(stands, list) and isinstance(read, (list, tuple)) and len(stands) == len(read):
+        for number, (one, other) in enumerate(zip(stands, read, strict=True)):
+            yield from differences(one, other, may_lack, f"{where}.{number}")
+    elif _kind(stands) != _kind(read) or stands != read:
+        yield where, f"{stands!r:.60} stands where {_kind(read)} belongs"
+
+
+def _kind(value: Json) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    names = {int: "a number", float: "a number", str: "text", type(None): "nothing"}
+    return names.get(type(value), "a list" if isinstance(value, (list, tuple)) else "an object")
+
+
+def _once_each(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [key for key, _ in pairs]
+        again = next(key for key in names if names.count(key) > 1)
+        raise ValueError(f"the key {again!r} stands twice")
+    return found
+
+
+def _no_number(name: str) -> Json:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text} is no number that was written")
+    return value
