@@ -10,6 +10,7 @@ from weighbridge.errors import EndpointUnusable
 from weighbridge.models.endpoint import Budget
 from weighbridge.models.endpoint.asking import BUSY_TRIES
 from weighbridge.models.endpoint.text import one_line
+from weighbridge.models.endpoint.usage import SIGN
 from weighbridge.models.marks import (
     ALL_THOUGHT,
     CONTEXT_ENDED,
@@ -18,6 +19,7 @@ from weighbridge.models.marks import (
     FILED_AS_REASONING,
     HALF_CHARACTER,
 )
+from weighbridge.records import Rate
 
 # Finish reasons
 
@@ -274,7 +276,7 @@ def test_counts_that_are_none_are_counted_at_most(opened, usage):
         model = opened(served)
         (made,) = generate(model)
         assert made.output_tokens == 1000 and made.input_tokens > 40
-        assert any("without token counts" in note for note in model.notes)
+        assert any("token counts" in note for note in model.notes)
 
 
 def test_an_answer_that_is_as_long_as_it_may_be_was_cut_by_nobody_else(opened):
@@ -289,14 +291,46 @@ def test_thoughts_that_a_server_leaves_out_of_its_count_are_charged(opened):
     assert made.output_tokens == made.charge.output_tokens == 305
 
 
-def test_cached_tokens_are_never_more_than_all(opened):
-    usage = {
-        "prompt_tokens": 40, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 90},
-        "completion_tokens_details": {"reasoning_tokens": 50},
-    }  # fmt: skip
-    made, _ = opened.answer_to(Out(chat(usage=usage)))
-    assert (made.charge.cached_input_tokens, made.charge.reasoning_tokens) == (40, 5)
-    assert made.charge.usd > 0
+def counts(read, written, cached=0, thought=0, **more):
+    return {
+        "prompt_tokens": read, "completion_tokens": written,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": thought},
+    } | more  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        counts(40, 5, cached=90), counts(40, 5, thought=50), counts(-40, 5), counts(40, -5),
+        counts(40, 5, cached=-40), counts(40, 5, thought=-1), counts(0, 5), counts(40, 0),
+        counts(0, 0), counts(10**8, 5), counts(40, 10**8), counts(10**30, 5), counts(40.5, 5),
+        counts(40, 0.1), counts(True, 5), counts("40", "5"), counts(40, 5, cached=39.5),
+        counts(40, 5, total_tokens=-1), counts(40, 5, total_tokens=10**8), counts([40], {"n": 5}),
+    ],
+)  # fmt: skip
+def test_counts_that_can_not_be_are_charged_at_most_and_said(opened, usage):
+    with replying(lambda body, nth: Out(chat(usage=usage))) as served:
+        model = opened(served)
+        (made,) = generate(model)
+        most = model.usd_at_most(ask().prompt, ask().sampling)
+        assert made.stop == "end" and made.charge.usd == pytest.approx(most) and most > 0
+        assert made.charge.cached_input_tokens == 0
+        assert SIGN in made.why
+        assert any("token counts that can't be" in note for note in model.notes)
+
+
+def test_a_server_s_own_prompt_and_thoughts_beyond_the_limit_are_charged_as_it_says(opened):
+    made, _ = opened.answer_to(Out(chat(usage=counts(30_000, 50_000, 10_000, 49_000))))
+    assert made.charge.input_tokens == 30_000 and made.charge.output_tokens == 50_000
+    assert SIGN not in made.why
+
+
+@pytest.mark.parametrize("usd", [-1.0, float("nan"), float("inf"), 1e300])
+def test_what_is_no_price_is_refused(usd):
+    for prices in ((usd, 1.0, 1.0), (1.0, usd, 1.0), (1.0, 1.0, usd)):
+        with pytest.raises(ValueError, match="no price"):
+            Rate(-1, *prices)
 
 
 def test_of_several_choices_the_first_by_number_is_taken(opened):

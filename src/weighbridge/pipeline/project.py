@@ -15,6 +15,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
 from weighbridge.models.endpoint.address import EndpointAddress, at_provider
 from weighbridge.records import Price, Rate
+from weighbridge.records.charge import MOST_USD_PER_MILLION_TOKENS
 from weighbridge.records.scale import Scale
 from weighbridge.sources.documents import read_toml
 from weighbridge.statistics import check_margin
@@ -305,6 +306,8 @@ def _check_figures(path: Path, document: Mapping[str, Any]) -> None:
     for name, value in {**stated, **document.get("economics", {}), **price}.items():
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             continue
+        if not -MOST_USD_PER_MILLION_TOKENS <= value <= MOST_USD_PER_MILLION_TOKENS:
+            raise InputError(f"{path}: {name} = {value}", "a number that can be")
         if value < 0 or (name in _MORE_THAN_0 and value == 0):
             least = "more than 0" if name in _MORE_THAN_0 else "0 or more"
             raise InputError(f"{path}: {name} = {value:g}", least)

@@ -6,7 +6,6 @@ https://llm.example.com/v1?api_key_env=LLM_KEY#m  with the variable that holds i
 """
 
 import ipaddress
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Price, Rate, canonical_digest
+from weighbridge.records.charge import MOST_USD_PER_MILLION_TOKENS
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _stated_price(query: Mapping[str, str]) -> Price | None:
         usd = {name: float(value) for name, value in stated.items()}
         whole, written = usd[_PRICES[0]], usd[_PRICES[1]]
         cached = usd.get(_PRICES[2], whole)
-        if not all(math.isfinite(value) and value >= 0 for value in usd.values()):
+        if not all(0 <= value <= MOST_USD_PER_MILLION_TOKENS for value in usd.values()):
             raise ValueError
     except (ValueError, KeyError) as error:
         raise InputError(
