@@ -63,6 +63,8 @@ def put_on(module: Any, folder: Path) -> PutOn:
             )
         except Exception as error:  # peft and the modules it builds fail in many ways
             said = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, KeyError):
+                said = f"it needs {said}, which is not there"
             raise _does_not_fit(folder, said) from error
     tensors = _read(folder / WEIGHTS)
     _require_landed(wrapped, tensors, folder)
@@ -105,7 +107,22 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _require_kind(folder: Path, config: Mapping[str, Any]) -> None:
-    kind = str(config.get("peft_type", "LORA")).upper()
+    from peft import PeftType
+
+    if "peft_type" not in config:
+        raise InputError(
+            f"{folder}/{CONFIG} has no peft_type", "the settings of an adapter in peft's format"
+        )
+    kind = str(config["peft_type"]).upper()
+    if kind not in PeftType.__members__:
+        raise InputError(
+            f"the adapter in {folder} is of the kind {kind}",
+            "one that the installed peft knows",
+            "install the release of peft that it was saved with, or check its adapter_config.json",
+        )
+    alpha = config.get("lora_alpha", 1)
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)):
+        raise InputError(f"{folder}/{CONFIG}: lora_alpha is {alpha!r}", "a number")
     if kind in ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT"):
         raise InputError(
             f"the adapter in {folder} is of the kind {kind}",

@@ -134,12 +134,7 @@ def _write_tensors(planned: list[Target], header: GgufHeader, folder: Path) -> N
     listed: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
         name = WHOLE if len(parts) == 1 else f"model-{number:05}-of-{len(parts):05}.safetensors"
-        tensors = {
-            target.name: np.ascontiguousarray(
-                target.make(*(read_tensor(header, source) for source in target.sources))
-            )
-            for target in part
-        }
+        tensors = {target.name: np.ascontiguousarray(_made(target, header)) for target in part}
         try:
             save_file(tensors, folder / name, {"format": "pt"})
         except SafetensorError as error:  # safetensors reports a full disk in its own way
@@ -147,6 +142,19 @@ def _write_tensors(planned: list[Target], header: GgufHeader, folder: Path) -> N
         listed |= dict.fromkeys(tensors, name)
     if len(parts) > 1:
         (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": listed}) + "\n")
+
+
+def _made(target: Target, header: GgufHeader) -> "np.ndarray[Any, Any]":
+    try:
+        return target.make(*(read_tensor(header, source) for source in target.sources))
+    except (ValueError, ArithmeticError, LookupError) as error:
+        shapes = ", ".join(str(header.tensors[source]) for source in target.sources)
+        raise InputError(
+            f"{header.shards[0]}: {', '.join(target.sources)} of shape {shapes} can't be "
+            f"{target.name} ({' '.join(str(error).split())})",
+            "tensors of the shape that the heads and sizes of its metadata give",
+            "fetch the file again, or convert the model to GGUF again",
+        ) from error
 
 
 def _parts(planned: list[Target], header: GgufHeader) -> Iterator[list[Target]]:

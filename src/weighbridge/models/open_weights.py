@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from weighbridge.errors import InputError
-from weighbridge.models.adapters import put_on
+from weighbridge.models.adapters import put_on, read_adapter_config
 from weighbridge.models.budget import require_room, share_out
 from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.convert import as_safetensors
@@ -42,6 +42,7 @@ from weighbridge.models.reading import (
     with_own_tokens,
 )
 from weighbridge.models.requests import require_whole_characters, windows
+from weighbridge.models.settings_digest import settings_digest
 from weighbridge.models.stopping import StopStrings
 from weighbridge.models.template_checks import check_prompts
 from weighbridge.models.template_clock import standing_still
@@ -89,6 +90,7 @@ class OpenWeights:
         self.ref, self.tokenizer, self._load_notes = ref, tokenizer, load_notes
         self.network = Network(module)
         self.module = self.network.module
+        self._rows = int(self.module.get_input_embeddings().weight.shape[0])
         self.tokenisation = Tokenisation(tokenizer)
         self.prompts = PromptWriter(tokenizer, ref.name)
         self.budget = share_out(self.network, memory_bytes)
@@ -300,6 +302,7 @@ class OpenWeights:
                 "at least one",
                 "correct the item's choices",
             )
+        self._require_rows(request.sample_id, context, rest)
         if len(rest) > self.context_tokens:
             raise InputError(
                 f"sample {request.sample_id}: a continuation has {len(rest)} tokens",
@@ -314,6 +317,18 @@ class OpenWeights:
             context = context[len(context) - room :]
         return Likelihood(context, rest)
 
+    def _require_rows(self, sample_id: str, *texts: TokenIds) -> None:
+        """Check that the model knows each token: a tokenizer may have more than it has rows."""
+        highest = max((int(text.max()) for text in texts if len(text)), default=0)
+        if highest >= self._rows:
+            text = self.tokenizer.convert_ids_to_tokens(highest)
+            raise InputError(
+                f"sample {sample_id} holds the token {text!r} ({highest}), and the model's "
+                f"embedding has {self._rows:,} rows",
+                "a tokenizer whose tokens the model has",
+                "take the tokenizer that belongs to these weights",
+            )
+
     def _prefix_token(self) -> int:
         for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id):
             if token is not None:
@@ -325,6 +340,7 @@ class OpenWeights:
     ) -> Job:
         sampling = request.sampling
         tokens = np.array(ids or [self._prefix_token()], dtype=np.int64)
+        self._require_rows(request.sample_id, tokens)
         room = self.context_tokens - sampling.max_tokens
         if room < 1:
             raise InputError(
@@ -387,12 +403,18 @@ def load(
     dtype = torch.bfloat16 if chosen.startswith("cuda") else torch.float32
     folder, facts = as_safetensors(location, cache)
     require_room(folder, dtype.itemsize, memory_bytes)
-    read = read_with_notes(folder, dtype, chosen)
+    try:
+        read = read_with_notes(folder, dtype, chosen)
+    except InputError as error:
+        if location.kind != "gguf":
+            raise
+        raise _of_gguf(error, folder, location.path) from error
     module, tokenizer = read.module, read.tokenizer
     notes = read.notes + ((facts["note"],) if "note" in facts else ())
     digest = digest_of(module)
-    adapter_digest = None
+    config, adapter_digest, adapter = module.config, None, None
     if location.adapter is not None:
+        adapter = read_adapter_config(location.adapter)
         found = put_on(module, location.adapter)
         module, adapter_digest = found.module, digest_tensors(found.tensors)
         rows = module.get_input_embeddings().weight.shape[0]
@@ -409,7 +431,19 @@ def load(
         if getattr(tokenizer, "is_fast", False)
         else text_digest(str(sorted(tokenizer.get_vocab().items()))),
         chat_template_digest=text_digest(standing_still(str(template))) if template else None,
+        settings_digest=settings_digest(config, end_tokens(module, tokenizer), adapter),
         dtype=str(dtype).removeprefix("torch."),
         quantization=facts.get("quantization"),
     )
     return OpenWeights(module, tokenizer, ref, memory_bytes, notes)
+
+
+def _of_gguf(error: InputError, folder: Path, path: Path) -> InputError:
+    """Say of the GGUF file what was found wrong with its conversion: nobody named that."""
+    saw = error.saw.replace(str(folder), str(path))
+    saw = saw.replace("config.json describes", "its metadata describe")
+    return InputError(
+        saw.replace("this config.json", "its metadata"),
+        error.expected.replace("config.json describes", "its metadata describe"),
+        "fetch the file again, or convert the model to GGUF again",
+    )

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from weighbridge.errors import InputError, MissingPiece, WeighbridgeError
 from weighbridge.models.adapters import put_on
 from weighbridge.models.gguf_tokenizer import tokenizer_of_gguf
+from weighbridge.models.head_check import require_generation_config, require_head
 from weighbridge.models.load_check import (
     LoadReport,
     recorded_load,
@@ -75,6 +76,7 @@ def read_with_notes(folder: Path, dtype: torch.dtype, device: str) -> ReadModel:
     if quantised:
         require_readable(folder, quantised)
     require_plain_numbers(stored_tensors(folder), folder)
+    require_generation_config(folder)
     with checked_load(str(folder), lambda error: _refusal(folder, quantised, error)) as check:
         module = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
@@ -118,7 +120,7 @@ def _refusal(folder: Path, quantised: Any, error: Exception) -> WeighbridgeError
 def _checked(module: Any, report: LoadReport, where: str) -> tuple[str, ...]:
     notes = require_all_taken(module, report, where)
     require_finite(module, where)
-    return notes
+    return notes + require_head(module, where)
 
 
 def _config_for(folder: Path) -> Any:

@@ -18,7 +18,7 @@ from weighbridge.pipeline.contamination import find_overlap
 from weighbridge.pipeline.judge import JudgeChoice, open_judge
 from weighbridge.pipeline.plan import Plan, Where, protocol_of
 from weighbridge.pipeline.project import Weigh
-from weighbridge.pipeline.tuning import run_folder, settings_from, tune_model
+from weighbridge.pipeline.tuning import base_digest_of, run_folder, settings_from, tune_model
 from weighbridge.pipeline.weighed import Weighed, compare_runs
 from weighbridge.pipeline.weighing import Task, look_at_all_prompts, open_any, open_model, weigh
 from weighbridge.records import Contamination, EvalRun
@@ -141,7 +141,7 @@ def _tune_opened(model: Model, plan: Plan, where: Where, show: Show) -> "TuneRes
     if plan.files is None or plan.project.tune is None:
         return None
     settings = settings_from(plan.project.tune)
-    folder = run_folder(where.state / "tuning", model.ref.weights_digest, settings, plan.files)
+    folder = run_folder(where.state / "tuning", base_digest_of(model), settings, plan.files)
     with tuning_bar(show, "tune") as on_event:
         tuned = tune_model(
             cast("OpenWeights", model), plan.project.model.base, settings, plan.files, folder,

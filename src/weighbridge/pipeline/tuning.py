@@ -49,6 +49,11 @@ def settings_from(tune: Tune) -> "TuneSettings":
     return TuneSettings(**values)
 
 
+def base_digest_of(model: "OpenWeights") -> str:
+    """Digest a base's weights and the settings under which they are another model."""
+    return canonical_digest([model.ref.weights_digest, model.ref.settings_digest])
+
+
 def run_folder(root: Path, base_digest: str, settings: "TuneSettings", files: TuningFiles) -> Path:
     """Return the folder of a tuning run: equal settings, data and base share one."""
     digest = canonical_digest([
@@ -81,7 +86,7 @@ def tune_model(
             folder,
             on_event,
             base=base,
-            base_digest=model.ref.weights_digest,
+            base_digest=base_digest_of(model),
         )
 
 

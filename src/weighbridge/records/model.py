@@ -17,6 +17,9 @@ class ModelRef:
         tokenizer_digest: SHA-256 of the tokenizer's canonical serialisation.
         chat_template_digest: SHA-256 of the chat template's text, its clock standing still;
             None where there is none.
+        settings_digest: SHA-256 of what changes its numbers and stands in no tensor: rotary base,
+            heads, windows, end tokens, an adapter's alpha; None in older records and where
+            nothing of that is known.
         dtype: The type that it computes in.
         quantization: The form the weights were stored in, where that lost bits (``Q4_1``).
     """
@@ -28,13 +31,15 @@ class ModelRef:
     adapter_digest: str | None = None
     tokenizer_digest: str | None = None
     chat_template_digest: str | None = None
+    settings_digest: str | None = None
     dtype: str = "float32"
     quantization: str | None = None
 
     @property
     def identity(self) -> dict[str, str | None]:
         """What makes two models the same one, wherever found and however called."""
-        return {
+        settings = {"settings_digest": self.settings_digest} if self.settings_digest else {}
+        return settings | {
             "weights_digest": self.weights_digest,
             "adapter_digest": self.adapter_digest,
             "tokenizer_digest": self.tokenizer_digest,

@@ -42,8 +42,10 @@ def parse_json(
     try:
         value = parse.decode(text)
     except json.JSONDecodeError as error:
-        at = line + error.lineno - 1
-        raise MalformedRow(path, at, _said(error, text), "JSON", error.colno) from error
+        # The end of a line that is cut short is in that line, not where the next one begins.
+        read = text[: min(error.pos, len(text.rstrip()))]
+        at, column = line + read.count("\n"), len(read) - read.rfind("\n")
+        raise MalformedRow(path, at, _said(error, text), "JSON", column) from error
     except RecursionError as error:
         raise MalformedRow(path, line, "JSON nested absurdly deep", "JSON") from error
     except ValueError as error:  # an absurdly long number, or what the hooks below refuse

@@ -136,6 +136,7 @@ def _read(header: GgufHeader, where: str) -> tuple[Config, Keys]:
     draft = Draft({"model_type": architecture.model_type}, keys, header)
     for field, key in {**_SIZES, **architecture.own}.items():
         draft.put(field, key)
+    _require_sizes(draft)
     draft.config.update(_from_tensors(header.tensors, where))
     if architecture.epsilon:
         draft.put(*architecture.epsilon, needed=True)
@@ -154,6 +155,18 @@ def _require_model(header: GgufHeader, where: str) -> None:
             "a model",
             "name the model's own file; an adapter is read in peft's format",
         )
+
+
+def _require_sizes(draft: Draft) -> None:
+    """Check that sizes are numbers above 0, and that heads share keys and values evenly."""
+    config, keys = draft.config, draft.keys
+    for field, key in _SIZES.items():
+        value = config.get(field)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise keys.refused(key, "a whole number above 0")
+    heads, shared = config.get("num_attention_heads"), config.get("num_key_value_heads")
+    if heads and shared and heads % shared:
+        raise keys.refused("attention.head_count_kv", f"a divisor of the {heads} heads")
 
 
 def _require_rows(draft: Draft) -> None:

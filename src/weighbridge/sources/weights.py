@@ -84,7 +84,7 @@ def find_weights(
     ):  # no file system has such names
         raise UnknownName("model", f"{spec[:60]}…", ALIASES)
     if adapter is None and "+" in spec and not path.exists():
-        base, _, folder = spec.rpartition("+")
+        base, folder = _split(spec)
         return find_weights(base, adapter=Path(folder).expanduser(), offline=offline)
     if adapter is not None:
         _check_adapter(adapter)
@@ -101,6 +101,14 @@ def find_weights(
     raise UnknownName(
         "model", spec, ALIASES, "name an alias, a folder, a .gguf file or a Hub id (org/name)"
     )
+
+
+def _split(spec: str) -> tuple[str, str]:
+    """Split `BASE+ADAPTER` at the plus that an adapter's folder follows: paths may hold others."""
+    parts = spec.split("+")
+    ways = [("+".join(parts[:at]), "+".join(parts[at:])) for at in range(len(parts) - 1, 0, -1)]
+    there = [way for way in ways if way[0] and Path(way[1]).expanduser().is_dir()]
+    return there[0] if there else ways[0]
 
 
 def _from_alias(name: str, adapter: Path | None) -> WeightsLocation:

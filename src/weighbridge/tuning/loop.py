@@ -89,19 +89,21 @@ def tune(
         folder: The run's own folder; holds one run only.
         on_event: Called with each `TuneEvent` as it happens.
         base: What the adapter's config names as its base.
-        base_digest: Digest of the base's weights.
+        base_digest: Digest of the base's weights and settings.
 
     Raises:
         InputError: Data, settings or template are wrong, or `folder` holds another run.
         Interrupted: Ctrl-C; everything finished is on disk.
         StorageError: The disk is full or read-only, or another process tunes in `folder`.
     """
+    _require_base(module)
     limit = settings.max_tokens or int(module.config.max_position_embeddings)
     rows, lengths = plan.plan_rows(tokenizer, train, limit, settings.overflow)
     held_out: tuple[MaskedRow, ...] = ()
     held_lengths = None
     if validation:
         held_out, held_lengths = plan.plan_rows(tokenizer, validation, limit, settings.overflow)
+    _require_rows(module, tokenizer, (*rows, *held_out))
     identity = run_identity(rows, held_out, settings, base_digest)
     with sole_owner(folder):
         threads = claim(folder, identity, settings, base, base_digest, date_written(tokenizer))
@@ -127,6 +129,28 @@ def tune(
             )
         write_result(folder, result)
         return result
+
+
+def _require_base(module: Any) -> None:
+    if hasattr(module, "peft_config"):
+        raise InputError(
+            "the model to tune has an adapter on it",
+            "a base alone",
+            "merge the adapter into its base first, or tune the base",
+        )
+
+
+def _require_rows(module: Any, tokenizer: Any, rows: Sequence[MaskedRow]) -> None:
+    """Check that the model has each token: a tokenizer may have more than it has rows."""
+    highest, known = max(max(row.token_ids) for row in rows), module.get_input_embeddings().weight
+    if highest >= known.shape[0]:
+        text = tokenizer.convert_ids_to_tokens(highest)
+        raise InputError(
+            f"a row holds the token {text!r} ({highest}), and the model's embedding has "
+            f"{known.shape[0]:,} rows",
+            "a tokenizer whose tokens the model has",
+            "take the tokenizer that belongs to these weights",
+        )
 
 
 def _prepare(

@@ -1,6 +1,7 @@
 """Merge an adapter into its base: into a new folder, proven, and never over one that exists."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,20 @@ def require_free(path: Path) -> None:
         InputError: Something else is there; it is never deleted.
     """
     if _is_free(path) or _record_of(path):
+        _require_writable(path)
         return
     what = "a folder that holds something" if path.is_dir() else "no folder"
     raise _occupied(path, f"is {what}")
+
+
+def _require_writable(path: Path) -> None:
+    """A folder that can't be made is better told now than after hours of training."""
+    above = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        what = "no folder" if not above.is_dir() else "not writable"
+        raise InputError(
+            f"{path} can't be made: {above} is {what}", "a place to write to", "name another folder"
+        )
 
 
 def merged_before(path: Path, adapter: Path, run: Path) -> Merged | None:

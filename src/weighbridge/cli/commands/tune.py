@@ -48,6 +48,7 @@ def command(
     from weighbridge.pipeline.project import Tune
     from weighbridge.pipeline.stages import tuning_bar
     from weighbridge.pipeline.tuning import (
+        base_digest_of,
         masks_of,
         merge_tuned,
         read_tuning_files,
@@ -77,9 +78,7 @@ def command(
             masks = masks_of(opened, files, show_mask)
             emit({"masks": masks}, "\n\n".join(masks), json)
             return
-        folder = out or run_folder(
-            runs.parent / "tuning", opened.ref.weights_digest, settings, files
-        )
+        folder = out or run_folder(runs.parent / "tuning", base_digest_of(opened), settings, files)
         merged = merged_before(merge, folder / "adapter", folder) if merge else None
         with tuning_bar(Drawn(), "tune") as on_event:
             result = tune_model(opened, model, settings, files, folder, on_event)

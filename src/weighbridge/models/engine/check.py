@@ -52,7 +52,7 @@ class Texts:
 
 def texts_for(causal: Any) -> Texts:
     """Choose tokens from all over the vocabulary, none of them special."""
-    vocabulary = causal.get_input_embeddings().num_embeddings
+    vocabulary = causal.get_input_embeddings().weight.shape[0]
     config = causal.config.to_dict()
     text = config.get("text_config") or {}
     special = {

@@ -124,6 +124,13 @@ class Network:
         return find_head(self.causal, self._tensor(text.tokens), text.rows.to(self.device))
 
     def _require_causal(self, long: Tensor, short: Tensor) -> None:
+        if long[:1].isnan().any() or short[:1].isnan().any():
+            raise InputError(
+                f"{type(self.causal).__name__} gives logits that are no numbers for plain text",
+                "finite ones",
+                "its weights or settings are broken (a rotary base of 0, an epsilon that is no "
+                "number): fetch the model again",
+            )
         if differs(long[:1], short[:1]):
             raise InputError(
                 f"{type(self.causal).__name__} lets a token see the tokens after it",

@@ -1,0 +1,59 @@
+"""What a base, a file or a folder may hold that training should be told of before it begins."""
+
+import json
+
+import pytest
+import torch
+from test_tuning import rows_of, run, write_rows
+
+from weighbridge.errors import InputError
+from weighbridge.models.reading import read_model
+from weighbridge.sources.documents import parse_json
+from weighbridge.tuning.merging import require_free
+
+
+def test_a_token_without_a_row_is_named(tiny_model, tmp_path):
+    module, tokenizer = read_model(tiny_model, torch.float32, "cpu")
+    path = write_rows(tmp_path / "t.jsonl", 1)
+    row = json.loads(path.read_text())
+    row["messages"][-1]["content"] = "<far>"
+    path.write_text(json.dumps(row) + "\n")
+    tokenizer.add_tokens(["<far>"])
+    with pytest.raises(InputError, match=r"holds the token '<far>' \(\d+\), and the model's"):
+        run((module, tokenizer), tmp_path / "run", rows_of(path))
+
+
+@pytest.mark.parametrize("below", ["file/m", "file/deep/er"])
+def test_a_merge_below_a_file_is_refused_at_once(tmp_path, below):
+    (tmp_path / "file").write_text("keep")
+    with pytest.raises(InputError, match="is no folder"):
+        require_free(tmp_path / below)
+    assert (tmp_path / "file").read_text() == "keep"
+
+
+def test_a_merge_into_new_folders_is_free(tmp_path):
+    require_free(tmp_path / "a" / "b" / "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"a": [\n', "line 7, column 8"),
+        ('{"a": [', "line 7, column 8"),
+        ('{"a": \r\n', "line 7, column 7"),
+        ('{"a":\n\n 1,,\n}', "line 9, column 4"),
+        ('{"a" 1}\n', "line 7, column 6"),
+    ],
+)
+def test_a_cut_line_is_named_by_its_own_number(tmp_path, text, where):
+    with pytest.raises(InputError, match=where):
+        parse_json(tmp_path / "f.jsonl", 7, text)
+
+
+def test_a_model_with_an_adapter_on_it_is_no_base(tiny_model, tmp_path):
+    from peft import LoraConfig, get_peft_model
+
+    module, tokenizer = read_model(tiny_model, torch.float32, "cpu")
+    adapted = get_peft_model(module, LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    with pytest.raises(InputError, match="has an adapter on it"):
+        run((adapted, tokenizer), tmp_path / "run", rows_of(write_rows(tmp_path / "t.jsonl", 1)))
