@@ -164,7 +164,7 @@ def configure(folder, **fields):
         ({"base_model_name_or_path": "/elsewhere/base"}, r"names the base '/elsewhere/base'"),
         ({"target_modules": ["c_attn"]}, "Target modules .* not found in the base model"),
         ({"r": 8}, "size mismatch"),
-        ({"peft_type": "SOMETHING_OF_TOMORROW"}, "doesn't fit this model"),
+        ({"peft_type": "SOMETHING_OF_TOMORROW"}, "kind SOMETHING_OF_TOMORROW"),
         ({"alora_invocation_tokens": [1, 2]}, "alora_invocation_tokens"),
     ],
 )  # fmt: skip

@@ -88,7 +88,7 @@ def require_generation_config(folder: Path) -> None:
 def _holds_numbers(weight: torch.Tensor) -> bool:
     """Whether some number is not 0; most weights show it in their first row."""
     with torch.no_grad():
-        return weight.numel() == 0 or any(bool(rows.any()) for rows in weight.split(1024))
+        return weight.numel() == 0 or any(bool(rows.any()) for rows in torch.split(weight, 1024))
 
 
 def _is_tied_only_by_name(module: Any, entry: Any, head: Any) -> bool:

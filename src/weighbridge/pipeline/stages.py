@@ -141,7 +141,7 @@ def _tune_opened(model: Model, plan: Plan, where: Where, show: Show) -> "TuneRes
     if plan.files is None or plan.project.tune is None:
         return None
     settings = settings_from(plan.project.tune)
-    folder = run_folder(where.state / "tuning", base_digest_of(model), settings, plan.files)
+    folder = run_folder(where.state / "tuning", base_digest_of(model.ref), settings, plan.files)
     with tuning_bar(show, "tune") as on_event:
         tuned = tune_model(
             cast("OpenWeights", model), plan.project.model.base, settings, plan.files, folder,

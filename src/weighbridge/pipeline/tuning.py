@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.pipeline.project import Tune
-from weighbridge.records import canonical_digest
+from weighbridge.records import ModelRef, canonical_digest
 from weighbridge.sources.digests import file_digest
 from weighbridge.tuning.data import Conversation, read_conversations
 
@@ -49,9 +49,9 @@ def settings_from(tune: Tune) -> "TuneSettings":
     return TuneSettings(**values)
 
 
-def base_digest_of(model: "OpenWeights") -> str:
+def base_digest_of(base: ModelRef) -> str:
     """Digest a base's weights and the settings under which they are another model."""
-    return canonical_digest([model.ref.weights_digest, model.ref.settings_digest])
+    return canonical_digest([base.weights_digest, base.settings_digest])
 
 
 def run_folder(root: Path, base_digest: str, settings: "TuneSettings", files: TuningFiles) -> Path:
@@ -86,7 +86,7 @@ def tune_model(
             folder,
             on_event,
             base=base,
-            base_digest=base_digest_of(model),
+            base_digest=base_digest_of(model.ref),
         )
 
 

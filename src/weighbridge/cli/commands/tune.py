@@ -78,7 +78,9 @@ def command(
             masks = masks_of(opened, files, show_mask)
             emit({"masks": masks}, "\n\n".join(masks), json)
             return
-        folder = out or run_folder(runs.parent / "tuning", base_digest_of(opened), settings, files)
+        folder = out or run_folder(
+            runs.parent / "tuning", base_digest_of(opened.ref), settings, files
+        )
         merged = merged_before(merge, folder / "adapter", folder) if merge else None
         with tuning_bar(Drawn(), "tune") as on_event:
             result = tune_model(opened, model, settings, files, folder, on_event)

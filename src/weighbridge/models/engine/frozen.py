@@ -177,17 +177,24 @@ def thaw_linears(module: nn.Module) -> None:
 
 
 def _places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
-    """List where layers stand, outermost first; what lies inside a LoRA layer goes with it."""
+    """List where layers stand, outermost first.
+
+    What lies inside a LoRA layer goes with it; other adapters look at the kind of what they hold.
+    """
     found = []
     for parent in module.modules():
         for name, child in parent.named_children():
             found.append((parent, name, child))
-    inside = {id(part) for _, _, child in found if _is_lora(child) for part in child.modules()}
+    inside = {id(part) for _, _, child in found if _is_adapter(child) for part in child.modules()}
     return [
         (parent, name, child)
         for parent, name, child in found
         if id(parent) not in inside and not (id(child) in inside and not _is_lora(child))
     ]
+
+
+def _is_adapter(layer: nn.Module) -> bool:
+    return hasattr(layer, "base_layer")
 
 
 def _is_lora(layer: nn.Module) -> bool:
