@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from weighbridge.evaluation.answers import name_of
+from weighbridge.errors import InputError
+from weighbridge.evaluation.answers import name_of, read_answers
 from weighbridge.sandbox import Level, probe
 
 needs_jail = pytest.mark.skipif(
@@ -123,3 +124,19 @@ def test_a_missing_file_is_named_as_a_file_of_answers(weighbridge, tmp_path, gsm
     data += ("--data", "humaneval=HumanEval.jsonl")
     code, _, err = weighbridge("score", "nowhere.jsonl", "-b", benchmark, *data)
     assert code == 2 and "no file at nowhere.jsonl; expected a JSONL file of answers" in err
+
+
+def test_runs_of_different_length_say_how_many_items_have_no_pair(weighbridge, tmp_path, gsm8k):
+    runs = []
+    for name, limit in (("one.jsonl", 3), ("two.jsonl", 2)):
+        answered(tmp_path, ["9500", "70000", "5"], name)
+        words = ("score", name, "-b", "gsm8k", "--data", f"gsm8k={gsm8k}", "--limit", limit)
+        runs.append(json.loads(weighbridge(*words, "--json")[1])["runs"][0]["run"])
+    _, out, _ = weighbridge("compare", *runs)
+    assert "n = 2\n  1 more items are left out: answered in one run only" in out
+
+
+def test_a_row_of_whole_programs_is_told_how_they_are_given(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(lines([{"task_id": "HumanEval/0", "solution": "def f"}]))
+    with pytest.raises(InputError, match="task_id without completion, beside task_id, solution"):
+        read_answers(tmp_path / "a.jsonl")

@@ -185,6 +185,14 @@ def test_a_cell_is_a_number_in_one_unit(tmp_path, case):
             read_points(path)
 
 
+def test_a_column_of_decimal_commas_is_told_to_write_points(tmp_path):
+    rows = [(n, d, f"{loss:.4f}".replace(".", ",")) for n, d, _, loss in runs()]
+    text = "\n".join(";".join(map(str, row)) for row in [("N", "D", "loss"), *rows])
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(InputError, match="expected a point before decimals"):
+        read_points(tmp_path / "a.csv")
+
+
 def test_rows_with_blank_cells_are_left_out_and_named(tmp_path):
     rows = [[*run, ""] for run in runs()]
     rows[1][3] = rows[4][3] = "  "

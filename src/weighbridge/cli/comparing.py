@@ -31,6 +31,7 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
     lines = [
         f"{result.benchmark}: {figure(result.mean_a, result.scale)} against "
         f"{figure(result.mean_b, result.scale)}, n = {result.n}",
+        *_left_out(result),
         *_gap(result),
         *_verdict(result, by_default),
         *_lost(result),
@@ -153,6 +154,14 @@ def overlap_text(found: Contamination, clean: CleanSubset, scale: Scale) -> str:
             f"interval {_span(clean.difference_interval, scale)}",
         ]
     return "\n".join(lines)
+
+
+def _left_out(result: Comparison) -> list[str]:
+    """Say how many items have no pair: the figures above are of the others alone."""
+    if not result.unpaired:
+        return []
+    why = "answered in one run only" + (", or lost to infrastructure" if result.lost else "")
+    return [f"  {result.unpaired} more items are left out: {why}"]
 
 
 def _lost(result: Comparison) -> list[str]:

@@ -92,8 +92,15 @@ def read_answers(path: Path) -> Answers:
 def _texts(path: Path, number: int, row: Row) -> list[tuple[str, str]]:
     for id_key, text_key in _FORMS:
         if id_key in row:
-            if not isinstance(row.get(text_key), str):
-                raise MalformedRow(path, number, repr(row.get(text_key))[:60], "text", text_key)
+            if text_key not in row:
+                raise MalformedRow(
+                    path,
+                    number,
+                    f"{id_key} without {text_key}, beside {', '.join(row)}"[:100],
+                    f'"{text_key}", or for whole programs {{"sample_id": …, "text": …}}',
+                )
+            if not isinstance(row[text_key], str):
+                raise MalformedRow(path, number, repr(row[text_key])[:60], "text", text_key)
             return [(str(row[id_key]), row[text_key])]
     if {"question_id", "choices"} <= row.keys():  # MT-Bench, FastChat
         turns = answer_turns(path, number, row)

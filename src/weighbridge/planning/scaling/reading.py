@@ -184,7 +184,9 @@ def _require(table: Table, found: Mapping[str, object]) -> None:
         if meaning in missing and table.rows:
             line, row = table.rows[0]
             saw = f"{row[at][:40]!r}, and no number below" if row[at] else "no number at all"
-            raise MalformedRow(table.path, line, saw, "numbers such as 6.8e9 or 6.8B", name)
+            commas = re.fullmatch(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?", row[at])
+            wanted = "a point before decimals" if commas else "numbers such as 6.8e9 or 6.8B"
+            raise MalformedRow(table.path, line, saw, wanted, name)
     told = {"parameters": "parameters, params or N", "loss": "loss or val_loss"}
     wanted = "; ".join(told.get(meaning, "tokens, D, flops or C") for meaning in missing)
     losses = [name for name in table.header if "loss" in plain(name)]
