@@ -16,7 +16,7 @@ from pathlib import Path
 
 from weighbridge.errors import EvidenceError
 from weighbridge.evidence.document import Sealed, load, load_samples
-from weighbridge.evidence.verify import checks_of
+from weighbridge.evidence.verify import UNREADABLE, checks_of
 from weighbridge.records import EvalRun, Json, canonical_json
 from weighbridge.storage import replace_file
 
@@ -51,10 +51,13 @@ def check(sealed: Sealed) -> None:
     """
     for found in checks_of(sealed, with_reference=False):
         if not found.ok:
+            # What an altered file states is not repeated; `verify` shows it beside what is right.
+            what = found.detail if found.name == UNREADABLE else found.name
             raise EvidenceError(
-                f"{sealed.folder.name} is not as it was sealed: {found.name}: {found.detail}",
-                "a run that weighbridge verify calls ok",
-                "put its files back, or move its folder away and run again",
+                f"{sealed.folder.name} is not as it was sealed ({what})",
+                "files as they were sealed",
+                f"see: weighbridge verify {sealed.folder.name}; put them back, or move the folder "
+                "away and run again",
             )
 
 

@@ -178,6 +178,9 @@ class OpenRun:
             stopped: How it ended, where it might end before every planned sample was asked.
             unasked: Samples that the run lacks; see `EvalRun.unasked_samples`.
         """
+        if self.journal.path.exists():
+            with storage_errors(self.folder):
+                os.chmod(self.journal.path, 0o444)
         read = tally(self.journal.samples())
         planned = stopped.asked_samples if stopped else self._header.planned_samples
         if read.samples != planned:
@@ -216,8 +219,6 @@ class OpenRun:
         if stopped is None:
             document.pop("stopped")  # runs that can't stop look as they always did
         data = canonical_json(document)
-        with storage_errors(self.folder):
-            os.chmod(self.folder / "samples.jsonl", 0o444)
         write_whole(self.folder / "run.json", data, mode=0o444)
         seal = seal_of(data, read.digest, file_digest(self.folder / "samples.jsonl"))
         write_whole(self.folder / "seal.json", canonical_json(seal), mode=0o444)

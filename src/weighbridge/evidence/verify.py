@@ -15,6 +15,9 @@ from weighbridge.statistics import estimate
 
 TOLERANCE = 1e-12  # floating-point sums in another order; nothing else
 FILE = "samples_file_digest"
+UNREADABLE = "readable"
+"""The check that fails where a file can't be read, and nothing after it could be checked."""
+
 _UNREADABLE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
     WeighbridgeError,
@@ -48,7 +51,7 @@ def verify(folder: Path) -> Verification:
     try:
         checks = tuple(checks_of(load(folder), with_reference=True))
     except _UNREADABLE as error:
-        checks = (Check("readable", False, str(error) or type(error).__name__),)
+        checks = (Check(UNREADABLE, False, str(error) or type(error).__name__),)
     return Verification(folder.name, checks)
 
 
@@ -66,7 +69,7 @@ def checks_of(sealed: Sealed, *, with_reference: bool) -> list[Check]:
         if sealed.run.stopped is not None:
             found += _ending(sealed, needed=with_reference)
     except _UNREADABLE as error:
-        found.append(Check("readable", False, str(error) or type(error).__name__))
+        found.append(Check(UNREADABLE, False, str(error) or type(error).__name__))
     return found
 
 
