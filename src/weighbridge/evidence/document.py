@@ -31,7 +31,7 @@ _ADDED_LATER = frozenset(
         "prices", "sandbox", "origin", "origin.stated", "origin.headline", "judge", "judge_tokens",
         "judge_cost_usd", "judge_seconds",
     )
-) | {"slicing", "stopped", "unasked_samples"}  # fmt: skip
+) | {"slicing", "stopped", "unasked_samples", "model.settings_digest"}  # fmt: skip
 """Keys that older evidence lacks; `stopped` is written only where a run could stop."""
 
 _COUNTS = (
