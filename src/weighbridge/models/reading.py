@@ -77,10 +77,11 @@ def read_with_notes(folder: Path, dtype: torch.dtype, device: str) -> ReadModel:
         require_readable(folder, quantised)
     require_plain_numbers(stored_tensors(folder), folder)
     require_generation_config(folder)
+    config = _config_for(folder)
     with checked_load(str(folder), lambda error: _refusal(folder, quantised, error)) as check:
         module = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
-            config=_config_for(folder),
+            config=config,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
@@ -129,12 +130,33 @@ def _config_for(folder: Path) -> Any:
     transformers then takes torch's fused kernels where the architecture has code for them, and its
     plain attention elsewhere (soft caps, sinks, recurrences). What a file asks for, such as kernels
     of the machine that it was saved on, is left aside: it changes speed, not numbers.
+
+    Raises:
+        InputError: The installed transformers has no causal language model for it.
     """
     import transformers
 
-    config = transformers.AutoConfig.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
-    )
+    version = transformers.__version__
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        if "does not recognize this architecture" not in said:
+            raise _not_loaded(str(folder), error) from error
+        raise InputError(
+            f"{folder}: transformers {version} does not know its architecture ({said[:160]})",
+            "an architecture that the installed transformers has",
+            "use a newer transformers, a GGUF file of this model, or another model",
+        ) from error
+    if type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise InputError(
+            f"{folder} is a {config.model_type} model, which transformers {version} "
+            "does not load as a causal language model",
+            "a causal language model",
+            "use another model",
+        )
     config._attn_implementation = None
     return config
 

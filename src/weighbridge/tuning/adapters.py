@@ -41,15 +41,18 @@ def attached_adapter(
         lora_dropout=settings.dropout,
         target_modules=target,
         task_type="CAUSAL_LM",
+        exclude_modules=_left_out(module) if target == "all-linear" else None,
     )
     try:
         with _warnings_of_peft() as warned:
             adapted = get_peft_model(module, config)
-    except ValueError as error:
+    except (ValueError, TypeError, ImportError, RuntimeError, AttributeError, LookupError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"can't attach an adapter to {settings.target!r}: {error}",
-            '"all-linear" or names of linear layers',
-            "correct target",
+            f"peft can't attach an adapter to {settings.target!r} of "
+            f"{type(module).__name__} ({why})",
+            '"all-linear" or names of linear layers that this model has',
+            "correct target, or use another model",
         ) from error
     adapted.peft_config["default"].base_model_name_or_path = base
     if said is not None:
@@ -58,6 +61,26 @@ def attached_adapter(
         yield adapted
     finally:
         adapted.unload()
+
+
+# Their kernels read these layers' weights past any adapter, so peft refuses them.
+_READ_PAST = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}
+
+
+def _left_out(module: Any) -> list[str] | None:
+    """Name the linear layers that "all-linear" can't mean; None if there are none.
+
+    A router is linear by birth only (it gives a choice, not a product), and peft puts no adapter on
+    what a recurrence's kernels read for themselves.
+    """
+    past = module.config.model_type in _READ_PAST
+    found = [
+        name
+        for name, layer in module.named_modules()
+        if isinstance(layer, torch.nn.Linear)
+        and ("Router" in type(layer).__name__ or (past and name.endswith(".out_proj")))
+    ]
+    return found or None
 
 
 def adapter_parameters(adapted: Any) -> dict[str, Tensor]:

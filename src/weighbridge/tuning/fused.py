@@ -6,7 +6,7 @@ through a frozen head is differentiated while its logits are at hand, a few rows
 logits for all positions never stand in memory together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,11 +36,16 @@ class _LoraLinear(torch.autograd.Function):
         flat = x.reshape(-1, x.shape[-1])
         adapted = flat if dropped is None else dropped.reshape(-1, x.shape[-1])
         low = adapted @ a.T  # (T, R)
-        y = functional.linear(flat, weight, bias)
-        y.addmm_(low, b.T, alpha=scale)
+        y = x.new_empty(*x.shape[:-1], weight.shape[0])
+        flat_y = y.view(-1, weight.shape[0])
+        if bias is None:
+            torch.mm(flat, weight.T, out=flat_y)
+        else:
+            torch.addmm(bias, flat, weight.T, out=flat_y)
+        flat_y.addmm_(low, b.T, alpha=scale)
         ctx.save_for_backward(adapted, low, weight, a, b)
         ctx.scale, ctx.shape, ctx.split = scale, x.shape, dropped is not None
-        return y.view(*x.shape[:-1], -1)
+        return y  # itself, no view of it: some architectures write into it
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -88,19 +93,18 @@ class _FrozenHeadLoss(torch.autograd.Function):
         return dhidden * grads[0], None, None
 
 
-def cross_entropy_sum(hidden: Tensor, head: nn.Module, targets: Tensor) -> Tensor:
+def cross_entropy_sum(hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
     """Return the summed cross-entropy, in nats, of `targets` under ``softmax(head(hidden))``.
 
     Args:
         hidden: Last hidden states of the positions that count. (N, H)
-        head: The vocabulary projection.
+        head: From hidden states to logits: the vocabulary projection, or a model's own way.
         targets: The tokens that should have come next. (N,)
     """
-    plain = type(head) is nn.Linear and getattr(head, "bias", None) is None
-    frozen = not any(p.requires_grad for p in head.parameters())
-    if plain and frozen and hidden.dtype == torch.float32 and torch.is_grad_enabled():
-        weight = head.weight
-        assert isinstance(weight, Tensor)
+    bare = type(head) is nn.Linear and getattr(head, "bias", None) is None
+    weight = getattr(head, "weight", None) if bare else None
+    frozen = weight is not None and not weight.requires_grad
+    if frozen and hidden.dtype == torch.float32 and torch.is_grad_enabled():
         total: Tensor = _FrozenHeadLoss.apply(hidden, weight, targets)
         return total
     parts = [

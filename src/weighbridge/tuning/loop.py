@@ -26,7 +26,7 @@ from weighbridge.sources.digests import file_digest
 from weighbridge.tuning import adapters, batches, checkpoint, memory, plan
 from weighbridge.tuning.data import Conversation
 from weighbridge.tuning.fused import fused_lora
-from weighbridge.tuning.loss import can_share_prefixes, loss_sum, require_known_architecture
+from weighbridge.tuning.loss import can_share_prefixes, loss_sum, require_causal
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.run_folder import claim, finished, run_identity, write_result
 from weighbridge.tuning.schedule import Schedule
@@ -97,7 +97,8 @@ def tune(
         StorageError: The disk is full or read-only, or another process tunes in `folder`.
     """
     _require_base(module)
-    limit = settings.max_tokens or int(module.config.max_position_embeddings)
+    config = module.config.get_text_config()
+    limit = settings.max_tokens or getattr(config, "max_position_embeddings", None) or 1 << 20
     rows, lengths = plan.plan_rows(tokenizer, train, limit, settings.overflow)
     held_out: tuple[MaskedRow, ...] = ()
     held_lengths = None
@@ -163,7 +164,7 @@ def _prepare(
 ) -> _Job:
     probe = torch.tensor([rows[0].token_ids[:_PROBE_TOKENS]], device=adapted.device)
     adapted.eval()
-    require_known_architecture(adapted, probe)
+    require_causal(adapted, probe)
     adapters.require_neutral(adapted, probe)
     parameters = adapters.adapter_parameters(adapted)
     optimizer = torch.optim.AdamW(

@@ -8,16 +8,25 @@ the whole optimizer step, is the same for 1 x 16 rows and 16 x 1.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from weighbridge.errors import InputError
+from weighbridge.models.engine.alone import own_inputs
 from weighbridge.models.engine.attention import IMPLEMENTATION, UnsupportedAttention
+from weighbridge.models.engine.check import differs
+from weighbridge.models.engine.head import OwnHead, find_head
 from weighbridge.models.engine.layout import packed
+from weighbridge.models.engine.rotary import length_limit
 from weighbridge.tuning.batches import Batch, collate
 from weighbridge.tuning.fused import cross_entropy_sum
 from weighbridge.tuning.masks import MaskedRow
+
+_PROBE_TOKENS = 16
+_SAME = 1e-4  # of the gradient's length: sums of float32 in another order differ by about 1e-6
 
 
 def loss_sum(module: Any, batch: Batch) -> Tensor:
@@ -27,17 +36,54 @@ def loss_sum(module: Any, batch: Batch) -> Tensor:
         module: A causal language model of transformers, bare or wrapped by peft.
         batch: Rows padded on the right (causal attention needs no mask for that), or as a tree.
     """
-    decoder, head = decoder_and_head(module)
+    base = _base_of(module)
+    head = own_head(module, batch.token_ids[0])
+    if head is None:
+        logits = base(**_inputs(base, batch.token_ids)).logits.flatten(0, 1)
+        rows = logits.index_select(0, batch.positions)
+        return functional.cross_entropy(rows.float(), batch.targets, reduction="sum")
     if batch.layout is None:
-        out = decoder(input_ids=batch.token_ids, use_cache=False)
+        out = head.decoder(**_inputs(base, batch.token_ids))
     else:
         with shared_prefixes(module), packed(batch.layout):
-            out = decoder(
+            out = head.decoder(
                 input_ids=batch.token_ids, position_ids=batch.position_ids, use_cache=False
             )
     hidden = out.last_hidden_state  # (B, S, H), or (1, T, H)
     rows = hidden.flatten(0, 1).index_select(0, batch.positions)  # (N, H)
-    return cross_entropy_sum(rows, head, batch.targets)
+    # What an architecture adds to the projection (scales, caps) is learnt through as well.
+    return cross_entropy_sum(
+        rows, base.get_output_embeddings() if head.plain else head, batch.targets
+    )
+
+
+def _base_of(module: Any) -> Any:
+    return module.get_base_model() if hasattr(module, "get_base_model") else module
+
+
+def _inputs(base: Any, token_ids: Tensor) -> dict[str, Any]:
+    inputs: dict[str, Any] = own_inputs(base, token_ids[0])
+    return {**inputs, "input_ids": token_ids}
+
+
+_HEADS: WeakKeyDictionary[nn.Module, OwnHead | None] = WeakKeyDictionary()
+
+
+def own_head(module: Any, token_ids: Tensor) -> OwnHead | None:
+    """Return the model's own way from hidden states to logits, found once on a text (S,).
+
+    None where the logits are not a function of the last hidden states alone.
+    """
+    base = _base_of(module)
+    if base not in _HEADS:
+        learning = module.training
+        module.eval()
+        some = token_ids[:_PROBE_TOKENS]
+        with torch.no_grad():
+            last = torch.arange(len(some), device=some.device)
+            _HEADS[base], _, _ = find_head(base, some, last)
+        module.train(learning)
+    return _HEADS[base]
 
 
 @contextmanager
@@ -55,53 +101,78 @@ def shared_prefixes(module: Any) -> Iterator[None]:
         base.set_attn_implementation(before)
 
 
-@torch.no_grad()
 def can_share_prefixes(module: Any, rows: Sequence[MaskedRow], dropout: float) -> bool:
-    """Find out, on real rows, whether sharing prefixes gives this model the loss of plain rows.
+    """Find out, on real rows, whether sharing prefixes gives this model the gradient of plain rows.
 
     Dropout would draw one mask for a prefix that rows share instead of one each, and the backward
     pass exists for the CPU only; then, and where the architecture's attention has more to it than
     keys, queries and values, rows are padded.
+
+    Raises:
+        InputError: The model can't be trained on plain rows either.
     """
-    base = module.get_base_model() if hasattr(module, "get_base_model") else module
-    if dropout > 0 or module.device.type != "cpu":
+    base = _base_of(module)
+    try:
+        plain = _loss_and_gradient(module, collate(rows, module.device))
+    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{type(base).__name__} gives no gradient to its adapter ({said})",
+            "an architecture that torch can train here",
+            "use another model",
+        ) from error
+    if dropout > 0 or module.device.type != "cpu" or length_limit(base) is not None:
         return False
     if not getattr(base, "_supports_attention_backend", False):
         return False
     try:
-        shared = loss_sum(module, collate(rows, module.device, share=True))
-    except UnsupportedAttention:
+        shared = _loss_and_gradient(module, collate(rows, module.device, share=True))
+    except (UnsupportedAttention, RuntimeError, TypeError, ValueError, AttributeError):
         return False
-    plain = loss_sum(module, collate(rows, module.device))
-    return bool((shared - plain).abs() <= 1e-4 * plain.abs())
+    return all(
+        float((ours - theirs).norm()) <= _SAME * float(theirs.norm())
+        for ours, theirs in zip(shared, plain, strict=True)
+    )
 
 
-def decoder_and_head(module: Any) -> tuple[nn.Module, nn.Module]:
-    """Return the part that gives hidden states, and the part that turns them into logits."""
-    base = module.get_base_model() if hasattr(module, "get_base_model") else module
-    return base.get_decoder(), base.get_output_embeddings()
+def _loss_and_gradient(module: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the loss (1,) and the gradient of all that is trained, in one row."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    loss = loss_sum(module, batch)
+    found = torch.autograd.grad(loss, trained, allow_unused=True)
+    flat = [g.flatten().float() for g in found if g is not None]
+    return loss.detach().reshape(1), torch.cat(flat) if flat else loss.new_zeros(1)
 
 
 @torch.no_grad()
-def require_known_architecture(module: Any, token_ids: Tensor) -> None:
-    """Check that projecting the hidden states is all that the model does to get its logits.
-
-    Some architectures scale or cap them; a loss that left that out would train another model.
+def require_causal(module: Any, token_ids: Tensor) -> None:
+    """Check that the model can be tuned to say what comes next: that it doesn't see it.
 
     Args:
         module: The model, in evaluation mode.
         token_ids: Some text. (1, S)
 
     Raises:
-        InputError: The logits differ.
+        InputError: It sees later tokens, or can't read a plain text.
     """
-    decoder, head = decoder_and_head(module)
-    whole = module(input_ids=token_ids, use_cache=False).logits
-    parts = head(decoder(input_ids=token_ids, use_cache=False).last_hidden_state)
-    gap = (whole - parts).abs().max().item()
-    if gap > 1e-4 * whole.abs().max().item():
+    base = _base_of(module)
+    name = type(base).__name__
+    try:
+        whole = base(**_inputs(base, token_ids)).logits
+        half = max(1, token_ids.shape[1] // 2)
+        begun = base(**_inputs(base, token_ids[:, :half])).logits
+    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{type(module).__name__} changes its logits after the projection (by up to {gap:.3g})",
-            "an architecture whose logits are the projected hidden states",
-            "tune a Llama-, Qwen-, Mistral- or SmolLM-like model",
+            f"{name} can't read a plain text ({said})",
+            "a model that gives logits for token ids alone",
+            "use another model",
+        ) from error
+    if differs(whole[0, :half], begun[0]):
+        raise InputError(
+            f"{name} lets a token see the tokens after it",
+            "a causal language model",
+            "set is_decoder in its config.json if it was trained as one, or use another model",
         )

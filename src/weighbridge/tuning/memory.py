@@ -61,20 +61,28 @@ def forecast_memory(
         resident_bytes: See `MemoryForecast`; `resident_memory_bytes()` once the base is loaded.
         element_bytes: Of an activation.
     """
-    h, f = config.hidden_size, config.intermediate_size
-    heads = config.num_attention_heads
-    head_size = getattr(config, "head_dim", None) or h // heads
-    k = (getattr(config, "num_key_value_heads", None) or heads) * head_size
+    # Fields of another name, or none at all (GPT-2's `n_inner`, Mamba), leave their usual ratios.
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    h = _width(config, "hidden_size") or 1
+    f = _width(config, "intermediate_size") or _width(config, "n_inner") or 4 * h
+    heads = _width(config, "num_attention_heads") or 1
+    head_size = _width(config, "head_dim") or h // heads
+    k = (_width(config, "num_key_value_heads") or heads) * head_size
     q = heads * head_size
     # Residual and norm twice; queries, keys, values and attention's output; gate, its SiLU, up and
     # their product; A·x of seven layers.
     kept = 4 * h + 2 * q + 2 * k + 4 * f + 7 * rank
     if dropout > 0:
         kept += 5 * h + q + f
-    activations = batch_tokens * (config.num_hidden_layers * kept + 2 * h) * element_bytes
+    activations = (
+        batch_tokens * ((_width(config, "num_hidden_layers") or 1) * kept + 2 * h) * element_bytes
+    )
     # Gradients of gate, up, their product and SiLU, with the residual's, while a layer is undone.
     transient = batch_tokens * (4 * f + 4 * h) * element_bytes
-    logits = CHUNK_ROWS * config.vocab_size * element_bytes * 2 + batch_tokens * h * element_bytes
+    logits = (
+        CHUNK_ROWS * (_width(config, "vocab_size") or 1) * element_bytes * 2
+        + batch_tokens * h * element_bytes
+    )
     return MemoryForecast(
         resident_bytes=resident_bytes,
         adapter_bytes=16 * trainable_parameters,
@@ -82,3 +90,14 @@ def forecast_memory(
         transient_bytes=transient,
         logit_bytes=logits,
     )
+
+
+def _width(config: Any, name: str) -> int | None:
+    """Read a whole number; where layers differ, that of the widest."""
+    places = list(getattr(config, "per_layer_config", None) or [config])
+    found = []
+    for place in places:
+        value = getattr(place, name, None)
+        # Some configurations hold one number for each layer.
+        found += [x for x in (value if isinstance(value, list) else [value]) if isinstance(x, int)]
+    return max(found, default=None)

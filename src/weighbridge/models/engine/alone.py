@@ -5,6 +5,7 @@ index) is its own affair, and transformers' `generate` knows it. Only the choice
 the end are ours, so that a text depends on its seed as everywhere else.
 """
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,33 @@ def write_alone(
         max_tokens: Tokens to write at most.
         choose: From float32 logits (vocabulary,) to the next token, and whether it is the last.
     """
+    written: list[int] = []
+    ended = False
+
+    def note(logits: Tensor) -> int:
+        nonlocal ended
+        token, ended = choose(logits)
+        written.append(max(token, 0))
+        return written[-1]
+
+    if hasattr(causal, "can_generate") and causal.can_generate():
+        # Some architectures that can read can't be written with: encoders' decoders by themselves,
+        # recurrences without a layer of attention. Nothing is lost but time.
+        with contextlib.suppress(RuntimeError, ValueError, TypeError, AttributeError, LookupError):
+            _generate(causal, tokens, max_tokens, note, lambda: ended)
+    while not ended:
+        read = torch.cat([tokens, tokens.new_tensor(written)])
+        last = torch.tensor([len(read) - 1], device=tokens.device)
+        note(logits_alone(causal, read, last)[0])
+
+
+def _generate(
+    causal: Any,
+    tokens: Tensor,
+    max_tokens: int,
+    choose: Callable[[Tensor], int],
+    ended: Callable[[], bool],
+) -> None:
     from transformers import (
         GenerationConfig,
         LogitsProcessor,
@@ -58,23 +86,15 @@ def write_alone(
         StoppingCriteriaList,
     )
 
-    if not (hasattr(causal, "can_generate") and causal.can_generate()):
-        _write_without_cache(causal, tokens, choose)
-        return
-
-    ended = False
-
     class Choice(LogitsProcessor):  # type: ignore[misc]
         def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-            nonlocal ended
-            token, ended = choose(scores[0].float())
             only = torch.full_like(scores, float("-inf"))
-            only[0, max(token, 0)] = 0.0
+            only[0, choose(scores[0].float())] = 0.0
             return only
 
     class End(StoppingCriteria):  # type: ignore[misc]
         def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-            return torch.full((1,), ended, dtype=torch.bool, device=input_ids.device)
+            return torch.full((1,), ended(), dtype=torch.bool, device=input_ids.device)
 
     # Penalties and suppressed tokens that a model's file may ask for are not part of a measurement.
     with _generating(causal, GenerationConfig()):
@@ -87,16 +107,6 @@ def write_alone(
             logits_processor=LogitsProcessorList([Choice()]),
             stopping_criteria=StoppingCriteriaList([End()]),
         )
-
-
-def _write_without_cache(
-    causal: Any, tokens: Tensor, choose: Callable[[Tensor], tuple[int, bool]]
-) -> None:
-    ended = False
-    while not ended:
-        last = torch.tensor([len(tokens) - 1], device=tokens.device)
-        token, ended = choose(logits_alone(causal, tokens, last)[0])
-        tokens = torch.cat([tokens, tokens.new_tensor([max(token, 0)])])
 
 
 @contextmanager

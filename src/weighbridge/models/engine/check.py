@@ -28,7 +28,7 @@ NARROW_TOKENS = 6  # to which windows, chunks and selections are narrowed
 SHARED, OWN, OTHER = 11, 14, 7  # tokens: of both texts, of the long one, of the short one
 _NARROWED = (
     "sliding_window", "sliding_window_size", "attention_window_size", "attention_chunk_size",
-    "chunk_size", "index_topk", "window_size", "local_attention", "block_size", "floor_scale",
+    "chunk_size", "window_size", "local_attention", "block_size", "floor_scale",
 )  # fmt: skip
 WRITTEN = 3  # tokens at the end of the long text that are also written one by one
 FLOAT32_TOLERANCE, NARROW_TYPE_TOLERANCE = 1e-3, 0.06

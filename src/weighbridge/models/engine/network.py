@@ -95,7 +95,7 @@ class Network:
         texts = texts_for(self.causal)
         self._attend(self._plain)
         with torch.inference_mode(), narrowed(self.causal), layers.alone():
-            head, _, logits = self._read(texts.long)
+            head, _, logits = self._read_first(texts.long)
             self._head, short = head, None
             if head is None:
                 _, _, short = self._read(texts.short)
@@ -122,6 +122,17 @@ class Network:
 
     def _read(self, text: Text) -> tuple[OwnHead | None, Tensor | None, Tensor]:
         return find_head(self.causal, self._tensor(text.tokens), text.rows.to(self.device))
+
+    def _read_first(self, text: Text) -> tuple[OwnHead | None, Tensor | None, Tensor]:
+        try:
+            return self._read(text)
+        except (RuntimeError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(
+                f"{type(self.causal).__name__} can't read a plain text ({said})",
+                "a model that gives logits for token ids alone",
+                "use another model",
+            ) from error
 
     def _require_causal(self, long: Tensor, short: Tensor) -> None:
         if long[:1].isnan().any() or short[:1].isnan().any():
@@ -226,16 +237,10 @@ class Network:
     def key_value_bytes(self) -> int:
         """Bytes that one position's keys and values take in all layers; 0 where there are none."""
         config = self.causal.config.get_text_config()
-        query_heads = getattr(config, "num_attention_heads", None)
-        if not isinstance(query_heads, int) or not query_heads:  # a recurrence: a state, no keys
-            return 0
-        heads = getattr(config, "num_key_value_heads", None) or query_heads
-        if (nope := getattr(config, "qk_nope_head_dim", None)) is not None:  # DeepSeek's MLA
-            widths = nope + config.qk_rope_head_dim + config.v_head_dim
-        else:
-            widths = 2 * (getattr(config, "head_dim", None) or config.hidden_size // query_heads)
+        # Where layers differ (Gemma 4's widths), each says its own.
+        layers = getattr(config, "per_layer_config", None) or [config] * config.num_hidden_layers
         item = next(self.module.parameters()).element_size()
-        return int(config.num_hidden_layers * heads * widths * item)
+        return int(item * sum(_key_value_width(layer) for layer in layers))
 
     @torch.inference_mode()
     def hidden(
@@ -295,3 +300,16 @@ class Network:
 
     def _tensor(self, tokens: TokenIds) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
+
+
+def _key_value_width(config: Any) -> int:
+    """Numbers that one position's key and value take in a layer."""
+    query_heads = getattr(config, "num_attention_heads", None)
+    if not isinstance(query_heads, int) or not query_heads:  # a recurrence: a state, no keys
+        return 0
+    heads = getattr(config, "num_key_value_heads", None) or query_heads
+    if (nope := getattr(config, "qk_nope_head_dim", None)) is not None:  # DeepSeek's MLA
+        widths = nope + config.qk_rope_head_dim + config.v_head_dim
+    else:
+        widths = 2 * (getattr(config, "head_dim", None) or config.hidden_size // query_heads)
+    return int(heads * widths)
