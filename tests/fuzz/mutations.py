@@ -36,8 +36,14 @@ INTEGERS = [0, 1, 2, 7, 2**7, 2**8 - 1, 2**15, 2**16, 2**31 - 1, 2**31, 2**32 - 
 _TOKEN = re.compile(rb'"(?:[^"\\\n]|\\.)*"|[A-Za-z_]+|\d+(?:\.\d+)?|\s+|.', re.DOTALL)
 
 _PLAN_BYTES = 3 + 3 * 7
-PLANS = st.binary(min_size=_PLAN_BYTES, max_size=_PLAN_BYTES)
-"""Which seed is changed, how often and how: one draw, because draws are what fuzzing waits for."""
+AT_A_DRAW = 10
+PLANS = st.binary(min_size=AT_A_DRAW * _PLAN_BYTES, max_size=AT_A_DRAW * _PLAN_BYTES)
+"""Which seed is changed, how often and how, for ten inputs: draws are what fuzzing waits for."""
+
+
+def plans_in(drawn: bytes) -> list[bytes]:
+    """Return the plans of one draw."""
+    return [drawn[n : n + _PLAN_BYTES] for n in range(0, len(drawn), _PLAN_BYTES)]
 
 
 def read_plan(plan: bytes) -> tuple[int, list[Op]]:

@@ -210,8 +210,11 @@ REFERENCES = _rows({"question_id": 111, "choices": [{"index": 0, "turns": ["7", 
 JUDGMENTS = _rows(
     {"question_id": 81, "model": "m", "judge": ["gpt-4", "single-v1"], "user_prompt": "p",
      "judgment": "Fine. Rating: [[7]]", "score": 7, "turn": 1, "tstamp": 1.5},
+)  # fmt: skip
+PAIRS = _rows(
     {"question_id": 81, "model_1": "m", "model_2": "n", "g1_winner": "model_1",
-     "g2_winner": "tie", "judge": ["gpt-4", "pair-v2"], "turn": 1},
+     "g2_winner": "tie", "judge": ["gpt-4", "pair-v2"], "turn": 1, "g1_user_prompt": "p",
+     "g1_judgment": "[[A]]", "g2_user_prompt": "p", "g2_judgment": "[[C]]", "tstamp": 1.5},
 )  # fmt: skip
 LABELS = _rows(
     {"sample_id": "81/1", "rating": 7}, {"sample_id": "81/1", "model": "m", "preference": "A"},
@@ -229,6 +232,7 @@ SHARED = _rows({"conversations": [{"from": "human", "value": "u"}, {"from": "gpt
 def _answers(folder: Path) -> list[Parser]:
     from weighbridge.evaluation.answers import read_answers
     from weighbridge.evaluation.fastchat import is_judgments, read_files, read_judgments
+    from weighbridge.evaluation.fastchat_pairs import read_pairs
     from weighbridge.evaluation.human_labels import read_human_labels
     from weighbridge.pipeline.contamination import tuning_texts
     from weighbridge.tuning.data import read_conversations
@@ -248,8 +252,11 @@ def _answers(folder: Path) -> list[Parser]:
                _written(folder / "answers.jsonl", lambda p: read_answers(p).repeats)),
         Parser("FastChat's questions", (QUESTIONS,), rows_changed,
                _written(chat / "question.jsonl", lambda p: read_files(p.parent))),
-        Parser("FastChat's judgments", tuple(JUDGMENTS.splitlines(keepends=True)), rows_changed,
-               _written(folder / "j.jsonl", lambda p: is_judgments(p) and list(read_judgments(p)))),
+        Parser("FastChat's judgments", (JUDGMENTS,), rows_changed,
+               _written(folder / "j.jsonl", lambda p: is_judgments(p) and list(read_judgments(p))),
+               foreign=(PAIRS,)),
+        Parser("FastChat's pairs", (PAIRS,), rows_changed,
+               _written(folder / "p.jsonl", lambda p: list(read_pairs(p))), foreign=(JUDGMENTS,)),
         Parser("people's labels", tuple(LABELS.splitlines(keepends=True)), rows_changed,
                _written(folder / "labels.jsonl", lambda p: read_human_labels(p, (1.0, 10.0)))),
         Parser("training rows", (TRAINING,), rows_changed,

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from fuzz.mutations import PLANS, read_plan
+from fuzz.mutations import AT_A_DRAW, PLANS, plans_in, read_plan
 from fuzz.parsers import Parser, parsers, with_torch
 from weighbridge.errors import WeighbridgeError
 
 MOST_BYTES = 6 << 30
 MOST_SECONDS = 20
-AT_ONCE = 5000  # hypothesis remembers the inputs of one round
+AT_ONCE = 1000  # hypothesis remembers the inputs of one round
 
 
 class TooSlow(BaseException):
@@ -66,15 +66,20 @@ def fuzz(parser: Parser, inputs: int, first_seed: int, derandomized: bool = Fals
             if place not in found or len(data) < len(found[place][0]):
                 found[place] = (data, shown)
 
+    def several(drawn: bytes) -> None:
+        for plan in plans_in(drawn):
+            one(plan)
+
     number = 0
     while count < inputs:
         number += 1
         options = settings(
-            max_examples=min(AT_ONCE, inputs - count), deadline=None, database=None,
+            max_examples=min(AT_ONCE, -(-(inputs - count) // AT_A_DRAW)),
+            deadline=None, database=None,
             phases=[Phase.generate], suppress_health_check=list(HealthCheck),
             derandomize=derandomized,
         )  # fmt: skip
-        test = given(PLANS)(one)
+        test = given(PLANS)(several)
         if not derandomized:
             test = seed(first_seed + number)(test)
         options(test)()

@@ -41,7 +41,9 @@ def foreseen(error: BaseException) -> WeighbridgeError | None:
         saw = "out of memory" + (f": {words}" if words else "")
         return StorageError(saw, "", f"lower --limit or close other programs; {KEPT}")
     if isinstance(error, OSError) and error.errno in (*_FULL, *_OF_A_PATH):
-        where = f" ({error.filename})" if error.filename else ""
+        named = str(error.filename or "")
+        named = named if len(named) <= 200 else f"{named[:100]} … {named[-100:]}"
+        where = f" ({named})" if named else ""
         if error.errno in _FULL:
             return StorageError(f"the disk is full{where}", "", "free space and run again")
         return StorageError(f"{error.strerror}{where}", "", f"mend that and run again; {KEPT}")

@@ -156,7 +156,11 @@ def protocol_of(task: Task) -> str:
 def _beside(project: Project, name: str) -> str:
     """A path in a project file is relative to it; other names stand as they are."""
     beside = project.folder / name
-    return str(beside) if beside.exists() and not Path(name).is_absolute() else name
+    try:
+        there = beside.exists() and not Path(name).is_absolute()
+    except OSError:  # such as a name longer than any file's
+        return name
+    return str(beside) if there else name
 
 
 def _task(project: Project, wanted: Weigh, where: Where) -> Task:

@@ -65,9 +65,14 @@ def read_own_benchmark(path: Path) -> Benchmark:
 
 def _existing(definition: Definition, key: str, named: str) -> Path:
     path = definition.beside(named)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # such as a name longer than any file's
+        there = False
+    if not there:
         raise InputError(
-            f"{definition.path}: {key} = {named!r}", f"a JSONL, CSV or Parquet file at {path}"
+            f"{definition.path}: {key} = {named!r}"[:200],
+            f"a JSONL, CSV or Parquet file at {path}"[:200],
         )
     return path
 
