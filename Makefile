@@ -8,7 +8,7 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz check fix bench bench-engine parity-page clean
+.PHONY: help demo test test-slow test-all soak fuzz check fix bench bench-engine parity-page clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,8 +19,13 @@ demo: $(VENV)/.demo  ## Tune a small model for a service desk and see whether it
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not network and not gpu"
 
-test-all: $(VENV)/.dev  ## Run the tests that take minutes, too
-	$(BIN)/python -m pytest $(SPREAD) -m "not network and not gpu"
+test-slow: $(VENV)/.dev  ## Run the tests that take minutes: matrices, kills, real models
+	$(BIN)/python -m pytest $(SPREAD) -m "slow and not soak and not network and not gpu"
+
+test-all: test test-slow  ## Both
+
+soak: $(VENV)/.dev  ## Run the tests that take tens of minutes: a ladder, a million samples
+	$(BIN)/python -m pytest -m "soak and not network and not gpu"
 
 fuzz: $(VENV)/.dev  ## A million invalid inputs for the parsers of foreign bytes (20 min)
 	PYTHONPATH=tests $(BIN)/python -m fuzz.run --inputs 1000000

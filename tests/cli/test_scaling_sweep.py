@@ -56,6 +56,7 @@ def test_bad_input_is_one_line(words, told, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_the_default_ladder_ends_within_twenty_minutes_and_foretells_its_largest_model(tmp_path):
     """On the standard library: prediction inside its interval; which loses less, with seeds."""
     started = time.monotonic()

@@ -49,6 +49,7 @@ def test_twenty_thousand_samples_take_little_more_than_none(repository, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_million_samples_take_little_more_than_twenty_thousand(repository, tmp_path):
     short = measured(repository, tmp_path / "short", 20_000)
     long = measured(repository, tmp_path / "long", 1_000_000)
