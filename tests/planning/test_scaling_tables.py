@@ -241,11 +241,12 @@ def test_a_sweep_is_no_table_of_runs(tmp_path, case):
         assert len(read_points(path, where=[choice])) == 16
 
 
-def test_repeats_with_other_seeds_are_runs(tmp_path):
-    rows = [(n, d, loss + s / 100, s) for n, d, _, loss in runs() for s in (0, 1)]
+@pytest.mark.parametrize("apart", [0.01, 0.3])
+def test_repeats_with_other_seeds_are_runs(tmp_path, apart):
+    rows = [(n, d, loss + s * apart, s) for n, d, _, loss in runs() for s in (0, 1)]
     read = read_points(table(tmp_path / "a.csv", ["N", "D", "loss", "seed"], rows))
     assert len(read) == 32
-    assert any("32 rows repeat a pair of N and D, 0.01 apart" in note for note in read.notes)
+    assert any(f"32 rows repeat a pair of N and D, {apart} apart" in note for note in read.notes)
 
 
 @pytest.mark.parametrize("names", [["flops", "n", "loss"], ["C", "N_opt", "loss"]])

@@ -63,7 +63,8 @@ def _repeats(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
     spreads = [float(np.ptp(points.loss[places])) for places in several]
     differing = _differing(table, used, several)
     rows = sum(map(len, several))
-    if float(np.median(spreads)) <= _REPEATED_APART:
+    reseeded = not differing and _differ_in_seed(table, several)
+    if reseeded or float(np.median(spreads)) <= _REPEATED_APART:
         return [
             f"{rows} rows repeat a pair of N and D, {max(spreads):.2g} apart in loss at most: "
             "read as repeated runs"
@@ -93,6 +94,15 @@ def _differing(table: Rows, used: Sequence[int], several: Sequence[Sequence[int]
         if apart and distinct <= max(2, rows // 2):
             found.append((-apart, distinct, name))
     return [name for *_, name in sorted(found)]
+
+
+def _differ_in_seed(table: Rows, several: Sequence[Sequence[int]]) -> bool:
+    """Whether each pair's rows name a seed of their own."""
+    for at, name in enumerate(table.header):
+        if name.lower() == "seed":
+            seeds = [[table.rows[place][1][at] for place in places] for places in several]
+            return all(len(set(each)) == len(each) for each in seeds)
+    return False
 
 
 def _optima(points: Points, table: Rows) -> list[str]:
