@@ -70,7 +70,7 @@ def test_a_token_of_half_a_character_is_read(opened):
     assert letters_of(opened, listed, ("A",)).logprobs == pytest.approx((-1.0,))
 
 
-@pytest.mark.parametrize("logprob", [float("nan"), 0.7, None, "-0.1", True])
+@pytest.mark.parametrize("logprob", [float("nan"), 0.7, None, "-0.1", True, 10**400])
 def test_what_can_be_no_log_probability_is_infrastructure(opened, logprob):
     result = letters_of(
         opened, [{"token": "A", "logprob": logprob}, {"token": "B", "logprob": -1.0}]
@@ -82,6 +82,8 @@ def test_minus_infinity_and_no_log_probabilities(opened):
     listed = tops(("A", -0.1, None), ("B", float("-inf"), None), ("C", -9999.0, None))
     result = letters_of(opened, listed, ("A", "B"))
     assert result.logprobs[0] == pytest.approx(-0.1) and math.isfinite(result.logprobs[1])
+    result = letters_of(opened, tops(("A", -0.1, None), ("B", -(10**400), None)), ("A", "B"))
+    assert math.isfinite(result.logprobs[1])
     for none in ([], None):
         result = letters_of(opened, none)
         assert result.ungraded.reason == "infrastructure"

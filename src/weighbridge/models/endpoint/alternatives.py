@@ -75,12 +75,12 @@ def _token(one: Json) -> str:
 
 def _value(one: Json) -> float:
     value = one.get("logprob")
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise NotProbabilities(f"{value!r} as a log-probability")
-    if value > HIGHEST:
-        raise NotProbabilities(f"{value:g} as a log-probability, above 0")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise NotProbabilities(f"{value!r:.80} as a log-probability")
+    if value > HIGHEST:  # which a number beyond any float may be, too
+        raise NotProbabilities(f"{value!r:.80} as a log-probability, above 0")
     # Some write minus infinity as such; as a number it can be kept.
-    return max(float(value), -1e4)
+    return float(max(value, -1e4))
 
 
 def _bytes(one: Json) -> _Bytes:
