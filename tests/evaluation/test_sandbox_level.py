@@ -5,7 +5,7 @@ import json
 import pytest
 
 from weighbridge import sandbox
-from weighbridge.errors import SandboxUnavailable
+from weighbridge.errors import InputError, SandboxUnavailable
 from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK
 from weighbridge.evaluation.runner import Place, evaluate
@@ -61,9 +61,13 @@ def weaker_machine(monkeypatch):
 
 @jailed
 def test_a_run_states_its_level_and_names_what_could_not_be_driven_from_outside(run_of):
-    forged, right = run_of(FORGED), run_of(RIGHT + "of_the_model = 2\n")
+    with pytest.raises(InputError, match=r"1 items whose tests need names .*own/1") as refused:
+        run_of(FORGED)
+    assert "--allow-weaker-sandbox" in refused.value.do
+    forged = run_of(FORGED, allow_weaker=True)
+    right = run_of(RIGHT + "of_the_model = 2\n", allow_weaker=True)
     for run in (forged, right):
-        assert run.provenance.sandbox == "bubblewrap+outside-tester"
+        assert run.provenance.sandbox == "bubblewrap for 1 items, else bubblewrap+outside-tester"
         [note] = run.provenance.notes
         assert note.startswith("1 of 2 items were judged at the weaker") and "own/1" in note
         assert [("weaker" in s.score.why) for s in run.samples] == [False, True]
@@ -75,7 +79,7 @@ def test_a_run_states_its_level_and_names_what_could_not_be_driven_from_outside(
 def test_where_only_the_weaker_level_works_nothing_runs_unless_a_person_allows_it(
     run_of, monkeypatch
 ):
-    full = run_of(FORGED)
+    full = run_of(FORGED, allow_weaker=True)
     weaker_machine(monkeypatch)
     with pytest.raises(SandboxUnavailable, match="--allow-weaker-sandbox"):
         run_of(FORGED)

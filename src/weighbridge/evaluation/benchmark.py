@@ -111,6 +111,8 @@ class Benchmark:
         grade_weaker: As `grade`, on machines where model-written code can only be run at a weaker
             level of the sandbox, and a person allowed that; None where there is no such way.
         grade_chat_weaker: As `grade_weaker`, for replies to a chat; None takes `grade_weaker`.
+        only_weaker: Whether an item's test can be run at that weaker level alone: such items are
+            refused unless a person allowed it.
         chat_by_default: Whether it asks in chats where nobody said.
         notes: What a reader of a run over these items must know of how they were judged.
         shown_as: What evidence must say of how an item was shown, such as the order of choices.
@@ -149,6 +151,7 @@ class Benchmark:
     aggregate: str = "mean"
     grade_weaker: Callable[[Sample, Generation], Score] | None = None
     grade_chat_weaker: Callable[[Sample, Generation], Score] | None = None
+    only_weaker: Callable[[Sample], bool] | None = None
     chat_by_default: bool = False
     notes: Callable[[Iterable[Sample]], tuple[str, ...]] = lambda _: ()
     shown_as: Callable[[Sample], str] | None = None

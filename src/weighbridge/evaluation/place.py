@@ -26,6 +26,7 @@ class Place:
         graders: Answers judged at a time, where judging runs code.
         sandbox_level: The level at which model-written code runs; None where none does.
         weaker_sandbox: Whether that is a level at which verdicts can be faked, as a person allowed.
+        weaker_allowed: Whether a person allowed such a level where an item's test needs it.
         already_paid: Told what answers cost (USD) that earlier attempts of a run paid for.
     """
 
@@ -35,6 +36,7 @@ class Place:
     graders: int = 2
     sandbox_level: str | None = None
     weaker_sandbox: bool = False
+    weaker_allowed: bool = False
     already_paid: Callable[[float], None] = lambda usd: None
 
 

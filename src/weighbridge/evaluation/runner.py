@@ -81,6 +81,8 @@ def evaluate(
     if benchmark.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
     planned = _plan(model, benchmark, settings, LoadRequest(data, subset, settings), judge, stop)
+    if benchmark.only_weaker is not None and not place.weaker_sandbox:
+        place = _at_level_of_items(benchmark.only_weaker, planned, place)
     fields, header = _named(planned, place)
     with place.store.open(fields, header) as run:
         if run.finished is not None:
@@ -228,6 +230,29 @@ def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
         "hostile code can fake its verdict."
     )
     return replace(benchmark, grade=benchmark.grade_weaker, notes=lambda _: (note,))
+
+
+def _at_level_of_items(
+    only_weaker: Callable[[Sample], bool], planned: "_Planned", place: Place
+) -> Place:
+    """Return where items run: at the weaker level if one of them can't be judged at the full one.
+
+    Raises:
+        InputError: There are such items, and nobody allowed that level.
+    """
+    weaker = [sample.id for sample in planned.load() if only_weaker(sample)]
+    if not weaker:
+        return place
+    if not place.weaker_allowed:
+        named = ", ".join(weaker[:20]) + (", …" if len(weaker) > 20 else "")
+        raise InputError(
+            f"{len(weaker)} items whose tests need names of the model's own code: {named}",
+            "tests that can be run outside the jail of the model's code",
+            "mend their tests; or accept verdicts that hostile code can fake: "
+            "--allow-weaker-sandbox",
+        )
+    level = f"bubblewrap for {len(weaker)} items, else {place.sandbox_level}"
+    return replace(place, sandbox_level=level)
 
 
 def _identity_fields(

@@ -207,7 +207,9 @@ def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
             f"level {Level.OUTSIDE_TESTER}",
             f"{found.fix}; or accept verdicts that hostile code can fake: --allow-weaker-sandbox",
         )
-    return replace(place, sandbox_level=str(found.level), weaker_sandbox=weaker)
+    return replace(
+        place, sandbox_level=str(found.level), weaker_sandbox=weaker, weaker_allowed=allow_weaker
+    )
 
 
 def stop_rule(

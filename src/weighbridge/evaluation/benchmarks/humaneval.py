@@ -138,6 +138,7 @@ BENCHMARK = Benchmark(
     grade_chat=partial(_graded, extract_function),
     grade_weaker=partial(_graded_whole, complete_function),
     grade_chat_weaker=partial(_graded_whole, extract_function),
+    only_weaker=lambda sample: bool(_why_not_from_outside(sample)),
     notes=_notes,
     gold=lambda sample: str(sample.target),
     sampling=Sampling(max_tokens=512, stop=STOPS),

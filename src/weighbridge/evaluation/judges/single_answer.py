@@ -17,8 +17,8 @@ SCALE = (1.0, 10.0)
 OFF_SCALE = "the judge's rating is off the scale"
 NO_RATING = "the judge gave no rating"
 
-_RATING = re.compile(r"\[\[(\d+\.?\d*)\]\]")
-_RATING_FALLBACK = re.compile(r"\[(\d+\.?\d*)\]")
+_RATING = re.compile(r"\[\[(\d+(?:\.\d*)?)\]\]")
+_RATING_FALLBACK = re.compile(r"\[(\d+(?:\.\d*)?)\]")
 
 
 def parse_rating(text: str) -> float | None:

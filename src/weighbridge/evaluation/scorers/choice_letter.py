@@ -13,7 +13,7 @@ from weighbridge.records import Generation, Graded, Json, Score, Ungraded
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NAMED = re.compile(
-    r"(?:\banswer\s*(?:is)?\s*[:\-]?\s*|\boption\s*[:\-]?\s*)\(?([A-Z])\)?\W*\Z", re.IGNORECASE
+    r"(?:\banswer(?:\s*is)?|\boption)\s*(?:[:\-]\s*)?\(?([A-Z])\)?\W*\Z", re.IGNORECASE
 )
 _BEFORE_CHOICE = re.compile(r"\W*([A-Z])\W+(.+)\Z", re.IGNORECASE)
 

@@ -14,29 +14,29 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
+from weighbridge.evaluation.scorers.looked_at import end_of, said_of
 from weighbridge.evaluation.scorers.numerals import Numeral, numerals, numerals_of_plain
 from weighbridge.evaluation.scorers.plain_numerals import plain_numerals
+from weighbridge.evaluation.scorers.reply_text import in_boxes
 from weighbridge.records import Generation, Graded, Json, Score, Ungraded
 
 _MARK = re.compile(r"####[ \t]*(?=\S)([^\n]*)")
 _HARNESS_STRICT = re.compile(r"#### (\-?[0-9\.\,]+)")
 _HARNESS_FLEXIBLE = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
-_HARNESS_IGNORES = (",", r"\$", r"(?s).*#### ", r"\.$")
-_BOX = re.compile(r"\\+(?:boxed|fbox)\s*\{")
 _STATED = re.compile(
-    r"(?i)\banswer\b(?:\s+(?:is|equals|would be|must be))?[\s\"']*[:=]?[\s*_$(\"']*(?=[-\d.])"
+    r"(?i)\banswer\b(?:\s+(?:is|equals|would be|must be))?(?:[\s\"']*[:=])?[\s*_$(\"']*(?=[-\d.])"
 )
 _STATEMENT = re.compile(
-    r"^[\s*_#>]*(?:so,?|thus,?|therefore,?|hence,?)?\s*(?:the\s+)?(?:(?:final|correct)\s+)?answer\b"
-    r"(?:\s+(?:is|equals|would be|must be))?[\s*_]*[:=]?[\s*_$(]*(?=[-\d.])", re.IGNORECASE,
+    r"^[\s*_#>]*+(?:so,?|thus,?|therefore,?|hence,?)?\s*(?:the\s+)?(?:(?:final|correct)\s+)?answer\b"
+    r"(?:\s+(?:is|equals|would be|must be))?(?:[\s*_]*[:=])?[\s*_$(]*(?=[-\d.])", re.IGNORECASE,
 )  # fmt: skip
-_ENDS = re.compile(r"(?:\s+[^\W\d]\w*){0,3}[\s*_$).!]*\Z")
+_ENDS = re.compile(r"(?:\s+[^\W\d]\w{0,40}){0,3}[\s*_$).!]*\Z")
 _RECONSIDERED = re.compile(
     r"\b(?:wait|actually|however|but|mistake|error|incorrect|wrong|correction|sorry|instead|oops)\b"
     r"|n't\b|\bnot\b", re.IGNORECASE,
 )  # fmt: skip
-_TAG = re.compile(r"(?is)<(answer|final_answer)>(.*?)</\1>")
-_ASIDE = re.compile(r"(?:\s+[^\W\d]\w*){0,3}[ *]*\([^()]*\)[\s.!*]*\Z")
+_TAG = re.compile(r"(?i)<(/?)(answer|final_answer)>")
+_ASIDE = re.compile(r"(?:\s+[^\W\d]\w{0,40}){0,3}[ *]*\([^()]*\)[\s.!*]*\Z")
 _GOES_ON = re.compile(
     r"\s*(?:[-+/×÷=^<>]|\*(?!\*))\s*[\d.$(]|\s+(?:more|less|fewer|times|plus|minus|out of|of)\b"
 )
@@ -60,12 +60,14 @@ def score_final_number(generation: Generation, target: Json) -> Score:
         cut it, as "unparsed" where there is none, or where the number could be read in two ways of
         which the second one is right.
     """
-    return _score(generation, target, _last(generation.text), _marked(generation.text))
+    text = end_of(generation.text)
+    return _score(generation, target, _last(text), _marked(text))
 
 
 def score_number_of_reply(generation: Generation, target: Json) -> Score:
     """Judge a chat's reply by the number that it gives as its answer; see `score_final_number`."""
-    text, marked = generation.text, _marked(generation.text)
+    text = end_of(generation.text)
+    marked = _marked(text)
     said = _boxed_or_marked(text) or _stated(text) or _declared(text) or _last_or_before(text)
     return _score(generation, target, said, marked)
 
@@ -76,18 +78,21 @@ def _score(
     if generation.stop == "error":
         return Ungraded("infrastructure", "the answer was lost")
     text, expected = generation.text, Fraction(str(target))
-    if generation.stop == "length" and _may_be_cut(text):
+    if generation.stop == "length" and _may_be_cut(end_of(text)):
         return Ungraded("truncated", "the token limit came before the end of the final number")
     if said is None:
-        return Ungraded("unparsed", "no number in the text")
+        return Ungraded(
+            "unparsed", "; ".join(filter(None, ["no number in the text", said_of(text)]))
+        )
     right = expected in (said.value, said.bare)
     if not right and expected == said.other:
         two = f"{said.text} could be {_shown(said.value)} or {_shown(said.other)}"
         return Ungraded("unparsed", two)
+    expectation = "" if right else f"expected {target}"
     return Graded(
         value=float(right),
         answer=_shown(said.value),
-        why="; ".join(_why(said.value, marked, "" if right else f"expected {target}")),
+        why="; ".join(filter(None, [*_why(said.value, marked, expectation), said_of(text)])),
         parts={
             "flexible_extract": _harness_value(_flexible(text), str(target)),
             "strict_match": _harness_value(_strict(text), str(target)),
@@ -152,28 +157,25 @@ def _result(line: str) -> Numeral | None:
 
 def _boxed(text: str) -> tuple[int, Numeral] | None:
     """Return the number of the last closed box with its place."""
-    for box in reversed(list(_BOX.finditer(text))):
-        end = _closing(text, box.end())
-        number = _last(text[box.end() : end]) if end is not None else None
-        if number is not None:
-            return box.start(), number
+    for start, inside in reversed(in_boxes(text)):
+        if (number := _last(inside)) is not None:
+            return start, number
     return None
 
 
 def _tagged(text: str) -> tuple[int, Numeral] | None:
     """Return the number between the last tags that mark an answer, with its place."""
-    tags = list(_TAG.finditer(text))
-    number = _last(tags[-1][2]) if tags else None
-    return (tags[-1].start(), number) if number else None
-
-
-def _closing(text: str, at: int) -> int | None:
-    depth = 1
-    for place in range(at, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if not depth:
-            return place
-    return None
+    opened: dict[str, re.Match[str]] = {}
+    last: tuple[int, str] | None = None
+    for tag in _TAG.finditer(text):
+        name = tag[2].lower()
+        if not tag[1]:
+            opened[name] = tag
+        elif name in opened:
+            begin = opened.pop(name)
+            last = begin.start(), text[begin.end() : tag.start()]
+    number = _last(last[1]) if last else None
+    return (last[0], number) if last and number else None
 
 
 def _boxed_or_marked(text: str) -> Numeral | None:
@@ -235,6 +237,10 @@ def _flexible(text: str) -> str:
 
 def _harness_value(answer: str, target: str) -> float:
     """Compare two texts as the harness's `exact_match` does with what its task ignores."""
-    for ignored in _HARNESS_IGNORES:
-        answer, target = re.sub(ignored, "", answer), re.sub(ignored, "", target)
-    return float(answer.lower() == target.lower())
+    return float(_harness_plain(answer) == _harness_plain(target))
+
+
+def _harness_plain(text: str) -> str:
+    """Leave out what the task's patterns do: `,`, `$`, all up to `#### `, a last full stop."""
+    text = text.replace(",", "").replace("$", "")
+    return re.sub(r"\.$", "", text[text.rfind("#### ") + 5 :] if "#### " in text else text).lower()

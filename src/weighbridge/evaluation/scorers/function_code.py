@@ -15,18 +15,19 @@ import ast
 import re
 import textwrap
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from weighbridge.evaluation.scorers.looked_at import PROGRAM
 
 PYTHON = ("", "python", "python3", "py", "py3", "python-repl", "pycon")
 
-# An opening fence may follow text on its line; a closing one begins its line.
-_FENCE = re.compile(
-    r"(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w.+#-]*)[^\n`]*\n"
-    r"(?P<code>.*?)(?:^[ \t]*(?P=fence)|\Z)",
-    re.DOTALL | re.MULTILINE,
-)
+_LANGUAGE = re.compile(r"[ \t]*([\w.+#-]*)")
+_TILDES = re.compile(r"~{3,}")
 _FIRST_LINE_OF_CODE = re.compile(r"^(?:from|import|def|class|async def|@)\b|^@", re.MULTILINE)
 _PROSE_LINES = 200  # after the code of an unfenced reply; each is one more attempt to parse
+_PARSED_CHARACTERS = 400_000  # in all of these attempts
+_TOO_LONG = f"the text is longer than {PROGRAM:,} characters"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def complete_function(text: str, entry_point: str, opening: str) -> Extracted:
     """
     if not text.strip():
         return Extracted(None, "no text")
+    if len(text) > PROGRAM:
+        return Extracted(None, _TOO_LONG)
     program = opening + text
     if _compiles(program) or extract_function(text, entry_point, opening).program == program:
         return Extracted(program)
@@ -82,20 +85,59 @@ def extract_function(text: str, entry_point: str, opening: str = "") -> Extracte
         opening: Code that the prompt began and the reply may go on with: the imports and helpers
             in it stay available to a function that is written anew.
     """
-    blocks = [found for found in _FENCE.finditer(text) if found["language"].lower() in PYTHON]
-    for found in blocks:
-        code = textwrap.dedent(found["code"])
+    if len(text) > PROGRAM:
+        return Extracted(None, _TOO_LONG)
+    fenced = list(_fenced(text))
+    blocks = [code for language, code in fenced if language.lower() in PYTHON]
+    for block in blocks:
+        code = textwrap.dedent(block)
         if defines(code, entry_point):
             return Extracted(_beside(opening, code), cut=text.endswith(code))
-    if opening and blocks and blocks[0]["code"][:1] in (" ", "\t"):
-        return Extracted(opening + blocks[0]["code"], cut=text.endswith(blocks[0]["code"]))
-    if _FENCE.search(text):
+    if opening and blocks and blocks[0][:1] in (" ", "\t"):
+        return Extracted(opening + blocks[0], cut=text.endswith(blocks[0]))
+    if fenced:
         return Extracted(None, f"no fenced block defines {entry_point}")
     if opening and _goes_on(opening, text, entry_point):
         return Extracted(opening + text)
     if (plain := _unfenced(text, entry_point)) is not None:
         return Extracted(_beside(opening, plain))
     return Extracted(None, f"no code that defines {entry_point}" if text.strip() else "no text")
+
+
+def _fenced(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the language and the code of each fenced block, the last one closed or not.
+
+    An opening fence may follow text on its line; a closing one begins its line. Lines are read
+    once, in their order.
+    """
+    fence, language, code = "", "", list[str]()
+    for line in text.split("\n"):
+        rest = line
+        if fence:
+            begun = line.lstrip(" \t")
+            if not begun.startswith(fence):
+                code.append(line + "\n")
+                continue
+            yield language, "".join(code)
+            fence, rest = "", begun[len(fence) :]
+        if opened := _opening_fence(rest):
+            (fence, language), code = opened, []
+    if fence and (code or text.endswith("\n")):  # the last line has no end
+        yield language, "".join(code)[:-1]
+
+
+def _opening_fence(line: str) -> tuple[str, str] | None:
+    """Return the fence that a line opens, and the language behind it, where no backtick may be."""
+    before = line[: line.rfind("`") + 1]
+    ticks = len(before) - len(before.rstrip("`"))
+    if ticks >= 3:
+        fence, end = "`" * ticks, len(before)
+    elif tildes := _TILDES.search(line, len(before)):
+        fence, end = tildes[0], tildes.end()
+    else:
+        return None
+    found = _LANGUAGE.match(line, end)
+    return fence, found[1] if found else ""
 
 
 def defines(code: str, name: str) -> bool:
@@ -146,8 +188,12 @@ def _unfenced(text: str, entry_point: str) -> str | None:
     if begin is None or not defines(text[begin.start() :], entry_point):
         return None
     lines = text[begin.start() :].splitlines(keepends=True)
+    parsed = 0
     for end in range(len(lines), max(0, len(lines) - _PROSE_LINES), -1):
         code = "".join(lines[:end])
+        parsed += len(code)
+        if parsed > _PARSED_CHARACTERS + len(code):
+            break
         try:
             ast.parse(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError):

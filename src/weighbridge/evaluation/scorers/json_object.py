@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from weighbridge.evaluation.scorers.looked_at import OBJECT
 from weighbridge.records import Generation, Graded, Json, Score, Ungraded
 
 # Only a quote or the closing brace may follow an object's opening brace; other braces are prose.
@@ -42,16 +43,18 @@ def score_json_object(
     """
     if generation.stop == "error":
         return Ungraded("infrastructure", "the generation failed")
+    text = generation.text
+    read = f" in its first {OBJECT:,} characters" if len(text) > OBJECT else ""
     try:
-        found = _first_object(generation.text)
+        found = _first_object(text[:OBJECT])
     except _Unclosed:
         if generation.stop == "length":
             return Ungraded("truncated", "the token limit came before the object's end")
-        return Ungraded("unparsed", "the JSON object is never closed")
+        return Ungraded("unparsed", "the JSON object is never closed" + read)
     if found is None:
         if generation.stop == "length":
             return Ungraded("truncated", "the token limit came before a JSON object")
-        return Ungraded("unparsed", "no JSON object in the text")
+        return Ungraded("unparsed", "no JSON object in the text" + read)
 
     parts = {
         key: float(key in found and _same(expected, found[key])) for key, expected in target.items()

@@ -44,7 +44,8 @@ _GROUPED = (
     rf"|\d{{1,3}}(?:\.\d{{3}})+,\d{{1,2}})(?!\d)"
 )
 _SPACED = r"(?P<spaced>(?<!\d )(?<!\d)[1-9]\d{0,2}(?: \d{3})+(?:[.,]\d{1,2})?(?![\d,.]?\d| \d))"
-_LISTED = r"(?P<listed>(?<![\d,] )(?<!\d)\d{1,3}(?: ?, ?\d{3})+(?!\d| ?, ?\d))"
+# From its first group alone, so that a long list is not tried again from each of its members.
+_LISTED = r"(?P<listed>(?<![\d,] )(?<!\d)(?<!\D\d{3},)\d{1,3}(?: ?, ?\d{3}){1,1400}+(?!\d| ?, ?\d))"
 _DOTTED = r"(?P<dotted>(?<![\d.,])[1-9]\d{0,2}\.\d{3}(?![\d]|[.,]\d))"
 _COMMA = r"(?P<comma>(?<![\d.,])(?:\d+,\d{1,2}|(?:0|\d{4,}),\d+)(?![\d]|[,.]\d))"
 _PLAIN = r"(?P<plain>\d+(?:\.\d+)?|(?<!\d)\.\d+)"
@@ -77,7 +78,8 @@ _UNIT_EXPONENT = re.compile(
     r"(?<=\d)(\s?(?:mm|cm|dm|km|m|ft|in|yd|mi|inch|feet))(?:\s?\^\{?[23]\}?|[23])(?!\w|\.\d)"
 )
 _DOLLARS_AND_CENTS = re.compile(
-    r"(?:(?P<sign>\$ ?\d[\d,]*)(?: dollars?)?|(?P<named>\d[\d,]*) dollars?)(?:,? and|,) "
+    r"(?:(?P<sign>\$ ?\d[\d,]*)(?: dollars?)?|(?<!\d)(?<!\d,)(?P<named>\d[\d,]*) dollars?)"
+    r"(?:,? and|,) "
     r"\$?(?P<cents>\d{1,2}) ?(?:cents?\b|¢)", re.IGNORECASE,
 )  # fmt: skip
 _CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?::(\d{2}))?(?![\d:])")
@@ -95,9 +97,11 @@ def numerals_of_plain(plain: str) -> Iterator[Numeral]:
     plain = _DOLLARS_AND_CENTS.sub(_joined, plain)
     plain = _DATE.sub(lambda found: found[0].replace("/", " "), plain)
     plain = _CLOCK.sub(_hour, plain)
+    european = _european(plain)
     for found in _NUMBER.finditer(plain):
-        if len(found[0]) <= LONGEST and not _is_exponent(plain, found.start()):
-            yield _numeral(found, _european(plain))
+        longest = max(len(found[0]), len(found["digits"]) * int(found["power"] or 0))
+        if longest <= LONGEST and not _is_exponent(plain, found.start()):
+            yield _numeral(found, european)
 
 
 def _joined(found: re.Match[str]) -> str:

@@ -12,6 +12,9 @@ import unicodedata
 THIN = "\u2009"
 """Stands where a space that never breaks, or LaTeX's like, parted two digits."""
 
+NESTED = 40  # LaTeX commands in one another; what is deeper stays as it is
+
+_NO_CHARACTER = re.compile(r"&#(?=[xX]?[0-9a-fA-F]{9})")  # Python refuses numbers without end
 _NO_WIDTH = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _NO_BREAK = re.compile("(?<=\\d)[\u00a0\u2000-\u200a\u202f\u205f\u3000](?=\\d)")
 _OTHER_SPACE = re.compile("[\u00a0\u2000-\u2008\u200a\u202f\u205f\u3000]")
@@ -35,26 +38,27 @@ _THIN_SPACE = (
 _BETWEEN_DIGITS = re.compile(rf"(?<=\d)\{{?(?:{_THIN_SPACE}|~)\}}?(?=\d)|(?<=\d)\{{ \}}(?=\d)")
 _AFTER_COMMA = re.compile(rf"(?<=\d,)(?:\{{?{_THIN_SPACE}\}}?)+(?=\d)")
 _WRAPPED = re.compile(
-    r"\\+(?:text(?:rm|bf|it|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|bin|ord|punct|rel|normal)?"
+    r"(?<!\\)\\+(?:text(?:rm|bf|it|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|bin|ord|punct|rel|normal)?"
     r"|m?box|hbox|boldsymbol|bm|emph|underline|overline|num|operatorname|color\{\w+\}|boxed|fbox"
     r"|enclose\{\w+\})\s*\{([^{}]*)\}"
 )
 _BRACED_MARK = re.compile(r"\{\s*([,.'\-])\s*\}")
-_FRACTION = re.compile(r"\\+[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
+_FRACTION = re.compile(r"(?<!\\)\\+[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
 _FOOTNOTE = re.compile(
     r"(?<=\d)(?:[ ]?\[\^?\d{1,2}\](?![\d(\[])|\^\[\d{1,2}\])|^[ \t]*\[\^?\d{1,2}\]:.*$",
     re.MULTILINE,
 )
-_TIMES = re.compile(r"\\+(?:times|cdot)(?![A-Za-z])")
-_ESCAPED = re.compile(r"\\+([$%#_&€£])")
+_TIMES = re.compile(r"(?<!\\)\\+(?:times|cdot)(?![A-Za-z])")
+_ESCAPED = re.compile(r"(?<!\\)\\+([$%#_&€£])")
 _NO_CONTENT = re.compile(
-    r"\\+(?:left|right|displaystyle|textstyle|,|;|!|:|quad|qquad)(?![A-Za-z])|\\+[()\[\]]"
+    r"(?<!\\)\\+(?:(?:left|right|displaystyle|textstyle|,|;|!|:|quad|qquad)(?![A-Za-z])|[()\[\]])"
 )
 
 
 def plain_numerals(text: str) -> str:
     """Return a text with its numerals written plainly, see the module."""
-    text = html.unescape(text) if "&" in text else text
+    if "&" in text:
+        text = html.unescape(_NO_CHARACTER.sub("", text))
     text = _SUPERSCRIPT.sub(lambda found: "^" + found[0].translate(_SUPERSCRIPTS), text)
     text = _DIGIT.sub(_plain_digit, _NO_WIDTH.sub("", text).translate(_SIGNS))
     text = _FOOTNOTE.sub("", _NO_BREAK.sub(THIN, text))
@@ -77,7 +81,7 @@ def _plain_digit(found: re.Match[str]) -> str:
 
 
 def _without_latex(text: str) -> str:
-    while True:
+    for _ in range(NESTED):
         plain = _BRACED_MARK.sub(r"\1", _WRAPPED.sub(_content, text))
         plain = _FRACTION.sub(_quotient, plain)
         if plain == text:

@@ -109,6 +109,8 @@ class Claims:
             letter: " ".join(choice.split()).casefold()
             for letter, choice in zip(string.ascii_uppercase, choices, strict=False)
         }
+        # Characters behind a letter in which a choice's text is looked for, marks and spaces too.
+        self._longest = max(map(len, self.choices.values()), default=0) + 20
 
     def worded(self, patterns: Sequence[re.Pattern[str]]) -> Iterator[Claim]:
         """Yield what some patterns find in the reply, without what is denied or left open."""
@@ -156,7 +158,9 @@ class Claims:
             found.start("letter"),
             found.end("close") if found["close"] else found.end("letter"),
         )
-        named = self._begins_with_choice(text[start:]) or self._of_choice_around(text, start)
+        named = self._begins_with_choice(
+            text[start : start + self._longest]
+        ) or self._of_choice_around(text, start)
         if named is not None:
             return Claim(found.start(), end, named)
         if letter not in self.choices or not self._is_letter(found, text[end:]):
@@ -224,7 +228,7 @@ class Claims:
     def _unless_contradicted(self, letter: str, after: str) -> str | None:
         """Return a letter, unless another choice's text stands right behind it."""
         rest = re.match(r"\s*[.:)\]–—-]+\s*([^\n]*)", after)
-        said = rest[1] if rest else ""
+        said = rest[1][: self._longest] if rest else ""
         for end in (len(said), *(found.start() for found in re.finditer(r"[.,;!(]", said))):
             named = self.by_text(said[:end])
             if named is not None and named != letter:

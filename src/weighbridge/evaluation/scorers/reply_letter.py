@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from weighbridge.evaluation.scorers import reply_words as words
 from weighbridge.evaluation.scorers.choice_letter import is_exact_match
+from weighbridge.evaluation.scorers.looked_at import end_of, said_of
 from weighbridge.evaluation.scorers.reply_claims import (
     CONCLUDED,
     MENTIONED,
@@ -56,13 +57,17 @@ def score_letter_of_reply(generation: Generation, target: Json, choices: Sequenc
         return Ungraded("infrastructure", "the answer was lost")
     cut = generation.stop == "length"
     letter = letter_of_reply(generation.text, choices, cut=cut)
+    read = said_of(generation.text)
     if letter is None and cut:
         return Ungraded("truncated", "the token limit came before the answer's letter")
     if letter is None:
         letters = ", ".join(string.ascii_uppercase[: len(choices)])
-        return Ungraded("unparsed", f"the reply gives none, or several, of {letters}")
+        return Ungraded(
+            "unparsed",
+            "; ".join(filter(None, [f"the reply gives none, or several, of {letters}", read])),
+        )
     exact = is_exact_match(generation.text, str(target))
-    why = "" if letter == target else f"expected {target}"
+    why = "; ".join(filter(None, ["" if letter == target else f"expected {target}", read]))
     return Graded(float(letter == target), letter, why, parts={"exact_match": float(exact)})
 
 
@@ -74,7 +79,7 @@ def letter_of_reply(text: str, choices: Sequence[str], *, cut: bool = False) -> 
         choices: The texts that A, B, … stand for.
         cut: Whether the token limit ended it: then only words that give an answer count.
     """
-    claims = Claims(reply_text(text), choices)
+    claims = Claims(reply_text(end_of(text)), choices)
     ways = (_boxed, _stated) if cut else (
         _boxed, _stated, _lines, _taken, _concluded, _bold, _mentioned, _texts,
     )  # fmt: skip
@@ -168,15 +173,16 @@ def _settled(found: Sequence[Claim], claims: Claims) -> str | None:
     if last.letter is None:
         return None
     text = claims.reply.plain
-    for before in ordered[:-1]:
-        if before.letter != last.letter and not (
-            _CORRECTED.search(text, before.end, last.end)
-            or (
-                _FINALLY.search(text, last.start, last.end)
-                and not _FINALLY.search(text, before.start, before.end)
-            )
-        ):
-            return None
+    others = [before for before in ordered[:-1] if before.letter != last.letter]
+    # What corrects the latest of them corrects all.
+    if others and not _CORRECTED.search(text, others[-1].end, last.end):
+        corrected = max((m.start() for m in _CORRECTED.finditer(text, 0, last.end)), default=-1)
+        finally_said = _FINALLY.search(text, last.start, last.end)
+        for before in others:
+            if before.end > corrected and not (
+                finally_said and not _FINALLY.search(text, before.start, before.end)
+            ):
+                return None
     return _unless_taken_back(last, claims)
 
 
