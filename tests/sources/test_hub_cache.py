@@ -6,6 +6,11 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
+from weighbridge.errors import InputError
+from weighbridge.sources.hub import hub_snapshot
+
 
 def test_a_cached_hub_model_is_used_offline(tiny_model, tmp_path):
     revision = "0123456789abcdef0123456789abcdef01234567"
@@ -37,3 +42,9 @@ def test_a_cached_hub_model_is_used_offline(tiny_model, tmp_path):
     )  # fmt: skip
     ref = json.loads(shown.stdout)["model_ref"]
     assert (ref["source"], ref["revision"]) == ("hub:someone/tiny-llama", revision)
+
+
+@pytest.mark.parametrize("name", ["org/na me", "org/.name", "org/" + "x" * 200, "org/--"])
+def test_a_name_that_no_repository_can_have_is_one_line(name):
+    with pytest.raises(InputError, match="can't be looked up on the Hub"):
+        hub_snapshot(name, "model", offline=True)

@@ -79,7 +79,7 @@ def verify_report(path: Path, store: RunStore) -> list[Verification]:
     folder = _folder_of(path)
     try:
         facts = _FACTS.validate_python(json.loads((folder / "report.json").read_bytes()))
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError, ValidationError) as error:
         raise EvidenceError(f"{folder}/report.json can't be read", "as it was written") from error
     names = dict.fromkeys(run for m in facts.measured for run in (m.before, m.after))
     found = [verify(store.folder_of(name)) for name in names]

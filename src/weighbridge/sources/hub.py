@@ -3,7 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-from weighbridge.errors import MissingPiece, StorageError, WeighbridgeError
+from weighbridge.errors import (
+    InputError,
+    MissingPiece,
+    StorageError,
+    WeighbridgeError,
+    in_one_line,
+)
 
 
 def hub_snapshot(
@@ -40,7 +46,10 @@ def hub_snapshot(
             allow_patterns=list(files) or None,
             local_files_only=offline,
         )
-    except OSError as error:  # of which all of the client's own are
+    except ValueError as error:  # a name that no repository can have
+        saw = f"{repo[:80]!r} can't be looked up on the Hub ({in_one_line(error)})"
+        raise InputError(saw, f"org/name of a {_what(kind)}", "check the name") from error
+    except OSError as error:  # of which all of the client's other errors are
         raise _explained(error, repo, kind, revision, offline) from error
     except _http_errors() as error:
         raise MissingPiece(
@@ -49,6 +58,10 @@ def hub_snapshot(
             "run the same command again: it goes on with what is missing",
         ) from error
     return Path(folder)
+
+
+def _what(kind: str) -> str:
+    return "data set" if kind == "dataset" else "model"
 
 
 def _http_errors() -> type[Exception]:
@@ -65,7 +78,7 @@ def _explained(
     """Say what the Hub answered, or what the disk did."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    what = "data set" if kind == "dataset" else "model"
+    what = _what(kind)
     get_it = f"hf download {'--repo-type dataset ' if kind == 'dataset' else ''}{repo}"
     if isinstance(error, LocalEntryNotFoundError):
         how = "run once without --offline" if offline else "check the connection"
