@@ -43,7 +43,7 @@ def parse_json(
         value = parse.decode(text)
     except json.JSONDecodeError as error:
         # The end of a line that is cut short is in that line, not where the next one begins.
-        read = text[: min(error.pos, len(text.rstrip()))]
+        read = text[: min(error.pos, len(text.rstrip("\r\n")))]
         at, column = line + read.count("\n"), len(read) - read.rfind("\n")
         raise MalformedRow(path, at, _said(error, text), "JSON", column) from error
     except RecursionError as error:
