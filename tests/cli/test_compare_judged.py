@@ -214,7 +214,7 @@ def by_protocol(tiny_model, real_data, tmp_path_factory):
     second = build_tiny_model(folder / "second", initializer_range=0.2)
     found = {}
     for model, protocol in (
-        (tiny_model, "loglikelihood"), (tiny_model, "generative"), (second, "generative"),
+        (tiny_model, "loglikelihood"), (tiny_model, "letter"), (second, "letter"),
     ):  # fmt: skip
         done = weighbridge(
             "evaluate", model, "-b", "mmlu:astronomy", "--protocol", protocol, "--limit", 24,
@@ -228,7 +228,7 @@ def by_protocol(tiny_model, real_data, tmp_path_factory):
 
 def test_a_gap_between_protocols_is_never_a_gap_between_models(by_protocol, tmp_path):
     folder, runs = by_protocol
-    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "generative"]
+    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "letter"]
     alone = tmp_path / "alone"
     for name in (a, b):
         (alone / name).mkdir(parents=True)
@@ -243,15 +243,15 @@ def test_a_gap_between_protocols_is_never_a_gap_between_models(by_protocol, tmp_
 
 def test_the_offset_is_found_where_one_model_was_measured_both_ways(by_protocol):
     folder, runs = by_protocol
-    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "generative"]
-    both = f"{a},{runs['tiny-llama', 'generative']}"
+    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "letter"]
+    both = f"{a},{runs['tiny-llama', 'letter']}"
     found = weighbridge("compare", a, b, "--json", cwd=folder)
     named = weighbridge("compare", a, b, "--offset", both, "--json", cwd=folder)
     assert found.stdout == named.stdout and found.returncode == named.returncode
     document = json.loads(found.stdout)
     across = document["across_protocols"]
     assert across["offset"]["protocol_a"] == "loglikelihood" and not across["carried"]
-    direct = weighbridge("compare", runs["tiny-llama", "generative"], b, "--json", cwd=folder)
+    direct = weighbridge("compare", runs["tiny-llama", "letter"], b, "--json", cwd=folder)
     assert document["interval"] == pytest.approx(json.loads(direct.stdout)["interval"])
     assert document["difference"] == pytest.approx(
         across["raw"]["difference"] - across["offset"]["offset"]
@@ -263,14 +263,14 @@ def test_the_offset_is_found_where_one_model_was_measured_both_ways(by_protocol)
 def test_items_of_two_protocols_stand_as_they_were_answered(by_protocol, tmp_path):
     """The headline has the offset taken out; the items still say who answered what."""
     folder, runs = by_protocol
-    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "generative"]
+    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "letter"]
     page = tmp_path / "items.html"
     found = weighbridge("compare", a, b, "--html", page, "--json", cwd=folder)
     document = json.loads(found.stdout)
     assert document["html"] == str(page) and document["flips"] == []
     raw = document["across_protocols"]["raw"]
     text = page.read_text(encoding="utf-8")
-    assert "by different protocols, loglikelihood and generative" in text
+    assert "by different protocols, loglikelihood and letter" in text
     assert "as measured on tiny-llama" in text
     results = {"lost": -1, "won": 1}
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
@@ -281,13 +281,13 @@ def test_items_of_two_protocols_stand_as_they_were_answered(by_protocol, tmp_pat
 @pytest.mark.parametrize(
     ("offset", "said"),
     [
-        ("{b},{b}", "one run by loglikelihood and one by generative"),
+        ("{b},{b}", "one run by loglikelihood and one by letter"),
         ("{a},{b}", "of two models"),
         ("nowhere,{b}", "unknown run"),
     ],
 )
 def test_a_wrong_offset_is_one_line(by_protocol, offset, said):
     folder, runs = by_protocol
-    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "generative"]
+    a, b = runs["tiny-llama", "loglikelihood"], runs["second", "letter"]
     done = weighbridge("compare", a, b, "--offset", offset.format(a=a, b=b), cwd=folder)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1

@@ -244,6 +244,13 @@ class OpenRun:
 _NO_JOURNAL = Journal(Path(os.devnull) / "none")
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name longer than any folder's
+        return False
+
+
 class RunStore:
     """Runs under one folder, normally `.weighbridge/runs`."""
 
@@ -310,9 +317,9 @@ class RunStore:
 
     def folder_of(self, name: str) -> Path:
         """Find a run's folder by id, by the beginning of its id, or by the folder itself."""
-        if os.sep in name and Path(name).is_dir():
+        if os.sep in name and _is_folder(Path(name)):
             return Path(name)
-        if (self.root / name).is_dir() and name not in ("", ".", ".."):
+        if _is_folder(self.root / name) and name not in ("", ".", ".."):
             return self.root / name
         names = [path.name for path in self._folders()]
         fitting = [n for n in names if n.startswith(name)]
