@@ -107,7 +107,7 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
             Check(f"{name} made again from samples", made == (folder / name).read_bytes(), "")
             for name, made in _items_pages(report, store)
         ]
-    except (OSError, WeighbridgeError) as error:
+    except (OSError, ValueError, WeighbridgeError) as error:  # such as half a character in a text
         return [Check("page", False, str(error))]
     again = "sha256:" + hashlib.sha256(page).hexdigest()
     return [
