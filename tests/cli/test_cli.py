@@ -93,7 +93,10 @@ def test_a_model_is_measured_compared_and_verified(tiny_model, tmp_path):
     (second,) = json.loads(other.stdout)["runs"]
     assert second["run"] != run["run"]
     assert weighbridge("verify", run["run"], second["run"], cwd=tmp_path).returncode == 0
-    compared = weighbridge("compare", run["run"], second["run"], "--json", cwd=tmp_path)
+    words = ("compare", run["run"], second["run"], "--json")
+    refused = weighbridge(*words, cwd=tmp_path)
+    assert refused.returncode == 2 and "temperature" in refused.stderr
+    compared = weighbridge(*words, "--accept", "temperature", cwd=tmp_path)
     assert json.loads(compared.stdout)["n"] == 6
     assert compared.returncode == {"inconclusive": 3, "inferior": 1}.get(
         json.loads(compared.stdout)["verdict"], 0
