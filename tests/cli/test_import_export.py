@@ -143,7 +143,7 @@ def test_exports_are_written_and_named(work):
         (("import", "helm", "helm", "--gold", "nowhere"), "nowhere"),
         (("import", "lm-eval", "helm"), "no results_*.json"),
         (("import", "inspect", "helm"), "no .eval or .json"),
-        (("import", "inspect", "helm/astronomy.csv"), "can't be read"),
+        (("import", "inspect", "helm/astronomy.csv"), "expected JSON"),
         (("import", "helm", "helm", "--gold", "mmlu", "--scale", "1"), "LOW:HIGH"),
         (("export", "excel", "x", "--to", "y"), "unknown format 'excel'"),
         (("export", "tables", "x", "--to", "y.csv"), "unknown run 'x'"),
