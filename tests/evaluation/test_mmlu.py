@@ -71,7 +71,7 @@ def test_a_misspelt_subject_gets_the_near_miss(real_data):
     [
         ("only,three,columns\n", "line 1: 3 columns"),
         ("q,a,b,c,d,E\n", "column 6: 'E'"),
-        ("q,a,b,c,d,A\n\xff,a,b,c,d,A\n", "line 2: a byte that is not UTF-8"),
+        ("q,a,b,c,d,A\n\xff,a,b,c,d,A\n", "line 2, column 1: a byte that is not UTF-8"),
     ],
 )
 def test_a_malformed_row_is_named(tmp_path, row, message):

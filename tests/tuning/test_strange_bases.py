@@ -40,7 +40,7 @@ def test_a_merge_into_new_folders_is_free(tmp_path):
     [
         ('{"a": [\n', "line 7, column 8"),
         ('{"a": [', "line 7, column 8"),
-        ('{"a": \r\n', "line 7, column 6"),
+        ('{"a": \r\n', "line 7, column 7"),
         ('{"a":\n\n 1,,\n}', "line 9, column 4"),
         ('{"a" 1}\n', "line 7, column 6"),
     ],
