@@ -150,7 +150,7 @@ def test_a_run_leaves_no_question_behind(archive, tiny_model, tmp_path):
     said = ""
     for words, code in (
         ([f"--data=gpqa={archive}"], 0),
-        ([f"--data=gpqa={archive}", "--protocol", "generative", "--max-tokens", 4], 0),
+        ([f"--data=gpqa={archive}", "--protocol", "generative", "--max-tokens", 4], 3),
         ([f"--data=gpqa={archive}", "--show-prompt"], 0),
         ([f"--data=gpqa={broken}", "--json"], 2),
     ):
