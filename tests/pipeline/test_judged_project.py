@@ -70,18 +70,24 @@ def weighbridge(*words, cwd):
 
 def test_a_judged_project_runs_to_a_report_that_is_verified(folder):
     done = weighbridge("run", "--offline", "--threads", "1", "--json", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
     outcome = json.loads(done.stdout)
     (finding,) = [f for f in outcome["findings"] if f["title"].startswith("mt_bench")]
-    assert "on the scale from 1 to 10" in finding["sentence"] and "%" not in finding["sentence"]
-    assert "mt_bench:math base: 1.000 [" in done.stderr
+    # The judge is a random model: none of its judgments holds a rating, so no figure stands.
+    assert finding["outcome"] == "insufficient"
+    assert finding["sentence"] == (
+        "mt_bench:math can't be told: nothing was graded in either run (8 unparsed; 8 unparsed)."
+    )
+    assert "mt_bench:math base: nothing was graded: 8 unparsed" in done.stderr
+    assert outcome["verdict"] == "insufficient evidence"
     page = (folder / outcome["report"]).read_text()
     for said in (
-        "Judge audit", "What the protocol is worth", "By category (1)", "By turn (2)",
+        "Judge audit", "By category (1)", "By turn (2)", "nothing was graded in either run",
         "mmlu:astronomy, loglikelihood", "mmlu:astronomy, generative",
         "margin <span class=\"num\">0.50</span> on the scale from 1 to 10",
     ):  # fmt: skip
         assert said in page, said
+    assert "What the protocol is worth" not in page  # one of the two protocols graded nothing
     report = folder / ".weighbridge/reports/judged"
     checked = weighbridge("verify", str(report), cwd=folder)
     assert checked.returncode == 0, checked.stdout

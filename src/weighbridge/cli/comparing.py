@@ -29,8 +29,7 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
     lost = sum(1 for flip in result.flips if flip.difference < 0)
     exact = "" if result.mcnemar_p_value is None else f" (McNemar p = {result.mcnemar_p_value:.3g})"
     lines = [
-        f"{result.benchmark}: {figure(result.mean_a, result.scale)} against "
-        f"{figure(result.mean_b, result.scale)}, n = {result.n}",
+        f"{result.benchmark}: {_means(result)}, n = {result.n}",
         *_left_out(result),
         *_gap(result),
         *_verdict(result, by_default),
@@ -49,7 +48,21 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
     return lines
 
 
+def _means(result: Comparison) -> str:
+    """Return both means, or for a run that graded nothing that it has none."""
+    a, b = (
+        "no figure" if ungraded else figure(mean, result.scale)
+        for mean, ungraded in (
+            (result.mean_a, result.ungraded_a),
+            (result.mean_b, result.ungraded_b),
+        )
+    )
+    return f"{a} against {b}"
+
+
 def _gap(result: Comparison, indent: str = "  ") -> list[str]:
+    if result.why_unknown:
+        return wrapped(result.why_unknown, indent)
     low, high = result.interval
     unit = " points" if is_share(result.scale) else ""
     what = "95% interval at any stopping" if result.anytime else "95% interval"
@@ -73,11 +86,12 @@ def _across(found: "Compared", by_default: bool) -> list[str]:
     assert across is not None
     raw, offset = across.raw, across.offset
     lines = [
-        f"{raw.benchmark}: {figure(raw.mean_a, raw.scale)} against "
-        f"{figure(raw.mean_b, raw.scale)}, n = {raw.n}, by two protocols",
+        f"{raw.benchmark}: {_means(raw)}, n = {raw.n}, by two protocols",
         *_gap(raw),
         *_differences(raw),
     ]
+    if raw.why_unknown:
+        return [*lines, *_verdict(raw, by_default)]
     if offset is None or across.corrected is None:
         return [
             *lines,
@@ -112,12 +126,26 @@ def groups_text(found: "Sequence[GroupComparison]", scale: Scale) -> list[str]:
     lines = [f"  {len(found)} groups, verdicts corrected for comparing them all at once (Holm):"]
     for group in found:
         c = group.comparison
+        told = f"[{gap(c.interval[0], scale)}, {gap(c.interval[1], scale)}]"
+        difference = "" if c.why_unknown else gap(c.difference, scale)
         lines.append(
-            f"    {_short(group.name, 18):<18} {gap(c.difference, scale):>6} "
-            f"[{gap(c.interval[0], scale)}, {gap(c.interval[1], scale)}]  "
+            f"    {_short(group.name, 18):<18} {difference:>6} "
+            f"{'nothing was graded' if c.why_unknown else told}  "
             f"n = {c.n}  {_named(group.joint.verdict)}"
         )
     return lines
+
+
+def comparison_json(result: Comparison) -> dict[str, Json]:
+    """Return a comparison as plain data; a mean that rests on no graded answer is null."""
+    unknown: dict[str, Json] = {}
+    if result.ungraded_a:
+        unknown["mean_a"] = None
+    if result.ungraded_b:
+        unknown["mean_b"] = None
+    if unknown:
+        unknown |= {"difference": None, "why_unknown": result.why_unknown}
+    return as_plain(result) | unknown
 
 
 def groups_json(found: "Sequence[GroupComparison]") -> list[dict[str, Json]]:
@@ -125,7 +153,11 @@ def groups_json(found: "Sequence[GroupComparison]") -> list[dict[str, Json]]:
     return [
         {
             "group": group.name,
-            **{key: value for key, value in as_plain(group.comparison).items() if key != "flips"},
+            **{
+                key: value
+                for key, value in comparison_json(group.comparison).items()
+                if key != "flips"
+            },
             "joint_verdict": group.joint.verdict,
             "joint_claims": group.joint.claims,
         }

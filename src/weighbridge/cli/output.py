@@ -138,13 +138,18 @@ def _told_of(run: EvalRun) -> list[str]:
     return [*lines, f"  run {run.run_id}"]
 
 
+def have_figures(runs: Sequence[EvalRun]) -> bool:
+    """Whether every run is whole, and at least one answer of each was graded."""
+    return not any(run.unasked_samples or run.estimate.why_unknown for run in runs)
+
+
 def require_figures(runs: Sequence[EvalRun]) -> None:
     """End the command with 3 where a run is not whole, or nothing in it was graded.
 
     Raises:
         Exit: One of them is so; its text and notes have said why.
     """
-    if any(run.unasked_samples or run.estimate.why_unknown for run in runs):
+    if not have_figures(runs):
         raise typer.Exit(CapReached.exit_code)
 
 

@@ -148,7 +148,8 @@ def offsets_among(runs: Iterable[EvalRun], store: RunStore) -> tuple[ProtocolOff
     found = []
     for one, other in combinations({run.run_id: run for run in runs}.values(), 2):
         alike = one.model.identity == other.model.identity and one.title == other.title
-        scales = one.estimate.scale == other.estimate.scale
+        graded = one.estimate.known_mean is not None and other.estimate.known_mean is not None
+        scales = one.estimate.scale == other.estimate.scale and graded
         if alike and scales and one.protocol != other.protocol and _same_items(one, other):
             found.append(protocol_offset(store.read(one.run_id), store.read(other.run_id)))
     return tuple(found)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from weighbridge.pipeline.plan import Left
 from weighbridge.pipeline.project import Economics, Use
-from weighbridge.pipeline.verdict import Decided, Judged, decide, missing, points
+from weighbridge.pipeline.verdict import Decided, Judged, decide, missing, points, undecided
 from weighbridge.pipeline.weighed import Weighed
 from weighbridge.records import EvalRun
 from weighbridge.records.scale import margin
@@ -141,7 +141,7 @@ def _parity(decided: Decided) -> Finding:
         return Finding(title, "yes", points(decided, "holds"))
     if decided.supports == "inferior":
         return Finding(title, "no", points(decided, "is worse"))
-    return Finding(title, "insufficient", points(decided, "can't be told at this size"))
+    return Finding(title, "insufficient", points(decided, undecided(decided)))
 
 
 def _economy(weighed: Sequence[Weighed], economics: Economics | None) -> Finding:

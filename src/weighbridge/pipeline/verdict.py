@@ -117,6 +117,8 @@ def points(decided: Decided, what: str) -> str:
     c = weighed.decisive
     if c is None:
         return f"{weighed.comparison.benchmark} {what}: every item overlaps with the tuning data."
+    if c.why_unknown:
+        return f"{c.benchmark} {what}: {c.why_unknown}."
     before, after = (wording.value(mean, c.scale) for mean in (c.mean_b, c.mean_a))
     unit = "" if is_share(c.scale) else f" on {named(c.scale)}"
     return (
@@ -180,7 +182,15 @@ def _guard(decided: Decided) -> Finding:
         return Finding(title, "yes", points(decided, "held"))
     if decided.supports == "inferior":
         return Finding(title, "no", points(decided, "got worse"))
-    return Finding(title, "insufficient", points(decided, "can't be told at this size"))
+    return Finding(title, "insufficient", points(decided, undecided(decided)))
+
+
+def undecided(decided: Decided) -> str:
+    """Say that a benchmark leaves it open; more items would help unless nothing was graded."""
+    c = decided.weighed.decisive
+    if c is None or c.why_unknown:
+        return "can't be told"
+    return "can't be told at this size"
 
 
 def missing(left: Left) -> Finding:

@@ -114,6 +114,9 @@ class Comparison:
         cluster_sizes: Paired items of each cluster; empty where none has two.
         design_effect: How many times its unclustered value the variance of the difference is.
         differences: In what the runs differ beside the weights; a confounder was accepted.
+        ungraded_a: What became of A's answers where none of them was graded ("8 unparsed"), so
+            that nothing is known of A; empty where at least one was.
+        ungraded_b: Likewise for B.
     """
 
     run_a: str
@@ -144,3 +147,16 @@ class Comparison:
     cluster_sizes: tuple[int, ...] = ()
     design_effect: float = 1.0
     differences: tuple[Difference, ...] = ()
+    ungraded_a: str = ""
+    ungraded_b: str = ""
+
+    @property
+    def why_unknown(self) -> str:
+        """Say which run had no answer graded, so that the means tell nothing; else nothing."""
+        a, b = self.ungraded_a, self.ungraded_b
+        if a and b:
+            return f"nothing was graded in either run ({a}; {b})"
+        if a or b:
+            whose = "candidate" if a else "reference"
+            return f"nothing was graded in the {whose}'s run ({a or b})"
+        return ""

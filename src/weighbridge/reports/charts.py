@@ -33,11 +33,11 @@ _MAX_POINTS = 600  # more can't be told apart at this width and only make the fi
 
 @dataclass(frozen=True)
 class _Row:
-    """An interval with its label, in the chart's unit."""
+    """An interval with its label, in the chart's unit; without a value nothing is drawn."""
 
     label: str
     figures: str
-    value: float
+    value: float | None
     low: float
     high: float
     colour: str
@@ -53,9 +53,10 @@ def means(section: BenchmarkSection, name: str, width: int = HALF_PX) -> Drawing
         (section.candidate, LIGHT.candidate),
         (section.reference, LIGHT.reference),
     ):
-        mean, (low, high) = run.estimate.mean, run.estimate.interval
-        figures = wording.estimate(mean, (low, high), scale)
-        rows.append(_Row(run.model.name, figures, per * mean, per * low, per * high, colour))
+        mean, (low, high) = run.estimate.known_mean, run.estimate.interval
+        value = None if mean is None else per * mean
+        figures = wording.run_mean(run)
+        rows.append(_Row(run.model.name, figures, value, per * low, per * high, colour))
     title = f"{wording.unit(scale)}, with 95 % interval"
     ends = (per * scale[0], per * scale[1])
     return draw(name, _described(section.title, rows), _rows(rows, ends, title, width))
@@ -71,6 +72,7 @@ def differences(
     """Paired differences with 95 % intervals; the zone worse than each margin is shaded.
 
     Where scales differ, all are drawn in per cent of their own scale; the figures stay as they are.
+    A row without a graded answer has its label and margin, but no mark.
     """
     rows = []
     scales = {comparison.scale for _, comparison in labelled}
@@ -80,8 +82,8 @@ def differences(
         rows.append(
             _Row(
                 label,
-                wording.difference(comparison.difference, (low, high), scale),
-                per * comparison.difference,
+                "nothing was graded" if comparison.why_unknown else wording.compared(comparison),
+                None if comparison.why_unknown else per * comparison.difference,
                 per * low,
                 per * high,
                 LIGHT.candidate,
@@ -91,7 +93,8 @@ def differences(
     edges = [0.0]
     for row in rows:
         margin = row.margin or 0
-        edges += [row.low, row.high, -1.5 * margin, margin]
+        edges += [-1.5 * margin, margin]
+        edges += [] if row.value is None else [row.low, row.high]
     pad = 0.06 * (max(edges) - min(edges)) or 1.0
     domain = (min(edges) - pad, max(edges) + pad)
     unit = "% of each scale"
@@ -147,6 +150,8 @@ def parts(section: BenchmarkSection, name: str, width: int) -> Drawing | None:
 
 def part_means(section: BenchmarkSection) -> list[tuple[str, float, float]]:
     """Part, candidate's mean, reference's mean: paired where compared, else each run's own."""
+    if section.comparison.why_unknown:
+        return []
     if section.part_comparisons:
         return [(part.metric, part.mean_a, part.mean_b) for part in section.part_comparisons]
     ours, theirs = section.candidate.estimate.parts, section.reference.estimate.parts
@@ -298,9 +303,10 @@ def _rows(rows: Sequence[_Row], domain: tuple[float, float], title: str, width: 
             marks.mark_rule(color=LIGHT.bad, strokeDash=[3, 2]).encode(x=x("margin"), **span),
             marks.mark_rule(color=LIGHT.muted).encode(x=x("zero"), **span),
         ]
-    dot = marks.mark_circle(size=95, opacity=1, stroke=LIGHT.paper, strokeWidth=1.5)
+    known = _layer([row for row in data if row["value"] is not None])
+    dot = known.mark_circle(size=95, opacity=1, stroke=LIGHT.paper, strokeWidth=1.5)
     layers += [
-        marks.mark_rule(strokeWidth=3).encode(x=x("low"), x2="high", y=y("y"), color=colour),
+        known.mark_rule(strokeWidth=3).encode(x=x("low"), x2="high", y=y("y"), color=colour),
         dot.encode(x=x("value"), y=y("y"), color=colour),
     ]
     return frame.chart(*layers)

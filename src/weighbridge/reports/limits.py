@@ -36,12 +36,14 @@ def limits(report: Report) -> tuple[str, ...]:
 
 def _of_section(section: BenchmarkSection) -> list[str]:
     comparison, title = section.shown, section.title
+    sentences = []
     reach = (comparison.interval[1] - comparison.interval[0]) / 2
     told = f"{title}: {wording.count(comparison.n)} paired items resolve about ±"
     size = wording.points(reach, comparison.scale).lstrip("+")
     told += f"{size}; a smaller difference would not be seen"
-    sentences = []
-    if comparison.verdict == "inconclusive":
+    if comparison.why_unknown:
+        sentences = [f"{title}: {comparison.why_unknown}, so the two can't be compared."]
+    elif comparison.verdict == "inconclusive":
         sentences.append(f"{told}, and this one can't be told at the margin asked for.")
     elif comparison.n < _FEW_ITEMS or (section.role == "guard" and reach > comparison.margin):
         sentences.append(f"{told}.")

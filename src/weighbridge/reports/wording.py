@@ -8,6 +8,7 @@ from weighbridge.records import (
     Graded,
     Json,
     Score,
+    Slice,
     canonical_json,
 )
 from weighbridge.records.scale import SHARE, Scale, is_share, named
@@ -66,6 +67,27 @@ def estimate(mean: float, interval: tuple[float, float], scale: Scale = SHARE) -
     if not is_share(scale):
         return f"{value(mean, scale)} [{low:.2f}, {high:.2f}]"
     return f"{percent(mean)} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def run_mean(run: EvalRun) -> str:
+    """A run's mean with its interval, or that none of its answers was graded."""
+    if run.estimate.why_unknown:
+        return "nothing was graded"
+    return estimate(run.estimate.mean, run.estimate.interval, run.estimate.scale)
+
+
+def slice_mean(run: EvalRun, one: Slice | Figure | None) -> str:
+    """The mean of a part of a run with its interval; a dash where the run graded nothing."""
+    if one is None or run.estimate.why_unknown:
+        return "—"
+    return estimate(one.mean, one.interval, run.estimate.scale)
+
+
+def compared(comparison: Comparison) -> str:
+    """A comparison's difference with its interval, or why there is none."""
+    return comparison.why_unknown or difference(
+        comparison.difference, comparison.interval, comparison.scale
+    )
 
 
 def signed(rate: float, scale: Scale = SHARE) -> str:

@@ -35,7 +35,7 @@ class Inference(Protocol):
 
 @dataclass(frozen=True)
 class Nothing:
-    """No item, or a single one between the ends: nothing is known."""
+    """Nothing is known: no item, a single one between the ends, or a run that graded nothing."""
 
     width: float
 

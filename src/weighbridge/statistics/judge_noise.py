@@ -118,7 +118,7 @@ def with_judge_noise(
     """
     measured = [s for s in spreads if s is not None and s.pass_variance > 0]
     low, high = comparison.interval
-    if not measured or comparison.n < 2:
+    if not measured or comparison.n < 2 or comparison.why_unknown:
         return comparison
     freedom = max(1, clusters - 1)
     quantile = float(stats.t.ppf(0.975, freedom))

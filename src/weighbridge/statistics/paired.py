@@ -15,7 +15,7 @@ from weighbridge.statistics.conditions import (
     differences,
     refuse_confounders,
 )
-from weighbridge.statistics.inference import Inference, conclude, fixed
+from weighbridge.statistics.inference import Inference, Nothing, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
 from weighbridge.statistics.matched_pairs import mcnemar
 from weighbridge.statistics.pairing import Metric, Pairs, by_cluster, flips, pair
@@ -49,8 +49,9 @@ def compare(
     *non-inferior*, above -margin; *inferior*, below -margin; else *inconclusive*, which includes an
     interval below 0 that the margin cuts. Answers lost to infrastructure count as if they had gone
     against whatever is claimed: the verdict is that of `bounds_interval`. The p-value is below
-    2.5 % exactly if the interval lies above -margin. With no paired item left nothing is known: n
-    is 0, the verdict inconclusive.
+    2.5 % exactly if the interval lies above -margin. With no paired item left, or where none of a
+    run's answers was graded, nothing is known: the interval is the whole scale and the verdict
+    inconclusive.
 
     Items that only one run asked are left out; they show in `unpaired`, not in `bounds`.
 
@@ -80,14 +81,21 @@ def compare(
 
 
 class _Law:
-    """How to infer from differences: for a fixed number of items, or at any moment of stopping."""
+    """How to infer from differences: for a fixed number of items, or at any moment of stopping.
+
+    Where none of a run's answers was graded, its mean tells nothing of the model, and neither does
+    any difference from it.
+    """
 
     def __init__(self, run_a: EvalRun, run_b: EvalRun, width: float) -> None:
         rules = [run.settings.get("stop") for run in (run_a, run_b)]
         largest = [int(rule["largest_cluster"]) for rule in rules if rule]
         self.anytime, self._largest, self._width = bool(largest), max(largest, default=1), width
+        self.ungraded_a, self.ungraded_b = _ungraded(run_a), _ungraded(run_b)
 
     def __call__(self, difference: Floats, clusters: Sequence[str | None]) -> Inference:
+        if self.ungraded_a or self.ungraded_b:
+            return Nothing(self._width)
         if self.anytime:
             return anytime(difference, clusters, self._width, self._largest)
         return fixed(difference, clusters, self._width)
@@ -122,8 +130,18 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
         cluster_sizes=_sizes(clusters),
         design_effect=_design_effect(difference, clusters),
         differences=differences(run_a, run_b),
+        ungraded_a=law.ungraded_a,
+        ungraded_b=law.ungraded_b,
         **conclude(margin, *_inferences(pairs, difference, law)),
     )
+
+
+def _ungraded(run: EvalRun) -> str:
+    """Say what became of a run's answers where none was graded; nothing where one was."""
+    reasons = Counter(s.score.reason for s in run.samples if not isinstance(s.score, Graded))
+    if reasons.total() < len(run.samples):
+        return ""
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
 
 
 def _sizes(clusters: Sequence[str | None]) -> tuple[int, ...]:

@@ -43,6 +43,11 @@ def protocol_offset(run_a: EvalRun, run_b: EvalRun) -> ProtocolOffset:
             "two protocols",
         )
     found = compare(run_a, run_b, margin=0.0, across_protocols=True)
+    if found.why_unknown:
+        raise InputError(
+            f"{run_a.run_id} against {run_b.run_id}: {found.why_unknown}",
+            "two runs with graded answers",
+        )
     if not found.n:
         raise InputError(f"{run_a.run_id} and {run_b.run_id} have no item graded in both", "one")
     return ProtocolOffset(
@@ -90,7 +95,7 @@ def across_protocols(
     margin = default_margin(scale) if margin is None else margin
     gap = compare(run_a, run_b, margin=margin, across_protocols=True, accepted=accepted)
     raw = replace(gap, verdict="inconclusive")
-    if measured is None:
+    if measured is None or raw.why_unknown:
         return AcrossProtocols(raw)
     first, second = _ordered(run_a, run_b, measured)
     offset = protocol_offset(first, second)

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.comparing import PAIR, compared_text, groups_json, groups_text
+from weighbridge.cli.comparing import (
+    PAIR,
+    compared_text,
+    comparison_json,
+    groups_json,
+    groups_text,
+)
 from weighbridge.cli.output import as_plain, emit
 from weighbridge.errors import InputError
 from weighbridge.records import EvalRun, HumanLabel, Json
@@ -116,13 +122,13 @@ def _write_items(path: Path, run_a: EvalRun, run_b: EvalRun, found: "Compared") 
 
 
 def _document(found: "Compared") -> dict[str, Json]:
-    document = as_plain(found.comparison)
+    document = comparison_json(found.comparison)
     if found.audit is not None:
         document["judge_audit"] = as_plain(found.audit)
     if found.across is not None:
         across = found.across
         document["across_protocols"] = {
-            "raw": {k: v for k, v in as_plain(across.raw).items() if k != "flips"},
+            "raw": {k: v for k, v in comparison_json(across.raw).items() if k != "flips"},
             "offset": as_plain(across.offset) if across.offset is not None else None,
             "carried": across.carried,
         }

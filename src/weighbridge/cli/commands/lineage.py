@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import as_plain, drawn_on, emit, progress, run_json, wrapped
+from weighbridge.cli.comparing import comparison_json
+from weighbridge.cli.output import drawn_on, emit, progress, run_json, wrapped
 from weighbridge.errors import InputError
 from weighbridge.records import EvalRun, Json
 from weighbridge.records.scale import figure, gap
@@ -101,10 +102,8 @@ def _lines(found: "Lineage") -> list[str]:
     lines = [f"{first.title}  ({first.protocol}, n = {first.estimate.n})"]
     for run, step in zip(found.runs, (None, *found.steps), strict=True):
         low, high = (figure(end, scale) for end in run.estimate.interval)
-        lines.append(
-            f"  {_short(run.model.name):<32} {figure(run.estimate.mean, scale):>7}  "
-            f"95% interval {low} to {high}"
-        )
+        told = f"{figure(run.estimate.mean, scale):>7}  95% interval {low} to {high}"
+        lines.append(f"  {_short(run.model.name):<32} {run.estimate.why_unknown or told}")
         if step is not None:
             lines += wrapped(_told(step), "    ")
     if len(found.steps) > 1:
@@ -116,6 +115,8 @@ def _told(step: "Step") -> str:
     if step.comparison is None or step.joint is None:
         return "the same weights, so the same run"
     c = step.comparison
+    if c.why_unknown:
+        return f"{c.why_unknown}: {step.joint.verdict.replace('_', '-')}"
     low, high = (gap(end, c.scale) for end in c.interval)
     shift = f", log-probabilities by up to {step.logprob_shift:.2g}" if step.logprob_shift else ""
     return (
@@ -140,7 +141,7 @@ def _document(found: "Lineage") -> dict[str, Json]:
 
 
 def _step(step: "Step") -> dict[str, Json]:
-    plain = as_plain(step.comparison) if step.comparison is not None else {}
+    plain = comparison_json(step.comparison) if step.comparison is not None else {}
     return {
         "run_a": step.after.run_id,
         "run_b": step.before.run_id,

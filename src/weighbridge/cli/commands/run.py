@@ -2,8 +2,9 @@
 
 With an [incumbent], the candidate is weighed against the model that is paid for.
 
-Interrupted anywhere, the same command goes on from there. Exit 0 when every stage ended; with
---require VERDICT, 1 for the opposite verdict and 3 for insufficient evidence.
+Interrupted anywhere, the same command goes on from there. Exit 0 when every stage ended; 3 where a
+benchmark was asked in part only, or none of a model's answers to it could be graded. With --require
+VERDICT, 1 for the opposite verdict and 3 for insufficient evidence.
 """
 
 from pathlib import Path
@@ -69,7 +70,7 @@ def run_project(
 ) -> int:
     """Run a project file's stages and print the outcome; return the exit code."""
     from weighbridge.cli.drawing import Drawn
-    from weighbridge.cli.output import emit
+    from weighbridge.cli.output import emit, have_figures
     from weighbridge.pipeline.plan import Where, make_plan
     from weighbridge.pipeline.project import read_project
     from weighbridge.pipeline.reporting import as_json, report_folder, write_report
@@ -96,7 +97,7 @@ def run_project(
 
         measured = [run for _, run in outcome.single]
         emit({"runs": [run_json(r) for r in measured]}, "\n".join(map(run_text, measured)), json)
-        return 3 if require else 0
+        return 3 if require or not have_figures(measured) else 0
     folder = report_folder(state, project.project.name)
     written = write_report(outcome, folder, around.started, argument, around.store)
     judged = written.judged
@@ -108,9 +109,9 @@ def run_project(
         base = project.model.base
         lines.append(f"Try it:  weighbridge chat {base} --against {base}+{outcome.tuned.adapter}")
     emit(as_json(written, outcome), "\n".join(lines), json)
-    partly = any(r.unasked_samples for w in outcome.weighed for r in (w.before, w.after))
+    whole = have_figures([run for w in outcome.weighed for run in (w.before, w.after)])
     if not require or judged.verdict == require:
-        return 3 if partly else 0
+        return 0 if whole else 3
     return 3 if judged.verdict == "insufficient evidence" else 1
 
 
