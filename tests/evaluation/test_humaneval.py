@@ -1,4 +1,5 @@
 import gzip
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -120,6 +121,14 @@ def test_a_malformed_file_is_named(tmp_path):
     path = tmp_path / "HumanEval.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"task_id": "HumanEval/0", "prompt": "x"}\n'))
     with pytest.raises(MalformedRow, match="line 1, column entry_point"):
+        BENCHMARK.load(LoadRequest(path, None, Settings()))
+
+
+def test_a_row_that_would_take_gigabytes_to_parse_is_named(tmp_path):
+    row = dict.fromkeys(("task_id", "prompt", "entry_point", "canonical_solution"), "x")
+    path = tmp_path / "HumanEval.jsonl"
+    path.write_text(json.dumps(row | {"test": "a;" * 60_000}) + "\n")
+    with pytest.raises(MalformedRow, match="120,000 characters"):
         BENCHMARK.load(LoadRequest(path, None, Settings()))
 
 

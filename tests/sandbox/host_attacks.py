@@ -138,6 +138,36 @@ ATTACKS = (
         "syscall(27, 4096, 4096, 0)",
     ),
     tries(
+        "the host's huge pages",
+        "syscall(9, 0, 1 << 21, 3, 0x40022, -1, 0)",
+        "__import__('mmap').mmap(-1, 1 << 21, flags=0x40022)",
+    ),
+    tries(
+        "reads past the page cache",
+        "os.open(os.__file__, os.O_DIRECT)",
+        "__import__('fcntl').fcntl(os.open(os.__file__, 0), 4, os.O_DIRECT)",
+        "syscall(437, -100, 0, 0, 0)",
+        "syscall(187, os.open(os.__file__, 0), 0, 1 << 20)",
+    ),
+    tries(
+        "evicting what neighbours read",
+        "os.posix_fadvise(os.open(os.__file__, 0), 0, 0, os.POSIX_FADV_DONTNEED)",
+        "__import__('mmap').mmap(os.open(os.__file__, 0), 0, prot=1).madvise(21)",
+        "syscall(440, 0, 0, 0, 21, 0)",
+    ),
+    tries(
+        "sharing equal pages with neighbours", "__import__('mmap').mmap(-1, 1 << 16).madvise(12)"
+    ),
+    tries(
+        "flushing the host's disks", "syscall(162)", "syscall(306, 0)", "syscall(277, 0, 0, 0, 0)"
+    ),
+    tries(
+        "a helper of the host's for core dumps",
+        "1 / syscall(157, 3, 0, 0, 0, 0)",
+        "syscall(157, 4, 1, 0, 0, 0)",
+        "__import__('resource').setrlimit(__import__('resource').RLIMIT_CORE, (1, 1))",
+    ),
+    tries(
         "raised limits",
         "__import__('resource').setrlimit(__import__('resource').RLIMIT_AS, (-1, -1))",
         "__import__('resource').setrlimit(__import__('resource').RLIMIT_FSIZE, (1 << 40, 1 << 40))",
@@ -201,7 +231,17 @@ ATTACKS = (
         "        try: os.kill(pid, number)\n"
         "        except OSError: pass",
     ),
+    tries(
+        "other processes' limits and place",
+        "syscall(302, 1, 7, ctypes.addressof((ctypes.c_uint64 * 2)(1, 1)), 0)",
+        "os.sched_setaffinity(0, {0})",
+        "os.setpriority(os.PRIO_USER, 0, 19)",
+        "syscall(251, 1, 0, 3 << 13)",
+        "syscall(312, 1, 2, 0, 0, 0)",
+        "syscall(448, 0, 0)",
+    ),
     forges("killing itself", "os.kill(os.getpid(), 9)"),
+    forges("stopping itself", "os.kill(os.getpid(), 19)", 0.8),
     tries(
         "sockets",
         "__import__('socket').socket()",
@@ -259,6 +299,27 @@ ATTACKS = (
     forges("deep recursion", "sys.setrecursionlimit(10 ** 9)\ndef f(x): return f(x)", 1.5),
     forges("segmentation fault", "ctypes.string_at(0)"),
     forges("jump into rubbish", "ctypes.CFUNCTYPE(None)(4096)()"),
+    forges(
+        "system calls of another processor",  # x86's 32-bit fork; elsewhere no instruction at all
+        "import mmap\n"
+        "code = mmap.mmap(-1, 4096, prot=7)\n"
+        "code.write(bytes.fromhex('31c0b002cd80c3'))\n"
+        "at = ctypes.addressof(ctypes.c_char.from_buffer(code))\n"
+        "print('ESCAPED', ctypes.CFUNCTYPE(ctypes.c_int)(at)(), flush=True)",
+    ),
+    tries(
+        "programs that lie in memory",
+        "syscall(322, 0, ctypes.addressof(ctypes.create_string_buffer(b'')), 0, 0, 0x1000)",
+        "[open('/tmp/e', 'wb').write(b'#!/x'), os.chmod('/tmp/e', 0o777),"
+        " os.execv('/tmp/e', ['e'])]",
+        "syscall(154, 1, 0, 0)",
+    ),
+    forges(
+        "source that compiles to gigabytes",
+        "nested = ''.join(' ' * n + 'try: x\\n' + ' ' * n + 'finally:\\n' for n in range(19))\n"
+        "exec(compile(nested + ' ' * 19 + 'x;' * 99, 'x', 'exec'))",
+        3.0,
+    ),
     forges("opens without end", "def f(x): return [open('/dev/null') for _ in range(10 ** 6)]"),
     forges("waiting for input", "input()"),
 )

@@ -7,6 +7,7 @@ import pytest
 
 from weighbridge.errors import SandboxUnavailable
 from weighbridge.sandbox import (
+    Execution,
     FunctionTest,
     Level,
     Limits,
@@ -141,6 +142,19 @@ def test_a_slow_machine_does_not_change_the_score():
     assert endless.outcome == "timed_out" and endless.wall_seconds > 0.2
     nobody = run_calibrated(run, "while True: pass", "def f(): return 2", hasty)
     assert nobody.outcome == "infrastructure" and "reference" in nobody.error
+
+
+def test_without_a_reference_what_ran_out_of_time_beside_others_runs_once_more_alone():
+    """So a neighbour that takes the whole machine makes no right function fail."""
+    outcomes, tried = ["timed_out", "passed", "failed"], []
+
+    def run(program, limits):
+        tried.append((program, limits))
+        return Execution(outcomes.pop(0), None, "", "", 1.0, Level.OUTSIDE_TESTER)
+
+    for ended in ("passed", "failed"):
+        assert run_calibrated(run, "f = 1", "", Limits(2.0)).outcome == ended
+    assert tried == [("f = 1", Limits(2.0))] * 3
 
 
 def test_who_runs_alone_runs_alone():

@@ -59,8 +59,13 @@ def harm_listing(folder):
     (folder / "jail" / "libraries.json").write_text("[1")
 
 
+def harm_bytecode(folder):
+    next((folder / "jail").rglob("tester*.pyc")).unlink()
+
+
 @pytest.mark.parametrize(
-    "harm", [harm_missing, harm_altered, harm_writable, harm_library, harm_listing]
+    "harm",
+    [harm_missing, harm_altered, harm_writable, harm_library, harm_listing, harm_bytecode],
 )
 def test_one_that_is_not_whole_is_not_used(fresh, harm):
     first = runtime().folder

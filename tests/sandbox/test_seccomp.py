@@ -12,11 +12,17 @@ from weighbridge.sandbox.seccomp import (
     BY_ARGUMENT,
     CLONE,
     CLONE3,
+    DONE,
     ENTERING,
+    FCNTL,
+    FCNTL_COMMANDS,
+    FCNTL_SET_FLAGS,
+    WITHOUT_BITS,
     allow_list,
 )
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+AS_IF_DONE = 0x00050000
 HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
     "aarch64": Path("/usr/include/asm-generic/unistd.h"),
@@ -51,8 +57,12 @@ def test_it_allows_what_is_listed_and_nothing_else(column, machine, entering):
     listed = {**ALLOWED, **(ENTERING if entering else {})}
     allowed = {numbers[column] for numbers in listed.values()} - {None}
     by_argument = {numbers[column] for numbers, _, _ in BY_ARGUMENT.values()} - allowed
+    by_argument |= {numbers[column] for numbers, _, _ in WITHOUT_BITS.values()} | {FCNTL[column]}
+    for numbers in DONE.values():
+        assert decide(program, code, numbers[column]) == AS_IF_DONE
     for call in range(463):
-        if call in (CLONE[column], CLONE3[column], *by_argument):
+        asked = {numbers[column] for numbers in DONE.values()} | by_argument
+        if call in (CLONE[column], CLONE3[column], *asked):
             continue
         assert decide(program, code, call) == (ALLOW if call in allowed else EPERM), call
     assert decide(program, code, CLONE3[column]) == ENOSYS
@@ -76,6 +86,38 @@ def test_what_does_several_things_is_let_through_by_its_argument(column, machine
             assert decide(program, code, numbers[column], *arguments) == expected, (name, value)
         arguments[argument] = values[0] | 1 << 32  # all 64 bits count
         assert decide(program, code, numbers[column], *arguments) == EPERM
+
+
+# Of each call: arguments that are let through, and such that are not.
+FLAGS = {
+    "x86_64": {
+        "mmap": ((0, 4096, 3, 0x22), (0, 4096, 3, 0x40022), (0, 4096, 3, 0x2022)),
+        "open": ((0, 0x241), (0, 0x4000), (0, 0x4241)),
+        "openat": ((0, 0, 0x90800), (0, 0, 0x4000), (0, 0, 0x94800)),
+    },
+    "aarch64": {
+        "mmap": ((0, 4096, 3, 0x22), (0, 4096, 3, 0x40022), (0, 4096, 3, 0x2022)),
+        "openat": ((0, 0, 0x84800), (0, 0, 0x10000), (0, 0, 0x94800)),
+    },
+}
+
+
+@pytest.mark.parametrize("column, machine", list(enumerate(ARCHITECTURES)))
+def test_flags_that_reach_past_a_limit_or_the_page_cache_are_refused(column, machine):
+    program = allow_list(threads=True, entering=False, machine=machine)
+    code = ARCHITECTURES[machine]
+    assert FLAGS[machine].keys() == {n for n, rule in WITHOUT_BITS.items() if rule[0][column]}
+    for name, (good, *bad) in FLAGS[machine].items():
+        call = WITHOUT_BITS[name][0][column]
+        assert decide(program, code, call, *good) == ALLOW, name
+        assert {decide(program, code, call, *arguments) for arguments in bad} == {EPERM}, name
+    for command in range(1100):
+        expected = ALLOW if command in (*FCNTL_COMMANDS, FCNTL_SET_FLAGS) else EPERM
+        assert decide(program, code, FCNTL[column], 5, command, 0x800) == expected, command
+    direct, signals = {"x86_64": 0x4000, "aarch64": 0x10000}[machine], 0x2000
+    for flags in (direct, signals, direct | 0x800):
+        assert decide(program, code, FCNTL[column], 5, FCNTL_SET_FLAGS, flags) == EPERM
+    assert decide(program, code, FCNTL[column], 5, 0, direct) == ALLOW  # a descriptor, no flags
 
 
 @pytest.mark.parametrize("column, machine", list(enumerate(ARCHITECTURES)))
@@ -103,6 +145,7 @@ def test_the_numbers_are_the_kernel_s(column, machine):
         {"fstatat": "newfstatat"}.get(name, name): int(n)
         for name, n in re.findall(r"#define __NR3264_(\w+)\s+(\d+)", text)
     }
-    every = {**ALLOWED, **ENTERING, **{name: rule[0] for name, rule in BY_ARGUMENT.items()}}
+    by_argument = {name: rule[0] for name, rule in (BY_ARGUMENT | WITHOUT_BITS).items()}
+    every = {**ALLOWED, **ENTERING, **DONE, **by_argument, "fcntl": FCNTL}
     for name, numbers in every.items():
         assert known.get(name) == numbers[column], name

@@ -165,6 +165,23 @@ ATTACKS = (
         "for args in (b'[]', b'[1,2,3]', b'{\"dict\":[]}', b'7'):\n"
         '    every_descriptor(frame(b\'{"value":4,"args":\' + args + b\',"kwargs":null}\'))',
     ),
+    forges(
+        "frame that is cut short",
+        "every_descriptor(frame(b'{\"ready\": true}') + b'\\0\\0\\0\\xff{\"val')\nos._exit(0)",
+    ),
+    forges(
+        "pipes with other flags",
+        "import fcntl\n"
+        "for n in range(64):\n"
+        "    try: fcntl.fcntl(n, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)\n"
+        "    except OSError: pass\n"
+        "every_descriptor(frame(b'{\"defined\": 1}') + frame(b'{\"value\": 4}') * 99999)",
+    ),
+    forges(
+        "the same key twice",
+        "every_descriptor(frame(b'{\"defined\":1}') + "
+        'frame(b\'{"raised":"StopIteration","value":{"dict":[[1,2],[true,3]]},"value":[]}\'))',
+    ),
     forges("message that is no JSON", "every_descriptor(frame(b'passed'))"),
     forges("message longer than memory", "every_descriptor(b'\\xff\\xff\\xff\\xff' + b'x' * 4096)"),
     forges(
@@ -184,6 +201,29 @@ ATTACKS = (
         "values that collide in a table",
         "def f(x): return {(2**61 - 1) * n for n in range(40000)}",
         1.5,
+    ),
+    forges(
+        "value that changes while it is sent",
+        "import threading\n"
+        "held = {n: 'x' * 99 for n in range(9999)}\n"
+        "def grow():\n"
+        "    n = 1 << 20\n"
+        "    while True:\n"
+        "        held[n] = n; n += 1; held.pop(n - 2000, 0)\n"
+        "threading.Thread(target=grow, daemon=True).start()\n"
+        "def f(x): return held",
+    ),
+    forges(
+        "keys that are equal to all others",
+        f"class E(str):\n    {EQUAL.replace('None', 'lambda self: 1')}\n"
+        "def f(x): return {E('a'): 1, E('b'): {E('c'), E('d')}}",
+    ),
+    forges(
+        "number that prints as text",
+        "class E(float):\n"
+        "    hex = __repr__ = __str__ = lambda self: 'expected'\n"
+        "    __float__ = __index__ = lambda self: os._exit(0)\n"
+        "def f(x): return [E(1), complex(E(2), E(3))]",
     ),
     forges("nested data without end", "def f(x):\n    x = []\n    x.append(x)\n    return x"),
     forges("value too large to send", "def f(x): return 'x' * (1 << 24)"),

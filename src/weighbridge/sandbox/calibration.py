@@ -1,7 +1,9 @@
 """Wall limits that follow the machine's speed, so that a slow machine doesn't change a score.
 
 What runs out of time is run once more, alone, with a limit measured then and there: a multiple of
-what the reference solution takes on this machine, and never less than the limit asked for.
+what the reference solution takes on this machine, and never less than the limit asked for. Where
+there is no reference, it is run alone with the same limit: a program that uses all of the machine
+may then cost itself the verdict, but not its neighbours.
 """
 
 import threading
@@ -63,7 +65,7 @@ def run_calibrated(
     Args:
         run: Runs a program, such as `run_python`, or `check_function` with its test filled in.
         program: What to run.
-        reference: A program that passes, such as a benchmark's canonical solution.
+        reference: A program that passes, such as a benchmark's canonical solution; "" if unknown.
         limits: What the program may use; `wall_seconds` is the least.
 
     Returns:
@@ -77,6 +79,8 @@ def run_calibrated(
     if done.outcome != "timed_out":
         return done
     with _lanes.alone():
+        if not reference:
+            return run(program, limits)
         known = run(
             reference, replace(limits, wall_seconds=max(LONGEST_SECONDS, limits.wall_seconds))
         )

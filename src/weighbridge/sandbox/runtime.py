@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import py_compile
 import re
 import shutil
 import stat
@@ -121,6 +122,13 @@ def _inside() -> dict[str, Path]:
     return {f"{MOUNTED}/{path.name}": path for path in sorted(INSIDE.glob("*.py"))}
 
 
+def _compiled() -> dict[str, Path]:
+    """List the bytecode of what runs inside: compiling it anew in each jail took a tenth of one."""
+    folder = f"{MOUNTED.lstrip('/')}/__pycache__"
+    tag = sys.implementation.cache_tag
+    return {f"{folder}/{path.stem}.{tag}.pyc": path for path in INSIDE.glob("*.py")}
+
+
 def _shared(programs: list[Path]) -> dict[str, Path]:
     """Ask the loader which shared libraries programs load, and which loader they name."""
     try:
@@ -171,6 +179,8 @@ def _kept(folder: Path, wanted: dict[str, Path]) -> dict[str, Path] | None:
             copy, own = (folder / place.lstrip("/")).lstat(), source.stat()
             if (copy.st_size, copy.st_mtime_ns) != (own.st_size, own.st_mtime_ns):
                 return None
+        if not all((folder / compiled).is_file() for compiled in _compiled()):
+            return None
         return libraries if all((folder / point).is_dir() for point in _MOUNT_POINTS) else None
     except (OSError, ValueError, AttributeError):
         return None
@@ -182,6 +192,11 @@ def _made(folder: Path, wanted: dict[str, Path], libraries: dict[str, Path]) -> 
     try:
         for place, source in {**wanted, **libraries}.items():
             _copy(source, unfinished / place.lstrip("/"))
+        for compiled, source in _compiled().items():
+            py_compile.compile(
+                str(source), str(unfinished / compiled), dfile=f"{MOUNTED}/{source.name}",
+                doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )  # fmt: skip
         for point in _MOUNT_POINTS:
             (unfinished / point).mkdir(parents=True, exist_ok=True)
         listed = {place: str(source) for place, source in libraries.items()}

@@ -2,15 +2,18 @@
 
 An allow-list: what Python, HumanEval's 164 solutions with their tests, files in /tmp, threads and
 clocks need, measured by tracing them. Everything else answers EPERM, what a later kernel may add
-included. Calls that do more than one thing (fcntl, ioctl, prctl, prlimit64, clone) are let through
-by their first or third argument: no locks, no leases, no larger pipes, no higher limits, no
-process. See "Seccomp BPF" in the kernel's documentation for the instructions.
+included. Calls that do more than one thing (fcntl, ioctl, prctl, prlimit64, madvise, clone) are let
+through by an argument: no locks, no leases, no larger pipes, no higher limits, no process. What
+would reach past the page cache to a disk that others use (direct reads, eviction, flushing) is
+refused, or answered without being done. See "Seccomp BPF" in the kernel's documentation for the
+instructions.
 
 There are two lists. A process enters the jail under the first, which still lets it start Python,
 set its own limits and enter Landlock; it gives those up under the second, before it runs anything
 that nobody trusts (`inside/confinement.py`).
 """
 
+import functools
 import platform
 import struct
 
@@ -33,22 +36,21 @@ Numbers = tuple[int | None, int | None]
 ALLOWED: dict[str, Numbers] = {
     # Files: those of the jail's root for reading, those in /tmp for writing; mounts decide which.
     "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67),
-    "pwrite64": (18, 68), "open": (2, None), "openat": (257, 56), "close": (3, 57),
+    "pwrite64": (18, 68), "close": (3, 57),
     "close_range": (436, 436), "stat": (4, None), "lstat": (6, None), "fstat": (5, 80),
     "newfstatat": (262, 79), "statx": (332, 291), "lseek": (8, 62), "access": (21, None),
     "faccessat": (269, 48), "faccessat2": (439, 439), "readlink": (89, None),
     "readlinkat": (267, 78), "getdents": (78, None), "getdents64": (217, 61), "getcwd": (79, 17),
     "chdir": (80, 49), "fchdir": (81, 50), "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24),
-    "fsync": (74, 82), "fdatasync": (75, 83), "truncate": (76, 45), "ftruncate": (77, 46),
-    "fallocate": (285, 47), "fadvise64": (221, 223), "mkdir": (83, None), "mkdirat": (258, 34),
+    "truncate": (76, 45), "ftruncate": (77, 46),
+    "fallocate": (285, 47), "mkdir": (83, None), "mkdirat": (258, 34),
     "rmdir": (84, None), "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276),
     "unlink": (87, None), "unlinkat": (263, 35), "symlink": (88, None), "symlinkat": (266, 36),
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "umask": (95, 166),
     "utimensat": (280, 88), "statfs": (137, 43), "fstatfs": (138, 44), "sendfile": (40, 71),
     "copy_file_range": (326, 285),
     # Memory within the limit on address space.
-    "brk": (12, 214), "mmap": (9, 222), "munmap": (11, 215), "mremap": (25, 216),
-    "mprotect": (10, 226), "madvise": (28, 233), "membarrier": (324, 283),
+    "brk": (12, 214), "munmap": (11, 215), "mremap": (25, 216), "mprotect": (10, 226),
     # Threads, and signals among them; `clone` has rules of its own.
     "futex": (202, 98), "set_robust_list": (273, 99), "get_robust_list": (274, 100),
     "set_tid_address": (218, 96), "rseq": (334, 293), "arch_prctl": (158, None),
@@ -74,13 +76,27 @@ ALLOWED: dict[str, Numbers] = {
 
 # What is let through by one argument alone: number, which argument, and its possible values.
 BY_ARGUMENT: dict[str, tuple[Numbers, int, tuple[int, ...]]] = {
-    # Copying a descriptor and its flags; not locks, leases, signals, seals or the size of a pipe.
-    "fcntl": ((72, 25), 1, (0, 1, 2, 3, 4, 1030)),
+    # What memory is used for; not sharing equal pages, nor evicting a file's from the page cache.
+    "madvise": ((28, 233), 2, (0, 1, 2, 3, 4, 8, 14, 15)),
     # Whether it is a terminal, closing on exec, bytes to read, a window's size.
     "ioctl": ((16, 29), 1, (0x5401, 0x5450, 0x5451, 0x541B, 0x5413)),
-    "prctl": ((157, 167), 0, (15, 16)),  # a thread's name
+    "prctl": ((157, 167), 0, (3, 15, 16)),  # whether it may dump core; a thread's name
     "prlimit64": ((302, 261), 2, (0,)),  # reading limits: no new ones are given
 }
+
+# What is let through unless an argument has one of some bits, which differ by architecture.
+WITHOUT_BITS: dict[str, tuple[Numbers, int, tuple[int, int]]] = {
+    "mmap": ((9, 222), 3, (0x42000, 0x42000)),  # no pinned memory, none of the host's huge pages
+    "open": ((2, None), 1, (0x4000, 0x10000)),  # no reads past the page cache
+    "openat": ((257, 56), 2, (0x4000, 0x10000)),
+}
+
+# Copying a descriptor and its flags; not locks, leases, signals, seals or the size of a pipe.
+FCNTL, FCNTL_COMMANDS, FCNTL_SET_FLAGS = (72, 25), (0, 1, 2, 3, 1030), 4
+FCNTL_NO_FLAGS = (0x6000, 0x12000)  # reads past the page cache, signals
+
+# What is answered as if it had been done: /tmp is in memory, and all else can't be written.
+DONE: dict[str, tuple[int, int]] = {"fsync": (74, 82), "fdatasync": (75, 83)}
 
 # Only while the jail is entered.
 ENTERING: dict[str, Numbers] = {
@@ -97,6 +113,7 @@ def supported(machine: str = "") -> bool:
     return (machine or platform.machine()) in ARCHITECTURES
 
 
+@functools.cache
 def allow_list(*, threads: bool, entering: bool, machine: str = "") -> bytes:
     """Return the filter as the kernel and bubblewrap's `--seccomp` take it.
 
@@ -119,6 +136,13 @@ def allow_list(*, threads: bool, entering: bool, machine: str = "") -> bytes:
         number = numbers[column]
         if number is not None:
             program += _if(_EQUAL, number, _ALLOW)
+    for numbers in DONE.values():
+        program += _if(_EQUAL, numbers[column], _ERRNO)
+    for numbers, argument, bits in WITHOUT_BITS.values():
+        number = numbers[column]
+        if number is not None:
+            program += _block(number, _without(argument, bits[column]))
+    program += _block(FCNTL[column], _fcntl(FCNTL_NO_FLAGS[column]))
     for numbers, argument, values in BY_ARGUMENT.values():
         number = numbers[column]
         if number is not None:
@@ -133,6 +157,25 @@ def _clone() -> list[bytes]:
         *_if(_ANY_BIT, _CLONE_NEW, _ERRNO | _EPERM),
         *_if(_ANY_BIT, _CLONE_THREAD, _ALLOW),
         _return(_ERRNO | _EPERM),
+    ]
+
+
+def _without(argument: int, bits: int) -> list[bytes]:
+    """Let a call through unless the lower half of an argument has one of some bits."""
+    return [
+        _load(_ARGUMENTS + 8 * argument),
+        *_if(_ANY_BIT, bits, _ERRNO | _EPERM),
+        _return(_ALLOW),
+    ]
+
+
+def _fcntl(no_flags: int) -> list[bytes]:
+    setting = _without(2, no_flags)
+    return [
+        _load(_ARGUMENTS + 8),
+        _jump(_EQUAL, FCNTL_SET_FLAGS, 0, len(setting)),
+        *setting,
+        *_one_of(1, FCNTL_COMMANDS),
     ]
 
 

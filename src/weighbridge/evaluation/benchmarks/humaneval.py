@@ -45,6 +45,7 @@ INSTRUCTION = (
     "Complete this Python function. Answer with the whole function in one ```python block.\n\n"
 )
 LIMITS = Limits(wall_seconds=3.0)
+LONGEST = 100_000  # characters of a row's prompt, solution or test, which are parsed
 
 Read = Callable[[str, str, str], Extracted]  # a text, the function's name, the prompt's code
 
@@ -66,6 +67,9 @@ def _sample(path: Path, number: int, row: Row) -> Sample:
     for key in KEYS:
         if not isinstance(row.get(key), str):
             raise MalformedRow(path, number, "no such text", "HumanEval's keys", key)
+        if len(row[key]) > LONGEST:
+            seen = f"{len(row[key]):,} characters"
+            raise MalformedRow(path, number, seen, f"at most {LONGEST:,}", key)
     return Sample(
         id=row["task_id"],
         messages=(Message("user", row["prompt"]),),
@@ -91,7 +95,7 @@ def _helpers(sample: Sample) -> str:
 def _why_not_from_outside(sample: Sample) -> str:
     try:
         helpers = _helpers(sample)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"its test or solution can't be read: {error}"
     return why_not_from_outside(sample.metadata["entry_point"], sample.metadata["test"], helpers)
 

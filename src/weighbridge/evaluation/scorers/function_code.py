@@ -9,16 +9,17 @@ reply is searched (`extract_function`):
 
 A reply that holds no code is a failure of format. It counts 0 like a wrong function, but is told
 apart from one (`Ungraded`), because a score made of such replies doesn't measure programming.
+
+Lines are read here, in one pass; what is Python is asked of a parser in a jail (`sandbox.look_at`).
 """
 
-import ast
 import re
 import textwrap
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from weighbridge.evaluation.scorers.looked_at import PROGRAM
+from weighbridge.sandbox import look_at
 
 PYTHON = ("", "python", "python3", "py", "py3", "python-repl", "pycon")
 
@@ -61,19 +62,10 @@ def complete_function(text: str, entry_point: str, opening: str) -> Extracted:
     if len(text) > PROGRAM:
         return Extracted(None, _TOO_LONG)
     program = opening + text
-    if _compiles(program) or extract_function(text, entry_point, opening).program == program:
+    known = look_at(program, entry_point, compiled=True)
+    if known.compiles or extract_function(text, entry_point, opening).program == program:
         return Extracted(program)
     return Extracted(None, "the text does not go on from the prompt's code")
-
-
-def _compiles(source: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(source, "<completion>", "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-            return False
-    return True
 
 
 def extract_function(text: str, entry_point: str, opening: str = "") -> Extracted:
@@ -91,7 +83,7 @@ def extract_function(text: str, entry_point: str, opening: str = "") -> Extracte
     blocks = [code for language, code in fenced if language.lower() in PYTHON]
     for block in blocks:
         code = textwrap.dedent(block)
-        if defines(code, entry_point):
+        if _defines(code, entry_point):
             return Extracted(_beside(opening, code), cut=text.endswith(code))
     if opening and blocks and blocks[0][:1] in (" ", "\t"):
         return Extracted(opening + blocks[0], cut=text.endswith(blocks[0]))
@@ -140,22 +132,12 @@ def _opening_fence(line: str) -> tuple[str, str] | None:
     return fence, found[1] if found else ""
 
 
-def defines(code: str, name: str) -> bool:
+def _defines(code: str, name: str) -> bool:
     """Whether a source defines a function at its top level; one that doesn't parse by its look."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return bool(re.search(rf"^(?:async\s+)?def\s+{re.escape(name)}\b", code, re.MULTILINE))
-    return any(name in _names(statement) for statement in tree.body)
-
-
-def _names(statement: ast.stmt) -> list[str]:
-    match statement:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            return [name]
-        case ast.Assign(targets=targets):  # f = lambda x: …
-            return [target.id for target in targets if isinstance(target, ast.Name)]
-    return []
+    known = look_at(code, name)
+    if known.parses:
+        return known.defines
+    return bool(re.search(rf"^(?:async\s+)?def\s+{re.escape(name)}\b", code, re.MULTILINE))
 
 
 def _beside(opening: str, code: str) -> str:
@@ -168,24 +150,13 @@ def _goes_on(opening: str, text: str, entry_point: str) -> bool:
     line = next((line for line in text.splitlines() if line.strip()), "")
     if line[:1] in (" ", "\t"):
         return True
-    try:
-        tree = ast.parse(opening + text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    bodies = [
-        statement.body
-        for statement in tree.body
-        if isinstance(statement, ast.FunctionDef) and statement.name == entry_point
-    ]
-    return bool(bodies) and not all(
-        isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) for part in bodies[-1]
-    )
+    return look_at(opening + text, entry_point).goes_on
 
 
 def _unfenced(text: str, entry_point: str) -> str | None:
     """Return the code of a reply without a fence: from its first such line as far as it parses."""
     begin = _FIRST_LINE_OF_CODE.search(text)
-    if begin is None or not defines(text[begin.start() :], entry_point):
+    if begin is None or not _defines(text[begin.start() :], entry_point):
         return None
     lines = text[begin.start() :].splitlines(keepends=True)
     parsed = 0
@@ -194,9 +165,7 @@ def _unfenced(text: str, entry_point: str) -> str | None:
         parsed += len(code)
         if parsed > _PARSED_CHARACTERS + len(code):
             break
-        try:
-            ast.parse(code)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        return code if defines(code, entry_point) else None
+        known = look_at(code, entry_point)
+        if known.parses:
+            return code if known.defines else None
     return "".join(lines)

@@ -42,7 +42,7 @@ class Tried:
 
     Attributes:
         run: Runs a program and its tests.
-        reference: A program that passes; "" where there is none, so that limits hold as they are.
+        reference: A program that passes; "" where there is none, and limits hold as they are.
         limits: What a program may use.
     """
 
@@ -65,10 +65,7 @@ def score_function(generation: Generation, found: Extracted, tried: Tried) -> Sc
         if generation.stop == "length":
             return Ungraded("truncated", "the token limit came before the function's end")
         return Ungraded("unparsed", found.why)
-    if tried.reference:
-        done = run_calibrated(tried.run, found.program, tried.reference, tried.limits)
-    else:
-        done = tried.run(found.program, tried.limits)
+    done = run_calibrated(tried.run, found.program, tried.reference, tried.limits)
     weaker = f" ({WEAKER})" if done.level is not Level.OUTSIDE_TESTER else ""
     if done.outcome == "infrastructure":
         return Ungraded("infrastructure", done.error)
@@ -89,7 +86,7 @@ def why_not_from_outside(entry_point: str, test: str, setup: str) -> str:
     """
     try:
         tree, before = ast.parse(test), ast.parse(setup)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"its test or solution can't be read: {error}"
     known = _defined(tree) | _defined(before) | {entry_point, *dir(builtins)}
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -5,13 +5,19 @@ and answer as it likes. All that gains it is to choose which plain data it retur
 have returned is in another process, in another jail, and is never sent here.
 """
 
+from __future__ import annotations
+
 import builtins
 import os
 import sys
 from types import ModuleType
 
 from weighbridge.sandbox.inside.confinement import confine
-from weighbridge.sandbox.inside.plain import Json, NotPlain, decode, encode, receive, send
+from weighbridge.sandbox.inside.plain import NotPlain, decode, encode, receive, send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from weighbridge.sandbox.inside.plain import Json
 
 LONGEST_MESSAGE = 2000  # characters
 

@@ -5,10 +5,15 @@ but reading the jail's and writing to /tmp; what resource limits count; and at l
 by which it did this. bubblewrap has already taken the rest: namespaces, capabilities, other calls.
 """
 
+from __future__ import annotations
+
 import os
 import resource
 import struct
-from collections.abc import Iterable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 
@@ -17,7 +22,7 @@ _RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_DEVICES_AND_SOCKETS = 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11
 _READ = _READ_FILE | _READ_FOLDER
-_SET_MODE_FILTER = 1
+_SET_MODE_FILTER, _SET_DUMPABLE = 1, 4
 
 
 def confine(numbers: Iterable[int], keep: Iterable[int], calls: bytes) -> bool:
@@ -45,6 +50,7 @@ def confine(numbers: Iterable[int], keep: Iterable[int], calls: bytes) -> bool:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_MEMLOCK, 0)
     _limit(resource.RLIMIT_SIGPENDING, 64)
+    leave_no_core()
     if calls:
         restrict_calls(calls)
     return restricted
@@ -62,6 +68,18 @@ def _keep_only(keep: Iterable[int]) -> None:
         os.closerange(last + 1, descriptor)
         last = descriptor
     os.closerange(last + 1, 4096)
+
+
+def leave_no_core() -> None:
+    """Let a crash in here start no helper of the host's, which may run as root outside.
+
+    A limit of no bytes stops core files alone, not a program that the kernel pipes cores to.
+    """
+    try:
+        from ctypes import CDLL, c_ulong
+    except ImportError:
+        return
+    CDLL(None).prctl(_SET_DUMPABLE, c_ulong(0), c_ulong(0), c_ulong(0), c_ulong(0))
 
 
 def restrict_calls(program: bytes) -> None:

@@ -5,18 +5,16 @@ compares nothing itself. Here are the expected values and the only pen that can 
 the model's code has never been here.
 """
 
+from __future__ import annotations
+
 import builtins
 import json
 import os
 import sys
-import traceback
-from collections.abc import Callable
-from typing import Any, NoReturn, cast
 
 from weighbridge.sandbox.inside.candidate import LONGEST_MESSAGE
 from weighbridge.sandbox.inside.confinement import confine
 from weighbridge.sandbox.inside.plain import (
-    Json,
     NotPlain,
     TooLarge,
     carry_back,
@@ -25,6 +23,13 @@ from weighbridge.sandbox.inside.plain import (
     receive,
     send,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    from weighbridge.sandbox.inside.plain import Json
 
 
 class Stopped(BaseException):
@@ -108,7 +113,8 @@ class Candidate:
         message = self._text(answer, "message")[:LONGEST_MESSAGE]
         if issubclass(kind, (StopIteration, StopAsyncIteration)):
             # Raised as what it is, it would end a loop of the test early, and so pass the rest.
-            return cast(Exception, type(name, (RuntimeError,), {})(message))
+            stopped: Exception = type(name, (RuntimeError,), {})(message)
+            return stopped
         return kind(*_ODD_ARGUMENTS.get(name, ()), *_carried(name, message))
 
     def _told(self, answer: Json) -> str:
@@ -195,6 +201,8 @@ def run(job: Json, candidate: Candidate) -> tuple[str, str]:
 
 def _where(error: BaseException, test: str) -> str:
     """Say which line of the test failed, and how."""
+    import traceback  # a third of all imports here, and most tests pass
+
     said = traceback.format_exception_only(error)[-1].strip()
     lines = [
         frame.lineno

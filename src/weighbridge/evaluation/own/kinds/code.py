@@ -5,6 +5,7 @@ by its name, or a `check(candidate)` as HumanEval has. Expected values never rea
 tested (docs/sandbox.md). A test that only one process with the model's code could run is refused.
 """
 
+import ast
 import json
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from weighbridge.evaluation.benchmark import Benchmark
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
 from weighbridge.evaluation.own.kind import Kind, Solution
-from weighbridge.evaluation.scorers.function_code import defines, extract_function
+from weighbridge.evaluation.scorers.function_code import extract_function
 from weighbridge.evaluation.scorers.function_tests import (
     Run,
     Tried,
@@ -24,8 +25,10 @@ from weighbridge.evaluation.scorers.function_tests import (
 )
 from weighbridge.records import Generation, Json, Sample, Score
 from weighbridge.sandbox import Limits
+from weighbridge.sandbox.inside.outline import names
 
 CODE_TOKENS = 512
+_LONGEST = 200_000
 _CASE_KEYS = {"args", "kwargs", "returns", "raises"}
 _CASES = """\
 import json
@@ -74,11 +77,18 @@ def _check(definition: Definition) -> None:
 
 
 def _syntax_error(source: str) -> str:
+    # Compiling takes memory without bound: that is left to the jail in which it is run.
+    if len(source) > _LONGEST:
+        return f"{len(source):,} characters of code, more than {_LONGEST:,}"
     try:
-        compile(source, "<test>", "exec")
-    except (SyntaxError, ValueError) as error:
-        return str(error)
+        ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return str(error) or type(error).__name__
     return ""
+
+
+def _defines(source: str, name: str) -> bool:
+    return any(name in names(statement) for statement in ast.parse(source).body)
 
 
 def _solution(definition: Definition, cells: Cells) -> Solution:
@@ -90,7 +100,7 @@ def _solution(definition: Definition, cells: Cells) -> Solution:
     if why := why_not_from_outside(entry, test, options.setup):
         cells.refuse(why, "tests that use builtins, `setup` and the function alone", options.tests)
     reference = cells.text(target) if target else None
-    if reference is not None and not defines(reference, entry):
+    if reference is not None and (_syntax_error(reference) or not _defines(reference, entry)):
         cells.refuse(f"a solution without {entry}", "code that defines it", target)
     return Solution(reference, metadata={"entry_point": entry, "test": test})
 
@@ -106,7 +116,7 @@ def _test(cells: Cells, column: str, entry: str) -> str:
         if why := _syntax_error(told):
             cells.refuse(why, "Python, or cases as JSON", column)
         # Bare assertions run when the test is defined, and call the function by its name.
-        return told if defines(told, "check") else f"{told}\n\ndef check(candidate):\n    pass\n"
+        return told if _defines(told, "check") else f"{told}\n\ndef check(candidate):\n    pass\n"
     for case in told if isinstance(told, list) else [told]:
         if (
             not isinstance(case, dict)

@@ -1,0 +1,123 @@
+"""Parsing what a model wrote, in a jail of its own that stands as long as this process.
+
+Python's parser and compiler run for as long and take as much as a source asks them to, so they are
+never given a model's text in this process. One jail answers all questions, one after the other; a
+source on which it dies, or is silent for too long, is no Python.
+"""
+
+import atexit
+import os
+import select
+import subprocess
+import threading
+from dataclasses import dataclass
+
+from weighbridge.sandbox.inside.outline import COMPILES, DEFINES, GOES_ON, PARSES
+from weighbridge.sandbox.inside.plain import encode, send
+from weighbridge.sandbox.jail import Jailed, Level, end, start
+from weighbridge.sandbox.limits import Limits
+
+LIMITS = Limits(wall_seconds=20, cpu_seconds=3600, memory_bytes=1 << 29)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a text is as Python.
+
+    Attributes:
+        parses: It is Python.
+        defines: It defines a function of that name at its top level.
+        goes_on: The last function of that name has a body beyond its docstring.
+        compiles: It also compiles; False where nobody asked.
+    """
+
+    parses: bool
+    defines: bool
+    goes_on: bool
+    compiles: bool
+
+
+class _Parser:
+    """One jail, started when something is first asked and again when it has died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jail: Jailed | None = None
+        self._owner = 0
+
+    def ask(self, question: dict[str, object]) -> int:
+        """Return the answer; 0 where the question was more than it could bear."""
+        with self._lock:
+            if self._owner != os.getpid():  # a fork of the process that started it
+                self._jail = None
+            if self._jail is not None:
+                answer, in_time = self._asked(self._jail, question)
+                if answer is not None or not in_time:
+                    return answer or 0
+            # It may have died before: a jail ends with the thread that started it.
+            answer, _ = self._asked(self._started(), question)
+            return answer or 0
+
+    def _started(self) -> Jailed:
+        numbers = " ".join(map(str, LIMITS.numbers())).encode()
+        self._jail = start(
+            "parser", [numbers], level=Level.BUBBLEWRAP, tmp_bytes=1 << 20,
+            memory_bytes=LIMITS.memory_bytes, processes=1, stdin=subprocess.PIPE,
+        )  # fmt: skip
+        self._owner = os.getpid()
+        if self._read(self._jail, 3 * LIMITS.wall_seconds)[0] is None:
+            said = self._jail.stderr.read(300) if self._jail.stderr else b""
+            self._end()
+            raise OSError(f"the jail of the parser did not start: {said.decode(errors='replace')}")
+        return self._jail
+
+    def _asked(self, jail: Jailed, question: dict[str, object]) -> tuple[int | None, bool]:
+        assert jail.stdin
+        try:
+            send(jail.stdin.fileno(), question)
+            answer, in_time = self._read(jail, LIMITS.wall_seconds)
+        except OSError:
+            answer, in_time = None, True
+        if answer is None:
+            self._end()
+        return answer, in_time
+
+    @staticmethod
+    def _read(jail: Jailed, seconds: float) -> tuple[int | None, bool]:
+        """Return a byte, or None, and whether the time was enough."""
+        assert jail.stdout
+        waiting = select.poll()
+        waiting.register(jail.stdout.fileno(), select.POLLIN)
+        if not waiting.poll(1000 * seconds):
+            return None, False
+        answer = os.read(jail.stdout.fileno(), 1)
+        return (answer[0], True) if answer else (None, True)
+
+    def _end(self) -> None:
+        if self._jail is not None and self._owner == os.getpid():
+            end(self._jail)
+        self._jail = None
+
+    def close(self) -> None:
+        """End the jail; what is asked later starts another."""
+        with self._lock:
+            self._end()
+
+
+_parser = _Parser()
+atexit.register(_parser.close)
+
+
+def look_at(source: str, name: str, *, compiled: bool = False) -> Source:
+    """Say what a text is as Python, and what it says of a function; nothing of it is run.
+
+    Args:
+        source: The text.
+        name: The function's name.
+        compiled: Whether to say if it compiles, too.
+
+    Raises:
+        SandboxUnavailable: There is no jail on this machine; nothing is parsed.
+    """
+    told = _parser.ask({"source": encode(source), "name": name, "compile": compiled})
+    return Source(*(bool(told & bit) for bit in (PARSES, DEFINES, GOES_ON, COMPILES)))
