@@ -72,13 +72,64 @@ def test_what_a_chat_says_is_its_answer_comes_before_its_last_number(text, targe
         ("25%", "0.25", "25"),
         ("50 cents", "0.5", "50"),
         ("1.5M dollars", "1500000", "1.5"),
-        ("72 minutes (1 hour 12 minutes)", "72", "12"),
-        ("Total: 72 (24 + 48)", "72", "48"),
+        ("He reads 72 pages in 3 days.", "72", "3"),
+        ("$5 each for 3 people", "5", "3"),
+        ("x = 3 and y = 5", "3", "5"),
+        ("That is 72 out of 100.", "72", "100"),
     ],
 )
 def test_a_number_that_can_mean_two_is_not_wrong_by_one_of_them(text, target, taken_for):
     assert score(text, target).reason == "unparsed"
     assert score(text, taken_for).value == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("The trip takes 1 hour and 12 minutes.", "72"),
+        ("The trip takes 1 hour and 12 minutes.", "1.2"),
+        ("The answer is 1 hour, 12 minutes and 5 seconds", "4325"),
+        ("1h 12min", "72"),
+        ("\\boxed{1 \\text{ hour } 12 \\text{ minutes}}", "72"),
+        ("#### 2 weeks and 3 days", "17"),
+        ("She is 5 feet 6 inches tall.", "66"),
+        ("She is 5'6\" tall.", "5.5"),
+        ("The puppy is 1 year and 2 months old.", "14"),
+        ("It weighs 3 pounds 4 ounces", "52"),
+        ("72 minutes (1 hour 12 minutes)", "72"),
+        ("Total: 72 (24 + 48)", "72"),
+        ("72 = 6*12", "72"),
+        ("So the total is 72 = 6 * 12.", "72"),
+        ("\\boxed{72 = 6 \\times 12}", "72"),
+        ("**72**\n\n1. First we multiply.\n2. That is all.", "72"),
+    ],
+)
+def test_numbers_that_say_one_quantity_together_are_read_together(text, target):
+    found = score(text, target)
+    assert isinstance(found, Graded) and found.value == 1, found
+    assert score(text, "41").value == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is between 3 and 5.", "between 3 apples and 5 apples", "3-5", "3 to 5 hours",
+        "It takes 3–5 days.", "from 3 km to 5 km", "The answer is 3 or 5.", "\\boxed{3-5}",
+        "Answer: 3, 5", "\\boxed{3 \\text{ or } 5}", "The ratio is 3:5", "#### 3 to 5",
+        "The answer is 3*5", "x = 3 × 5", "3 + 5", "The answer is 3 plus 5.", "3**5",
+    ],
+)  # fmt: skip
+def test_a_range_or_a_calculation_is_no_number(text):
+    for target in ("3", "4", "5", "8", "15"):
+        found = score(text, target)
+        assert isinstance(found, Ungraded) and found.reason == "unparsed", (target, found)
+        assert found.why.startswith(("3", "between 3"))
+
+
+@pytest.mark.parametrize("text", ["1 hour and 12 minutes", "3 to 5", "72 = 6*12", "72 in 3 days"])
+def test_a_completion_keeps_the_harness_s_last_number(text):
+    last = {"1": "12", "3": "5", "7": "12" if "=" in text else "3"}[text[0]]
+    assert score(text, last, score_final_number).value == 1
 
 
 def test_a_time_of_day_is_no_number():

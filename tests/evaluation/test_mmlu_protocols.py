@@ -69,7 +69,7 @@ def test_the_identity_of_runs_by_likelihood_is_what_it_was_before_there_were_oth
     _, store, run = measure("loglikelihood")
     document = json.loads((store.folder_of(run.run_id) / "run.json").read_text())
     fields = document["identity_fields"]
-    assert fields["benchmark_version"] == "3" and fields["sampling"] == {
+    assert fields["benchmark_version"] == "4" and fields["sampling"] == {
         "temperature": 0, "top_p": 1, "max_tokens": 256, "stop": [], "seed": 0,
     }  # fmt: skip
     assert fields["settings"] == {

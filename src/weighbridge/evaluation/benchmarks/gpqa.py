@@ -191,7 +191,7 @@ def grade_choice_of_reply(sample: Sample, generation: Generation) -> Score:
 
 BENCHMARK = Benchmark(
     name="gpqa",
-    version="2",
+    version="3",
     title="GPQA",
     summary="Graduate-level questions of physics, chemistry and biology with four choices.",
     licence="CC BY 4.0",

@@ -103,7 +103,7 @@ def _prompt(sample: Sample, settings: Settings) -> Prompt:
 
 BENCHMARK = Benchmark(
     name="gsm8k",
-    version="2",
+    version="3",
     title="GSM8K",
     summary="1,319 word problems of grade-school mathematics, judged by the final number.",
     licence="MIT",

@@ -166,7 +166,7 @@ def _continuations(sample: Sample, settings: Settings) -> tuple[str, ...]:
 
 BENCHMARK = Benchmark(
     name="mmlu",
-    version="3",
+    version="4",
     title="MMLU",
     summary="57 subjects of four-choice questions: what a model knows.",
     licence="MIT",

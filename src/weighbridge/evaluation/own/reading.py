@@ -20,7 +20,7 @@ from weighbridge.records import Json, Message, Sample, canonical_digest
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.tables import table_rows
 
-FORMAT = 3
+FORMAT = 4
 """Part of every own benchmark's version: raised when a number could change with the code."""
 ROLES = ("system", "user", "assistant")
 

@@ -10,11 +10,10 @@ after `####`, in a box, or in a last line such as "The answer is 72 (3 steps)"; 
 """
 
 import re
-from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 
 from weighbridge.evaluation.scorers.looked_at import end_of, said_of
+from weighbridge.evaluation.scorers.number_places import Said, last_said, said_at
 from weighbridge.evaluation.scorers.numerals import Numeral, numerals, numerals_of_plain
 from weighbridge.evaluation.scorers.plain_numerals import plain_numerals
 from weighbridge.evaluation.scorers.reply_text import in_boxes
@@ -36,7 +35,6 @@ _RECONSIDERED = re.compile(
     r"|n't\b|\bnot\b", re.IGNORECASE,
 )  # fmt: skip
 _TAG = re.compile(r"(?i)<(/?)(answer|final_answer)>")
-_ASIDE = re.compile(r"(?:\s+[^\W\d]\w{0,40}){0,3}[ *]*\([^()]*\)[\s.!*]*\Z")
 _GOES_ON = re.compile(
     r"\s*(?:[-+/×÷=^<>]|\*(?!\*))\s*[\d.$(]|\s+(?:more|less|fewer|times|plus|minus|out of|of)\b"
 )
@@ -61,19 +59,25 @@ def score_final_number(generation: Generation, target: Json) -> Score:
         which the second one is right.
     """
     text = end_of(generation.text)
-    return _score(generation, target, _last(text), _marked(text))
+    last = _last(text)
+    return _score(generation, target, Said(last) if last else None, _marked(text))
 
 
 def score_number_of_reply(generation: Generation, target: Json) -> Score:
     """Judge a chat's reply by the number that it gives as its answer; see `score_final_number`."""
     text = end_of(generation.text)
     marked = _marked(text)
-    said = _boxed_or_marked(text) or _stated(text) or _declared(text) or _last_or_before(text)
+    said = (
+        _boxed_or_marked(text)
+        or _stated(text)
+        or _declared(text)
+        or last_said(plain_numerals(text))
+    )
     return _score(generation, target, said, marked)
 
 
 def _score(
-    generation: Generation, target: Json, said: Numeral | None, marked: Numeral | None
+    generation: Generation, target: Json, said: Said | None, marked: Numeral | None
 ) -> Score:
     if generation.stop == "error":
         return Ungraded("infrastructure", "the answer was lost")
@@ -84,15 +88,20 @@ def _score(
         return Ungraded(
             "unparsed", "; ".join(filter(None, ["no number in the text", said_of(text)]))
         )
-    right = expected in (said.value, said.bare)
-    if not right and expected == said.other:
-        two = f"{said.text} could be {_shown(said.value)} or {_shown(said.other)}"
+    if said.open:
+        return Ungraded("unparsed", "; ".join(filter(None, [said.open, said_of(text)])))
+    number = said.numeral
+    right = expected in (number.value, number.bare, *said.as_well)
+    if not right and (expected == number.other or expected in said.perhaps):
+        two = f"{number.text} could be {_shown(number.value)} or {_shown(expected)}"
+        if expected in said.perhaps:
+            two = f"the answer could be {_shown(number.value)} or {_shown(expected)}"
         return Ungraded("unparsed", two)
     expectation = "" if right else f"expected {target}"
     return Graded(
         value=float(right),
-        answer=_shown(said.value),
-        why="; ".join(filter(None, [*_why(said.value, marked, expectation), said_of(text)])),
+        answer=_shown(number.value),
+        why="; ".join(filter(None, [*_why(number.value, marked, expectation), said_of(text)])),
         parts={
             "flexible_extract": _harness_value(_flexible(text), str(target)),
             "strict_match": _harness_value(_strict(text), str(target)),
@@ -128,20 +137,22 @@ def _last(text: str) -> Numeral | None:
 
 def _marked(text: str) -> Numeral | None:
     """Return the first number that stands right after `####`."""
-    return next((one for _, one in _marks(text)), None)
+    return next((one.numeral for _, one in _marks(text)), None)
 
 
-def _marks(text: str) -> list[tuple[int, Numeral]]:
+def _marks(text: str) -> list[tuple[int, Said]]:
     """Return the numbers right after a `####` with their places; `#### 2. So` is a heading."""
     found = []
     for mark in _MARK.finditer(text):
         plain = plain_numerals(mark[1])
-        number = next(numerals_of_plain(plain), None)
-        if number is None or re.search(r"[\w?]", plain[: number.start]):
+        numbers = list(numerals_of_plain(plain))
+        if not numbers or re.search(r"[\w?]", plain[: numbers[0].start]):
             continue
-        if re.match(r"[.):]\s+[^\W\d]", plain[number.end :]):
+        if re.match(r"[.):]\s+[^\W\d]", plain[numbers[0].end :]):
             continue
-        found.append((mark.start(), _result(plain) or number))
+        result = _result(plain)
+        said = Said(result) if result else said_at(plain, numbers, 0)
+        found.append((mark.start(), said))
     return found
 
 
@@ -155,15 +166,22 @@ def _result(line: str) -> Numeral | None:
     )
 
 
-def _boxed(text: str) -> tuple[int, Numeral] | None:
+def _boxed(text: str) -> tuple[int, Said] | None:
     """Return the number of the last closed box with its place."""
     for start, inside in reversed(in_boxes(text)):
-        if (number := _last(inside)) is not None:
-            return start, number
+        if (said := _last_within(inside)) is not None:
+            return start, said
     return None
 
 
-def _tagged(text: str) -> tuple[int, Numeral] | None:
+def _last_within(text: str) -> Said | None:
+    """Return what the last number of a text says that gives an answer and nothing else."""
+    plain = plain_numerals(text)
+    found = list(numerals_of_plain(plain))
+    return said_at(plain, found, len(found) - 1) if found else None
+
+
+def _tagged(text: str) -> tuple[int, Said] | None:
     """Return the number between the last tags that mark an answer, with its place."""
     opened: dict[str, re.Match[str]] = {}
     last: tuple[int, str] | None = None
@@ -174,47 +192,42 @@ def _tagged(text: str) -> tuple[int, Numeral] | None:
         elif name in opened:
             begin = opened.pop(name)
             last = begin.start(), text[begin.end() : tag.start()]
-    number = _last(last[1]) if last else None
-    return (last[0], number) if last and number else None
+    said = _last_within(last[1]) if last else None
+    return (last[0], said) if last and said else None
 
 
-def _boxed_or_marked(text: str) -> Numeral | None:
+def _boxed_or_marked(text: str) -> Said | None:
     found = [*_marks(text), *filter(None, [_boxed(text), _tagged(text)])]
     return max(found, key=lambda placed: placed[0])[1] if found else None
 
 
-def _stated(text: str) -> Numeral | None:
+def _stated(text: str) -> Said | None:
     """Return the number of a last line such as "The answer is 72 (3 steps)."."""
     line = plain_numerals(text.rstrip().rsplit("\n", 1)[-1])
     stated = list(_STATED.finditer(line))
     if not stated:
         return None
-    number = next((one for one in numerals_of_plain(line) if one.end > stated[-1].end()), None)
-    if number is None or _GOES_ON.match(line[number.end :]):
+    numbers = list(numerals_of_plain(line))
+    at = next((i for i, one in enumerate(numbers) if one.end > stated[-1].end()), None)
+    if at is None or _GOES_ON.match(line[numbers[at].end :]):
         return None  # a calculation, whose result comes later
-    return number
+    return said_at(line, numbers, at)
 
 
-def _declared(text: str) -> Numeral | None:
+def _declared(text: str) -> Said | None:
     """Return the number of an earlier line, "Final answer: 72", which no later one takes back."""
     lines = plain_numerals(text).split("\n")
     for at in reversed(range(len(lines))):
         stated = _STATEMENT.match(lines[at])
-        found = [one for one in numerals_of_plain(lines[at]) if stated and one.end > stated.end()]
-        if found and len(found) == 1 and _ENDS.match(lines[at], found[0].end):
-            return None if _RECONSIDERED.search("\n".join(lines[at + 1 :])) else found[0]
+        every = list(numerals_of_plain(lines[at])) if stated else []
+        found = [one for one in every if stated and one.end > stated.end()]
+        if not found:
+            continue
+        said = said_at(lines[at], every, len(every) - len(found))
+        whole = len(found) == 1 or said.open or said.as_well
+        if whole and _ENDS.match(lines[at], found[-1].end):
+            return None if _RECONSIDERED.search("\n".join(lines[at + 1 :])) else said
     return None
-
-
-def _last_or_before(text: str) -> Numeral | None:
-    """Return the last number; what stands before an aside in brackets may be meant as well."""
-    plain = plain_numerals(text)
-    found = list(numerals_of_plain(plain))
-    for before, after in pairwise(found):
-        aside = _ASIDE.match(plain, before.end)
-        if aside and after.start < aside.end() and found[-1].other is None:
-            return replace(found[-1], other=before.value)
-    return found[-1] if found else None
 
 
 def _shown(value: Fraction) -> str:

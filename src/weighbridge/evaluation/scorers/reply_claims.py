@@ -49,6 +49,12 @@ STATED = (
     _pattern(rf"[(\[]\s?{_NOUN}\s?[)\]]\s?{_LETTER}"),
     _pattern(rf"(?<![{_LATIN}])ans\.\s*[:)-]?\s*{_LETTER}"),
 )
+# "A: B" at the end, where a question was marked with "Q:" and the answer is with "A:".
+_LABELLED = re.compile(
+    r"(?:\A|\n|(?<=[.!?]\s))\s?A:\s{0,4}(?P<open>[(\[])?(?P<letter>[A-Z])(?P<close>[)\]])?"
+    r"(?=[\s.!]*\Z)"
+)
+STATED = (*STATED, _LABELLED)
 TAKEN = (
     _pattern(rf"{any_of(words.TAKES, words.TAKES_WITHOUT_SPACES)}{_FILLER}{_LETTER}"),
     _pattern(rf"{_LETTER}(?:(?!\bif\b)[^\n.!?。]){{0,60}}?{_CALLED_RIGHT}"),
@@ -78,6 +84,16 @@ _UNSURE_BEFORE = _pattern(
 )
 _CLAUSE = _pattern(rf"[,;:]|{_BUT}")
 _REASON = _pattern(any_of(words.REASONS))
+# What is said of other letters behind the one that is taken: "B (not A)", "B rather than A or C".
+_OTHERS = rf"[(\[]?[A-Z][)\]]?(?:\s*(?:,|{any_of(words.AND)}|nor)\s*[(\[]?[A-Z][)\]]?){{0,8}}"
+_DENIED_BEHIND = re.compile(
+    rf"\s*[,;–—-]?\s*[(\[]?\s?(?i:{any_of(words.DENIALS)})\s+"
+    rf"(?i:(?:{any_of(('option', 'choice', 'the'))}\s+)*){_OTHERS}\s?[)\]]?[\s.!]*\Z"
+)
+_DENIED_BEFORE = re.compile(
+    rf"(?i:\Anot\s+){_OTHERS}\s*(?:[,.;]|\bbut\b|, but\b)\s*(?=[(\[]?[A-Z])"
+)
+_ALONE = _pattern(rf"\A(?:{any_of(words.ALONE)}\s+)|(?:\s+{any_of(words.ALONE)})\Z")
 
 
 @dataclass(frozen=True)
@@ -119,6 +135,8 @@ class Claims:
             at = 0
             while found := pattern.search(text, at):
                 at = max(found.start("letter"), found.start() + 1)
+                if pattern is _LABELLED and self.choices.get("A") == found["letter"].casefold():
+                    continue  # the choice A with its own text, which is a letter
                 if (claim := self._claim(found)) is not None:
                     yield claim
 
@@ -136,8 +154,9 @@ class Claims:
         text = text.strip().strip(".,;:!").strip()
         if (named := self.by_text(text)) is not None:
             return named
+        text = _ALONE.sub("", self._without_denied(text))
         found = re.match(
-            r"[(\[]?\s?([A-Za-z])\s?[)\]]?(?:\s*[.):,–—-]+\s*|\s+|\Z)(.*)\Z", text, re.DOTALL
+            r"[(\[]?\s?([A-Za-z])\s?[)\]]?(?:\s*[.):,=–—-]+\s*|\s+|\Z)(.*)\Z", text, re.DOTALL
         )
         if found is None or found[1].upper() not in self.choices:
             return None
@@ -145,6 +164,12 @@ class Claims:
         if not rest or self.by_text(rest) == letter:
             return letter
         return None
+
+    def _without_denied(self, text: str) -> str:
+        """Leave out what a short text says of letters that it does not take: "B (not A)"."""
+        if len(text) > _LONG_CHOICE:
+            return text
+        return _DENIED_BEHIND.sub("", _DENIED_BEFORE.sub("", text)).strip(" .,;:!")
 
     def by_text(self, text: str) -> str | None:
         """Return the letter of the one choice that a text is."""

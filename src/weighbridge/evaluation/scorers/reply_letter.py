@@ -41,6 +41,9 @@ _ANSWER_TEXT = re.compile(
 )
 
 
+_BECAUSE = re.compile(r"[)\]]?\s*[,–—-]?\s*(?:because|since)\b")
+
+
 def score_letter_of_reply(generation: Generation, target: Json, choices: Sequence[str]) -> Score:
     """Compare the letter that a reply gives as its answer with the target.
 
@@ -143,6 +146,8 @@ def _beginning(claims: Claims, line: str) -> str | None:
     )
     if found is None or found[1] not in claims.choices:
         return None
+    if _BECAUSE.match(line, found.end(1)):
+        return found[1]
     sentence = re.split(r"[.;\n]", found[2])[0]
     others = set(re.findall(r"(?<![\w'])([A-Z])(?![\w'])", line[1:])) & claims.choices.keys()
     if _NEGATED.search(sentence) or others - {found[1], "A", "I"} or not found[2].strip():

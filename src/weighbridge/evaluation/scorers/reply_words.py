@@ -73,7 +73,8 @@ REASONS = (
 )  # fmt: skip
 IS = (
     "is", "was", "ist", "est", "es", "è", "é", "está", "jest", "to", "är", "er", "это",
-    "would be", "must be", "should be", "has to be", "wäre",
+    "would be", "must be", "should be", "has to be", "wäre", "seems", "seems to be", "looks",
+    "appears to be",
 )  # fmt: skip
 MENTIONS = (
     "option", "choice", "letter", "answer", "opción", "opção", "opzione", "antwort", "réponse",
@@ -95,6 +96,11 @@ FINALLY = (
     "final", "correct", "therefore", "thus", "hence", "so", "conclusion", "in the end", "right",
     "best", "overall", "finally", "richtige", "correcta", "correcte", "corretta", "correta",
 )  # fmt: skip
+DENIALS = (
+    "not", "and not", "but not", "rather than", "instead of", "over", "because not",
+    "nicht", "und nicht", "pas", "et pas", "no", "y no", "non", "e non",
+)  # fmt: skip
+ALONE = ("only", "just", "simply", "alone", "it is", "nur", "seulement", "solo")
 NEGATIONS = (
     "not", "never", "cannot", "neither", "nor", "wrong", "incorrect", "false", "except",
     "eliminate", "rule out", "ruled out", "nicht", "kein", "pas", "no", "non", "não", "不", "不是",
