@@ -1,8 +1,8 @@
 """What stands around a number of a reply, and may change what the reply says with it.
 
-`1 hour and 12 minutes` is one measure of two numbers, `3 to 5` a range, `6 * 12` a calculation whose
-result is not given, `72 = 6 * 12` one whose result stands first. A reader who takes the last number
-of each by itself reads a wrong answer where the reply may be right.
+`1 hour and 12 minutes` is one measure of two numbers, `3 to 5` a range, `6 * 12` a calculation
+whose result is not given, `72 = 6 * 12` one whose result stands first. Whoever takes the last
+number of each by itself reads a wrong answer where the reply may be right.
 """
 
 import re
@@ -49,7 +49,10 @@ _KINDS: tuple[dict[str, Fraction], ...] = (
     },
     {r"pounds?|lbs?": Fraction(16), r"ounces?|oz": Fraction(1)},
     {r"kilograms?|kilos?|kg": Fraction(1000), r"grams?|g": Fraction(1)},
-    {r"gallons?": Fraction(16), r"quarts?": Fraction(4), r"pints?": Fraction(2), r"cups?": Fraction(1)},
+    {
+        r"gallons?": Fraction(16), r"quarts?": Fraction(4), r"pints?": Fraction(2),
+        r"cups?": Fraction(1),
+    },
 )  # fmt: skip
 _LONGEST_JOINT = 60  # characters between two numbers that are said together
 _UNIT = re.compile(r"[ \u2009-]{0,3}(?:(?P<unit>[A-Za-z]{1,11}|''|['\"])\.?)(?![A-Za-z])")
