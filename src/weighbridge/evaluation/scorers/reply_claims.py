@@ -43,18 +43,18 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 _BUT = any_of(("but", "sondern", "mais", "sino", "bensì", "mas", "utan", "maar"))
-STATED = (
-    _pattern(rf"{_NOUN}{_GAP}{_LINK}{_FILLER}{_LETTER}"),
-    _pattern(rf"{_NOUN}{_GAP}{any_of(words.NEGATIONS)}{_GAP}{_BUT}{_FILLER}{_LETTER}"),
-    _pattern(rf"[(\[]\s?{_NOUN}\s?[)\]]\s?{_LETTER}"),
-    _pattern(rf"(?<![{_LATIN}])ans\.\s*[:)-]?\s*{_LETTER}"),
-)
 # "A: B" at the end, where a question was marked with "Q:" and the answer is with "A:".
 _LABELLED = re.compile(
     r"(?:\A|\n|(?<=[.!?]\s))\s?A:\s{0,4}(?P<open>[(\[])?(?P<letter>[A-Z])(?P<close>[)\]])?"
     r"(?=[\s.!]*\Z)"
 )
-STATED = (*STATED, _LABELLED)
+STATED = (
+    _pattern(rf"{_NOUN}{_GAP}{_LINK}{_FILLER}{_LETTER}"),
+    _pattern(rf"{_NOUN}{_GAP}{any_of(words.NEGATIONS)}{_GAP}{_BUT}{_FILLER}{_LETTER}"),
+    _pattern(rf"[(\[]\s?{_NOUN}\s?[)\]]\s?{_LETTER}"),
+    _pattern(rf"(?<![{_LATIN}])ans\.\s*[:)-]?\s*{_LETTER}"),
+    _LABELLED,
+)
 TAKEN = (
     _pattern(rf"{any_of(words.TAKES, words.TAKES_WITHOUT_SPACES)}{_FILLER}{_LETTER}"),
     _pattern(rf"{_LETTER}(?:(?!\bif\b)[^\n.!?。]){{0,60}}?{_CALLED_RIGHT}"),
