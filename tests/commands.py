@@ -1,17 +1,80 @@
 """Commands as a person types them: in a process of their own, with nothing read from ours."""
 
+import atexit
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
+
+_EARLY = ("HF_", "TRANSFORMERS_", "OMP_", "PYTHON", "LD_", "TOKENIZERS_")
+"""Variables that Python or a library reads when it starts: such a command starts afresh."""
+_server: subprocess.Popen | None = None
+_socket = ""
 
 
-def weighbridge(*words, cwd, env=None, **options):
-    """Run a command to its end; however slow the machine is, it is waited for."""
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)], capture_output=True, text=True,
-        cwd=cwd, env={**os.environ, **(env or {})}, **options,
-    )  # fmt: skip
+def weighbridge(*words, cwd=None, env=None, fresh=False, **options):
+    """Run a command to its end; however slow the machine is, it is waited for.
+
+    Args:
+        words: The command line.
+        cwd: Its working folder; else ours.
+        env: Variables beside our own.
+        fresh: Whether it must start from nothing, and not out of a process that has imported
+            the libraries already.
+        options: `input` and others of `subprocess.run`.
+    """
+    words, variables = list(map(str, words)), {**os.environ, **(env or {})}
+    early = any(name.startswith(_EARLY) for name in env or {})
+    if fresh or early or options or os.environ.get("WEIGHBRIDGE_TEST_FRESH"):
+        return subprocess.run(
+            [sys.executable, "-m", "weighbridge", *words], capture_output=True, text=True,
+            cwd=cwd, env=variables, **options,
+        )  # fmt: skip
+    argv = [str(Path(__file__).parent.parent / "weighbridge"), *words]
+    request = json.dumps({"argv": argv, "cwd": str(cwd or Path.cwd()), "env": variables}).encode()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with Path(os.devnull).open("rb") as nothing, _connected() as asking:
+            socket.send_fds(
+                asking, [len(request).to_bytes(8, "big")],
+                [nothing.fileno(), out.fileno(), err.fileno()],
+            )  # fmt: skip
+            asking.sendall(request)
+            code = int(asking.makefile("rb").read())
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode().replace("\r\n", "\n").replace("\r", "\n"))
+    return subprocess.CompletedProcess(words, code, *texts)
+
+
+def _connected() -> socket.socket:
+    """Connect to this process's server of commands, which is started at the first command."""
+    global _server, _socket
+    if _server is None:
+        folder = tempfile.mkdtemp(prefix="commands-")
+        _socket = f"{folder}/asked"
+        _server = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("command_server.py")), _socket],
+            env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        atexit.register(shutil.rmtree, folder, True)
+        atexit.register(_server.wait)
+        atexit.register(_server.kill)
+    while True:
+        asking = socket.socket(socket.AF_UNIX)
+        try:
+            asking.connect(_socket)
+            return asking
+        except OSError as error:
+            asking.close()
+            if _server.poll() is not None:
+                raise RuntimeError(f"the server of commands ended: {_server.returncode}") from error
+            time.sleep(0.05)
 
 
 SEVERAL = """

@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from commands import weighbridge
 from tiny import build_tiny_model
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark
@@ -21,13 +20,6 @@ from weighbridge.records import Message, Sample
 from weighbridge.sources.weights import find_weights
 
 PLACE = {"threads": 1, "started": "2026-01-01T00:00:00+00:00"}
-
-
-def weighbridge(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd,
-    )  # fmt: skip
 
 
 def assert_one_line(done):

@@ -9,14 +9,8 @@ import time
 
 import pytest
 
+from commands import weighbridge
 from weighbridge.cli.main import command_names, summary
-
-
-def weighbridge(*words, cwd=None, env=None):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})},
-    )  # fmt: skip
 
 
 def test_help_lists_every_command_and_imports_none():

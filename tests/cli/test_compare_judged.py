@@ -1,19 +1,11 @@
 """`compare` of judged runs and of runs by two protocols, as a person meets it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from commands import weighbridge
 from weighbridge.evidence import RunStore
-
-
-def weighbridge(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,10 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 
-
-def weighbridge(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd,
-    )  # fmt: skip
-
+from commands import weighbridge
 
 ESCAPE = "To \x1b[31mred\x1b[0m \u202e begin"
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from anatomy_shapes import configurations
+from commands import weighbridge
 from machine import slowness
 from weighbridge.catalog.models import find_model
 
@@ -20,10 +21,7 @@ KEYS = (
 
 
 def inspect(*words, cwd=None, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", "inspect", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd,
-    )  # fmt: skip
+    return weighbridge("inspect", *words, cwd=cwd)
 
 
 def figures(*words, cwd=None):

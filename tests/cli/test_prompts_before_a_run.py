@@ -1,23 +1,15 @@
 """What the command line says about prompts, before anything is spent."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from commands import weighbridge
 from tiny import CHAT_TEMPLATE, build_tiny_model
 from weighbridge.sources.packages import package_file
 
 REFUSES = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
 SYSTEM = "stands at the beginning of the user's first turn"
-
-
-def weighbridge(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd,
-    )  # fmt: skip
 
 
 @pytest.fixture

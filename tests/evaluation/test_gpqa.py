@@ -5,13 +5,11 @@ The archives here have the authors' format and questions of our own.
 
 import csv
 import io
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 
+import commands
 from encrypted_zip import write_encrypted_zip
 from weighbridge.errors import InputError, MalformedRow, UnknownName, WeighbridgeError
 from weighbridge.evaluation.answers import Answers, RecordedAnswers
@@ -141,10 +139,7 @@ def test_a_run_leaves_no_question_behind(archive, tiny_model, tmp_path):
     (broken / "gpqa_main.csv").write_text(table().replace("Incorrect Answer 2", "Something"))
 
     def weighbridge(*words):
-        return subprocess.run(
-            [sys.executable, "-m", "weighbridge", *map(str, words)], cwd=home,
-            env=os.environ | around, capture_output=True, text=True,
-        )  # fmt: skip
+        return commands.weighbridge(*words, cwd=home, env=around)
 
     asked = ["evaluate", tiny_model, "-b", "gpqa", "--limit", 2, "--threads", 1]
     said = ""

@@ -1,12 +1,11 @@
 """HumanEval with several answers a problem, and the alarm for replies that hold no code."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 
+import commands
 from benchmark_data import write_humaneval
 from weighbridge.errors import InputError
 from weighbridge.evaluation.answers import Answers, RecordedAnswers
@@ -98,10 +97,7 @@ def test_a_tiny_chat_model_s_samples_from_the_command_line(tiny_model, tmp_path)
     write_humaneval(tmp_path)
 
     def weighbridge(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "weighbridge", *map(str, words)],
-            cwd=tmp_path, capture_output=True, text=True,
-        )  # fmt: skip
+        done = commands.weighbridge(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

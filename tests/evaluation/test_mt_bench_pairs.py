@@ -1,12 +1,11 @@
 """FastChat's files of pairwise judgments: each model's win rate is what its own table says."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 
+from commands import weighbridge
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK
@@ -202,12 +201,11 @@ def test_the_command_reads_them(home, tmp_path):
     file = tmp_path / "gpt-4_pair.jsonl"
     file.write_text("".join(json.dumps(each) + "\n" for each in every_outcome()))
     assert is_judgments(file)
-    words = [sys.executable, "-m", "weighbridge", "score", "-b", "mt_bench", file.name,
-             "--data", f"mt_bench={home}"]  # fmt: skip
-    done = subprocess.run([*words, "--json"], capture_output=True, text=True, cwd=tmp_path)
+    words = ["score", "-b", "mt_bench", file.name, "--data", f"mt_bench={home}"]
+    done = weighbridge(*words, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     runs = {run["model"]: run for run in json.loads(done.stdout)["runs"]}
     assert sorted(runs) == ["a", "b", "c"]
     assert all(run["protocol"] == "pairwise" for run in runs.values())
-    done = subprocess.run([*words, "--baseline", "x"], capture_output=True, text=True, cwd=tmp_path)
+    done = weighbridge(*words, "--baseline", "x", cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.count("\n") == 1

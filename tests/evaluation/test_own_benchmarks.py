@@ -1,12 +1,12 @@
 """Benchmarks of a user's own: the documented ones run, and what is wrong is one line."""
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
+import commands
 from documented import own_benchmarks
 from tiny import build_tiny_model
 from weighbridge.errors import InputError, MissingPiece, WeighbridgeError
@@ -55,10 +55,7 @@ def test_the_documented_benchmarks_run_from_the_command_line(documented, long_mo
     words = ["evaluate", str(long_model), *asked, "--judge", str(long_model), "--threads", "1"]
 
     def weighbridge(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "weighbridge", *words, "--json"],
-            cwd=tmp_path, capture_output=True, text=True,
-        )  # fmt: skip
+        done = commands.weighbridge(*words, "--json", cwd=tmp_path)
         # 3: in one of them nothing could be graded, which a model of random weights may bring.
         assert done.returncode in (0, 3), done.stderr
         return json.loads(done.stdout)

@@ -2,11 +2,10 @@
 
 import gzip
 import json
-import subprocess
-import sys
 
 import pytest
 
+import commands
 from weighbridge.errors import InputError
 from weighbridge.evaluation.answers import name_of, read_answers
 from weighbridge.sandbox import Level, probe
@@ -35,10 +34,7 @@ def lines(rows):
 @pytest.fixture
 def weighbridge(tmp_path):
     def run(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "weighbridge", *map(str, words)],
-            cwd=tmp_path, capture_output=True, text=True,
-        )  # fmt: skip
+        done = commands.weighbridge(*words, cwd=tmp_path)
         return done.returncode, done.stdout, done.stderr
 
     return run

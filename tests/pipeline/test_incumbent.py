@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+import commands
 from endpoint_server import transformers_serve
 from fault_proxy import proxying
 from weighbridge.errors import InputError, UnknownName
@@ -78,10 +79,7 @@ def write_data(folder):
 
 
 def weighbridge(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)], capture_output=True, text=True,
-        cwd=cwd, env={**os.environ, "LETTERS_KEY": "sk-incumbent-sentinel"},
-    )  # fmt: skip
+    return commands.weighbridge(*words, cwd=cwd, env={"LETTERS_KEY": "sk-incumbent-sentinel"})
 
 
 def write_project(folder, base, url, model, *, tune="", hourly=0.001, margin=0.05):

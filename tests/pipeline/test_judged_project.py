@@ -1,11 +1,10 @@
 """A project with a judged benchmark and one benchmark by two protocols, on a tiny model."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from commands import weighbridge
 from tiny import build_tiny_model
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.pipeline.endpoints import Endpoints
@@ -60,12 +59,6 @@ def folder(real_data, tmp_path_factory):
     (home / "labels.jsonl").write_text(json.dumps(label) + "\n")
     (home / "weighbridge.toml").write_text(PROJECT.format(data=real_data))
     return home
-
-
-def weighbridge(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *words], capture_output=True, text=True, cwd=cwd
-    )
 
 
 def test_a_judged_project_runs_to_a_report_that_is_verified(folder):

@@ -1,11 +1,10 @@
 """A whole project on a tiny model: both verdicts' paths, the report, and its verification."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from commands import weighbridge
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.pipeline.project import read_project
 
@@ -46,12 +45,6 @@ def project(tiny_model, tmp_path):
     )
     (tmp_path / "weighbridge.toml").write_text(PROJECT.format(base=tiny_model))
     return tmp_path
-
-
-def weighbridge(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *words], capture_output=True, text=True, cwd=cwd
-    )
 
 
 def test_a_project_runs_to_a_verdict_and_its_report_is_verified(project):

@@ -1,12 +1,11 @@
 """Plans: optima against brute force, intervals from draws, and what is said loudly."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from commands import weighbridge
 from weighbridge.catalog.accelerators import accelerator
 from weighbridge.catalog.laws import law_names, read_law, write_law
 from weighbridge.errors import InputError, UnknownName
@@ -170,13 +169,6 @@ def test_a_joint_law_is_planned_with_experts(tmp_path):
         low, high = bought.intervals["parameters"]
         assert bought.parameters == pytest.approx(truth, rel=0.1) and low < truth < high
     assert known.law.loss(1e9, 2e10) < JOINT.with_experts(1.0).loss(1e9, 2e10)
-
-
-def weighbridge(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)],
-        capture_output=True, text=True,
-    )  # fmt: skip
 
 
 def test_plan_train_says_its_keys_and_says_extrapolation_loudly():

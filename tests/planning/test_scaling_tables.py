@@ -3,12 +3,11 @@
 import csv
 import json
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from commands import weighbridge
 from weighbridge.errors import InputError
 from weighbridge.planning.scaling import parametric
 from weighbridge.planning.scaling.forms import Chinchilla
@@ -279,10 +278,7 @@ def test_several_columns_of_losses_ask_which(tmp_path):
 
 
 def scaling(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", "scaling", "fit", *map(str, words)],
-        capture_output=True, text=True,
-    )  # fmt: skip
+    return weighbridge("scaling", "fit", *words)
 
 
 def test_an_e_at_its_bound_is_said(tmp_path):

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from commands import weighbridge
 from weighbridge.errors import InputError
 from weighbridge.sources.hub import hub_snapshot
 
@@ -36,10 +37,7 @@ def test_a_cached_hub_model_is_used_offline(tiny_model, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (run,) = json.loads(done.stdout)["runs"]
-    shown = subprocess.run(
-        [sys.executable, "-m", "weighbridge", "runs", "show", run["run"], "--json"],
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+    shown = weighbridge("runs", "show", run["run"], "--json", cwd=tmp_path)
     ref = json.loads(shown.stdout)["model_ref"]
     assert (ref["source"], ref["revision"]) == ("hub:someone/tiny-llama", revision)
 
