@@ -10,6 +10,7 @@ from weighbridge.records import (
     StoredWeights,
     quantity,
 )
+from weighbridge.records.printable import printable_line
 
 _BAR = 15
 _WIDE = 80
@@ -39,7 +40,8 @@ def counted_text(counted: CountedModel) -> str:
     """Return what a count of weights says of a model whose structure is not known."""
     total = counted.parameters or 1
     lines = [
-        f"{counted.name}  ({counted.architecture}: counted, its structure is not known)",
+        f"{printable_line(counted.name)}  "
+        f"({counted.architecture}: counted, its structure is not known)",
         f"  {counted.parameters:,} parameters, {quantity(2 * counted.parameters)}B in bf16",
     ]
     if counted.vision_parameters:
@@ -81,7 +83,7 @@ def _head(anatomy: Anatomy) -> list[str]:
     heads += f" on {anatomy.key_value_heads}" if anatomy.key_value_heads else " on one latent"
     heads = heads if anatomy.attention_heads else "no attention"
     lines = [
-        f"{anatomy.name}  ({anatomy.architecture}: {anatomy.layers} layers of "
+        f"{printable_line(anatomy.name)}  ({anatomy.architecture}: {anatomy.layers} layers of "
         f"{anatomy.hidden_size:,}, {heads})",
         f"  {anatomy.parameters:,} parameters, {quantity(2 * anatomy.parameters)}B in bf16",
     ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from weighbridge.cli.output import as_plain, wrapped
 from weighbridge.records import CleanSubset, Comparison, Contamination, Flip, Json
+from weighbridge.records.printable import printable
 from weighbridge.records.scale import Scale, figure, gap, is_share, named
 from weighbridge.records.scale import margin as margin_in_words
 
@@ -257,5 +258,5 @@ def _named(verdict: str) -> str:
 
 
 def _short(text: str, width: int) -> str:
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= width else line[: width - 1] + "…"

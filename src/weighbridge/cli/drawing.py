@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import typer
-
-from weighbridge.cli.output import Rate, progress
+from weighbridge.cli.output import Rate, progress, say
 from weighbridge.pipeline.stages import Bar
 
 
@@ -14,7 +12,7 @@ class Drawn:
 
     def say(self, line: str) -> None:
         """Print one line."""
-        typer.echo(line, err=True)
+        say(line, err=True)
 
     @contextmanager
     def bar(self, title: str) -> Iterator[Bar]:

@@ -5,7 +5,6 @@ imports none of them.
 """
 
 import importlib
-import json
 import os
 import select
 import signal
@@ -88,7 +87,7 @@ def weighbridge(
     Start with `weighbridge demo`, or with `weighbridge init` for your own data.
     """
     if version:
-        typer.echo(f"weighbridge {__version__}")
+        typer.echo(f"weighbridge {__version__}")  # noqa: TID251
         raise typer.Exit
 
 
@@ -170,14 +169,16 @@ def _usage(error: Any) -> str:
 
 
 def _report(error: WeighbridgeError, wants_json: bool) -> int:
+    from weighbridge.cli.output import say, say_json  # slow, and --help needs none of it
+
     if wants_json:
         facts = {"saw": error.saw, "expected": error.expected, "do": error.do}
         if isinstance(error, InternalError):
             facts["traceback"] = str(error.path or "")
         with suppress(OSError):  # told on stderr all the same
-            typer.echo(json.dumps({"error": {"kind": type(error).__name__, **facts}}))
+            say_json({"error": {"kind": type(error).__name__, **facts}})
     with suppress(OSError):
-        typer.echo(f"weighbridge: {' '.join(str(error).splitlines())}", err=True)
+        say(f"weighbridge: {' '.join(str(error).splitlines())}", err=True)
     return error.exit_code
 
 

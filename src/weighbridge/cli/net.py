@@ -61,7 +61,9 @@ def unforeseen(error: BaseException, words: Sequence[str]) -> InternalError:
     try:
         path = _write(_account(error, words), _folders(words), type(error).__name__)
     except OSError:
-        sys.stderr.write(_account(error, words))
+        from weighbridge.records.printable import printable
+
+        sys.stderr.write(printable(_account(error, words)))
         found.do = f"unforeseen: the traceback is above, please report it; {KEPT}"
     else:
         found.path = path

@@ -1,4 +1,8 @@
-"""Results go to stdout, as text or one JSON document; progress to stderr, if a terminal."""
+"""Results go to stdout, as text or one JSON document; progress to stderr, if a terminal.
+
+Every command prints through here, so that no foreign text reaches a terminal as it is: what that
+would obey or hide is spelt out, in JSON by JSON's own escapes. Nothing else calls `typer.echo`.
+"""
 
 import json
 import sys
@@ -13,12 +17,33 @@ import typer
 
 from weighbridge.errors import CapReached
 from weighbridge.records import ALARM, Estimate, EvalRun, GroupMeans, Json
+from weighbridge.records.printable import printable, printable_json, printable_line
 from weighbridge.records.scale import figure
 
 
 def emit(document: dict[str, Json], text: str, as_json: bool) -> None:
     """Print a result once, in the form asked for."""
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=1) if as_json else text)
+    if as_json:
+        say_json(document, indent=1)
+    else:
+        say(text)
+
+
+def say(text: str, *, err: bool = False, end: bool = True) -> None:
+    """Print a text; what a terminal would obey, or not show, is spelt out.
+
+    Args:
+        text: Of any number of lines.
+        err: Whether to stderr.
+        end: Whether its line ends.
+    """
+    typer.echo(printable(text), err=err, nl=end)  # noqa: TID251
+
+
+def say_json(document: dict[str, Json], indent: int | None = None) -> None:
+    """Print one JSON document."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent)
+    typer.echo(printable_json(text))  # noqa: TID251
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
@@ -83,7 +108,8 @@ def run_text(run: EvalRun) -> str:
     estimate = run.estimate
     low, high = (figure(end, estimate.scale) for end in estimate.interval)
     mean = figure(estimate.mean, estimate.scale)
-    lines = [f"{run.title}  {run.model.name}  ({run.protocol})"]
+    who = printable_line(run.model.name)
+    lines = [f"{printable_line(run.title)}  {who}  ({run.protocol})"]
     if estimate.why_unknown:
         return "\n".join([*lines, f"  {estimate.why_unknown}", *_told_of(run)])
     lines += [f"  {_headline(estimate)}{mean}  95% interval {low} to {high}  n = {estimate.n}"]
@@ -204,16 +230,16 @@ def progress(title: str) -> Iterator[Bar]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<28}", markup=False),
         BarColumn(bar_width=18),
         TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[rate]:>14}"),
+        TextColumn("{task.fields[rate]:>14}", markup=False),
         TimeRemainingColumn(compact=True),
     )
     # Time left from the last ten minutes' speed: checkpoints and validation come in bursts.
     console = Console(stderr=True)
     with Progress(*columns, console=console, speed_estimate_period=600) as bars:
-        task = bars.add_task(title[:28], total=None, rate="")
+        task = bars.add_task(printable_line(title)[:28], total=None, rate="")
 
         def show(done: float, total: float, rate: str = "") -> None:
             bars.update(task, completed=done, total=total, rate=rate)

@@ -10,10 +10,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from weighbridge.records import Json
+from weighbridge.records.printable import printable_json
 from weighbridge.reports import wording
 
 # Inside a script element only these could end it, or begin a comment in it.
-_UNSAFE = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+_UNSAFE = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
 
 
 @cache
@@ -22,6 +23,7 @@ def environment() -> Environment:
     found = Environment(
         loader=PackageLoader("weighbridge.reports"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -29,6 +31,11 @@ def environment() -> Environment:
     found.globals["wording"] = wording
     found.filters["plain"] = wording.plain
     return found
+
+
+def _shown(value: object) -> object:
+    """Spell out what a text would hide or reorder; markup of our own stays as it is."""
+    return wording.plain(value) if type(value) is str else value
 
 
 @cache
@@ -46,4 +53,4 @@ def script_digest(script: str) -> str:
 def data_block(value: Json) -> Markup:
     """Return JSON that can stand in a script element: no text in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.translate(_UNSAFE))
+    return Markup(printable_json(text).translate(_UNSAFE))

@@ -11,6 +11,7 @@ from weighbridge.records import (
     Slice,
     canonical_json,
 )
+from weighbridge.records.printable import printable
 from weighbridge.records.scale import SHARE, Scale, is_share, named
 from weighbridge.reports.content import Forecast, Role
 
@@ -41,8 +42,8 @@ ROLES: dict[Role, str] = {
 
 
 def plain(text: str) -> str:
-    """Return text that any encoder accepts and that shows its control characters."""
-    return text.replace("\r\n", "\n").translate(_CONTROLS)
+    """Return text that any encoder accepts and that shows what a viewer would obey or hide."""
+    return printable(text.replace("\r\n", "\n").translate(_CONTROLS))
 
 
 def excerpt(text: str, limit: int) -> str:

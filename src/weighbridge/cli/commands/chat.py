@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.output import say
+from weighbridge.records.printable import printable_line
 
 
 def command(
@@ -67,13 +69,13 @@ def command(
                 wrong = answer.generation.why and f"({answer.generation.why})"
                 text = "\n".join(filter(None, (said_text, wrong)))
                 history.append(Message("assistant", (answer_of(answer) or "").strip()))
-                label = f"[{opened.ref.name}] " if len(models) > 1 else ""
-                typer.echo(f"{label}{text}")
+                label = f"[{printable_line(opened.ref.name)}] " if len(models) > 1 else ""
+                say(f"{label}{text}")
 
 
 def _read() -> str | None:
     """Read one line; None at an empty one or at the end of input."""
     if sys.stdin.isatty():
-        typer.echo("> ", nl=False)
+        say("> ", end=False)
     line = sys.stdin.readline()
     return line.strip() or None

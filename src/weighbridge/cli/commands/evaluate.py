@@ -21,10 +21,12 @@ from weighbridge.cli.output import (
     require_figures,
     run_json,
     run_text,
+    say,
 )
 from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
 from weighbridge.records import CleanSubset, Contamination, EvalRun, Json
+from weighbridge.records.printable import printable_line
 
 if TYPE_CHECKING:
     from weighbridge.pipeline.weighing import Task, Unloaded
@@ -117,16 +119,16 @@ def command(
             choice, around.store, reach, around.cache, around.device, around.threads, limit_bytes,
         ) as judging:  # fmt: skip
             for note in look_at_all_prompts(opened, chosen, judging):
-                typer.echo(f"note: {note}", err=True)
+                say(f"note: {printable_line(note)}", err=True)
             for task in chosen:
                 with progress(task.title) as bar:
                     finished.append(weigh(opened, task, place, drawn_on(bar), judging, stop))
                 if tuning_data is not None:
                     overlaps.append(_overlap(task, finished[-1], around.store, tuning_data))
                 if not json:
-                    typer.echo(run_text(finished[-1]))
+                    say(run_text(finished[-1]))
                     for found, clean in overlaps[-1:]:
-                        typer.echo(overlap_text(found, clean, finished[-1].estimate.scale))
+                        say(overlap_text(found, clean, finished[-1].estimate.scale))
                 if finished[-1].unasked_samples:
                     break  # the cap holds for all of them
     if json:
@@ -150,7 +152,7 @@ def _show_prompts(model: "Unloaded", tasks: "list[Task]", json: bool) -> None:
         for task in tasks
     ]
     for note in dict.fromkeys(note for one in shown for note in one["notes"]):
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {printable_line(note)}", err=True)
     title = "== {benchmark} ==\n" if len(shown) > 1 else ""
     text = "\n\n".join(title.format(**one) + one["prompt"] for one in shown)
     emit({"prompts": shown}, text, json)

@@ -14,6 +14,7 @@ from weighbridge.cli.comparing import comparison_json
 from weighbridge.cli.output import drawn_on, emit, progress, run_json, wrapped
 from weighbridge.errors import InputError
 from weighbridge.records import EvalRun, Json
+from weighbridge.records.printable import printable_line
 from weighbridge.records.scale import figure, gap
 from weighbridge.records.scale import margin as margin_in_words
 
@@ -99,7 +100,7 @@ def command(
 def _lines(found: "Lineage") -> list[str]:
     first = found.runs[0]
     scale = first.estimate.scale
-    lines = [f"{first.title}  ({first.protocol}, n = {first.estimate.n})"]
+    lines = [f"{printable_line(first.title)}  ({first.protocol}, n = {first.estimate.n})"]
     for run, step in zip(found.runs, (None, *found.steps), strict=True):
         low, high = (figure(end, scale) for end in run.estimate.interval)
         told = f"{figure(run.estimate.mean, scale):>7}  95% interval {low} to {high}"
@@ -127,6 +128,7 @@ def _told(step: "Step") -> str:
 
 
 def _short(name: str, width: int = 32) -> str:
+    name = printable_line(name)
     return name if len(name) <= width else name[: width - 1] + "…"
 
 

@@ -14,6 +14,7 @@ from weighbridge.cli.output import as_plain, emit, run_json, run_text
 from weighbridge.errors import UnknownName
 from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
 from weighbridge.records.clipping import cut_middle
+from weighbridge.records.printable import printable_line
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
@@ -30,12 +31,13 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
     found = RunStore(runs).summaries()
     lines = []
     for run in found:
+        run_id = printable_line(run.run_id)
         if run.altered:
-            lines.append(f"{run.run_id:<58} ALTERED: see weighbridge verify")
+            lines.append(f"{run_id:<58} ALTERED: see weighbridge verify")
             continue
         far = f"{run.done} of {run.planned}"
         mean = far if run.mean is None else f"{figure(run.mean, run.scale):>6}"
-        lines.append(f"{run.run_id:<58} {mean}")
+        lines.append(f"{run_id:<58} {mean}")
     document = {"runs": [as_plain(run) for run in found]}
     emit(document, "\n".join(lines) or f"no runs in {runs}", json)
 
@@ -154,9 +156,9 @@ def _as_text(value: Json) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Cut a line to the terminal's width, its label in place; no control reaches the terminal."""
+    """Cut a line to the terminal's width, its label in place."""
     label, rest = text[:_LABEL], " ".join(text[_LABEL:].split())
-    line = label + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in rest)
+    line = label + printable_line(rest)
     if label.split() == ["because"]:  # a reason's numbers stand at its end
         return cut_middle(line, _COLUMNS)
     return line if len(line) <= _COLUMNS else line[: _COLUMNS - 1] + "…"

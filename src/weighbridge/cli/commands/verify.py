@@ -7,6 +7,7 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
+from weighbridge.records.printable import printable_line
 
 
 def command(
@@ -30,9 +31,9 @@ def command(
             results = [verify(store.folder_of(name))]
         for result in results:
             found.append(result)
-            lines.append(f"{'ok     ' if result.ok else 'ALTERED'} {result.run_id}")
+            lines.append(f"{'ok     ' if result.ok else 'ALTERED'} {printable_line(result.run_id)}")
             lines += [
-                f"  {'ok' if check.ok else 'NO'}  {check.name}: {check.detail}"
+                f"  {'ok' if check.ok else 'NO'}  {check.name}: {printable_line(check.detail)}"
                 for check in result.checks
                 if not check.ok or not json
             ]

@@ -17,6 +17,8 @@ text.py         servers' texts made fit to be kept and shown
 concurrency.py  how many requests at a time: more while all goes well, half when it doesn't
 spending.py     the cap: the worst case is set aside before a request is sent
 answers.py      answers on disk before they are used, so that none is asked or paid for twice
+transport.py    HTTP without redirects, bodies bounded as sent and as unpacked
+sending.py      one request sent once, and what comes back read
 asking.py       one request until it has an answer, asked again where that can help
 model.py        all of it behind the protocol that every model has
 """

@@ -6,17 +6,12 @@ import heapq
 import itertools
 import random
 import time
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from weighbridge.errors import CapReached, EndpointUnusable, WeighbridgeError
 from weighbridge.models.endpoint.address import EndpointAddress
 from weighbridge.models.endpoint.answers import Answers, Request
-from weighbridge.models.endpoint.bodies import read_body
 from weighbridge.models.endpoint.concurrency import Concurrency
-from weighbridge.models.endpoint.errors import read_error
-from weighbridge.models.endpoint.failures import read_failure
 from weighbridge.models.endpoint.patience import Patience
 from weighbridge.models.endpoint.replies import (
     Again,
@@ -27,6 +22,7 @@ from weighbridge.models.endpoint.replies import (
     Reply,
     TooMuch,
 )
+from weighbridge.models.endpoint.sending import send
 from weighbridge.models.endpoint.shortening import Less, cut_by_server, shorter
 from weighbridge.models.endpoint.spending import Budget
 from weighbridge.models.endpoint.text import one_line
@@ -258,7 +254,7 @@ class Asker:
         if held:
             self._answers.sent(request, held)
         try:
-            reply = await self._send(body, letters=asked.letters)
+            reply = await self._send(body, asked)
         except asyncio.CancelledError:
             self._concurrency.in_flight -= 1
             self._budget.lose(held)
@@ -272,7 +268,7 @@ class Asker:
             self._budget.settle(held, self.usd(reply))
             self._seen.add(request.name)
             self.said[reply.says] = None
-        elif isinstance(reply, Again) and reply.charged:
+        elif isinstance(reply, Again | NoAnswer) and reply.charged:
             self._budget.lose(held)
         else:
             self._answers.not_charged(request)
@@ -285,32 +281,9 @@ class Asker:
             self._answers.answered(request, Answer(reply.why, reply.stop))
         return reply
 
-    async def _send(self, body: dict[str, Json], *, letters: bool) -> Reply:
-        """Send once and read what comes back; nothing of `openai` is known beyond here."""
-        import httpx
-        import openai
-
-        try:
-            async with asyncio.timeout(self._patience.request_seconds):
-                raw = await self._client.chat.completions.with_raw_response.create(**body)
-                content, now = raw.http_response.content, datetime.now(UTC)
-                reply = read_body(content, now, letters=letters, secret=self._secret)
-        except openai.APIStatusError as error:
-            response, now = error.response, datetime.now(UTC)
-            told = read_error(response.content, self._secret)
-            reply = read_failure(response.status_code, told, response.headers, now)
-        except (TimeoutError, openai.APITimeoutError):
-            seconds = self._patience.request_seconds
-            return Again(f"no answer within {seconds:g} s", too_much=True, charged=True)
-        except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            refused = "connect" in type(cause).__name__.lower()
-            why = one_line(f"{type(cause).__name__}: {cause}", self._secret)
-            return Again(f"the connection failed ({why})", charged=not refused, away=refused)
-        except (openai.OpenAIError, httpx.HTTPError) as error:
-            why = one_line(str(error), self._secret)
-            return Again(f"a reply that can't be read ({why})", charged=True)
-        return _shown(reply)
+    async def _send(self, body: dict[str, Json], asked: Asked) -> Reply:
+        seconds = self._patience.request_seconds
+        return await send(self._client, body, seconds, letters=asked.letters, secret=self._secret)
 
     def _reworded(self, body: dict[str, Json], asked: Asked, reply: Refused) -> bool:
         """Whether the request is worded otherwise now, by this refusal or by an earlier one."""
@@ -357,7 +330,7 @@ class Asker:
             return True
         sent = time.monotonic()
         body = self.wording.body(self._address.model, GREETING)
-        reply = await self._send(body, letters=True)
+        reply = await self._send(body, GREETING)
         await self._free(reply, sent)
         if isinstance(reply, Answer):
             reply = believed(
@@ -386,17 +359,6 @@ class Asker:
             self._budget.already_paid(self.usd(known))
             self._note_counts(known)
             self.said[known.says] = None
-
-
-def _shown(reply: Reply) -> Reply:
-    """Shorten a server's words to what a person reads in one line."""
-    match reply:
-        case Again(why=why) | NoAnswer(why=why) | TooMuch(why=why):
-            return replace(reply, why=one_line(why))
-        case Hopeless():
-            return replace(reply, saw=one_line(reply.saw))
-        case _:
-            return reply
 
 
 def _told(known: Answer) -> Answer | NoAnswer:

@@ -5,6 +5,7 @@ an error instead of choices, an error inside a choice, a finish reason that is n
 """
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,6 +26,9 @@ from weighbridge.models.marks import (
 )
 from weighbridge.records import Json
 
+_OF_A_STREAM = ("data:", "event:", "id:", "retry:", ":")
+MOST_LINES = 4000
+"""Of a stream, about three an event: an error stands in one of the first, if at all."""
 _THOUGHT = "<think>\n"  # before what a server files as reasoning, so that it reads as a thought
 
 
@@ -155,22 +159,25 @@ def _no_json(body: bytes, now: datetime, secret: str) -> Reply:
         for event in events:
             if isinstance(event, dict) and event.get("error"):
                 return _failed(event, now, secret, begun=True)
-        return NoAnswer("a stream of events came, which was not asked for")
+        return NoAnswer("a stream of events came, which was not asked for", charged=True)
     return Again(f"a reply that can't be read (no JSON: {_begin(body, secret)})", charged=True)
 
 
 def _events(body: bytes) -> list[Json] | None:
-    """Read a body that is a stream of server-sent events; None where it is none."""
-    lines = body.decode("utf-8", "replace").lstrip("\ufeff").splitlines()
-    data = [line.removeprefix("data:").strip() for line in lines if line.startswith("data:")]
-    if not data:
+    """Read a body that is a stream of server-sent events; None where it is none.
+
+    Their lines end at CR, LF or both, and nowhere else: JSON may hold other separators of lines.
+    """
+    text = body.decode("utf-8", "replace").lstrip("\ufeff").lstrip()
+    if not text.startswith(_OF_A_STREAM):
         return None
     events: list[Json] = []
-    for text in data:
-        try:
-            events.append(json.loads(text))
-        except (ValueError, RecursionError):
-            continue
+    for line in re.split("\r\n|\n|\r", text, maxsplit=MOST_LINES)[:MOST_LINES]:
+        if line.startswith("data:"):
+            try:
+                events.append(parse(line.removeprefix("data:").strip().encode()))
+            except ValueError:
+                continue
     return events
 
 

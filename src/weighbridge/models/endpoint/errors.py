@@ -32,8 +32,10 @@ _STATUS = {
 _STATUS_OF = {word: status for status, words in _STATUS.items() for word in words}
 _NUMBER = re.compile("[45][0-9][0-9]")
 _HTML = re.compile(r"^\s*<(!doctype|html|head|body)", re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_TITLE, _TITLE_END = (re.compile(tag, re.IGNORECASE) for tag in ("<title", "</title"))
+_UNSEEN = re.compile("<(script|style)", re.IGNORECASE)
+MOST_DEPTH = 64  # of JSON; the deepest reply that any server documents has about ten
+MOST_BRACKETS = 200_000  # of JSON: each may be a list or an object, of 60 bytes or more
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,33 @@ def parse(body: bytes) -> Json:
     """Read JSON in any of Unicode's encodings, with or without a byte order mark.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is none, or it is nested deeper, or has more parts, than any reply.
     """
+    if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
+        raise ValueError(f"JSON of more than {MOST_BRACKETS:,} lists and objects")
     try:
-        return json.loads(body)
+        found = json.loads(body)
     except RecursionError as error:
         raise ValueError("JSON nested too deep") from error
+    if _deeper_than(MOST_DEPTH, found):
+        raise ValueError(f"JSON nested deeper than {MOST_DEPTH}")
+    return found
+
+
+def _deeper_than(most: int, found: Json) -> bool:
+    """Whether lists and objects stand inside one another more than so often; one pass."""
+    level = [found]
+    for _ in range(most + 1):
+        inside: list[Json] = []
+        for one in level:
+            if isinstance(one, dict):
+                inside += one.values()
+            elif isinstance(one, list):
+                inside += one
+        level = [one for one in inside if isinstance(one, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def read_error(body: bytes, secret: str = "") -> ServerError:
@@ -72,7 +95,8 @@ def read_error(body: bytes, secret: str = "") -> ServerError:
     try:
         found = parse(body)
     except ValueError:
-        return ServerError(one_line(_plain(body.decode("utf-8", "replace")), secret, LONGEST))
+        text = body.decode("utf-8", "replace").lstrip("\ufeff")
+        return ServerError(one_line(_plain(text), secret, LONGEST))
     if isinstance(found, list) and found:  # Gemini's compatible API
         found = found[0]
     return error_in(found, secret)
@@ -120,8 +144,7 @@ def web_page(body: bytes) -> str:
     text = body[:LONGEST].decode("utf-8", "replace").lstrip("\ufeff")
     if not _HTML.match(text):
         return ""
-    title = _TITLE.search(text)
-    return one_line(title[1] if title else _TAG.sub(" ", text), most=120) or "without a title"
+    return one_line(_plain(text), most=120) or "without a title"
 
 
 def _upstream(inner: Mapping[str, Json], message: str, secret: str) -> str:
@@ -132,7 +155,7 @@ def _upstream(inner: Mapping[str, Json], message: str, secret: str) -> str:
         return ""
     if isinstance(raw, str):
         try:
-            raw = json.loads(raw)
+            raw = parse(raw.encode("utf-8", "surrogatepass"))
         except ValueError:
             return one_line(raw, secret, LONGEST) if raw not in message else ""
     said = error_in(raw, secret).message
@@ -152,7 +175,27 @@ def _status(code: str) -> int:
 
 
 def _plain(text: str) -> str:
+    """Return what a web page says in one line: its title, else its text; any other text whole.
+
+    Every step goes on from where the last one ended, so that time grows with the length alone.
+    """
     if not _HTML.match(text):
         return text
-    title = _TITLE.search(text)
-    return title[1] if title else _TAG.sub(" ", text)
+    if (tag := _TITLE.search(text)) and (begin := text.find(">", tag.end())) >= 0:
+        end = _TITLE_END.search(text, begin)
+        if end is not None:
+            return text[begin + 1 : end.start()]
+    return _untagged(text)
+
+
+def _untagged(text: str) -> str:
+    """Leave tags out, and what scripts and styles hold."""
+    kept, at = [], 0
+    while (begin := text.find("<", at)) >= 0:
+        kept.append(text[at:begin])
+        if unseen := _UNSEEN.match(text, begin):
+            close = re.compile(f"</{unseen[1]}", re.IGNORECASE).search(text, unseen.end())
+            begin = len(text) if close is None else close.start()
+        end = text.find(">", begin)
+        at = len(text) if end < 0 else end + 1
+    return " ".join([*kept, text[at:]])

@@ -166,10 +166,10 @@ def retry_after(header: str | None, now: datetime) -> float | None:
         return seconds
     try:
         then = parsedate_to_datetime(header)
-    except ValueError:
+        then = then if then.tzinfo else then.replace(tzinfo=UTC)
+        return max(0.0, (then - now).total_seconds())
+    except (ValueError, OverflowError, TypeError, IndexError):  # a year beyond any calendar
         return None
-    then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, (then - now).total_seconds())
 
 
 def in_words(message: str) -> float | None:

@@ -89,11 +89,13 @@ class Endpoint:
         self._by = by
         self._fallbacks = {"bounded": 0, "spaced": 0}
         self._greeting: Answer | None = None
+        from weighbridge.models.endpoint.transport import connect
+
+        self._client = connect(address, secret, patience)
         self._answers = Answers(answers)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._client = self._wait_for(_connect(address, secret, patience))
         self._asker = Asker(
             self._client, address, secret, self._answers, budget, price, patience,
             Concurrency(most_at_a_time),
@@ -374,23 +376,6 @@ def open_endpoint(
     return Endpoint(
         address, secret, path, budget, price, patience or Patience(), most_at_a_time, by
     )
-
-
-async def _connect(address: EndpointAddress, secret: str, patience: Patience) -> Any:
-    import openai
-
-    client = openai.AsyncOpenAI(
-        api_key=secret or "none",
-        base_url=address.base_url,
-        max_retries=0,
-        timeout=patience.request_seconds,
-        # What is asked, and the key, go to the address that was named and nowhere else.
-        http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
-    )
-    if not address.base_url.startswith("https://api.openai.com/"):
-        # The client takes these from the environment; they are nobody else's business.
-        client.organization = client.project = None
-    return client
 
 
 def _turns(sample_id: str, prompt: Prompt) -> tuple[Message, ...]:

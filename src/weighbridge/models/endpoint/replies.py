@@ -60,10 +60,17 @@ class Again:
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """This request will never have an answer: its own result."""
+    """This request will never have an answer: its own result.
+
+    Attributes:
+        why: For people.
+        stop: As an answer's.
+        charged: Whether the server may have charged for it.
+    """
 
     why: str
     stop: Stop = "error"
+    charged: bool = False
 
 
 @dataclass(frozen=True)

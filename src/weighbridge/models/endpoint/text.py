@@ -3,6 +3,7 @@
 import re
 
 from weighbridge.records.clipping import cut_middle
+from weighbridge.records.printable import printable
 
 _HALF = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -27,4 +28,5 @@ def one_line(text: str, secret: str = "", most: int = LONGEST_REASON) -> str:
     """
     if secret:
         text = text.replace(secret, "[key]")
-    return cut_middle(" ".join(_CONTROL.sub(" ", whole_characters(text)).split()), most)
+    line = " ".join(_CONTROL.sub(" ", whole_characters(text)).split())
+    return cut_middle(printable(line), most)
