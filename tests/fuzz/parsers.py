@@ -21,6 +21,7 @@ from fuzz.mutations import (
     rows_changed,
     tokens_changed,
 )
+from fuzz.pipe import pipes
 from weighbridge.errors import WeighbridgeError, boundary
 
 SEEDS = Path(__file__).parent / "seeds"
@@ -55,6 +56,7 @@ def parsers(folder: Path) -> list[Parser]:
     return [
         *_tables(folder), *_projects(folder), *_answers(folder), *_models(folder),
         *_harnesses(folder), *_endpoints(), *_evidence(folder), *_readings(),
+        *(Parser(*pipe, share) for pipe, share in zip(pipes(), (2, 1, 1), strict=True)),
     ]  # fmt: skip
 
 

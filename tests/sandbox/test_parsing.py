@@ -80,6 +80,19 @@ def test_a_parser_that_is_silent_for_too_long_is_ended(monkeypatch):
     assert look_at("f = 1", "f").parses
 
 
+def test_an_answer_that_nobody_waited_for_is_not_the_next_question_s(monkeypatch):
+    assert look_at("f = 1", "f").parses
+
+    def interrupted(jail, seconds):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parsing._Parser, "_read", staticmethod(interrupted))
+        with pytest.raises(KeyboardInterrupt):
+            look_at("f = 1", "f")
+    assert not look_at("f(", "f").parses
+
+
 def test_many_threads_ask_one_parser():
     found = {}
 

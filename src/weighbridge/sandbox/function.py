@@ -11,11 +11,14 @@ import secrets
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import cast
 
 from weighbridge.sandbox.jail import Jailed, Level, end, start
 from weighbridge.sandbox.limits import Execution, Limits, Outcome
 from weighbridge.sandbox.watching import Stream, read_until
+
+_OUTCOMES: dict[str, Outcome] = {
+    "passed": "passed", "failed": "failed", "infrastructure": "infrastructure"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,9 +126,9 @@ def _judge(
             if "outcome" in told:
                 # An exception's text may hold what no file or terminal in UTF-8 can.
                 why = str(told["why"]).encode("utf-8", "backslashreplace").decode()
-                return cast(Outcome, told["outcome"]), why
+                return _OUTCOMES[told["outcome"]], why
             heard = bool(told["heard"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     last = (said.splitlines() or ["it said nothing"])[-1][:300]
     if heard:  # only the candidate's answers came after that

@@ -78,6 +78,9 @@ class _Parser:
             answer, in_time = self._read(jail, LIMITS.wall_seconds)
         except OSError:
             answer, in_time = None, True
+        except BaseException:  # an answer that nobody waited for would be taken for the next one
+            self._end()
+            raise
         if answer is None:
             self._end()
         return answer, in_time

@@ -160,6 +160,14 @@ def main() -> None:
     confine(job["limits"], (answers, verdict, calls), allowed)
     heard = json.dumps({"nonce": job["nonce"], "heard": True}) + "\n"
     candidate = Candidate(calls, answers, lambda: os.write(verdict, heard.encode("ascii")))
+    outcome, why = judge(job, candidate)
+    line = json.dumps({"nonce": job["nonce"], "outcome": outcome, "why": why[:500]}) + "\n"
+    os.write(verdict, line.encode("ascii"))
+    os._exit(0)
+
+
+def judge(job: Json, candidate: Candidate) -> tuple[str, str]:
+    """Run the test; return `passed`, `failed` or `infrastructure`, and why."""
     try:
         outcome, why = run(job, candidate)
     except BaseException as error:  # out of memory while saying what was wrong
@@ -167,12 +175,10 @@ def main() -> None:
     # Once wrong, always wrong, whatever the test made of it. What the candidate had no part in is
     # nobody's failure.
     if candidate.untestable or not candidate.heard:
-        outcome, why = "infrastructure", candidate.untestable or candidate.wrong or why
-    elif candidate.wrong:
-        outcome, why = "failed", candidate.wrong
-    line = json.dumps({"nonce": job["nonce"], "outcome": outcome, "why": why[:500]}) + "\n"
-    os.write(verdict, line.encode("ascii"))
-    os._exit(0)
+        return "infrastructure", candidate.untestable or candidate.wrong or why
+    if candidate.wrong:
+        return "failed", candidate.wrong
+    return outcome, why
 
 
 def run(job: Json, candidate: Candidate) -> tuple[str, str]:
