@@ -123,11 +123,11 @@ def _require_kind(folder: Path, config: Mapping[str, Any]) -> None:
     alpha = config.get("lora_alpha", 1)
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)):
         raise InputError(f"{folder}/{CONFIG}: lora_alpha is {alpha!r}", "a number")
-    if kind in ("PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING", "MULTITASK_PROMPT_TUNING", "CPT"):
+    if (why := _why_not_measured(kind)) is not None:
         raise InputError(
-            f"the adapter in {folder} is of the kind {kind}",
-            "one that changes weights, such as LORA: tokens that are no text can't be measured yet",
-            "merge nothing; measure it behind a server that runs it",
+            f"the adapter in {folder} is of the kind {kind}, which {why}",
+            "one that changes weights, such as LORA",
+            "measure it behind a server that runs it",
         )
     if config.get("alora_invocation_tokens"):
         raise InputError(
@@ -135,6 +135,26 @@ def _require_kind(folder: Path, config: Mapping[str, Any]) -> None:
             "one that is on for the whole text",
             "measure it behind a server that runs it",
         )
+
+
+_NOT_MEASURED = {
+    "ADAPTION_PROMPT": "adds tokens that are no text inside the attention",
+    "LILY": "mixes its parts by the whole text, so that a token sees the tokens after it",
+    "POLY": "must be told for each text which task it belongs to",
+    "SHADOW": "runs a second network beside the model",
+    "XLORA": "runs the model twice to mix several adapters anew for each text",
+}
+"""Kinds whose logits the engine can't compute from token ids alone, and why."""
+
+
+def _why_not_measured(kind: str) -> str | None:
+    from peft.config import PromptLearningConfig
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    config = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)
+    if config is not None and issubclass(config, PromptLearningConfig):
+        return "puts tokens that are no text before every text"
+    return _NOT_MEASURED.get(kind)
 
 
 def _does_not_fit(folder: Path, reason: str) -> InputError:

@@ -176,7 +176,8 @@ def _base_of(folder: Path, offline: bool) -> WeightsLocation:
     _check_adapter(folder)
     do = f"name the base yourself: BASE+{folder}"
     try:
-        base = json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
+        config = json.loads((folder / "adapter_config.json").read_bytes())
+        base = config["base_model_name_or_path"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(
             f"{folder}/adapter_config.json names no base model ({in_one_line(error)})",

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, get_peft_model
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from weighbridge.errors import InputError, WeighbridgeError
+from weighbridge.models.adapters import put_on
 from weighbridge.tuning.settings import TuneSettings
-from weighbridge.tuning.storage import read_tensors, whole_folder, write_tensors
+from weighbridge.tuning.storage import whole_folder, write_tensors
 
 
 @contextmanager
@@ -129,45 +130,14 @@ def save_adapter(adapted: Any, path: Path) -> None:
 
 
 def load_adapter(module: Any, adapter: Path) -> Any:
-    """Put a saved adapter on its base.
+    """Put a saved adapter on its base, checked as `models.adapters.put_on` does.
 
     Raises:
-        InputError: The adapter isn't there, or doesn't fit the base.
+        InputError: The adapter isn't there, doesn't fit the base, or changes nothing.
     """
     if not (adapter / "adapter_model.safetensors").is_file():
         raise InputError(f"no adapter in {adapter}", "adapter_model.safetensors", "check the path")
-    try:
-        with _warnings_of_peft() as warned:
-            adapted = PeftModel.from_pretrained(module, str(adapter), local_files_only=True)
-        missed = _missed(adapted, read_tensors(adapter / "adapter_model.safetensors"))
-    except (RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise _does_not_fit(adapter, reason) from error
-    if missed:
-        said = "; ".join(" ".join(text.split())[:80] for text in warned)
-        reason = f"{len(missed)} tensors are not on it as in the file ({missed[0]}, …) {said}"
-        raise _does_not_fit(adapter, reason.rstrip())
-    return adapted
-
-
-def _missed(adapted: Any, stored: dict[str, Tensor]) -> list[str]:
-    """Return the adapter's tensors that are not, to the bit, in the file as on the model."""
-    taken = get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    return sorted(
-        name
-        for name in {*stored, *taken}
-        if name not in stored
-        or name not in taken
-        or not torch.equal(stored[name].to(taken[name]), taken[name])
-    )
-
-
-def _does_not_fit(adapter: Path, reason: str) -> InputError:
-    return InputError(
-        f"the adapter in {adapter} doesn't fit this model: {reason}",
-        "the base that it was trained on",
-        "see base_model_name_or_path in its adapter_config.json",
-    )
+    return put_on(module, adapter).module
 
 
 @contextmanager

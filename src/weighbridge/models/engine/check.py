@@ -90,8 +90,12 @@ def differs(got: Tensor, expected: Tensor) -> bool:
 
 @contextmanager
 def narrowed(causal: Any) -> Iterator[None]:
-    """Narrow each window, chunk and selection to `NARROW_TOKENS` inside the block."""
-    places = [*causal.modules(), *_configs(causal.config)]
+    """Narrow each window, chunk and selection to `NARROW_TOKENS` inside the block.
+
+    Adapters have fields of these names as well (OFT's block_size), which are widths of weights.
+    """
+    layers = [m for m in causal.modules() if not type(m).__module__.startswith("peft.")]
+    places = [*layers, *_configs(causal.config)]
     undo: list[tuple[Any, str, int]] = []
     for place in places:
         for name in _NARROWED:
