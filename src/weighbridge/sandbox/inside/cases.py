@@ -53,9 +53,12 @@ def same(expected: Any, found: Any) -> bool:
     if isinstance(expected, bool) or isinstance(found, bool):
         return expected is found
     if isinstance(expected, (int, float)) and isinstance(found, (int, float)):
-        if isinstance(expected, int):
+        if isinstance(expected, int) or expected == found:
             return expected == found
-        return expected == found or abs(expected - found) < ABSOLUTE
+        try:
+            return abs(expected - found) < ABSOLUTE
+        except OverflowError:  # an integer beyond any float
+            return False
     if isinstance(expected, list) and isinstance(found, list):
         return len(expected) == len(found) and all(map(same, expected, found))
     if isinstance(expected, dict) and isinstance(found, dict):
