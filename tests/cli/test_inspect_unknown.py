@@ -165,6 +165,32 @@ def test_a_nested_configuration_that_is_odd_is_one_line(family, text, tmp_path):
     assert said(tmp_path, {**base, "text_config": text})
 
 
+@pytest.mark.parametrize(
+    ("model_type", "why"),
+    [("bert", "tokens see the tokens after them"), ("t5", "a decoder writes another one"),
+     ("roberta", "tokens see the tokens after them")],
+)  # fmt: skip
+def test_a_model_that_is_no_causal_one_is_counted_and_said_to_be_none(model_type, why, tmp_path):
+    shape = {"num_heads": 2, "num_layers": 1, "d_model": 48, "d_kv": 24, "d_ff": 96}
+    found = figures(tmp_path, {"model_type": model_type, **SMALL, **shape})
+    (note,) = [note for note in found["notes"] if "no causal language model" in note]
+    assert why in note and found["parameters"] > 0
+
+
+@pytest.mark.parametrize(("head", "said"), [("own", "another head"), ("copy", "a second time")])
+def test_a_head_that_lies_beside_tied_embeddings_is_counted_as_it_is_stored(head, said, tmp_path):
+    config = {"model_type": "llama", **SMALL, "tie_word_embeddings": True}
+    tied = figures(tmp_path, config)
+    embedding = torch.randn(101, 48)
+    stored = embedding.clone() if head == "copy" else torch.randn(101, 48)
+    tensors = {"model.embed_tokens.weight": embedding, "lm_head.weight": stored}
+    save_file(tensors, tmp_path / "model.safetensors")
+    found = figures(tmp_path, config)
+    more = 101 * 48 if head == "own" else 0
+    assert found["parameters"] == tied["parameters"] + more
+    assert any(said in note for note in found["notes"])
+
+
 def test_names_of_rotary_fields_change_nothing(tmp_path):
     old = figures(tmp_path, {"model_type": "llama", **SMALL, "rope_theta": 1e4})
     new = figures(

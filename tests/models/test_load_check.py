@@ -1,6 +1,7 @@
 """What is loaded is what is in the files: by name, by shape, and in numbers."""
 
 import json
+import math
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from tiny import build_tiny_model, build_tokenizer
 from weighbridge.errors import InputError
 from weighbridge.models.open_weights import load
+from weighbridge.models.protocol import Prompt, ScoreRequest
 from weighbridge.sources.weights import find_weights
 
 UP = "model.layers.1.mlp.up_proj.weight"
@@ -183,7 +185,30 @@ def test_a_head_that_should_be_tied_and_is_not_is_part_of_the_digest(folder):
 
 def test_a_row_of_the_embedding_that_no_text_needs_may_be_anything(folder):
     change(folder, filled("model.embed_tokens.weight", float("nan"), 5))
-    load_it(folder)
+    model = load_it(folder)
+    assert model.module.get_input_embeddings().weight[5].isnan().all()
+    prompt = Prompt(text="A")
+    assert 5 not in model.tokenizer("A B")["input_ids"]
+    (found,) = model.score([ScoreRequest("one", prompt, (" B",))])
+    assert math.isfinite(found.logprobs[0]) and model.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "value"),
+    [((UP,), 0.0), ((UP,), 0.5), ((UP, "model.layers.1.self_attn.o_proj.weight"), 0.0)],
+)
+def test_a_matrix_of_one_number_is_named_in_the_notes(folder, names, value):
+    for name in names:
+        change(folder, filled(name, value))
+    (note,) = load_it(folder).notes
+    assert note.startswith("All numbers are the same in ") and all(name in note for name in names)
+
+
+def test_vectors_of_one_number_and_almost_equal_matrices_are_nothing_to_note(folder):
+    change(folder, filled("model.layers.0.input_layernorm.weight", 1.0))
+    change(folder, filled(UP, 0.0, slice(1, None)))
+    change(folder, lambda t: {**t, UP: t[UP] + (torch.arange(t[UP].numel()) == 70).view_as(t[UP])})
+    assert load_it(folder).notes == ()
 
 
 def test_tables_that_older_versions_saved_are_let_through(folder):

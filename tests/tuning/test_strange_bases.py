@@ -9,7 +9,9 @@ from test_tuning import rows_of, run, write_rows
 from weighbridge.errors import InputError
 from weighbridge.models.reading import read_model
 from weighbridge.sources.documents import parse_json
+from weighbridge.tuning.adapters import attached_adapter
 from weighbridge.tuning.merging import require_free
+from weighbridge.tuning.settings import TuneSettings
 
 
 def test_a_token_without_a_row_is_named(tiny_model, tmp_path):
@@ -33,6 +35,28 @@ def test_a_merge_below_a_file_is_refused_at_once(tmp_path, below):
 
 def test_a_merge_into_new_folders_is_free(tmp_path):
     require_free(tmp_path / "a" / "b" / "c")
+    assert list(tmp_path.iterdir()) == []  # looked at, and not made
+
+
+@pytest.mark.parametrize("cls", ["Mamba", "Mamba2"])
+def test_layers_that_a_recurrence_reads_for_itself_are_named_with_those_that_it_does_not(cls):
+    import transformers
+
+    shape = {"num_heads": 8, "head_dim": 16, "n_groups": 1} if cls == "Mamba2" else {}
+    config = getattr(transformers, f"{cls}Config")(
+        hidden_size=64, num_hidden_layers=1, vocab_size=50, state_size=8, **shape
+    )
+    module = getattr(transformers, f"{cls}ForCausalLM")(config)
+
+    def attached(target):
+        with attached_adapter(module, TuneSettings(target=target, rank=2), "base") as adapted:
+            return [name for name, p in adapted.named_parameters() if p.requires_grad]
+
+    with pytest.raises(InputError, match=r"target out_proj of .*would change nothing.*in_proj"):
+        attached(("in_proj", "out_proj"))
+    with pytest.raises(InputError, match=r"can't attach .*that this model has: .*in_proj"):
+        attached(("nothing",))
+    assert attached("all-linear") and not any("out_proj" in n for n in attached("all-linear"))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ with a model's weights is never run.
 
 import contextlib
 import io
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from weighbridge.errors import InputError, MissingPiece
@@ -41,7 +42,9 @@ def library_has(model_type: object) -> bool:
     return model_type in _library().CONFIG_MAPPING
 
 
-def count_in_library(config: Mapping[str, Any], where: str) -> tuple[Mapping[PartRole, int], int]:
+def count_in_library(
+    config: Mapping[str, Any], where: str
+) -> tuple[Mapping[PartRole, int], int, str]:
     """Build a model on the meta device and count it.
 
     Args:
@@ -49,13 +52,14 @@ def count_in_library(config: Mapping[str, Any], where: str) -> tuple[Mapping[Par
         where: What to call the configuration in errors.
 
     Returns:
-        Parameters by part, tied ones once, and those of modules that see or hear.
+        Parameters by part, tied ones once; those of modules that see or hear; and why it is no
+        causal language model, empty where it is one.
 
     Raises:
         InputError: Transformers can't build it; its own words are passed on.
         MissingPiece: Transformers is not installed.
     """
-    model = _build(config, where)
+    model, why_not = _build(config, where)
     found: dict[PartRole, int] = {}
     senses = 0
     for name, parameter in model.named_parameters():
@@ -64,7 +68,7 @@ def count_in_library(config: Mapping[str, Any], where: str) -> tuple[Mapping[Par
         else:
             role = next((role for role, word in _ROLES if re.search(word, name)), _ELSEWHERE)
             found[role] = found.get(role, 0) + parameter.numel()
-    return {role: found[role] for role in PART_NAMES if role in found}, senses
+    return {role: found[role] for role in PART_NAMES if role in found}, senses, why_not
 
 
 def _library() -> Any:
@@ -78,22 +82,46 @@ def _library() -> Any:
     return transformers
 
 
-def _build(config: Mapping[str, Any], where: str) -> Any:
+def _build(config: Mapping[str, Any], where: str) -> tuple[Any, str]:
+    """Return the model on the meta device, and why it is no causal language model, if it isn't."""
     library = _library()
     import torch
 
     fields = {name: value for name, value in config.items() if name not in _IGNORED}
     words = io.StringIO()
     try:
-        with torch.device("meta"), contextlib.redirect_stderr(words):
+        with torch.device("meta"), contextlib.redirect_stderr(words), _said(library) as said:
             made = library.CONFIG_MAPPING[fields["model_type"]].from_dict(fields)
-            return _auto_class(library, made).from_config(made, trust_remote_code=False)
+            auto = _auto_class(library, made)
+            model = auto.from_config(made, trust_remote_code=False)
     except Exception as error:  # whatever the library raises is about this configuration
         raise InputError(
             f"{where}: transformers {library.__version__} can't build this {config['model_type']} "
             f"({_first_line(error)})",
             "a configuration as it came with the weights",
         ) from error
+    if auto is library.AutoModelForSeq2SeqLM:
+        return model, "an encoder reads the text and a decoder writes another one"
+    if any("is_decoder" in line for line in said):
+        return model, "an encoder, whose tokens see the tokens after them (is_decoder is not set)"
+    return model, ""
+
+
+@contextlib.contextmanager
+def _said(library: Any) -> Iterator[list[str]]:
+    """Yield what the library warns of meanwhile, which then reaches no terminal."""
+    said: list[str] = []
+    logger = library.utils.logging.get_logger()
+    keep = logging.Handler()
+    keep.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    level, handlers = logger.level, list(logger.handlers)
+    logger.setLevel(logging.WARNING)
+    logger.handlers = [keep]
+    try:
+        yield said
+    finally:
+        logger.handlers = handlers
+        logger.setLevel(level)
 
 
 def _auto_class(library: Any, made: Any) -> Any:

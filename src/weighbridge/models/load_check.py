@@ -27,6 +27,7 @@ _OTHER_SENSES = re.compile(
 )
 _SEVERAL_TOKENS = re.compile(r"(^|\.)(mtp\w*|eh_proj|enorm|hnorm|shared_head|nextn)(\.|$)")
 _SHOWN = 3  # names in a message
+_LOOKED_AT = 64  # numbers of a matrix, at its beginning and in its middle
 
 
 @dataclass
@@ -148,6 +149,33 @@ def require_finite(module: Any, where: str) -> None:
             "numbers",
             "its weights are broken: fetch the model again, or use another one",
         )
+
+
+def matrices_of_one_number(module: Any) -> tuple[str, ...]:
+    """Return a sentence on matrices that hold the same number everywhere, if there are some.
+
+    Zeros or ones in a whole matrix mean that nothing was learnt there, or that the file was written
+    wrongly. A few numbers tell almost all others apart, so that this costs next to nothing.
+    """
+    flat = sorted(name for name, tensor in module.named_parameters() if _is_flat(tensor))
+    if not flat:
+        return ()
+    return (f"All numbers are the same in {named(flat)}: nothing was learnt there.",)
+
+
+def _is_flat(tensor: torch.Tensor) -> bool:
+    """Whether a matrix holds one number throughout; vectors (norms, biases) often do rightly."""
+    if tensor.dim() < 2 or tensor.numel() < 2 * _LOOKED_AT or not tensor.is_floating_point():
+        return False
+    if tensor.element_size() < 2 or not tensor.is_contiguous():
+        return False
+    with torch.no_grad():
+        numbers = tensor.view(-1)
+        middle = numbers.numel() // 2
+        for some in (numbers[:_LOOKED_AT], numbers[middle : middle + _LOOKED_AT]):
+            if not bool((some == numbers[0]).all()):
+                return False
+        return bool((numbers == numbers[0]).all())
 
 
 def named(names: Collection[str], most: int = _SHOWN) -> str:

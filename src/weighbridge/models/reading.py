@@ -16,6 +16,7 @@ from weighbridge.models.gguf_tokenizer import tokenizer_of_gguf
 from weighbridge.models.head_check import require_generation_config, require_head
 from weighbridge.models.load_check import (
     LoadReport,
+    matrices_of_one_number,
     recorded_load,
     require_all_taken,
     require_converted,
@@ -121,7 +122,7 @@ def _refusal(folder: Path, quantised: Any, error: Exception) -> WeighbridgeError
 def _checked(module: Any, report: LoadReport, where: str) -> tuple[str, ...]:
     notes = require_all_taken(module, report, where)
     require_finite(module, where)
-    return notes + require_head(module, where)
+    return notes + require_head(module, where) + matrices_of_one_number(module)
 
 
 def _config_for(folder: Path) -> Any:

@@ -41,8 +41,13 @@ def count_unknown(found: FoundConfig) -> CountedModel:
         raise _unknown(found, model_type, near, more) from error
     if not known:
         raise _unknown(found, model_type, near, "transformers has no code for it either")
-    by_part, senses = count_in_library(found.config, found.where)
+    by_part, senses, why_not_causal = count_in_library(found.config, found.where)
     notes = ["counted from transformers' code on the meta device: its structure is not known here"]
+    if why_not_causal:
+        notes.append(
+            f"no causal language model ({why_not_causal}): it can't be measured or tuned here"
+        )
+    notes += found.notes
     if found.config.get("auto_map"):
         notes.append("auto_map names code that comes with the weights: it was not run")
     if found.config.get("quantization_config"):

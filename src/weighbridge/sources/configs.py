@@ -34,6 +34,7 @@ class FoundConfig:
             that is a copy of the embedding; None for the others.
         copied_head_parameters: Numbers of such a head.
         stored_bytes: Of all tensors, where their files' headers were read.
+        notes: Sentences on where the files say otherwise than the configuration.
     """
 
     name: str
@@ -43,6 +44,7 @@ class FoundConfig:
     tensor_parameters: int | None = None
     copied_head_parameters: int = 0
     stored_bytes: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def find_config(spec: str, *, offline: bool = False) -> FoundConfig:
@@ -81,9 +83,7 @@ def _from_folder(path: Path) -> FoundConfig:
     name = path.resolve().name
     config = path / "config.json"
     if config.is_file():
-        stored = _stored_bytes(path)
-        fields = _read_json(config)
-        return FoundConfig(name, f"directory:{name}", str(config), fields, stored_bytes=stored)
+        return _with_tensors(name, f"directory:{name}", config)
     files = gguf_models(path)
     if len(files) == 1:
         return _from_gguf(files[0])
@@ -101,8 +101,9 @@ def _from_file(path: Path) -> FoundConfig:
         return _from_gguf(path)
     beside = path.resolve().parent
     name = beside.name if path.name == "config.json" else path.stem
-    stored = _stored_bytes(beside) if path.name == "config.json" else None
-    return FoundConfig(name, f"file:{path.name}", str(path), _read_json(path), stored_bytes=stored)
+    if path.name == "config.json":
+        return _with_tensors(name, f"file:{path.name}", path)
+    return FoundConfig(name, f"file:{path.name}", str(path), _read_json(path))
 
 
 def _from_gguf(path: Path) -> FoundConfig:
@@ -121,15 +122,31 @@ def _from_gguf(path: Path) -> FoundConfig:
     )
 
 
-def _stored_bytes(folder: Path) -> int | None:
-    """Bytes of a folder's tensors by their headers; None where it holds no safetensors."""
+def _with_tensors(name: str, source: str, config: Path) -> FoundConfig:
+    """Read a config.json, and the headers of the safetensors beside it, if there are some."""
     from weighbridge.sources.safetensors_files import stored_tensors
+    from weighbridge.sources.safetensors_head import stored_head
 
+    fields, folder = _read_json(config), config.resolve().parent
     if next(folder.glob("*.safetensors"), None) is None:
-        return None
-    tensors = stored_tensors(folder).values()
-    bits = [tensor.parameters * BITS_OF.get(tensor.dtype, 0) for tensor in tensors]
-    return sum(-(-each // 8) for each in bits) if all(bits) else None
+        return FoundConfig(name, source, str(config), fields)
+    tensors = stored_tensors(folder)
+    bits = [tensor.parameters * BITS_OF.get(tensor.dtype, 0) for tensor in tensors.values()]
+    stored = sum(-(-each // 8) for each in bits) if all(bits) else None
+    kind, numbers = stored_head(folder, tensors)
+    notes: tuple[str, ...] = ()
+    if kind == "own" and fields.get("tie_word_embeddings"):
+        fields["tie_word_embeddings"] = False
+        notes = (
+            "config.json ties the head to the embeddings, but the files hold another head: it is "
+            f"counted apart ({numbers:,} numbers)",
+        )
+    if kind == "copy" and fields.get("tie_word_embeddings"):
+        notes = (
+            "the files store the embedding a second time as head: its "
+            f"{numbers:,} numbers are counted once",
+        )
+    return FoundConfig(name, source, str(config), fields, stored_bytes=stored, notes=notes)
 
 
 def _from_hub(spec: str, offline: bool) -> FoundConfig:

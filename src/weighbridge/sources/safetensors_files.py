@@ -31,11 +31,15 @@ class StoredTensor:
         file: The file's name.
         dtype: As safetensors calls it, such as `BF16`.
         shape: Its shape.
+        start: Where its bytes begin in the file.
+        end: Where they end.
     """
 
     file: str
     dtype: str
     shape: tuple[int, ...]
+    start: int = 0
+    end: int = 0
 
     @property
     def parameters(self) -> int:
@@ -102,7 +106,13 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
             header = json.loads(file.read(length), object_pairs_hook=_once)
         header.pop("__metadata__", None)
         found = {
-            name: StoredTensor(path.name, str(told["dtype"]), tuple(map(int, told["shape"])))
+            name: StoredTensor(
+                path.name,
+                str(told["dtype"]),
+                tuple(map(int, told["shape"])),
+                8 + length + int(told["data_offsets"][0]),
+                8 + length + int(told["data_offsets"][1]),
+            )
             for name, told in header.items()
         }
         end = max((int(told["data_offsets"][1]) for told in header.values()), default=0)

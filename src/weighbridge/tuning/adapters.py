@@ -36,6 +36,7 @@ def attached_adapter(
         InputError: No layer has one of the names in `settings.target`.
     """
     target = settings.target if isinstance(settings.target, str) else list(settings.target)
+    _require_reached(module, target)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -52,7 +53,7 @@ def attached_adapter(
         raise InputError(
             f"peft can't attach an adapter to {settings.target!r} of "
             f"{type(module).__name__} ({why})",
-            '"all-linear" or names of linear layers that this model has',
+            f'"all-linear", or names of linear layers that this model has: {_linear(module)}',
             "correct target, or use another model",
         ) from error
     adapted.peft_config["default"].base_model_name_or_path = base
@@ -65,7 +66,32 @@ def attached_adapter(
 
 
 # Their kernels read these layers' weights past any adapter, so peft refuses them.
+_PAST_ADAPTERS = ("out_proj", "conv1d")
 _READ_PAST = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}
+
+
+def _require_reached(module: Any, target: str | list[str]) -> None:
+    """Refuse layers by name on which an adapter would change nothing."""
+    past = [name for name in _PAST_ADAPTERS if name in target]
+    if module.config.model_type in _READ_PAST and past and not isinstance(target, str):
+        raise InputError(
+            f"target {past[0]} of {type(module).__name__}: its kernels read this layer's weight by "
+            "themselves, so an adapter there would change nothing",
+            f'"all-linear", or other linear layers that this model has: {_linear(module)}',
+            f"leave {past[0]} out of target",
+        )
+
+
+def _linear(module: Any) -> str:
+    """List the names of linear layers that an adapter can change."""
+    left_out = set(_left_out(module) or ())
+    head = module.get_output_embeddings()
+    names = {
+        name.rsplit(".", 1)[-1]
+        for name, layer in module.named_modules()
+        if isinstance(layer, torch.nn.Linear) and layer is not head and name not in left_out
+    }
+    return ", ".join(sorted(names)) or "none"
 
 
 def _left_out(module: Any) -> list[str] | None:

@@ -111,7 +111,7 @@ def _count_only(found: "FoundConfig", image: Path | None, json: bool) -> None:
 
 def _copied(found: "FoundConfig") -> tuple[str, ...]:
     if not found.copied_head_parameters or found.tensor_parameters is None:
-        return ()
+        return found.notes
     with_copy = found.tensor_parameters + found.copied_head_parameters
     return (
         f"the file stores the embedding a second time as head (output.weight): "
