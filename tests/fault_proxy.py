@@ -1,8 +1,9 @@
 """A proxy on loopback that passes requests on, or does to them what networks and servers do.
 
-Faults: "429" (with `Retry-After` in seconds), "429-date" (as a date), "500", "503", "slow" (longer
-than the client waits), "cut" (the body ends in its middle), "garbage" (no JSON), "empty" (without
-choices), "refusal" (a refusal field), "reset" (the connection is torn down), "" (none).
+Faults: "429" (with `Retry-After` in seconds), "429-date" (as a date), "500", "503", "slow" (an
+answer that comes when the client has hung up, or after `slow_seconds`), "cut" (the body ends in its
+middle), "garbage" (no JSON), "empty" (without choices), "refusal" (a refusal field), "reset" (the
+connection is torn down), "" (none).
 """
 
 import http.client
@@ -32,10 +33,10 @@ class Proxy:
 
     Attributes:
         schedule: Decides what happens to a request.
-        slow_seconds: How long "slow" takes.
+        slow_seconds: How long "slow" takes at most.
         came: How often each request came, by its body.
-        answered: Requests that were answered in full, by their bodies.
-        again: Requests that came again after they had been answered.
+        answered: Requests that were answered in full, by their bodies, with the connection of each.
+        again: Requests that came again although the client had its answer: it had not hung up.
         keys: Authorization headers seen.
         at_once: Requests in work at a time, at most.
     """
@@ -45,7 +46,7 @@ class Proxy:
     slow_seconds: float = 1.0
     wait_seconds: float = 0.0
     came: Counter[str] = field(default_factory=Counter)
-    answered: set[str] = field(default_factory=set)
+    answered: dict[str, socket.socket] = field(default_factory=dict)
     again: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     at_once: int = 0
@@ -75,6 +76,25 @@ def proxying(upstream: str) -> Iterator[Proxy]:
         server.server_close()
 
 
+def _has_hung_up(connection: socket.socket) -> bool:
+    """Whether the client closed a connection: it had waited for its time, on a busy machine.
+
+    A client that has its answer keeps the connection for the next request.
+    """
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:  # closed here, after the client did
+        return True
+
+
+def _wait_for_its_end(connection: socket.socket, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not _has_hung_up(connection):
+        time.sleep(0.005)
+
+
 def _handler(proxy: Proxy, upstream: str) -> type[BaseHTTPRequestHandler]:
     lock = threading.Lock()
 
@@ -90,7 +110,7 @@ def _handler(proxy: Proxy, upstream: str) -> type[BaseHTTPRequestHandler]:
             with lock:
                 proxy.came[name] += 1
                 nth = proxy.came[name] - 1
-                if name in proxy.answered:
+                if name in proxy.answered and not _has_hung_up(proxy.answered.pop(name)):
                     proxy.again.append(name)
                 proxy.keys.add(self.headers.get("Authorization", ""))
                 proxy.working += 1
@@ -124,7 +144,7 @@ def _handler(proxy: Proxy, upstream: str) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return None
             if fault == "slow":
-                time.sleep(proxy.slow_seconds)
+                _wait_for_its_end(self.connection, proxy.slow_seconds)
             status, reply = self._upstream(body)
             if fault == "cut":
                 self.send_response(status)
@@ -135,7 +155,8 @@ def _handler(proxy: Proxy, upstream: str) -> type[BaseHTTPRequestHandler]:
                 return None
             self._send(status, reply)
             if status == 200 and fault != "slow":
-                proxy.answered.add(body.decode())
+                with lock:
+                    proxy.answered[body.decode()] = self.connection
             return None
 
         def _upstream(self, body: bytes) -> tuple[int, bytes]:

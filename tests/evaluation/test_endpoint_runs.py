@@ -25,8 +25,8 @@ from weighbridge.records import Graded, Price, Rate, Ungraded
 from weighbridge.sources.weights import find_weights
 
 QUICK = Patience(
-    request_seconds=0.4, attempts=4, first_wait_seconds=0.01, longest_wait_seconds=0.03,
-    give_up_seconds=3,
+    request_seconds=1, attempts=4, first_wait_seconds=0.01, longest_wait_seconds=0.03,
+    give_up_seconds=120,
 )  # fmt: skip
 PRICE = Price((Rate(-1, 2.0, 8.0, 0.5),), "the test")
 ROWS = 8
@@ -82,9 +82,19 @@ def undisturbed(served, tmp_path_factory):
     return run
 
 
+@pytest.fixture
+def without_faults(undisturbed):
+    """The outcomes of the undisturbed run; by a call, so that a failure is told in few lines."""
+    return lambda: outcomes(undisturbed)
+
+
 schedules = st.lists(
     st.lists(st.sampled_from([*FAULTS, "refusal"]), max_size=6), min_size=ROWS, max_size=ROWS
 )
+
+
+def tries(proxy, number):
+    return sum(times for body, times in proxy.came.items() if f'"row {number}. ' in body)
 
 
 @pytest.mark.slow
@@ -93,11 +103,11 @@ schedules = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(schedule=schedules)
-def test_under_any_faults_each_sample_ends_once(served, undisturbed, tmp_path_factory, schedule):
+def test_under_any_faults_each_sample_ends_once(served, without_faults, tmp_path_factory, schedule):
     folder = tmp_path_factory.mktemp("faults")
     benchmark = read_own_benchmark(write_benchmark(folder))
     with proxying(served.url) as proxy:
-        proxy.slow_seconds = 0.5
+        proxy.slow_seconds = 60  # until the client hangs up
 
         def fault(turn, nth):
             if not turn.startswith("row "):
@@ -107,14 +117,15 @@ def test_under_any_faults_each_sample_ends_once(served, undisturbed, tmp_path_fa
 
         proxy.schedule = fault
         run = run_once(proxy.url, folder, benchmark)
-    assert [s.sample_id for s in run.samples] == [s.sample_id for s in undisturbed.samples]
+    without = without_faults()
+    assert [s.sample_id for s in run.samples] == list(without)
     assert len({(s.sample_id, s.repeat) for s in run.samples}) == ROWS
-    without = outcomes(undisturbed)
     for number, sample in enumerate(run.samples):
         if isinstance(sample.score, Ungraded) and sample.score.reason == "refused":
             assert "refusal" in schedule[number]
         elif isinstance(sample.score, Ungraded) and sample.score.reason == "infrastructure":
-            assert len(schedule[number]) >= QUICK.attempts
+            # A busy machine may add faults to the schedule; a sample is lost after all tries only.
+            assert tries(proxy, number) >= QUICK.attempts
         else:
             assert (sample.output, sample.score) == without[sample.sample_id]
     assert proxy.again == []

@@ -572,7 +572,6 @@ REPLIES = tuple(
 
 
 def _readings() -> list[Parser]:
-    import re
 
     from weighbridge.evaluation.judges.pairwise import JUDGE as PAIRWISE
     from weighbridge.evaluation.judges.rubric import JUDGE as RUBRIC
@@ -585,9 +584,10 @@ def _readings() -> list[Parser]:
         json_object,
         regex,
     )
+    from weighbridge.patterns import ForeignPattern
     from weighbridge.records import Generation
 
-    pattern = re.compile(r"([A-D])")
+    pattern = ForeignPattern(r"([A-D])", "fuzzed")
 
     def written(data: bytes) -> Generation:
         return Generation("x", 0, data.decode("utf-8", "replace"), "end", 1, 1, 0)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from tiny import CHAT_TEMPLATE, build_tiny_model, build_tokenizer
+from weighbridge import patterns
 from weighbridge.errors import InputError
 from weighbridge.models.adapters import put_on
 from weighbridge.models.open_weights import load
@@ -278,3 +279,33 @@ def test_a_folder_without_settings_is_named(good, tmp_path):
     (good / "adapter_config.json").write_text("[]")
     with pytest.raises(InputError, match="names no base model"):
         find_weights(str(good))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"target_modules": "(.*.*.*.*.*.*.*.*.*)*x"},
+        {"exclude_modules": "(([a-z_.]+)+)+0"},
+        {"modules_to_save": ["(([a-z_.0-9]+)+)+!"]},
+        {"layers_pattern": ["(([a-z_.0-9]+)+)+!"]},
+        {"rank_pattern": {"(([a-z_.0-9]+)+)+!": 8}},
+        {"alpha_pattern": {"(([a-z_.0-9]+)+)+!": 8}},
+        {"target_modules": "(q_proj"},
+    ],
+    ids=lambda fields: f"{next(iter(fields))}, {len(str(fields))}",
+)
+def test_a_pattern_in_its_settings_that_does_not_end_is_named(fields, good, tmp_path, monkeypatch):
+    monkeypatch.setattr(patterns, "SECONDS", 0.2)
+    mended = shutil.copytree(good, tmp_path / "mended")
+    settings = json.loads((mended / "adapter_config.json").read_text()) | fields
+    (mended / "adapter_config.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError) as refused:
+        ours(mended)
+    said = str(refused.value)
+    assert f"adapter_config.json: {next(iter(fields))} = " in said and "\n" not in said
+    assert "did not come to an end" in said or "a regular expression" in said
+
+
+def test_a_pattern_in_its_settings_that_ends_is_used(bases, tmp_path):
+    expected = adapt(bases / "tied", tmp_path / "a", target_modules=r".*\.(q|v)_proj")
+    assert torch.equal(ours(tmp_path / "a"), expected)

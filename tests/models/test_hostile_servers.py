@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hostile_server import Attack, attacking, head, plain
-from scripted_server import PRICE, chat
-from weighbridge.errors import EndpointUnusable
+from scripted_server import PRICE, Out, ask, chat, generate, replying
+from weighbridge.errors import EndpointUnusable, InputError
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.own import read_own_benchmark
 from weighbridge.evaluation.runner import Place, evaluate
@@ -353,3 +353,40 @@ def test_a_hostile_server_costs_its_own_answer_and_no_more(weigh, case):
 
 def is_endless(case: Case) -> bool:
     return case.attack.__qualname__.startswith(("endless", "trickle"))
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    for name in ("http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    return lambda url: monkeypatch.setenv("HTTP_PROXY", url)
+
+
+def test_a_server_here_is_asked_directly_whatever_proxy_the_environment_names(weigh, proxy):
+    proxy(NOWHERE)
+    with attacking(reply(RIGHT)) as served:
+        run, _ = weigh(served)
+        assert served.asked == {"row 0": 1, "row 1": 1} and run.estimate.mean == 1.0
+
+
+def test_one_elsewhere_is_asked_through_that_proxy(opened, proxy):
+    with attacking(reply(RIGHT)) as served:
+        proxy(served.url.removesuffix("/v1"))
+        (made,) = generate(opened(served, "http://llm.example.com/v1#m"))
+        assert made.text == "A"
+        assert served.heads[-1].startswith("POST http://llm.example.com/v1/chat/completions ")
+
+
+def test_a_proxy_that_can_not_be_used_is_one_line(opened, proxy):
+    proxy("gopher://x")
+    with pytest.raises(InputError, match="a proxy from the environment"):
+        opened(None, "http://llm.example.com/v1#m")
+
+
+def test_a_thousand_names_of_one_model_are_a_short_note(opened):
+    with replying(lambda body, nth: Out(chat("A", model=f"m{nth}"))) as served:
+        model = opened(served)
+        assert len(generate(model, *(ask(n) for n in range(60)))) == 60
+        (note,) = [one for one in model.notes if "answered as" in one]
+        assert "answered as 61 models" in note and len(note) < 300

@@ -17,11 +17,19 @@ import torch
 
 from weighbridge.errors import InputError
 from weighbridge.models.load_check import named
+from weighbridge.patterns import ForeignPattern
 from weighbridge.sources.safetensors_files import StoredTensor, read_header
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _PROBE_TOKENS = 64
 _WRAPPERS = ("_orig_mod.", "module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+# Settings of which peft puts each name or key into a regular expression, and into which.
+_PUT_INTO = {
+    "modules_to_save": r"(^|.*\.){}($|\..*)",
+    "layers_pattern": r"(?:^|.*?\.){}\.(?P<idx>\d+)\.",
+    "rank_pattern": r"(.*\.)?({})$",
+    "alpha_pattern": r"(.*\.)?({})$",
+}
 _NAMED_BY = re.compile(r"\.(lora_[AB]|lora_magnitude_vector)\.\w+\.weight$")
 
 
@@ -52,6 +60,7 @@ def put_on(module: Any, folder: Path) -> PutOn:
 
     config = read_adapter_config(folder)
     _require_kind(folder, config)
+    require_patterns_end(module, config, f"{folder}/{CONFIG}")
     stored = read_header(folder / WEIGHTS)
     _lengthen(module, folder, config, stored)
     plain = _logits(module)
@@ -155,6 +164,28 @@ def _why_not_measured(kind: str) -> str | None:
     if config is not None and issubclass(config, PromptLearningConfig):
         return "puts tokens that are no text before every text"
     return _NOT_MEASURED.get(kind)
+
+
+def require_patterns_end(module: Any, config: Mapping[str, Any], where: str) -> None:
+    """Try the patterns of an adapter's settings on the model's names, before peft does.
+
+    What comes to an end here does so there: peft asks the same engine the same.
+
+    Raises:
+        InputError: One is no regular expression, or takes too long.
+    """
+    names = [name for name, _ in module.named_modules()]
+    names += [f"base_model.model.{name}" for name in names]
+    for key in ("target_modules", "exclude_modules"):  # a list there holds names
+        text = config.get(key)
+        if isinstance(text, str) and text != "all-linear":
+            ForeignPattern(text, f"{where}: {key}").fullmatch(names)
+    for key, form in _PUT_INTO.items():
+        found = config.get(key)
+        texts = [found] if isinstance(found, str) else found
+        for text in texts if isinstance(texts, (list, tuple, set, dict)) else ():
+            if isinstance(text, str):
+                ForeignPattern(form.format(text), f"{where}: {key}").match(names)
 
 
 def _does_not_fit(folder: Path, reason: str) -> InputError:

@@ -13,7 +13,7 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from weighbridge.errors import InputError, WeighbridgeError
-from weighbridge.models.adapters import put_on
+from weighbridge.models.adapters import put_on, require_patterns_end
 from weighbridge.tuning.settings import TuneSettings
 from weighbridge.tuning.storage import whole_folder, write_tensors
 
@@ -45,6 +45,7 @@ def attached_adapter(
         task_type="CAUSAL_LM",
         exclude_modules=_left_out(module) if target == "all-linear" else None,
     )
+    require_patterns_end(module, {"target_modules": target}, "target")
     try:
         with _warnings_of_peft() as warned:
             adapted = get_peft_model(module, config)

@@ -48,6 +48,7 @@ from weighbridge.records import (
     canonical_json,
 )
 
+NAMES_SHOWN = 8  # of models that answered
 AHEAD = 256  # requests waiting, in flight, or answered before their turn
 T = TypeVar("T")
 
@@ -127,7 +128,8 @@ class Endpoint:
         said = [name for name in asker.said if name]
         names = sorted({name.split(" ")[0] for name in said})
         if len(said) > 1:
-            notes.append(f"{who} answered as {len(said)} models: {', '.join(sorted(said))}.")
+            shown = sorted(said)[:NAMES_SHOWN] + ["…"] * (len(said) > NAMES_SHOWN)
+            notes.append(f"{who} answered as {len(said)} models: {', '.join(shown)}.")
         elif names and names[0].lower() != who.lower():
             notes.append(f"Asked for {who}, the server says that {names[0]} answered.")
         if self.price is None:

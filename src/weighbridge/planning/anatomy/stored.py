@@ -4,11 +4,12 @@ Each rule gives the bytes of one matrix, scales and zero points among them. What
 (embeddings, norms, routers, the head, and what the configuration lists) takes the model's own type.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from weighbridge.errors import InputError
+from weighbridge.patterns import ForeignPattern
 from weighbridge.planning.anatomy.parts import Architecture, Weight
 
 BYTES_OF = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
@@ -130,13 +131,36 @@ def _matches(pattern: str, name: str) -> bool:
     """As the writers of such lists mean them: a whole name, its beginning, its ending, a regex."""
     if pattern.startswith("re:"):
         try:
-            return re.match(pattern[3:], name) is not None
-        except re.error:
+            (found,) = ForeignPattern(pattern[3:], "a quantisation's ignore").match([name])
+        except InputError:
             return False
+        return found
     plain = pattern.replace("model.language_model.", "model.").replace("language_model.", "")
     if "*" in plain:
-        return re.match(re.escape(plain).replace(r"\*", ".*") + r"(\.|$)", name) is not None
+        return _wildcards_match(plain.split("*"), name)
     return name == plain or name.startswith(f"{plain}.") or f".{plain}." in f".{name}."
+
+
+def _wildcards_match(pieces: list[str], name: str) -> bool:
+    """Whether the pieces stand in a name in their order, the first at its beginning.
+
+    The last one ends where a part of the name ends. Each is looked for once, from the left.
+    """
+    first, *middle, last = pieces
+    if not name.startswith(first):
+        return False
+    at = len(first)
+    for piece in middle:
+        found = name.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    while (found := name.find(last, at)) >= 0:
+        end = found + len(last)
+        if end == len(name) or name[end] == ".":
+            return True
+        at = found + 1
+    return False
 
 
 def _settings(config: Mapping[str, Any]) -> Mapping[str, Any] | None:

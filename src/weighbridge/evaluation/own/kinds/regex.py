@@ -1,6 +1,5 @@
 """The answer is what a pattern finds last in the text: its group 1, where it has one."""
 
-import re
 from dataclasses import dataclass, replace
 
 from weighbridge.errors import InputError
@@ -10,7 +9,8 @@ from weighbridge.evaluation.own.definition import Definition
 from weighbridge.evaluation.own.kind import Kind, Solution
 from weighbridge.evaluation.own.template import fill, parse_template
 from weighbridge.evaluation.scorers.regex import score_regex
-from weighbridge.records import Generation, Graded, Sample
+from weighbridge.patterns import ForeignPattern
+from weighbridge.records import Generation, Graded, Sample, Ungraded
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,13 @@ def _check(definition: Definition) -> None:
         raise InputError(
             f"{definition.path} names no pattern", "pattern = '…', whose group 1 is the answer"
         )
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise InputError(
-            f"{definition.path}: pattern = {pattern!r} ({error})", "a regular expression",
-            "in TOML write it in single quotes: pattern = '…'",
-        ) from error  # fmt: skip
+    _pattern(definition).check()
     parse_template(f"{definition.path}: answer", definition.options.answer)
+
+
+def _pattern(definition: Definition) -> ForeignPattern:
+    hint = "in TOML write it in single quotes: pattern = '…'"
+    return ForeignPattern(definition.options.pattern, f"{definition.path}: pattern", hint)
 
 
 def _solution(definition: Definition, cells: Cells) -> Solution:
@@ -48,7 +47,9 @@ def _solution(definition: Definition, cells: Cells) -> Solution:
         return Solution(target)
     answer = fill(parse_template(f"{definition.path}: answer", options.answer), cells.text)
     full = Generation("", 0, answer, "end", 0, 0, 0)
-    score = score_regex(full, target, re.compile(options.pattern))
+    score = score_regex(full, target, _pattern(definition))
+    if isinstance(score, Ungraded) and score.reason == "infrastructure":
+        raise InputError(score.why)
     if not (isinstance(score, Graded) and score.value == 1):
         cells.refuse(f"{answer!r}"[:60], f"an answer in which {options.pattern} finds {target!r}")
     return Solution(target, metadata={"answer": answer})
@@ -60,7 +61,7 @@ def _gold(sample: Sample) -> str:
 
 
 def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
-    pattern = re.compile(definition.options.pattern)
+    pattern = _pattern(definition)
     return replace(
         benchmark, grade=lambda sample, reply: score_regex(reply, sample.target, pattern)
     )
