@@ -54,6 +54,9 @@ def test_version():
             ["evaluate", "smollm2-135m", "-b", "service_desk", "--margin", "0.1"],
             "--margin 0.1 without a run",
         ),
+        (["compare", "a", "b", "--margin", "2%"], "--margin 0.02 where answers count 0 to 1"),
+        (["lineage", "a", "b", "-b", "mmlu", "--margin", "2 points"], "units of the benchmark's"),
+        (["power", "--margin", "small"], "--margin small; expected a number in the units"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(words, said, tmp_path):

@@ -10,9 +10,10 @@ from weighbridge.evaluation.own import read_own_benchmark
 from weighbridge.evaluation.runner import Place, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.marks import FILED_AS_REASONING, HALF_CHARACTER
-from weighbridge.records import Graded, Ungraded
+from weighbridge.records import ALARM, Graded, Ungraded
 
 ROWS = 6
+NO_TOKENS = {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}
 
 
 @pytest.fixture
@@ -142,3 +143,11 @@ def test_tokens_of_one_text_decide_by_their_sum(opened, tmp_path):
         made = store.read(evaluate(opened(served), benchmark, place).run_id)
     assert made.protocol == "letter" and made.estimate.mean == 1.0
     assert made.samples[0].logprobs[0] == pytest.approx(-0.2328, abs=1e-4)
+
+
+def test_answers_that_end_before_any_text_are_not_told_to_ask_for_more_tokens(run):
+    made, _ = run(lambda row: Out(chat("", "length", usage=NO_TOKENS)))
+    assert made.estimate.ungraded["truncated"] == ROWS
+    alarms = [note for note in made.provenance.notes if note.startswith(ALARM)]
+    assert any("ended before their first token of text" in note for note in alarms)
+    assert not any("raise --max-tokens" in note for note in made.provenance.notes)

@@ -292,6 +292,32 @@ def test_what_is_not_there_is_named(output, tmp_path):
         import_runs("lm-eval", ImportRequest(old), store, WHEN)
 
 
+def refused(path, tmp_path):
+    with pytest.raises(InputError) as said:
+        import_runs("lm-eval", ImportRequest(path), RunStore(tmp_path / "runs"), WHEN)
+    return str(said.value)
+
+
+@pytest.mark.parametrize("name", ["results.json", "results_2026-01-01T00-00-00.000000.json"])
+def test_an_empty_results_file_is_of_no_version(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    for path in (tmp_path, tmp_path / name):
+        assert "holds no results (it is empty)" in refused(path, tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / "samples_a_2026.jsonl").write_text("{}\n")
+    assert "its first row has no doc_id" in refused(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["scenario_state.json", "per_instance_stats.json"])
+def test_a_run_of_helm_s_is_named_with_the_command_that_reads_it(tmp_path, name):
+    (tmp_path / "mmlu:model=x").mkdir()
+    file = tmp_path / "mmlu:model=x" / name
+    file.write_text('{"request_states": []}')
+    for path in (tmp_path, file):
+        said = refused(path, tmp_path)
+        assert "is of a run of HELM's" in said and "weighbridge import helm" in said
+
+
 def test_files_of_0_3_are_told(tmp_path):
     store = RunStore(tmp_path / "runs")
     (tmp_path / "out").mkdir()

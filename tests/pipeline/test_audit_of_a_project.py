@@ -58,6 +58,24 @@ def test_kin_is_named_and_asks_for_another_reader(model, weights, said):
     assert ("judge prefers its kin is unknown" in sentences) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("own", "judges", "said"),
+    [
+        ({"settings_digest": "a"}, {"settings_digest": "a"}, "the judge's own weights."),
+        ({"settings_digest": "a"}, {"settings_digest": "b"}, "under other settings"),
+        ({"adapter_digest": "a"}, {"adapter_digest": None}, "with another adapter"),
+        ({}, {}, "the judge's own weights."),  # older evidence tells neither
+    ],
+)
+def test_the_same_weights_under_other_settings_are_not_the_same_model(own, judges, said):
+    a, b = judged("x", HIGH, weights="w"), judged("m", LOW)
+    a = replace(a, model=replace(a.model, **own))
+    judge = a.settings["judge"] | {"model": {"weights_digest": a.model.weights_digest} | judges}
+    a, b = (replace(run, settings={"judge": judge}) for run in (a, b))
+    _, sentences = audited(a, b)
+    assert said in sentences and "has the judge's own weights" in sentences
+
+
 def test_an_excess_for_its_kin_is_said_and_no_more_than_that():
     a, b = (
         judged("gpt-3.5", [[8.5], [8], [9], [8], [9], [9]]),

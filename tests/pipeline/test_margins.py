@@ -134,3 +134,11 @@ def test_a_project_takes_it_for_mt_bench(tmp_path):
     path.write_text(PROJECT.format(benchmark="mt_bench", margin="true"))
     with pytest.raises(InputError, match="margin = true; expected a number"):
         read_project(path)
+
+
+@pytest.mark.parametrize("margin", ['"2%"', '"0.02"', "true"])
+def test_a_margin_that_is_no_number_is_told_what_it_should_be(tmp_path, margin):
+    (tmp_path / "p.toml").write_text(PROJECT.format(benchmark="mt_bench", margin=margin))
+    with pytest.raises(InputError, match=r"margin = .*a number") as said:
+        read_project(tmp_path / "p.toml")
+    assert "validat" not in str(said.value) and "\n" not in str(said.value)

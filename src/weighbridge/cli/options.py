@@ -57,8 +57,43 @@ StopWhenDecided = Annotated[
         help="Ask in random order; stop once no worse or worse than RUN beyond --margin.",
     ),
 ]
+
+
+def parse_margin(text: str) -> float:
+    """Read a margin, which is a difference on the benchmark's scale and no percentage of it.
+
+    Raises:
+        InputError: It is no number.
+    """
+    try:
+        return float(text)
+    except ValueError as error:
+        percent = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:%|percent|points?)\s*", text)
+        meant = f"{float(percent[1]) / 100:g} is {percent[1]} points" if percent else ""
+        raise InputError(
+            f"--margin {text}",
+            "a number in the units of the benchmark's scale, such as 0.02 (2 points) where answers "
+            "count 0 to 1",
+            meant and f"--margin {meant.split()[0]} where answers count 0 to 1: {meant}",
+        ) from error
+
+
 Margin = Annotated[
-    float | None, typer.Option(help="How much worse than that run is still fine; else 2 points.")
+    float | None,
+    typer.Option(
+        help="How much worse than that run is still fine; else 2 points.",
+        parser=parse_margin,
+        metavar="FLOAT",
+    ),
+]
+WorseBy = Annotated[
+    float | None,
+    typer.Option(
+        "--margin",
+        help="How much worse is still fine, in the scale's units; else 2 % of it.",
+        parser=parse_margin,
+        metavar="FLOAT",
+    ),
 ]
 MaxUsd = Annotated[
     float | None,

@@ -32,16 +32,23 @@ def extraction_alarms(
     said = []
     if max(unparsed, truncated) <= ALARM_SHARE * asked:
         return ()
-    first, beyond = _look(benchmark, samples)
+    first, beyond, empty = _look(benchmark, samples)
     if unparsed > ALARM_SHARE * asked:
         todo = f"; {benchmark.when_unparsed}" if benchmark.when_unparsed else ""
         said.append(
             f"{ALARM}{unparsed} of {asked} answers hold nothing that can be graded"
             f"{first}, so this figure measures their format{todo}."
         )
-    if truncated - beyond > ALARM_SHARE * asked:
+    if empty > ALARM_SHARE * asked:
         said.append(
-            f"{ALARM}{truncated - beyond} of {asked} answers were cut by the token limit before "
+            f"{ALARM}{empty} of {asked} answers ended before their first token of text: more "
+            "--max-tokens can't help; look at what the server, or the chat template at the end of "
+            "a prompt, makes the model write first."
+        )
+    cut = truncated - beyond - empty
+    if cut > ALARM_SHARE * asked:
+        said.append(
+            f"{ALARM}{cut} of {asked} answers were cut by the token limit before "
             "there was anything to grade; raise --max-tokens."
         )
     if beyond > ALARM_SHARE * asked:
@@ -64,9 +71,14 @@ def lost_answers(samples: Iterable[ScoredSample]) -> Iterator[str]:
         yield f"{len(reasons)} answers were lost and are no part of the mean{told}."
 
 
-def _look(benchmark: Benchmark, samples: Iterable[ScoredSample]) -> tuple[str, int]:
-    """Return what the first unparsed answer says, and how many were cut by the model's context."""
-    first, beyond = "", 0
+def _look(benchmark: Benchmark, samples: Iterable[ScoredSample]) -> tuple[str, int, int]:
+    """Look at what can't be graded, answer by answer.
+
+    Returns:
+        What the first unparsed answer says; how many were cut by the model's context; and how many
+        others were cut before they held any text.
+    """
+    first, beyond, empty = "", 0, 0
     for sample in samples:
         if not isinstance(sample.score, Ungraded):
             continue
@@ -75,4 +87,6 @@ def _look(benchmark: Benchmark, samples: Iterable[ScoredSample]) -> tuple[str, i
             first = f" (the first: {why})"
         ended = sample.stop == "overlong" or CONTEXT_ENDED.sign in why
         beyond += reason == "truncated" and ended
-    return first, beyond
+        at_once = sample.output_tokens <= 1 and not sample.output.strip()
+        empty += reason == "truncated" and not ended and at_once
+    return first, beyond, empty

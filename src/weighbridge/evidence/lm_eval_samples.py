@@ -107,11 +107,11 @@ def check_split(path: Path, config: Row, figures: Mapping[str, Json]) -> bool:
     return True
 
 
-def version_of_rows(path: Path) -> str:
-    """Return which versions write such rows."""
+def version_of_rows(path: Path) -> str | None:
+    """Return which versions write such rows; None where they are not lm-eval's."""
     first = next(_rows(path), None)
-    if first is None:
-        return "an unknown version"
+    if first is None or "doc_id" not in first[1]:
+        return None
     return "0.4.7 or newer" if "filter" in first[1] else BEFORE_FILTERS
 
 

@@ -17,6 +17,7 @@ from weighbridge.records import (
     Comparison,
     EvalRun,
     HumanLabel,
+    Json,
     JudgeAudit,
     RepeatSpread,
     SelfPreference,
@@ -203,16 +204,28 @@ def family(name: str) -> str:
 def _kin(run_a: EvalRun, run_b: EvalRun) -> tuple[tuple[Who, str], ...]:
     """Which of the two the judge is related to: by weights, else by name."""
     told = (run_a.settings.get("judge") or {}).get("model")
-    weights = told.get("weights_digest") if isinstance(told, dict) else None
+    identity = told if isinstance(told, dict) else {}
     judge = judge_of(run_a)
     found: list[tuple[Who, str]] = []
     sides: tuple[tuple[Who, EvalRun], ...] = (("candidate", run_a), ("reference", run_b))
     for who, run in sides:
+        weights = identity.get("weights_digest")
         if weights is not None and run.model.weights_digest == weights:
-            found.append((who, "has the judge's own weights"))
+            found.append((who, f"has the judge's own weights{_unlike(identity, run)}"))
         elif family(judge) and family(run.model.name) == family(judge):
             found.append((who, f"shares the judge's family by name ({family(judge)})"))
     return tuple(found)
+
+
+def _unlike(judge: Mapping[str, Json], run: EvalRun) -> str:
+    """Say in what a model differs from a judge that has the same weights."""
+    own = run.model
+    if "adapter_digest" in judge and judge["adapter_digest"] != own.adapter_digest:
+        return ", one of the two with another adapter"
+    settings = judge.get("settings_digest")
+    if settings and own.settings_digest and settings != own.settings_digest:
+        return ", under other settings (such as rotary base, windows or end tokens)"
+    return ""
 
 
 def _unknown(

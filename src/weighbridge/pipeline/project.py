@@ -271,6 +271,12 @@ def _check_margin(path: Path, row: Mapping[str, Any]) -> None:
     margin, name = row.get("margin"), str(row.get("benchmark", "")).partition(":")[0]
     if isinstance(margin, bool):
         raise InputError(f"{path}: margin = {str(margin).lower()}", "a number")
+    if isinstance(margin, str):
+        raise InputError(
+            f"{path}: margin = {margin!r}",
+            "a number in the units of the benchmark's scale, without quotes",
+            "0.02 is 2 points where answers count 0 to 1",
+        )
     if isinstance(margin, (int, float)) and name in benchmark_names():
         refuse_margin(path, name, margin, find_benchmark(name).scale(str(row.get("protocol", ""))))
 

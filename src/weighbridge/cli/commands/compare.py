@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 def command(
     run_a: Annotated[str, typer.Argument(help="The candidate's run.")],
     run_b: Annotated[str, typer.Argument(help="The reference's run.")],
-    margin: Annotated[
-        float | None,
-        typer.Option(help="How much worse is still fine, in the scale's units; else 2 % of it."),
-    ] = None,
+    margin: options.WorseBy = None,
     metric: Annotated[str, typer.Option(help="value, or the name of a part.")] = "value",
     groups: Annotated[bool, typer.Option("--groups", help="Compare groups of subjects.")] = False,
     flips: Annotated[int, typer.Option(help="Flips to print.", min=0)] = 3,

@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 def command(
     models: Annotated[list[str], typer.Argument(help="Stages, the first one first.")],
     benchmark: Annotated[list[str], typer.Option("--benchmark", "-b", metavar="NAME[:SUBSET]")],
-    margin: Annotated[
-        float | None,
-        typer.Option(help="How much worse is still fine, in the scale's units; else 2 % of it."),
-    ] = None,
+    margin: options.WorseBy = None,
     protocol: Annotated[str, typer.Option(help="How answers are obtained.")] = "",
     shots: Annotated[int | None, typer.Option(help="Worked examples before a question.")] = None,
     limit: Annotated[int | None, typer.Option(help="First so many items of each subset.")] = None,

@@ -17,7 +17,11 @@ def command(
     pilot: Annotated[list[str] | None, typer.Argument(help="Two runs: RUN_A RUN_B.")] = None,
     margin: Annotated[
         float | None,
-        typer.Option(help="How much worse is still fine, in the pilot's units; else 2 % of them."),
+        typer.Option(
+            help="How much worse is still fine, in the pilot's units; else 2 % of them.",
+            parser=options.parse_margin,
+            metavar="FLOAT",
+        ),
     ] = None,
     difference: Annotated[float, typer.Option(help="What A - B is assumed to be.")] = 0.0,
     items: Annotated[int | None, typer.Option(help="Items that there are.", min=2)] = None,

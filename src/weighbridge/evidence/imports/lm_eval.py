@@ -49,6 +49,7 @@ PROTOCOLS = {
 PERPLEXITY = "loglikelihood_rolling"
 INVALID = "[invalid]"
 _OLD = "Rows name no filter: they were given to filters by their order, and the stated means agree."
+_OF_HELM = ("scenario_state.json", "per_instance_stats.json", "run_spec.json")
 _OF_0_3 = "_write_out_info.json"
 _WANTED = "the folder that lm-eval 0.4 was given as --output_path, with --log_samples"
 _LESS_IS_BETTER = (
@@ -138,15 +139,24 @@ def _no_results(path: Path) -> InputError:
         return InputError(
             f"{old[0]} is of lm-eval 0.3", _WANTED, "evaluate again with 0.4 or newer"
         )
+    if of_helm := next((f for name in _OF_HELM for f in folder.rglob(name)), None):
+        return _of_helm(of_helm, folder)
     samples = [path] if path.is_file() else sorted(folder.rglob("samples_*.jsonl*"))
     if samples:
         version = version_of_rows(samples[0])
+        if version is None:
+            saw = f"{samples[0]}: its first row has no doc_id, as lm-eval's samples have"
+            return InputError(saw, _WANTED, "name the folder that lm-eval wrote")
         return InputError(
             f"{samples[0]} is of lm-eval {version}, with no results file beside",
             "results_DATE.json, which names the model, the metrics and the tasks' settings",
             "put it there; lm-eval writes it when a run ends",
         )
     return InputError(f"no results_*.json in {path}", _WANTED)
+
+
+def _of_helm(file: Path, folder: Path) -> InputError:
+    return InputError(f"{file} is of a run of HELM's", _WANTED, f"weighbridge import helm {folder}")
 
 
 def _samples_files(asked: Path, results: Path, read: Row) -> dict[str, Path]:
@@ -193,8 +203,11 @@ def _figures(results: Row, task: str) -> str:
 
 def _json(path: Path) -> Row:
     read = read_json(path, "lm-eval's results file", nan=True, halves="replace")
+    if path.name in _OF_HELM:
+        raise _of_helm(path, path.parent)
     if not isinstance(read, dict) or not isinstance(read.get("results"), dict):
-        raise InputError(f"{path} holds no results", "lm-eval's results file")
+        empty = " (it is empty)" if not read else ""
+        raise InputError(f"{path} holds no results{empty}", _WANTED)
     if not isinstance(read.get("configs"), dict):
         saw = f"{path} holds no task's configuration: it is of lm-eval 0.3"
         raise InputError(saw, _WANTED, "evaluate again with 0.4 or newer")

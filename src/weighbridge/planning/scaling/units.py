@@ -34,6 +34,9 @@ _NEUTRAL = {
 _POWER = re.compile(
     r"(?:[x*×·]|times)?(?:(\d+(?:\.\d+)?)?e\+?(\d+)|10(?:\^|\*\*)?\{?(\d+)\}?|1(0+))"
 )
+_COUNTED = re.compile(r"[-_\s]?(?:flops?|tokens?|params?|parameters?)$")
+_SUPERSCRIPT = re.compile("[⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", "⁺")
 _LOG = re.compile(r"(log10|log_10|log2|ln|log)\s*(?:\((.+)\)|\[(.+)\]|[\s_]+(.+))", re.IGNORECASE)
 _TIMES_LN2 = 0.6931471805599453
 
@@ -139,7 +142,9 @@ def _parted(text: str) -> list[tuple[str, str, bool]]:
 
 
 def _unit(text: str) -> str:
-    """A unit's plain form: `PetaFLOP/s-days` becomes `petaflop/s-days`."""
+    """A unit's plain form: `PetaFLOP/s-days` becomes `petaflop/s-days`, `in 10⁹` becomes `10^9`."""
+    text = _SUPERSCRIPT.sub(lambda found: "^" + found[0].translate(_DIGITS), text)
+    text = re.sub(r"^\s*in\s+(?:units\s+of\s+)?", "", text, flags=re.IGNORECASE)
     return re.sub(r"\s+|(?<=\d),(?=\d)", "", text).lower().strip("_")
 
 
@@ -152,22 +157,24 @@ def _factor(unit: str, meaning: str) -> float | None:
     said = [part for part in re.split("[,;]", unit) if _bare(part) not in _NEUTRAL]
     if len(said) > 1:
         return None
-    unit = said[0] if said else ""
+    unit = (said[0] if said else "").rstrip(".")
+    if meaning != "loss" and _POWER.fullmatch(power := _COUNTED.sub("", unit)):
+        unit = power  # of 1e21 FLOPs, 10^9 tokens
     bare = _bare(unit)
     if meaning == "loss":
         per_token = bare in ("bitspertoken", "bits/token", "bpt")
         return 1.0 if bare in _NEUTRAL else _TIMES_LN2 if per_token else None
     if bare in _NEUTRAL:
         return 1.0
-    if power := _POWER.fullmatch(unit):
-        mantissa, exponent, ten, zeros = power.groups()
+    if found := _POWER.fullmatch(unit):
+        mantissa, exponent, ten, zeros = found.groups()
         return float(mantissa or 1) * 10.0 ** int(exponent or ten or len(zeros))
     if meaning in ("flops", "budgets"):
         return _compute(unit)
     for ending in ("", "params", "parameters", "param", "tokens", "token", "toks", "tok",
                    "ofparameters", "oftokens", "ofparams"):  # fmt: skip
-        if bare.endswith(ending) and (found := _COUNTS.get(bare.removesuffix(ending))):
-            return found
+        if bare.endswith(ending) and (count := _COUNTS.get(bare.removesuffix(ending))):
+            return count
     return None
 
 
