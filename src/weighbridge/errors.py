@@ -140,7 +140,7 @@ class LibraryError(WeighbridgeError):
 
 
 class InternalError(WeighbridgeError):
-    """What nobody foresaw.
+    """An unexpected error: most likely a fault of Weighbridge.
 
     Attributes:
         path: Where its traceback was written; None where nothing can be written.

@@ -1,4 +1,4 @@
-"""Memory that this process holds and has held, as the system counts it."""
+"""Current and peak memory of this process, as the operating system counts it."""
 
 import ctypes
 import mmap
@@ -15,7 +15,7 @@ def resident_memory_bytes() -> int:
 
 
 def restart_peak() -> bool:
-    """Let the peak be counted from now on; False where the system can only count from the start.
+    """Reset the peak to now; False where the system counts only since the process began.
 
     Without this, loading the base (which may dequantise, at twice its size) would stand as the
     peak of tuning.
@@ -33,7 +33,7 @@ def peak_memory_bytes() -> int:
 
 
 def page_out(address: int, size_bytes: int) -> None:
-    """Ask the system to take back what it can read again from a mapped file (Linux 5.4 or newer).
+    """Ask the system to release pages of mapped files from memory (Linux 5.4 or newer).
 
     Nothing is lost where the memory is not a file's, or where the system declines.
     """

@@ -1,4 +1,4 @@
-"""Writing a file so that it is whole or not there, whenever the machine dies."""
+"""Atomic writes: after a crash a file is complete or absent."""
 
 import os
 from contextlib import suppress

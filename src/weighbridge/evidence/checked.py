@@ -1,4 +1,4 @@
-"""Runs as everybody reads them: checked before a figure of theirs is stated.
+"""Reads sealed runs and verifies each one before any of its figures is used.
 
 A run is checked as `verify` checks it, every figure recomputed from its samples, the first time
 that it is read. `.checked.json` beside its files then remembers which files those were: both
@@ -44,7 +44,7 @@ def read_run(folder: Path, *, samples: bool = True) -> EvalRun:
 
 
 def check(sealed: Sealed) -> None:
-    """Refuse a run that `verify` would call altered.
+    """Refuse a run that fails `verify`.
 
     Raises:
         EvidenceError: It is.
@@ -62,12 +62,12 @@ def check(sealed: Sealed) -> None:
 
 
 def remember(sealed: Sealed) -> None:
-    """Note that a run was just written by ourselves."""
+    """Remember a run that this process has just sealed as verified."""
     _write(sealed.folder, _state(sealed))
 
 
 def _state(sealed: Sealed) -> dict[str, Json] | None:
-    """Return what tells a run's files from altered ones; None where that can't be told."""
+    """Return sizes, times and digests that change when a run is altered; None if unknown."""
     try:
         found = os.stat(sealed.folder / "samples.jsonl")
     except OSError:
@@ -84,7 +84,7 @@ def _state(sealed: Sealed) -> dict[str, Json] | None:
 
 
 def _resolution_ns(changed: int) -> int:
-    """Return for how long a second change may bear the time of the first."""
+    """Return the resolution of the file system's timestamps, in nanoseconds."""
     return 2 * _SECOND_NS if changed % _SECOND_NS == 0 else _TICK_NS
 
 

@@ -1,4 +1,4 @@
-"""A run's `run.json` and `seal.json`, read strictly: what is said there, and nothing besides.
+"""Strict reading of a run's `run.json` and `seal.json`: nothing is converted or filled in.
 
 Three things are one: the folder's name, the fields that the run's identity is the digest of, and
 the document. Where they disagree, each of them may be the altered one, so nothing is read.
@@ -40,7 +40,7 @@ _COUNTS = (
 )  # fmt: skip
 
 Fault = tuple[str, str]
-"""The name of what was looked at, and what is wrong with it."""
+"""The name of a check that failed, and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Sealed:
 
 
 def run_identity(fields: dict[str, Json]) -> str:
-    """Return the digest that names a run: equal identities are never computed twice."""
+    """Return the digest of a run's identity, by which a finished run is found again."""
     return canonical_digest(fields)
 
 
 def load(folder: Path) -> Sealed:
-    """Read a sealed run's documents. Nothing is checked but that they are a run's.
+    """Read a sealed run's documents; only their form is checked.
 
     Raises:
         InputError: The folder is no sealed run.
@@ -101,7 +101,7 @@ def load(folder: Path) -> Sealed:
 
 
 def load_samples(folder: Path) -> EvalRun:
-    """Read a run with its samples, sorted, and check nothing: for who checks it then."""
+    """Read a run with its sorted samples, without checking its seal: for callers that do."""
     read = read_samples(folder / "samples.jsonl")
     ordered = sorted(read, key=lambda sample: (sample.sample_id, sample.repeat))
     return replace(load(folder).run, samples=tuple(ordered))

@@ -57,7 +57,7 @@ _Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class _Answer:
-    """One answer: the request as HELM kept it, in either of its forms."""
+    """One request and its answer, in either of the forms that HELM has stored."""
 
     instance: Row
     trial: int
@@ -71,7 +71,7 @@ class _Answer:
 
     @property
     def key(self) -> _Key:
-        """What HELM's statistics call it by."""
+        """The key by which HELM's statistics refer to it."""
         return str(self.instance.get("id")), self.trial
 
 
@@ -209,13 +209,13 @@ def _instance_key(instance: Row) -> tuple[str, str]:
 
 
 def _perturbation(row: Row) -> str:
-    """Name what was changed of a question; "" for the question itself."""
+    """Return the name of a question's perturbation; "" for the unperturbed question."""
     found = row.get("perturbation")
     return canonical_digest(found) if found else ""
 
 
 def _of_states(states: Sequence[Row]) -> Iterator[_Answer]:
-    """Yield an answer a question; of one request a reference, the first stands for all."""
+    """Yield one answer per question. Where each reference has its own request, take the first."""
     seen = set[tuple[tuple[str, str], int]]()
     for state in states:
         request, result = state["request"], state.get("result") or {}
@@ -249,7 +249,7 @@ def _conversation(messages: Json) -> str | None:
 
 
 def _kept(answers: Sequence[_Answer]) -> tuple[str, list[_Answer], list[str]]:
-    """Return the split, the answers that count, and what is said of the others."""
+    """Return the split that is used, its answers, and notes on the answers left out."""
     whole = [answer for answer in answers if not _perturbation(answer.instance)]
     splits = {str(answer.instance.get("split")) for answer in whole}
     split = next((each for each in ("test", "valid") if each in splits), min(splits, default=""))
@@ -382,7 +382,7 @@ def _score(answer: _Answer, values: Any, metric: str, right: Sequence[str]) -> S
 
 
 def _text(value: Json) -> str:
-    """HELM's texts: objects, and before 2023 plain."""
+    """Return a HELM text, which is an object with a field `text`, or before 2023 a plain string."""
     return str(value.get("text", "")) if isinstance(value, dict) else str(value)
 
 

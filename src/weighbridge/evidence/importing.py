@@ -1,4 +1,4 @@
-"""What other harnesses measured becomes sealed runs: what is known is kept, what is not is said.
+"""Imports other harnesses' results as sealed runs, and records what their files do not tell.
 
     read a harness's files -> `Foreign` runs in our records -> journal -> estimate -> seal
 
@@ -36,9 +36,9 @@ from weighbridge.statistics import estimate
 _FOLDER = Path(__file__).parent / "imports"
 UNKNOWN = "unknown"
 STATED_TOLERANCE = 1e-6
-"""How far a harness's own figure may lie from its samples': rounding, nothing else."""
+"""Largest difference, due to rounding, between a harness's figure and that of its samples."""
 FOREIGN_SHAPES = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
-"""What reading raises where a file has another form than its harness gives it."""
+"""Exceptions raised by reading a file that does not have its harness's form."""
 _LARGEST_WHOLE = 2**53  # beyond, RFC 8785 has no number
 _LETTERS = 3  # an answer so short can't quote a question
 
@@ -122,7 +122,7 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Found:
-    """What an importer found: runs, and what it had to leave out, each with the reason."""
+    """What an importer read: runs, and what it left out, each with the reason."""
 
     runs: tuple[Foreign, ...]
     left_out: tuple[str, ...] = ()
@@ -268,7 +268,7 @@ def imported_sample(
 
 
 def named_field(fields: Json, name: str, where: str) -> str:
-    """Return the field of an item that its neighbours share.
+    """Return the value of the field that groups items into clusters.
 
     Raises:
         InputError: It has no such field.
@@ -301,7 +301,7 @@ def plain(value: Json) -> Json:
 
 
 def number(value: Json) -> float | None:
-    """Return a harness's figure as a number; None where it is none, or not finite."""
+    """Return a harness's figure as a number; None where it is not a finite number."""
     if isinstance(value, (bool, int, float)) and abs(value) < math.inf:
         return float(value)
     return None

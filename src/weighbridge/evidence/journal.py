@@ -1,4 +1,4 @@
-"""Scored samples, appended unit by unit; a torn or half-written unit is dropped and done again.
+"""An append-only file of scored samples. An incomplete unit at its end is dropped and redone.
 
 Work is cut into units before it starts, and results depend on how it was cut (batches are formed
 inside a unit). So a unit counts only once it is whole: every line carries the unit's number and how
@@ -82,7 +82,7 @@ class Journal:
         self.finished_samples += samples
 
     def _state(self) -> tuple[int, int, int] | None:
-        """Return which file it is and how long; None where there is none yet."""
+        """Return the file's identity and size; None where it does not exist yet."""
         try:
             found = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -90,7 +90,7 @@ class Journal:
         return found.st_dev, found.st_ino, found.st_size
 
     def _repair(self) -> None:
-        """Cut the file after its last whole unit; what stands before that must be samples.
+        """Truncate the file after its last complete unit; everything before must be valid samples.
 
         A crash leaves a line without its end, or a unit without its last lines, and only at the end
         of the file.
@@ -150,7 +150,7 @@ def read_samples(path: Path, units: "Units | None" = None) -> Iterator[ScoredSam
 
 
 def _sample_of(line: bytes, units: "Units") -> ScoredSample:
-    """Read one line; reading leniently, two lines would mean the same, and we wrote one of them.
+    """Read one line strictly, so that only the exact line that was written is accepted.
 
     Raises:
         ValueError: It is not written as we write samples. Other exceptions likewise.
@@ -170,7 +170,7 @@ def _sample_of(line: bytes, units: "Units") -> ScoredSample:
 
 
 def _check_meaning(line: bytes, unit: dict[str, Json], sample: ScoredSample) -> None:
-    """Refuse a line that was written otherwise and does not say, in full, what was read from it."""
+    """Refuse a line that holds other values than the sample that was read from it."""
     for path, why in differences(strict_json(line), unit | asdict(sample), _ADDED_LATER):
         raise ValueError(f"{path}: {why}")
 
@@ -189,7 +189,7 @@ def _no_sample(path: Path, number: int, error: Exception, do: str) -> EvidenceEr
 
 
 class Units:
-    """Units as their lines come: each whole, and each once.
+    """Checks, line by line, that units are complete and occur only once.
 
     Attributes:
         current: Number of the last one.
@@ -203,11 +203,11 @@ class Units:
 
     @property
     def whole(self) -> bool:
-        """Whether the last unit is."""
+        """Whether the last unit is complete."""
         return not self._left
 
     def add(self, unit: Json, size: Json) -> None:
-        """Take up a line.
+        """Add a line to the current unit.
 
         Raises:
             ValueError: It does not say which unit it is of.

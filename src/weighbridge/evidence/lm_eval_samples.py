@@ -55,7 +55,7 @@ def sample_rows(path: Path, config: Row, figures: Mapping[str, Json]) -> Iterato
 
 
 def _check(path: Path, line: int, row: Row) -> None:
-    """Refuse a row without what tells it from others."""
+    """Refuse a row without doc_id, or with a malformed filter or metrics."""
     expected = "a sample as lm-eval 0.4 writes it"
     if not isinstance(row.get("doc_id"), (int, str)):
         saw = "no doc_id" if row.get("doc_id") is None else f"doc_id {row['doc_id']!r}"[:60]
@@ -68,7 +68,7 @@ def _check(path: Path, line: int, row: Row) -> None:
 
 
 def check_split(path: Path, config: Row, figures: Mapping[str, Json]) -> bool:
-    """See that old rows, given to filters by their order, have the means that the harness states.
+    """Check that old rows, assigned to filters by order, have the means that the harness states.
 
     Returns:
         Whether rows are old.
@@ -143,7 +143,7 @@ def _metrics(config: Row, figures: Mapping[str, Json]) -> list[str]:
 
 
 def _averaged(config: Row) -> set[str]:
-    """Metrics whose figure is the mean over items, as far as the task says so."""
+    """Return the metrics that the task says it aggregates by the mean over items."""
     return {
         str(each["metric"])
         for each in _metric_list(config)

@@ -1,4 +1,4 @@
-"""JSON as we write it: no key twice, no number that is none, and every value of its own type."""
+"""Reads our own JSON strictly: no duplicate keys, no non-finite numbers, exact types."""
 
 import json
 from collections.abc import Container, Iterator
@@ -7,7 +7,7 @@ from weighbridge.records import Json
 
 
 def strict_json(data: bytes) -> Json:
-    """Read JSON in which no key stands twice and every number is finite.
+    """Read JSON, refusing duplicate keys and non-finite numbers.
 
     Raises:
         ValueError: It is none; says why.
@@ -20,7 +20,7 @@ def strict_json(data: bytes) -> Json:
 def differences(
     stands: Json, read: Json, may_lack: Container[str] = (), where: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Name where a document says something else than what was read from it.
+    """Return the path of the first value that differs between a document and the parsed record.
 
     Reading turns "5" into 5, and passes over a key that it does not know: then two documents mean
     the same, and only one of them was written.

@@ -24,7 +24,7 @@ _Key = tuple[bytes, int, bytes]  # sample id, repeat, digest of the line
 
 @dataclass(frozen=True)
 class Tally:
-    """What one reading of a run's samples tells.
+    """Totals of one pass over a run's samples.
 
     Attributes:
         digest: Of the samples, sorted by (sample id, repeat), with timing and charges left out: an
@@ -111,14 +111,14 @@ def _key(sample: ScoredSample) -> _Key:
 
 
 def _lasting(sample: ScoredSample) -> dict[str, Json]:
-    """Return what two runs of the same answers share: neither timing nor what was charged."""
+    """Return a sample without timing and charges, as it enters the samples digest."""
     lasting = vars(replace(sample, latency_seconds=0)).copy()
     lasting.pop("charges")
     return lasting
 
 
 def _pack(keys: Iterable[_Key]) -> bytes:
-    """Put keys end to end: a third of what they take as objects."""
+    """Concatenate keys into one bytes object, which takes a third of the memory."""
     return b"".join(
         _LENGTH.pack(len(sample_id)) + sample_id + _REPEAT_AND_DIGEST.pack(repeat, line)
         for sample_id, repeat, line in keys

@@ -28,7 +28,7 @@ from weighbridge.records import (
 )
 
 PROGRESS_SECONDS = 1.0
-"""How much of the time and tokens counted may be lost to a kill; of samples, nothing is."""
+"""Seconds between writes of the counters. A kill may lose these counts, but no samples."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class OpenRun:
 
     @property
     def planned_samples(self) -> int:
-        """Answers that make the run whole."""
+        """Number of answers in a complete run."""
         return self._header.planned_samples
 
     def record(
@@ -150,7 +150,7 @@ class OpenRun:
             self._write_progress()
 
     def leave(self) -> None:
-        """Write down how far an unfinished run has come."""
+        """Save the progress of an unfinished run."""
         if (self.folder / "progress.json").is_file():
             with suppress(StorageError):  # whatever stopped the run is the error to be told of
                 self._write_progress()
@@ -291,7 +291,7 @@ class RunStore:
         return self._sealed(folder, fields)
 
     def _sealed(self, folder: Path, fields: dict[str, Json]) -> EvalRun:
-        """Read the run that is to be the one of these fields; its name alone does not make it."""
+        """Read a run and check that its identity is that of these fields, not only its name."""
         run = read_run(folder, samples=False)
         if run.identity != run_identity(fields):
             raise EvidenceError(

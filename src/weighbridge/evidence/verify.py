@@ -16,7 +16,7 @@ from weighbridge.statistics import estimate
 TOLERANCE = 1e-12  # floating-point sums in another order; nothing else
 FILE = "samples_file_digest"
 UNREADABLE = "readable"
-"""The check that fails where a file can't be read, and nothing after it could be checked."""
+"""Name of the check that fails where a file can't be read, so that no other check was possible."""
 
 _UNREADABLE = (
     OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
@@ -112,7 +112,7 @@ def _digests(sealed: Sealed, read: Tally) -> Iterator[Check]:
 
 
 def _origin(run: EvalRun) -> list[Check]:
-    """Say where the trust begins: what came before the samples is as good as the files."""
+    """State for imported runs that everything before the samples is only as good as the files."""
     origin = run.provenance.origin
     if origin is None:
         return []
@@ -127,7 +127,7 @@ def _items(document: dict[str, Json], read: Tally) -> Check:
 
 
 def _totals(stated: dict[str, Json], read: Tally) -> list[Check]:
-    """Add up again what the samples read, wrote and cost; each charge is tokens times a rate.
+    """Recompute the token counts and the cost from the samples.
 
     Runs sealed by older versions don't tell the judge's part apart.
     """

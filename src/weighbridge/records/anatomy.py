@@ -1,4 +1,4 @@
-"""What a model is made of, in figures."""
+"""A model's parameter counts, memory and compute, part by part."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ PART_NAMES: Mapping[PartRole, str] = {
     "norm": "norms",
     "head": "head",
 }
-"""What a person calls the parts."""
+"""The names of the parts in output for people."""
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ class Rate:
     cached_input_usd_per_million_tokens: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no price.
+        """Refuse negative, infinite or missing prices.
 
         Raises:
-            ValueError: It is negative, endless or no number.
+            ValueError: A rate is negative, infinite or not a number.
         """
         for usd in (
             self.input_usd_per_million_tokens,
@@ -98,7 +98,7 @@ class Charge:
     rate: Rate | None
 
     def __post_init__(self) -> None:
-        """Refuse what can't have been counted: it would lower what was paid.
+        """Refuse negative token counts, which would lower the cost.
 
         Raises:
             ValueError: A count is negative or absurd, or a part is more than its whole.
@@ -113,7 +113,7 @@ class Charge:
 
     @property
     def usd(self) -> float:
-        """What it cost; 0 where no price is known."""
+        """Cost in USD; 0 where no price is known."""
         if self.rate is None:
             return 0.0
         return self.rate.usd(self.input_tokens, self.cached_input_tokens, self.output_tokens)

@@ -1,8 +1,8 @@
-"""Long lines cut where it costs least."""
+"""Shortening long lines while keeping both ends."""
 
 
 def cut_middle(line: str, most: int) -> str:
-    """Return a line of at most so many characters: its beginning, and more of its end.
+    """Shorten a line to at most so many characters, keeping its beginning and more of its end.
 
     A reason begins with what went wrong; the numbers and what to do stand at its end.
 

@@ -36,7 +36,7 @@ def canonical_digest(value: Any) -> str:
 
 
 class ListDigest:
-    """`canonical_digest` of a list that is never held: its elements are added one by one."""
+    """`canonical_digest` of a list given element by element, so that it need not fit in memory."""
 
     def __init__(self, elements: Iterable[Any] = ()) -> None:
         self._digest, self._begun = hashlib.sha256(b"["), False

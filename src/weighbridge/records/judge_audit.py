@@ -13,7 +13,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class RepeatSpread:
-    """How far judgements of one and the same answer lie apart.
+    """How much a judge's repeated judgements of the same answer vary.
 
     Attributes:
         answers: Answers with two readable judgements or more.
@@ -132,7 +132,7 @@ class HumanCorrected:
 
 @dataclass(frozen=True)
 class JudgeAudit:
-    """All that is known of the judge of one comparison.
+    """All that was measured about the judge of one comparison.
 
     Attributes:
         judge: Its name.
@@ -159,7 +159,7 @@ class JudgeAudit:
 
 @dataclass(frozen=True)
 class HumanLabel:
-    """What a person said of an answer, or of two.
+    """A person's rating of one answer, or preference between two.
 
     Attributes:
         sample_id: The item.

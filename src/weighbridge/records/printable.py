@@ -1,4 +1,4 @@
-r"""Foreign text made fit for a terminal: what it would obey, or not show, is spelt out.
+r"""Escapes text from outside, so that a terminal shows control characters and obeys none.
 
 A server's words, an answer, a model's name or a file's may hold sequences that a terminal obeys
 (they clear the screen, set the title, fill the clipboard), and characters that reorder their
@@ -24,7 +24,7 @@ _SPELT_OUT = re.compile(f"[{_UNSEEN}]|{_JOINERS}")
 
 
 def printable(text: str) -> str:
-    r"""Return a text that does nothing to a terminal but stand there.
+    r"""Return a text with its control characters escaped.
 
     >>> print(printable("\x1b]0;root\x07 done\r\n\u202etxt.exe"))
     \x1b]0;root\x07 done
@@ -34,7 +34,7 @@ def printable(text: str) -> str:
 
 
 def printable_line(text: str) -> str:
-    r"""Return a text that is meant to be one line as one, so that it forges no other.
+    r"""Return a text as one escaped line, so that it can't pretend to be further output.
 
     >>> print(printable_line("a-model\nmean 100.0%"))
     a-model\nmean 100.0%

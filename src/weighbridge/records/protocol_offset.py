@@ -1,4 +1,4 @@
-"""What asking in another way is worth: one model, the same items, two protocols."""
+"""How much the protocol alone changes a figure: one model, the same items, two protocols."""
 
 from dataclasses import dataclass
 

@@ -11,7 +11,7 @@ from weighbridge.records.sample import Json, ScoredSample
 Protocol = Literal["loglikelihood", "letter", "generative", "pairwise"]
 
 ALARM = "ALARM: "
-"""How a note begins that puts a run's figure itself into doubt."""
+"""Prefix of notes that cast doubt on a run's figure itself."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Figure:
 
 
 Slicing = dict[str, dict[str, tuple[str, ...]]]
-"""By kind and name of a slice: the ids of its samples."""
+"""Ids of each slice's samples, by kind and name of the slice."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class GroupMeans:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run that was not made here was made, and what its files leave open.
+    """Which harness made an imported run, and what its files do not tell.
 
     Attributes:
         harness: What measured it (`lm-eval`, `inspect`, `helm`).
@@ -141,7 +141,7 @@ class Origin:
 
     @property
     def stated_mean(self) -> float | None:
-        """The harness's own figure of what the run's mean is of; None where it states none."""
+        """The figure that the harness states for the run's mean; None where it states none."""
         return self.stated.get(self.headline) if self.headline is not None else None
 
 
@@ -196,23 +196,23 @@ class Provenance:
 
     @property
     def model_is_priced(self) -> bool:
-        """Whether the model measured is paid by the token; a judge's price makes no API of it."""
+        """Whether the measured model is paid by the token; its judge's price does not count."""
         return "model" in self.prices
 
     @property
     def model_cost_usd(self) -> float:
-        """What the model measured charged, its judge left out."""
+        """USD that the measured model charged, without its judge."""
         return self.cost_usd - (self.judge_cost_usd or 0.0)
 
     @property
     def model_seconds(self) -> float:
-        """What the model measured took, its judge left out where that is known."""
+        """Seconds that the measured model took, without its judge where that is known."""
         return self.wall_seconds - (self.judge_seconds or 0.0)
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """How a run ended that was to stop once it was decided against a reference.
+    """How a run with a stop rule ended; see `evaluation.stopping`.
 
     Attributes:
         planned_samples: Answers that the whole benchmark would have taken.
@@ -230,7 +230,7 @@ class Stopped:
 
     @property
     def early(self) -> bool:
-        """Whether anything was left unasked."""
+        """Whether the run ended before all of its items were asked."""
         return self.asked_samples < self.planned_samples
 
 

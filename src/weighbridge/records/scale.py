@@ -6,11 +6,11 @@ On the scale from 0 to 1 people speak of percent and points; on any other, of th
 Scale = tuple[float, float]
 SHARE: Scale = (0.0, 1.0)
 DEFAULT_MARGIN_SHARE = 0.02
-"""How much of a scale's width a candidate may be worse by, where nobody said."""
+"""The default margin, as a share of the scale's width."""
 
 
 def is_share(scale: Scale) -> bool:
-    """Whether values are shares, so that percent mean something."""
+    """Whether the scale is 0 to 1, so that values can be shown in percent."""
     return tuple(scale) == SHARE
 
 
@@ -20,7 +20,7 @@ def width(scale: Scale) -> float:
 
 
 def default_margin(scale: Scale) -> float:
-    """Return the margin that is taken where nobody said one, in the scale's own units.
+    """Return the default margin, in the scale's own units.
 
     >>> default_margin((0, 1)), default_margin((1, 10))
     (0.02, 0.18)
@@ -29,7 +29,7 @@ def default_margin(scale: Scale) -> float:
 
 
 def named(scale: Scale) -> str:
-    """Return a scale's name.
+    """Return a scale in words, such as "the scale from 1 to 10".
 
     >>> named((1.0, 10.0))
     'the scale from 1 to 10'

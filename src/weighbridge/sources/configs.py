@@ -1,4 +1,4 @@
-"""From what a person types to a model's configuration, without its weights."""
+"""Finds a model's configuration by name, path or Hub id, without reading its weights."""
 
 import json
 from collections.abc import Mapping

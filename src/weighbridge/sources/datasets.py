@@ -11,7 +11,7 @@ from weighbridge.sources.packages import package_file
 
 @dataclass(frozen=True)
 class DataPlaces:
-    """Where to look, from the command line, the project file and the environment.
+    """Places to look for data: from the command line, the project file and the environment.
 
     Attributes:
         named: Paths by data set name; the nearest to the user first wins.

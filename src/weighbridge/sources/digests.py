@@ -1,4 +1,4 @@
-"""What a set of weights is, independent of the file it came from."""
+"""Digests that identify a set of weights independent of the file that it came from."""
 
 import hashlib
 from collections.abc import Iterable

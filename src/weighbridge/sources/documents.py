@@ -1,4 +1,4 @@
-r"""JSON and TOML that others wrote, read strictly: what Python guesses at or drops is refused.
+r"""Strict reading of JSON and TOML from outside: what Python would guess or drop is refused.
 
 Refused are a key that stands twice in an object (Python keeps the last), NaN and Infinity (no JSON,
 yet harnesses write them: `nan` lets them through), a number too large for its kind, half a
@@ -17,7 +17,7 @@ from weighbridge.sources.text_files import read_text
 
 Halves = Literal["refuse", "replace"]
 HALF_KEPT = "\ufffd"
-"""What half a character becomes where it is kept."""
+"""Replaces an unpaired surrogate where it is kept."""
 _HALF = re.compile("[\ud800-\udfff]")
 _ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _SHOWN = 60
@@ -113,7 +113,7 @@ _WITH_NAN = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def _whole(path: Path, line: int, value: Any, at: str, halves: Halves) -> Any:
-    """Return a value without half characters."""
+    """Return a value with unpaired surrogates replaced."""
     if isinstance(value, dict):
         return {
             _whole(path, line, key, at, halves): _whole(path, line, each, _below(at, key), halves)

@@ -43,7 +43,7 @@ _SOFTMAX, _AFTER_TOP_K = 1, 3  # llama.cpp's numbers for how experts are weighed
 
 @dataclass(frozen=True)
 class Draft:
-    """A configuration that is being written.
+    """A `config.json` under construction.
 
     Attributes:
         config: Its fields so far.
@@ -60,7 +60,7 @@ class Draft:
         return tensor in self.header.tensors
 
     def put(self, field: str, key: str, *, needed: bool = False) -> None:
-        """Set a field from a key, if that is there."""
+        """Set a field from a key, if the file has that key."""
         value = self.keys.take(key, needed=needed)
         if value is not None:
             self.config[field] = value
@@ -68,7 +68,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class GgufArchitecture:
-    """How one of GGUF's architectures is read.
+    """How the metadata of one GGUF architecture become a `config.json`.
 
     Attributes:
         model_type: transformers' name for it.
@@ -101,7 +101,7 @@ def config_of_gguf(header: GgufHeader, where: str) -> Config:
 
 
 def loadable_config(header: GgufHeader, where: str) -> Config:
-    """Return the same configuration, if it says all that is needed to compute.
+    """Return the same configuration, if it is complete enough to run the model.
 
     Raises:
         InputError: The architecture's weights are not read yet, or a key that they need is absent.
@@ -226,7 +226,7 @@ def _weights_norm(draft: Draft, default: bool) -> None:
 
 
 def _llama(draft: Draft) -> None:
-    """Mixtral is written as llama with experts; a window makes it Mistral."""
+    """GGUF calls Mixtral `llama` with experts, and Mistral `llama` with a sliding window."""
     config, keys = draft.config, draft.keys
     width = _rotary(draft)
     if width:
@@ -295,7 +295,7 @@ def _gemma(draft: Draft) -> None:
 
 
 def _query_scale(draft: Draft, layers_of_27b: int) -> None:
-    """Gemma 2's and 3's queries: by the head's width, but by hidden / heads in the 27B.
+    """Query scale of Gemma 2 and 3: the head's width, but hidden / heads in the 27B models.
 
     llama.cpp tells the 27B by its number of layers; newer files state the scale.
     """
@@ -327,7 +327,7 @@ def _gemma2(draft: Draft) -> None:
 
 
 def _gemma3(draft: Draft) -> None:
-    """Windows have their own rotary base, and no scaling."""
+    """Layers with a sliding window have their own rotary base, without scaling."""
     _gemma(draft)
     _query_scale(draft, 62)
     config, keys = draft.config, draft.keys
@@ -342,7 +342,7 @@ def _gemma3(draft: Draft) -> None:
 
 
 def _alternating(draft: Draft, every: int) -> None:
-    """Set each layer's kind: every so-manieth sees the whole text, the others a window."""
+    """Set layer types: every n-th layer has full attention, the others a sliding window."""
     config, keys = draft.config, draft.keys
     pattern = keys.layers("attention.sliding_window_pattern")
     layers = config.get("num_hidden_layers")
@@ -390,7 +390,7 @@ def _olmo(draft: Draft) -> None:
 
 
 def _olmo2(draft: Draft) -> None:
-    """OLMo 3 is written as olmo2 with windows; only layers that see all have scaled rotations."""
+    """GGUF calls OLMo 3 `olmo2` with windows; only full-attention layers scale their rotation."""
     _rotary(draft)
     window = draft.keys.take("attention.sliding_window", 0)
     if window:
@@ -411,7 +411,7 @@ def _olmoe(draft: Draft) -> None:
 
 
 def _deepseek2(draft: Draft) -> None:
-    """Head widths are of expanded keys and values; newer files add those to the absorbed ones."""
+    """Head widths (MLA) are those of expanded keys and values; newer files state both forms."""
     config, fields = draft.config, draft.header.fields
     name = draft.keys.architecture
     key = fields.get(f"{name}.attention.key_length_mla", fields.get(f"{name}.attention.key_length"))
@@ -432,7 +432,7 @@ def _deepseek2(draft: Draft) -> None:
 
 
 def _gpt_oss(draft: Draft) -> None:
-    """gpt-oss cuts YaRN's band where it lies, not at whole dimensions as ggml does."""
+    """gpt-oss does not round the ends of YaRN's band to whole dimensions, as ggml does."""
     config, keys = draft.config, draft.keys
     width = _rotary(draft)
     if width:

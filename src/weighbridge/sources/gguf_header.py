@@ -79,12 +79,12 @@ class GgufHeader:
 
     @property
     def parameters(self) -> int:
-        """Numbers in all tensors."""
+        """Number of elements in all tensors."""
         return sum(prod(shape) for shape in self.tensors.values())
 
     @property
     def quantization(self) -> str:
-        """What most numbers are stored as."""
+        """The type that most elements are stored in."""
         numbers: dict[str, int] = {}
         for name, shape in self.tensors.items():
             numbers[self.types[name]] = numbers.get(self.types[name], 0) + prod(shape)
@@ -207,7 +207,7 @@ def _read_one(path: Path, lists: bool) -> GgufHeader:
 
 
 class _Reader:
-    """Walks through a header; anything that points past the end means that the file is cut."""
+    """Reads a header field by field; a field that reaches past the end means a truncated file."""
 
     def __init__(self, data: mmap.mmap, path: Path, lists: bool) -> None:
         self.data, self.path, self.lists, self.at = data, path, lists, 4
@@ -241,7 +241,7 @@ class _Reader:
         )
 
     def _start(self, fields: dict[str, Any], found: dict[str, Any]) -> int:
-        """Return where the tensors begin, once they are known to lie inside the file."""
+        """Check that all tensors lie inside the file, and return where they begin."""
         step = fields.get("general.alignment", 32)
         if not isinstance(step, int) or step < 1:
             raise InputError(f"{self.path}: general.alignment is {step!r}", "a number above 0")
@@ -290,7 +290,7 @@ class _Reader:
         return length
 
     def _skip_strings(self, count: int) -> None:
-        """Pass over a vocabulary: the one loop of a header that is long."""
+        """Skip the strings of a list, such as a vocabulary: the only long loop of a header."""
         length_at, data, at = struct.Struct("<Q").unpack_from, self.data, self.at
         for _ in self._times(count):
             at += 8 + length_at(data, at)[0]
@@ -323,7 +323,7 @@ class _Reader:
 
 
 def _bytes(shape: tuple[int, ...], kind: int) -> int:
-    """A tensor's bytes; 0 for a type that is not known yet, whose end can't be told."""
+    """Return a tensor's size in bytes; 0 for an unknown type."""
     try:
         block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
     except (ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""The metadata of a GGUF file as something to be used up: a key that nobody reads is refused.
+"""Reads GGUF metadata and keeps track of the keys that were read: unread keys are refused.
 
 Keys change numbers: a scale that is dropped gives another model. So a reader of an architecture
 takes the keys that it honours, names those that say nothing about numbers, and the rest end the

@@ -20,7 +20,7 @@ def hub_snapshot(
     revision: str | None = None,
     offline: bool = False,
 ) -> Path:
-    """Return a folder with a repository's files at one commit; its name is the commit.
+    """Return the folder of a repository's files at one commit; the folder's name is the commit.
 
     The Hub is asked which commit is meant, so that a download that was cut off is completed. Where
     it can't be reached, the cache is used as it is.
@@ -65,7 +65,7 @@ def _what(kind: str) -> str:
 
 
 def _http_errors() -> type[Exception]:
-    """What the HTTP library raises that this version of the client is built on."""
+    """Return the exceptions of the HTTP library that this version of the client uses."""
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
     errors: type[Exception] = HTTPError
@@ -75,7 +75,7 @@ def _http_errors() -> type[Exception]:
 def _explained(
     error: OSError, repo: str, kind: str, revision: str | None, offline: bool
 ) -> WeighbridgeError:
-    """Say what the Hub answered, or what the disk did."""
+    """Return the error for what the Hub answered, or for what failed on the disk."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     what = _what(kind)

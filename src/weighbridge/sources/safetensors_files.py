@@ -43,7 +43,7 @@ class StoredTensor:
 
     @property
     def parameters(self) -> int:
-        """Numbers in it."""
+        """Number of elements."""
         return prod(self.shape)
 
 

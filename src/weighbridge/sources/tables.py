@@ -1,4 +1,4 @@
-"""Rows of the files that data sets come in, as streams: JSONL, CSV and Parquet."""
+"""Streams rows of JSONL, CSV and Parquet files."""
 
 import csv
 import re
@@ -39,7 +39,7 @@ def table_rows(path: Path) -> Rows:
 
 
 def table_ending(path: Path) -> str:
-    """Return the ending that says what a file is, under that of its compression.
+    """Return a file's ending without that of its compression: `.jsonl` of `a.jsonl.gz`.
 
     >>> table_ending(Path("runs.CSV.gz"))
     '.csv'
@@ -77,7 +77,7 @@ def jsonl_rows(
 
 
 def _refuse_whole_document(path: Path, number: int, line: str) -> None:
-    """A list, or an object over several lines, is JSON but not JSON Lines: say so at once."""
+    """Refuse a JSON document (a list, an object over several lines) in place of JSON Lines."""
     if line.strip() in ("{", "[", "[{"):
         raise MalformedRow(
             path, number, "JSON that goes on over lines", "one JSON object a line",
@@ -125,7 +125,7 @@ def csv_table(
 
 
 def _separator(lines: Iterator[str], delimiter: str) -> tuple[int, str, str]:
-    """Return how many lines come before the header, what parts its columns, and its first line."""
+    """Return the number of lines before the header, the delimiter, and the header's first line."""
     skipped, first = 0, next(lines, "")
     if found := _EXCEL_SEPARATOR.fullmatch(first):
         delimiter, skipped, first = found[1], 1, next(lines, "")
@@ -148,7 +148,7 @@ def _cells(line: str, delimiter: str) -> int:
 def _parsed(
     path: Path, skipped: int, first: Iterable[str], rest: Iterator[str], delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield rows that hold something, each with its first line."""
+    """Yield rows that are not empty, each with its first line."""
 
     def lines() -> Iterator[str]:
         yield from first
@@ -166,7 +166,7 @@ def _parsed(
 
 
 def _named(path: Path, line: int, header: list[str]) -> list[int]:
-    """Return where the columns with a name stand."""
+    """Return the positions of the columns that have a name."""
     for name in header:
         if name and header.count(name) > 1:
             raise MalformedRow(path, line, f"column {name!r} twice", "names that differ")

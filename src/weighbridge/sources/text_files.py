@@ -1,4 +1,4 @@
-"""Text as programs write it, read in one way everywhere: answers, own data, problems, projects.
+"""Opens text files of any usual encoding and compression; the one reader for all inputs.
 
     bytes -> decompressed (gzip, bzip2, xz by their first bytes) -> decoded -> lines
 
@@ -26,7 +26,7 @@ from typing import Any
 from weighbridge.errors import InputError, MalformedRow
 
 COMPRESSED = (".gz", ".bz2", ".xz")
-"""Endings that say nothing about what is inside; the bytes decide how it is opened."""
+"""Endings of compressed files. The bytes decide how a file is opened, not its ending."""
 _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _OTHERS = {
     b"\x28\xb5\x2f\xfd": ("Zstandard", "decompress it first: zstd -d {path}"),
@@ -148,7 +148,7 @@ def _decoded_lines(path: Path, data: bytes, mark: bytes, encoding: str) -> Itera
 
 
 def _text(path: Path, line: int, data: bytes, encoding: str) -> str:
-    """Decode what begins with this line."""
+    """Decode a text file from its first line on."""
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -164,7 +164,7 @@ def _text(path: Path, line: int, data: bytes, encoding: str) -> str:
 
 
 def _no_text(path: Path, line: int, before: str, saw: str) -> MalformedRow:
-    """Say where a text ends to be one, after what could be read of it."""
+    """Return the error for bytes that can't be decoded, with the line where they stand."""
     return MalformedRow(
         path,
         line + before.count("\n"),

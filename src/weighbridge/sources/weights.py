@@ -1,4 +1,4 @@
-"""From what a person types to the files of a model."""
+"""Finds a model's files by alias, path or Hub id."""
 
 import json
 import os
@@ -104,7 +104,7 @@ def find_weights(
 
 
 def _split(spec: str) -> tuple[str, str]:
-    """Split `BASE+ADAPTER` at the plus that an adapter's folder follows: paths may hold others."""
+    """Split `BASE+ADAPTER` at the plus sign before an adapter's folder: paths may hold others."""
     parts = spec.split("+")
     ways = [("+".join(parts[:at]), "+".join(parts[at:])) for at in range(len(parts) - 1, 0, -1)]
     there = [way for way in ways if way[0] and Path(way[1]).expanduser().is_dir()]

@@ -40,7 +40,7 @@ def _pass(values: Floats, k: int) -> Floats:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """From items' values, over their repeats, to their figures; a run's is the mean over items.
+    """An aggregate: computes each item's figure from its repeats. A run's figure is their mean.
 
     Attributes:
         combine: The figures of items with equally many answers, one row of values each.
@@ -53,7 +53,7 @@ class Aggregate:
     beside: tuple[str, ...] = ()
 
     def figures(self, values: Floats, item: Integers, kept: Flags) -> tuple[Integers, Floats]:
-        """Return the items with answers enough among those kept, and their figures.
+        """Return the items that have enough answers, and their figures.
 
         Args:
             values: What each answer counts.
@@ -155,7 +155,7 @@ def estimate(
 
 
 def _beside(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> dict[str, Figure]:
-    """Figures of the aggregates beside the headline that every item has answers enough for."""
+    """Figures of the further aggregates for which every item has enough answers."""
     asked = np.bincount(read.item).min(initial=len(read.item)) if len(read.item) else 0
     found = {}
     for name in chosen.beside:
@@ -175,7 +175,7 @@ def _beside(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> dic
 
 
 def group_means(estimate: Estimate, groups: Mapping[str, tuple[str, ...]]) -> dict[str, GroupMeans]:
-    """Return both averages of each group whose clusters are all there and that is not the whole."""
+    """Return both means of each group whose clusters are all present and which is not the whole."""
     means, sizes = estimate.clusters, estimate.cluster_sizes
     found = {}
     for name, members in groups.items():
@@ -208,7 +208,7 @@ def _check_answers(read: Columns, aggregate: str) -> None:
 
 
 def _bounds(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> tuple[float, float]:
-    """The mean if everything lost to infrastructure had scored worst, and best."""
+    """The mean if all answers lost to infrastructure had scored worst, and best."""
     if not read.items:
         return scale
     every = np.ones(len(read.item), dtype=bool)

@@ -25,7 +25,7 @@ def agreement_rate(
 def cohen_kappa(
     first: Sequence[Hashable], second: Sequence[Hashable], clusters: Sequence[str]
 ) -> Agreement | None:
-    """Agreement beyond chance (Cohen 1960); None where both always say the same one thing.
+    """Cohen's kappa (1960); None where both readers always give the same single answer.
 
     κ = (p - e)/(1 - e), with e the agreement of two who only share these marginals. Its interval is
     that of the agreement p, put through the same formula with e as it was seen (Lee & Tu 1994): it

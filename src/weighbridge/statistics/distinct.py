@@ -1,4 +1,4 @@
-"""Telling texts apart without keeping them: 16 bytes each, so that millions fit."""
+"""Finds duplicates among millions of texts by keeping a 16-byte digest of each."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ _BYTES = 16
 
 
 class Fingerprints:
-    """What tells one text from another, in the order added.
+    """Digests of texts, in the order added.
 
     At 128 bits of SHA-256, two different texts with one fingerprint need not be reckoned with:
     among a billion texts the chance is below 1e-20.
@@ -28,7 +28,7 @@ class Fingerprints:
         self._bytes += digest[:_BYTES]
 
     def numbers(self) -> npt.NDArray[np.int64]:
-        """Number the distinct texts 0, 1, … in order of first appearance; one number a text."""
+        """Number distinct texts 0, 1, … by first appearance; return each text's number."""
         halves = np.frombuffer(self._bytes, dtype=np.uint64).reshape(-1, 2)
         order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: of equal ones, first comes first
         begins = np.ones(len(order), dtype=bool)
@@ -42,7 +42,7 @@ class Fingerprints:
         return numbers
 
     def first_repetition(self) -> tuple[int, int] | None:
-        """Return where a text stands for the second time, and where for the first; 0-based."""
+        """Return the 0-based places of the first repeated text and of its first appearance."""
         numbers = self.numbers()
         distinct = int(numbers.max(initial=-1)) + 1
         if distinct == len(numbers):

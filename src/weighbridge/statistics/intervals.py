@@ -16,7 +16,7 @@ from scipy import stats
 
 Values = Sequence[float] | npt.NDArray[np.float64]
 Clusters = Sequence[str | None] | npt.NDArray[np.int64] | None
-"""Names, or their numbers; an item with None, or a number below 0, is a cluster of its own."""
+"""Cluster of each item, by name or number; None or a negative number: a cluster of its own."""
 
 CONFIDENCE = 0.95
 

@@ -208,7 +208,7 @@ def human_corrected(
 
 
 FEWEST_LABELLED = 10
-"""Fewer rated items say so little of how far a judge is off that no correction rests on them."""
+"""With fewer rated items the judge's bias is too uncertain to correct for it."""
 
 
 def _half(values: np.ndarray, clusters: Sequence[str]) -> float:
@@ -231,7 +231,7 @@ def _mean_gap(
 def _ratings(
     labels: Sequence[HumanLabel], judge: tuple[Values, Values], names: tuple[str, str]
 ) -> list[tuple[HumanLabel, tuple[float, float]]]:
-    """Labels that rate an answer that the judge rated, with both ratings."""
+    """Return labels of answers that the judge rated, each with (person's, judge's) rating."""
     found = []
     for label in labels:
         place = _place(label.model, names)
@@ -243,7 +243,7 @@ def _ratings(
 def _preferences(
     labels: Sequence[HumanLabel], judge: tuple[Values, Values], names: tuple[str, str]
 ) -> list[tuple[HumanLabel, str]]:
-    """What people prefer of the items that the judge has both answers of: said, or by ratings."""
+    """Return people's preferences, stated or implied by ratings, where the judge rated both."""
     both = set(judge[0]) & set(judge[1])
     found = [
         (label, said)

@@ -1,4 +1,4 @@
-"""A judge that reads the same answer again: how far its judgements lie apart, and what that costs.
+"""Noise of a judge: how much repeated judgements vary, and how that widens an interval.
 
 Two kinds of noise must be told apart (generalizability theory, Brennan 2001, items x passes):
 
@@ -19,7 +19,7 @@ from weighbridge.records import Comparison, Graded, RepeatSpread, ScoredSample
 from weighbridge.statistics.inference import Shifted, Sides, conclude
 
 Judgements = dict[tuple[str, int | str], dict[int, float]]
-"""By answer (sample, and which of its answers): each pass's value."""
+"""Values by answer (sample id and number of the answer) and by pass of the judge."""
 
 
 def judgements_of(samples: Iterable[ScoredSample], judge_repeats: int | None) -> Judgements:

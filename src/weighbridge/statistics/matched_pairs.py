@@ -83,7 +83,7 @@ def _upper(won: float, lost: float, n: float, z: float) -> float:
 
 
 def _variance(won: float, lost: float, n: float, difference: float) -> float:
-    """Of won - lost, at the likeliest probabilities whose difference is the one stated (>= 0)."""
+    """Variance of won - lost at the most likely probabilities with the stated difference (>= 0)."""
     linear = 2 * n * difference - won * (1 + difference) - lost * (1 - difference)
     product = lost * difference * (1 - difference)
     root = math.sqrt(linear * linear + 8 * n * product)

@@ -155,7 +155,7 @@ def _design_effect(difference: Floats, clusters: Sequence[str | None]) -> float:
 
 
 def check_margin(margin: float, scale: tuple[float, float]) -> None:
-    """Refuse a margin that is no gap on the scale.
+    """Refuse a margin that is negative or not smaller than the scale's width.
 
     Raises:
         InputError: It is not.
@@ -174,7 +174,7 @@ def check_margin(margin: float, scale: tuple[float, float]) -> None:
 def _inferences(
     pairs: Pairs, difference: Floats, law: _Law
 ) -> tuple[Inference, Inference, Inference]:
-    """What is known from the paired items; if lost answers went against A; and if for A."""
+    """Infer from the paired items: as they are, with lost answers against A, and for A."""
     known = law(difference, [item.cluster for item in pairs.paired])
     if not (pairs.lost and pairs.paired):
         return known, known, known
@@ -188,7 +188,7 @@ def check_comparable(
     across_protocols: bool = False,
     accepted: Accepted = NOTHING,
 ) -> None:
-    """Refuse runs that did not ask the same, in the same way.
+    """Refuse runs whose benchmark, protocol, scale, judge or items differ.
 
     Raises:
         InputError: Says what differs.
@@ -226,7 +226,7 @@ def check_comparable(
 
 
 def _check_metric(run_a: EvalRun, run_b: EvalRun, metric: str) -> None:
-    """A misspelt part would be 0 in both runs, and so make any two models look alike."""
+    """Refuse an unknown part: it would be 0 in both runs and make any two models look equal."""
     graded = [s.score for s in (*run_a.samples, *run_b.samples) if isinstance(s.score, Graded)]
     known = dict.fromkeys(name for score in graded for name in score.parts)
     if metric != "value" and metric not in known:

@@ -19,22 +19,22 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Metric:
-    """What of an answer is compared: its value, or a named part of it; and on which scale."""
+    """Which number of an answer is compared (its value or a named part), and on which scale."""
 
     name: str
     scale: tuple[float, float]
 
     @property
     def width(self) -> float:
-        """Of the scale."""
+        """Width of the scale."""
         return self.scale[1] - self.scale[0]
 
     def read(self, answer: ScoredSample) -> float | None:
-        """What an answer counts; None if infrastructure lost it."""
+        """The answer's value in the mean; None if it was lost to infrastructure."""
         return worth(answer, self.scale[0]) if self.name == "value" else part(answer, self.name)
 
     def items(self, samples: Iterable[ScoredSample]) -> dict[str, list[ScoredSample]]:
-        """Answers by item; a part has its own scale, the run's values then stay unchecked."""
+        """Group answers by item; values are checked against the scale if they are compared."""
         return items_of(samples, self.scale if self.name == "value" else (-math.inf, math.inf))
 
 
@@ -70,7 +70,7 @@ class Item:
         return asked - len(self.worths_a) - len(self.worths_b)
 
     def mean(self, of_b: bool, lost_as: float | None = None) -> float:
-        """Mean of one run's answers, those lost counted as stated or left out."""
+        """Mean of one run's answers; lost ones count as `lost_as`, or are left out if None."""
         answers, worths = (
             (self.answers_b, self.worths_b) if of_b else (self.answers_a, self.worths_a)
         )
@@ -81,7 +81,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Pairs:
-    """All items that both runs asked, and how many only one of them did."""
+    """The items that both runs asked, and the number of items that only one of them asked."""
 
     items: tuple[Item, ...]
     alone: int
@@ -89,7 +89,7 @@ class Pairs:
 
     @property
     def paired(self) -> tuple[Item, ...]:
-        """Items with an answer of either run."""
+        """Items that have an answer from both runs."""
         return tuple(item for item in self.items if item.paired)
 
     @property
@@ -102,17 +102,17 @@ class Pairs:
         return _even_out([item.mean(False) - item.mean(True) for item in self.paired])
 
     def differences_if(self, lost_of_a: float, lost_of_b: float) -> Floats:
-        """A - B of each shared item, had the answers lost of A and of B been worth so much."""
+        """A - B of each shared item, with the lost answers of A and B replaced by these values."""
         return _even_out(
             [item.mean(False, lost_of_a) - item.mean(True, lost_of_b) for item in self.items]
         )
 
     def worst(self) -> Floats:
-        """Each shared item's difference, every lost answer having gone against A."""
+        """A - B of each shared item if every lost answer had gone against A."""
         return self.differences_if(*self.metric.scale)
 
     def best(self) -> Floats:
-        """Each shared item's difference, every lost answer having gone for A."""
+        """A - B of each shared item if every lost answer had gone for A."""
         return self.differences_if(self.metric.scale[1], self.metric.scale[0])
 
 
@@ -187,7 +187,7 @@ def _flip(item: Item, gap: float, metric: Metric) -> Flip:
 
 
 def _telling(item: Item, gap: float, metric: Metric) -> tuple[ScoredSample, ScoredSample]:
-    """An answer of each that shows the difference: the first pair that leans the same way."""
+    """Return one answer of each run whose difference has the same sign as the item's."""
     pairs = ((a, b, metric.read(a), metric.read(b)) for a in item.answers_a for b in item.answers_b)
     leaning = (
         (a, b) for a, b, x, y in pairs if x is not None and y is not None and (x - y) * gap > 0

@@ -1,4 +1,4 @@
-"""Before spending: what so many items can show, and how many items or repeats a margin needs.
+"""Power analysis: what a number of items can show, and how many items or repeats a margin needs.
 
 The claim is that A - B lies above -margin: non-inferiority, or, with a margin of 0, superiority.
 Its power is that of the very test that `compare` makes, at the items' variance that is assumed or
@@ -29,7 +29,7 @@ MOST_REPEATS = 1_000
 
 @dataclass(frozen=True)
 class Design:
-    """What is to be shown, and what is assumed of the items; all on a scale from 0 to 1.
+    """The claim to be shown and the assumptions about the items, all on a scale from 0 to 1.
 
     Attributes:
         margin: The claim is that A - B is above -margin.
@@ -79,11 +79,11 @@ class Design:
             )
 
     def variance(self, repeats: int) -> float:
-        """Of one item's difference, each run's answers averaged over so many repeats."""
+        """Variance of one item's difference, with each run's answers averaged over its repeats."""
         return self.disagreement - self.difference**2 - self.within * (1 - 1 / repeats)
 
     def design_effect(self, repeats: int) -> float:
-        """How many times its plain value the variance of the mean is; clusters' part is fixed."""
+        """Design effect: variance of the mean divided by its value without clusters."""
         if self.variance(repeats) <= 0:
             return 1.0
         shared = self.icc * self.variance(1) / self.variance(repeats)
@@ -91,7 +91,7 @@ class Design:
 
 
 def design_from(pilot: Comparison, margin: float, width: float = 1.0) -> Design:
-    """Return what a pilot's paired items say of the variance; the true difference is taken as 0.
+    """Estimate the variance from a pilot's paired items; the true difference is taken as 0.
 
     Args:
         pilot: Of two runs over the same items.
@@ -163,12 +163,12 @@ def _exact(design: Design, items: int) -> float:
 
 
 def _range(n: int, p: float) -> tuple[int, int]:
-    """Counts that matter of a binomial: all but 1e-12 of its chances at either end."""
+    """Return the range of counts outside which a binomial has less than 1e-12 at each end."""
     return int(stats.binom.ppf(1e-12, n, p)), int(stats.binom.ppf(1 - 1e-12, n, p)) + 1
 
 
 def _least_won(design: Design, items: int, lost: int, z: float) -> int:
-    """The fewest items to win for the claim, having lost so many; more than there are if none."""
+    """Return the fewest won items that support the claim, given the lost ones."""
     low, high = 0, items - lost + 1
     while low < high:
         middle = (low + high) // 2
@@ -224,7 +224,7 @@ def repeats_needed(design: Design, items: int, power: float = 0.8) -> int | None
 
 
 def smallest_margin(design: Design, items: int, power: float = 0.8, repeats: int = 1) -> float:
-    """Return the smallest margin that so many items can show to be kept with the power."""
+    """Return the smallest margin for which so many items show non-inferiority with the power."""
 
     def shown(margin: float) -> bool:
         return power_of(replace(design, margin=margin), items, repeats) >= power
@@ -233,7 +233,7 @@ def smallest_margin(design: Design, items: int, power: float = 0.8, repeats: int
 
 
 def smallest_difference(design: Design, items: int, power: float = 0.8, repeats: int = 1) -> float:
-    """Return the smallest advantage of A that so many items would show to be one with the power."""
+    """Return the smallest true advantage of A that so many items detect with the wanted power."""
 
     def shown(difference: float) -> bool:
         disagreement = max(design.disagreement, difference)

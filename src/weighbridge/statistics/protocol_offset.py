@@ -1,4 +1,4 @@
-"""How much of a gap is the protocol's: one model asked in two ways, and gaps with that taken out.
+"""The offset between two protocols, measured on one model, and comparisons corrected for it.
 
 A model scored by likelihood and the same model asked to write its answer are two different figures.
 So where two runs differ in protocol, nothing can be said of the models unless some model was
@@ -74,7 +74,7 @@ def across_protocols(
     margin: float | None = None,
     accepted: Accepted = NOTHING,
 ) -> AcrossProtocols:
-    """Compare runs of different protocols, with the gap as it stands and with the offset taken out.
+    """Compare runs of different protocols, uncorrected and with the measured offset subtracted.
 
     The corrected gap is, item by item, (A by p - B by q) - (M by p - M by q), M being the model
     measured both ways; so its interval holds the offset's uncertainty and what the two share.
@@ -161,7 +161,7 @@ def _corrected(
 
 
 def _values(run: EvalRun, scale: tuple[float, float]) -> dict[str, float]:
-    """Each item's mean over the answers that count."""
+    """Each item's mean over the answers that were not lost."""
     found = {}
     for item, answers in items_of(run.samples, scale).items():
         counted = [v for v in (worth(answer, scale[0]) for answer in answers) if v is not None]

@@ -35,7 +35,7 @@ def variance_split(items: Sequence[Item]) -> VarianceSplit | None:
 
 
 def _answers(worths: Sequence[tuple[float, ...]]) -> float:
-    """Harmonic mean: the number of answers whose reciprocal is the average one."""
+    """Return the harmonic mean of the numbers of answers per item."""
     return 1.0 / float(np.mean([1.0 / len(values) for values in worths]))
 
 

@@ -36,14 +36,14 @@ from weighbridge.statistics.columns import Floats
 from weighbridge.statistics.inference import ALPHA, Inference, Nothing
 
 _SHARES = np.sin(np.pi * (2 * np.arange(64) + 1) / 256) ** 2
-"""Stakes, of equal weight: quantiles of the arcsine law."""
+"""Betting fractions: quantiles of the arcsine distribution, equally weighted."""
 
 _NEAR = 1e-9
 
 
 @dataclass(frozen=True)
 class Anytime:
-    """What bets on the rounds so far say; see the module.
+    """The confidence sequence after the rounds so far; see the module.
 
     Attributes:
         sums: Of each kind of round: the sum of its differences, on a scale so wide that they are in
@@ -72,7 +72,7 @@ class Anytime:
         return min(1.0, math.exp(-self._log_capital(self.sums, bound / self.width)))
 
     def p_below(self, bound: float) -> float:
-        """Likewise, betting the other way."""
+        """The same for the claim that the mean lies below the bound."""
         return min(1.0, math.exp(-self._log_capital(-self.sums, -bound / self.width)))
 
     def _log_capital(self, sums: Floats, bound: float) -> float:
@@ -82,7 +82,7 @@ class Anytime:
 
 
 def place_in_order(seed: int, cluster: str | None, sample_id: str) -> tuple[str, str]:
-    """Return what to sort items by, so that clusters come whole and in an order of chance.
+    """Return a sort key that puts clusters in random order and keeps each of them whole.
 
     A function of the names alone, so that the order is settled before anything is asked, and can be
     told again from evidence.
@@ -97,7 +97,7 @@ def anytime(
     width: float,
     largest_cluster: int = 1,
 ) -> Inference:
-    """Infer from the items asked until now, whenever that is.
+    """Infer from the items asked so far, at any moment.
 
     Args:
         difference: A - B of each item, clusters whole.
@@ -131,7 +131,7 @@ def of_rounds(sums: Floats, sizes: Floats, width: float, largest: int) -> Infere
 
 
 def _lowest(log_capital: Callable[[float], float], mean: float) -> float:
-    """The lowest mean that is not out; the capital falls as the mean it is bet against rises."""
+    """Find the lowest mean that is not rejected; the capital falls as the tested mean rises."""
     end, wanted = -1 + _NEAR, -math.log(ALPHA)
     if mean <= end or log_capital(end) < wanted:
         return -1.0

@@ -1,4 +1,4 @@
-"""Figures of named slices of a run, such as a category or a turn, by the rules of the headline."""
+"""Figures of named slices of a run (a category, a turn), computed as the headline is."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ _NONE = -1
 
 @dataclass
 class SliceLabels:
-    """Which slice of each kind a stream's samples belong to, noted while they pass by.
+    """Records which slice of each kind every sample of a stream belongs to.
 
     Attributes:
         slicing: By kind and name of a slice: ids of its samples.

@@ -43,7 +43,7 @@ def clean_subset(
 
 
 def _added(whole: Estimate, clean: Estimate, within: Estimate) -> tuple[float, tuple[float, float]]:
-    """Headline - clean, and its interval."""
+    """Headline mean minus clean mean, with its interval."""
     if not within.n:
         return 0.0, (0.0, 0.0)
     width = whole.scale[1] - whole.scale[0]

@@ -1,4 +1,4 @@
-"""Which texts of one collection stand in another: benchmark items in a person's own tuning data.
+"""Finds benchmark items in tuning data by long shared word sequences and near duplicates.
 
 Two signs, both of words in lower case without punctuation:
 
@@ -29,9 +29,9 @@ LONG = 13
 SHORT = 5
 NEAR = 0.6
 COMMON_SHARE, COMMON_LEAST = 0.01, 3
-"""An item's run is common if in more than this share of items, and in more than so many."""
+"""A word sequence is common if it occurs in more than this share and this number of items."""
 LEAST_RUNS = 4
-"""With fewer runs of its own, an item can't be told from others like it."""
+"""An item with fewer word sequences of its own can't be told from similar ones."""
 _BLOCK_CHARACTERS = 8_000_000
 _SIEVE_BITS = 24
 _SIEVE_SHIFT = np.uint64(64 - _SIEVE_BITS)
@@ -43,7 +43,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Overlap:
-    """Items that stand in the texts searched, by their places; and items too short to judge."""
+    """Places of the items found in the searched texts, and of items too short to judge."""
 
     exact: frozenset[int]
     near: frozenset[int]
@@ -51,7 +51,7 @@ class Overlap:
 
     @property
     def found(self) -> frozenset[int]:
-        """By either sign."""
+        """Places of items found as exact sequences or as near duplicates."""
         return self.exact | self.near
 
 
@@ -128,7 +128,7 @@ def _blocks(vocabulary: _Vocabulary, texts: Iterable[str]) -> Iterator["_Block"]
 
 @dataclass(frozen=True)
 class _Block:
-    """Texts as one row of word numbers; text i is those from `ends[i]` to `ends[i + 1]`."""
+    """Texts as one array of word numbers; text i is `numbers[ends[i]:ends[i + 1]]`."""
 
     numbers: Hashes
     ends: Integers

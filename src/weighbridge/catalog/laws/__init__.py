@@ -60,7 +60,7 @@ def read_law(name: str) -> LawRecord:
     """Return a law by its name, or from a file whose path ends in ``.json``.
 
     Raises:
-        InputError: There is no such law, or the file is none.
+        InputError: There is no such law, or the file does not hold one.
     """
     if name.endswith(".json"):
         path = Path(name)

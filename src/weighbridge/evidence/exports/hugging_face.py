@@ -88,7 +88,7 @@ def _model_card(request: ExportRequest) -> bytes:
 
 
 def _metric(run: EvalRun) -> str:
-    """The Hub's name of the figure: a mean is an accuracy only where values are shares."""
+    """Return the Hub's metric name; a mean is an accuracy only on a scale from 0 to 1."""
     shares = is_share(run.estimate.scale)
     return "accuracy" if run.estimate.aggregate == "mean" and shares else run.estimate.aggregate
 

@@ -52,7 +52,7 @@ NO_GRADE: dict[str, UngradedReason] = {
     "grader_failed": "infrastructure",
     "scoring_failed": "infrastructure",
 }
-"""Inspect's reasons of an abnormal score; others are a scorer's own words."""
+"""Inspect's own reasons for a missing score; other reasons are a scorer's own words."""
 STOPS = {"stop": "end", "max_tokens": "length", "model_length": "length"}
 JUDGING = "model_graded"
 """How Inspect's scorers begin that ask a model; unless given another, they ask the one measured."""
@@ -174,7 +174,7 @@ def _run(log: _Log, request: ImportRequest) -> Foreign:
 
 
 def _judge(said: Row, scorer: str) -> str | None:
-    """Who judged: the model or models that the scorer was given, else of its role, else itself."""
+    """Return the judge: the scorer's model or models, else its role's, else the measured model."""
     if scorer == OURS:
         return (said.get("metadata") or {}).get("judge")
     known = {str(one.get("name")): one.get("options") or {} for one in said.get("scorers") or ()}

@@ -182,7 +182,7 @@ def _samples_files(asked: Path, results: Path, read: Row) -> dict[str, Path]:
 
 
 def _without_samples(found: Mapping[str, Path], results: Row) -> list[str]:
-    """Name the tasks of which nothing but a figure is there."""
+    """Name the tasks that have figures but no samples file."""
     return [
         f"{name}: no samples file of it, only {_figures(results, name)}; --log_samples writes one"
         for name in _mapping(results, "configs")
@@ -191,7 +191,7 @@ def _without_samples(found: Mapping[str, Path], results: Row) -> list[str]:
 
 
 def _figures(results: Row, task: str) -> str:
-    """What a results file states of a task, in a few words."""
+    """Return the figures that a results file states for a task, as text."""
     figures = _mapping(results, "results", task)
     named = [
         f"{key.removesuffix(',none')} {value:.6g}"
@@ -413,7 +413,7 @@ def _sample(
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the model said: text or the likeliest choice, and what was read out of it."""
+    """Return the model's output: its text or likeliest choice, and the answer read from it."""
 
     output: str
     read: str
@@ -474,7 +474,7 @@ def _arguments(read: Json) -> list[list[Json]]:
 
 
 def _question(doc: Row, prompt: str, choices: Iterable[str]) -> str:
-    """What a person is shown: the item without its shots, where it has a field for that."""
+    """Return the question as shown to people: without few-shot examples, where that is a field."""
     named = (doc[name] for name in _QUESTION_FIELDS if isinstance(doc.get(name), str))
     question = next(named, None)
     if question is None:
