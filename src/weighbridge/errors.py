@@ -36,7 +36,8 @@ class WeighbridgeError(Exception):
     exit_code = 2
 
     def __init__(self, saw: str, expected: str = "", do: str = "") -> None:
-        self.saw, self.expected, self.do = saw, expected, do
+        self.saw, self.expected, self.do = map(_shortened, (saw, expected, do))
+        saw, expected, do = self.saw, self.expected, self.do
         super().__init__(saw, expected, do)
 
     def __str__(self) -> str:
@@ -150,6 +151,14 @@ class InternalError(WeighbridgeError):
     path: Path | None = None
 
 
+def _shortened(text: str) -> str:
+    """Return what may quote a whole file; of what is long both ends."""
+    if len(text) <= _LONGEST_PART:
+        return text
+    return f"{text[: _LONGEST_PART // 2]} … {text[-_LONGEST_PART // 2 :]}"
+
+
+_LONGEST_PART = 1500
 _HOUSE = str(Path(__file__).parent)
 _LONGEST_WORDS = 400
 """Characters of a library's message; of a longer one both ends are shown."""

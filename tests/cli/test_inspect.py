@@ -182,8 +182,8 @@ def test_a_configuration_that_is_wrong_is_one_line(case, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is not JSON"), (b"{", "is not JSON"), (b"[1, 2]", "holds a JSON list"),
-        (b"\xff\xfe\x00", "is not JSON"), (b"[" * 100_000, "is not JSON"), (b"3", "a JSON int"),
+        (b"", "is empty"), (b"{", "expected JSON"), (b"[1, 2]", "holds a JSON list"),
+        (b"\xff\xfe\x00", "not UTF-16"), (b"[" * 100_000, "nested deeper"), (b"3", "a JSON int"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_configuration_is_one_line(content, said, tmp_path):

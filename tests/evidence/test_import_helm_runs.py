@@ -243,7 +243,7 @@ def test_a_folder_of_many_runs_is_one_run_each_and_damage_is_named(tmp_path):
     assert [run.benchmark for run in runs] == [
         f"mmlu:subject={subject},method={METHOD}" for subject in ("anatomy", "virology")
     ]
-    assert len(left_out) == 1 and "broken holds something else" in left_out[0]
+    assert len(left_out) == 1 and "broken: it has another form" in left_out[0]
 
 
 BROKEN = {
@@ -253,7 +253,7 @@ BROKEN = {
     "no list": ("per_instance_stats.json", "{}", "holds no list of objects"),
     "a figure is missing": ("per_instance_stats.json", "[]", "has no figure of id0 and 3 more"),
     "other rows": ("per_instance_stats.json", '[{"a": 1}]', "instance_id"),
-    "other totals": ("stats.json", '[{"name": 3}]', "holds something else"),
+    "other totals": ("stats.json", '[{"name": 3}]', "has another form"),
 }
 
 

@@ -145,8 +145,10 @@ def test_files_that_are_damaged_or_not_there_are_one_line(output, tmp_path):
     (samples,) = output.rglob("samples_letters_*")
     text = samples.read_text().splitlines(keepends=True)
     (copy / samples.name).write_text("".join([*text[:3], '{"doc_id": 3}\n', *text[4:]]))
-    with pytest.raises(MalformedRow, match="line 4"):
+    with pytest.raises(InputError, match="line 4"):
         import_runs("lm-eval", ImportRequest(copy), store, WHEN)
+    with pytest.raises(MalformedRow, match="line 4"):
+        import_runs("lm-eval", ImportRequest(copy / samples.name), store, WHEN)
     assert store.summaries() == []
 
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import warnings
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,9 @@ def weighbridge(
 def main() -> None:
     """Run the command line; the process's exit code follows the design."""
     wants_json = "--json" in sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):  # a file's name may be no text
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:  # libraries' warnings are for us, not for who runs a command
         warnings.simplefilter("ignore")
     try:

@@ -20,6 +20,9 @@ from weighbridge.records import ALARM, Estimate, EvalRun, GroupMeans, Json
 from weighbridge.records.printable import printable, printable_json, printable_line
 from weighbridge.records.scale import figure
 
+LEFT_OUT = 3
+"""Exit code where a part of what was asked for could not be read, and the rest is there."""
+
 
 def emit(document: dict[str, Json], text: str, as_json: bool) -> None:
     """Print a result once, in the form asked for."""

@@ -7,17 +7,18 @@ says of them (device, inode, size, times of change). It is a cache and proves no
 it can also write that an altered file was checked, so `verify` never looks at it.
 """
 
-import json
 import os
 import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from weighbridge.errors import EvidenceError
+from weighbridge.errors import EvidenceError, InputError
 from weighbridge.evidence.document import Sealed, load, load_samples
+from weighbridge.evidence.plain_json import strict_json
 from weighbridge.evidence.verify import UNREADABLE, checks_of
 from weighbridge.records import EvalRun, Json, canonical_json
+from weighbridge.sources.regular_files import read_regular
 from weighbridge.storage import replace_file
 
 CHECKED = ".checked.json"
@@ -91,10 +92,8 @@ def _resolution_ns(changed: int) -> int:
 def _known(folder: Path, state: dict[str, Json]) -> bool:
     path = folder / CHECKED
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_BYTES:
-            return False
-        noted = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        noted = strict_json(read_regular(path, _LARGEST_BYTES, within=folder))
+    except (OSError, ValueError, RecursionError, InputError):
         return False
     # What was noted in the same tick as the file was changed may be of the file before.
     return isinstance(noted, dict) and noted == state | {"settled": True}

@@ -5,7 +5,6 @@ the document. Where they disagree, each of them may be the altered one, so nothi
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from weighbridge.evidence.journal import read_samples
 from weighbridge.evidence.plain_json import differences, strict_json
 from weighbridge.evidence.seal import SCHEMA_VERSION
 from weighbridge.records import EvalRun, Json, canonical_digest, canonical_json
+from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 
 _RUN = TypeAdapter(EvalRun)
 _CONDITIONS = ("sampling", "sandbox", "replies")
@@ -180,10 +180,12 @@ def _object(value: Json) -> dict[str, Json]:
 
 def _read(path: Path) -> tuple[bytes, dict[str, Json]]:
     try:
-        data = path.read_bytes()
+        data = read_regular(path, DOCUMENT_BYTES, "a run's document", within=path.parent)
         found = strict_json(data)
     except (ValueError, OSError, RecursionError) as error:
         raise EvidenceError(f"{path} can't be read ({error})", "JSON as it was written") from error
+    except InputError as error:
+        raise EvidenceError(error.saw, error.expected, error.do) from error
     if not isinstance(found, dict):
         raise EvidenceError(f"{path} holds a {type(found).__name__}", "an object")
     return data, found
@@ -195,12 +197,6 @@ def read_object(path: Path) -> dict[str, Any]:
     Raises:
         EvidenceError: It holds something else.
     """
-    try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (ValueError, OSError, RecursionError) as error:
-        raise EvidenceError(f"{path} can't be read ({error})", "JSON as it was written") from error
-    if not isinstance(found, dict):
-        raise EvidenceError(f"{path} holds a {type(found).__name__}", "an object")
-    return found
+    return _read(path)[1]

@@ -8,7 +8,9 @@ from pathlib import Path
 from weighbridge.errors import StorageError
 from weighbridge.storage import replace_file
 
-_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
+_UNWRITABLE = (
+    errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ELOOP,
+)  # fmt: skip
 
 
 @contextmanager

@@ -22,10 +22,10 @@ from typing import Any
 
 from weighbridge.errors import InputError
 from weighbridge.evidence.importing import (
-    FOREIGN_SHAPES,
     Foreign,
     Found,
     ImportRequest,
+    each_member,
     imported_sample,
     named_field,
     number,
@@ -85,18 +85,7 @@ def run_folders(path: Path) -> list[Path]:
 
 def read_runs(folders: Sequence[Path], request: ImportRequest) -> Found:
     """Read each folder as one run; one that can't be read is left out where there are others."""
-    runs, left_out = list[Foreign](), list[str]()
-    for folder in folders:
-        try:
-            runs.append(_run(folder, request))
-        except FOREIGN_SHAPES as error:
-            saw = f"{folder} holds something else ({type(error).__name__}: {error})"[:160]
-            left_out.append(str(InputError(saw, "a run folder as HELM writes it")))
-        except InputError as error:
-            if len(folders) == 1:
-                raise
-            left_out.append(f"{folder.name}: {error}")
-    return Found(tuple(runs), tuple(left_out))
+    return each_member(folders, lambda folder: _run(folder, request), alone=len(folders) == 1)
 
 
 def _run(folder: Path, request: ImportRequest) -> Foreign:
@@ -157,15 +146,20 @@ def _spec(folder: Path) -> Row:
     return {"method": "", **(read.get("adapter_spec") or {}), "run": folder.name}
 
 
+def _json(path: Path) -> Json:
+    what = f"HELM's {path.name}"
+    return read_json(path, what, nan=True, halves="replace", within=path.parent)
+
+
 def _object(path: Path) -> Row:
-    read = read_json(path, f"HELM's {path.name}", nan=True, halves="replace")
+    read = _json(path)
     if not isinstance(read, dict):
         raise InputError(f"{path} holds a {type(read).__name__}", "the object that HELM writes")
     return read
 
 
 def _listed(path: Path) -> list[Row]:
-    read = read_json(path, f"HELM's {path.name}", nan=True, halves="replace")
+    read = _json(path)
     if not isinstance(read, list) or not all(isinstance(each, dict) for each in read):
         raise InputError(f"{path} holds no list of objects", "what HELM writes")
     return read

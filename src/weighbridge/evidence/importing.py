@@ -15,7 +15,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from weighbridge.errors import InputError, UnknownName, boundary
+from weighbridge.errors import (
+    InputError,
+    StorageError,
+    UnknownName,
+    WeighbridgeError,
+    boundary,
+    in_one_line,
+)
 from weighbridge.evidence.store import RunHeader, RunStore
 from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.records import (
@@ -39,6 +46,9 @@ STATED_TOLERANCE = 1e-6
 """Largest difference, due to rounding, between a harness's figure and that of its samples."""
 FOREIGN_SHAPES = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 """Exceptions raised by reading a file that does not have its harness's form."""
+UNREADABLE = (*FOREIGN_SHAPES, OSError, RecursionError, WeighbridgeError)
+"""Exceptions raised by reading one member of a folder that can't be read."""
+_REASONS = 3  # shown where nothing could be read
 _LARGEST_WHOLE = 2**53  # beyond, RFC 8785 has no number
 _LETTERS = 3  # an answer so short can't quote a question
 
@@ -143,6 +153,35 @@ class Importer:
     read: Callable[[ImportRequest], Found]
 
 
+def each_member(members: Sequence[Path], read: Callable[[Path], Foreign], *, alone: bool) -> Found:
+    """Read each member of a folder; one that can't be read is a line, and the others are runs.
+
+    Args:
+        members: Files or folders in it.
+        read: Reads one.
+        alone: Whether the one member is what a person named: its error is then the answer.
+
+    Raises:
+        InputError: The member that stands alone can't be read.
+    """
+    runs, left_out = list[Foreign](), list[str]()
+    for member in members:
+        try:
+            runs.append(read(member))
+        except UNREADABLE as error:
+            if alone:
+                raise
+            left_out.append(f"{member.name}: {why_unread(error)}")
+    return Found(tuple(runs), tuple(left_out))
+
+
+def why_unread(error: BaseException) -> str:
+    """Return in one line why something of another harness could not be read."""
+    if isinstance(error, WeighbridgeError):
+        return str(error)
+    return f"it has another form than its harness writes ({in_one_line(error)})"
+
+
 def importer_names() -> tuple[str, ...]:
     """Names of all harnesses that can be read."""
     return tuple(sorted(stem.replace("_", "-") for stem in names_in(_FOLDER)))
@@ -181,8 +220,7 @@ def read_foreign(name: str, request: ImportRequest) -> Found:
                 f"if {name} wrote it, please report it with the file",
             ) from error
     if not found.runs:
-        why = found.left_out[0] if found.left_out else importer.reads
-        raise InputError(f"no run in {request.path} can be imported", why)
+        raise _nothing(request.path, found.left_out or (importer.reads,))
     return found
 
 
@@ -204,8 +242,32 @@ def import_runs(
         InputError: Nothing there can be read, or a value is off the scale.
     """
     found = read_foreign(name, request)
-    _check_values(found.runs, request)
-    return [_seal(run, name, request, store, imported) for run in found.runs], found.left_out
+    sealed, left_out = list[EvalRun](), list(found.left_out)
+    for run in found.runs:
+        try:
+            _check_values(run, request)
+            sealed.append(_seal(run, name, request, store, imported))
+        except StorageError:
+            raise  # the disk's fault is every run's
+        except UNREADABLE as error:
+            if len(found.runs) == 1:
+                raise _in_our_words(error, request.path, name) from error
+            left_out.append(f"{run.model} on {run.benchmark}: {why_unread(error)}")
+    if not sealed:
+        raise _nothing(request.path, left_out)
+    return sealed, tuple(left_out)
+
+
+def _nothing(path: Path, why: Sequence[str]) -> InputError:
+    more = f" (and {len(why) - _REASONS} more)" if len(why) > _REASONS else ""
+    return InputError(f"no run in {path} can be imported", " | ".join(why[:_REASONS]) + more)
+
+
+def _in_our_words(error: BaseException, path: Path, name: str) -> WeighbridgeError:
+    if isinstance(error, WeighbridgeError):
+        return error
+    saw = f"{path} has another form than {name}'s files ({in_one_line(error)})"
+    return InputError(saw, find_importer(name).reads)
 
 
 def imported_sample(
@@ -244,7 +306,16 @@ def imported_sample(
         input_tokens: Read.
         output_tokens: Written.
         seconds: Time taken.
+
+    Raises:
+        ValueError: A count or a time is none.
     """
+    for what, count in (
+        ("repeat", repeat), ("input tokens", input_tokens), ("output tokens", output_tokens),
+        ("seconds", seconds),
+    ):  # fmt: skip
+        if not 0 <= count <= _LARGEST_WHOLE:
+            raise ValueError(f"{count:.6g} {what}")
     if not shown:
         score = _without_texts(score)
         output = score.answer if isinstance(score, Graded) else ""
@@ -313,17 +384,16 @@ def _without_texts(score: Score) -> Score:
     return Graded(score.value, score.answer if len(score.answer) <= _LETTERS else "")
 
 
-def _check_values(runs: Sequence[Foreign], request: ImportRequest) -> None:
+def _check_values(run: Foreign, request: ImportRequest) -> None:
     low, high = request.scale
-    for run in runs:
-        for sample in run.samples:
-            score = sample.score
-            if isinstance(score, Graded) and not low <= score.value <= high:
-                raise InputError(
-                    f"{run.benchmark}, item {sample.sample_id} has the value {score.value:g}",
-                    f"{low:g} to {high:g}",
-                    "say the scale: --scale LOW:HIGH",
-                )
+    for sample in run.samples:
+        score = sample.score
+        if isinstance(score, Graded) and not low <= score.value <= high:
+            raise InputError(
+                f"{run.benchmark}, item {sample.sample_id} has the value {score.value:g}",
+                f"{low:g} to {high:g}",
+                "say the scale: --scale LOW:HIGH",
+            )
 
 
 def _seal(

@@ -8,15 +8,19 @@ many lines it has, and opening the journal cuts the file after the last whole un
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from io import BufferedReader
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from weighbridge.errors import EvidenceError, StorageError
+from weighbridge.errors import EvidenceError, InputError, StorageError
 from weighbridge.evidence.files import storage_errors
 from weighbridge.evidence.plain_json import differences, strict_json
 from weighbridge.records import Json, ScoredSample
+from weighbridge.sources.json_bounds import require_bounded, whole_number
+from weighbridge.sources.regular_files import bounded_lines, open_regular
 
 _ADAPTER = TypeAdapter(ScoredSample)
 _ADDED_LATER = frozenset({"charges"})
@@ -39,7 +43,7 @@ class Journal:
         self.path = path
         self.finished_samples = 0
         self._finished: set[int] = set()
-        if path.exists():
+        if os.path.lexists(path):
             self._repair()
         self._stands = self._state()
 
@@ -97,8 +101,8 @@ class Journal:
         """
         end = position = 0
         units, size = Units(), 0
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+        with _opened(self.path) as file:
+            for number, line in enumerate(bounded_lines(file, self.path), start=1):
                 position += len(line)
                 try:
                     _sample_of(line, units)
@@ -140,13 +144,28 @@ def read_samples(path: Path, units: "Units | None" = None) -> Iterator[ScoredSam
     if not path.exists():
         return
     units = Units() if units is None else units
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+    with _opened(path) as file:
+        for number, line in enumerate(bounded_lines(file, path), start=1):
             try:
                 yield _sample_of(line, units)
             except (ValueError, LookupError, TypeError, AttributeError, OverflowError,
                     RecursionError) as error:  # fmt: skip
                 raise _no_sample(path, number, error, _RUN_AGAIN) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a journal; it is a file of its run's folder, and every line ends somewhere.
+
+    Raises:
+        EvidenceError: It is no such file.
+    """
+    try:
+        with open_regular(path, "a run's samples", within=path.parent) as file:
+            yield file
+    except (InputError, OSError) as error:
+        saw = error.saw if isinstance(error, InputError) else f"{path} can't be read ({error})"
+        raise EvidenceError(saw, "samples as they were written", _MOVE_AWAY) from error
 
 
 def _sample_of(line: bytes, units: "Units") -> ScoredSample:
@@ -157,7 +176,8 @@ def _sample_of(line: bytes, units: "Units") -> ScoredSample:
     """
     if not line.endswith(b"\n"):
         raise ValueError("cut off")
-    row = json.loads(line)
+    require_bounded(line)
+    row = json.loads(line, parse_int=whole_number)
     unit, size = row.pop("unit"), row.pop("unit_size")
     sample = _ADAPTER.validate_python(row)
     units.add(unit, size)

@@ -116,15 +116,16 @@ def version_of_rows(path: Path) -> str | None:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    head = next((line for _, line in text_lines(path) if line.strip()), "")
+    what, within = "lm-eval's samples", path.parent
+    head = next((line for _, line in text_lines(path, what, within=within) if line.strip()), "")
     if head.strip().startswith("["):
-        read = read_json(path, "lm-eval's samples", nan=True, halves="replace")
+        read = read_json(path, what, nan=True, halves="replace", within=within)
         for number, row in enumerate(read, start=1):
             if not isinstance(row, dict):
                 raise MalformedRow(path, number, f"a {type(row).__name__}", "a sample")
             yield number, row
     else:
-        yield from jsonl_rows(path, "lm-eval's samples", nan=True, halves="replace")
+        yield from jsonl_rows(path, what, nan=True, halves="replace", within=within)
 
 
 def _filters(config: Row, figures: Mapping[str, Json]) -> list[str]:

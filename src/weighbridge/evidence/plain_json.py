@@ -4,16 +4,24 @@ import json
 from collections.abc import Container, Iterator
 
 from weighbridge.records import Json
+from weighbridge.sources.documents import first_twice
+from weighbridge.sources.json_bounds import require_bounded, whole_number
 
 
 def strict_json(data: bytes) -> Json:
     """Read JSON, refusing duplicate keys and non-finite numbers.
 
     Raises:
-        ValueError: It is none; says why.
+        ValueError: It is none, or beyond the bounds of `json_bounds`; says why.
+        RecursionError: It begins as JSON and goes deeper than Python does.
     """
+    require_bounded(data)
     return json.loads(
-        data, object_pairs_hook=_once_each, parse_constant=_no_number, parse_float=_finite
+        data.decode("utf-8"),
+        object_pairs_hook=_once_each,
+        parse_constant=_no_number,
+        parse_float=_finite,
+        parse_int=whole_number,
     )
 
 
@@ -60,9 +68,7 @@ def _kind(value: Json) -> str:
 def _once_each(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [key for key, _ in pairs]
-        again = next(key for key in names if names.count(key) > 1)
-        raise ValueError(f"the key {again!r} stands twice")
+        raise ValueError(f"the key {first_twice(key for key, _ in pairs)!r:.60} stands twice")
     return found
 
 

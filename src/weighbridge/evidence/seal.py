@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weighbridge.records import Json, ScoredSample, canonical_json
+from weighbridge.sources.regular_files import open_regular
 
 SCHEMA_VERSION = 1
 """Of `run.json`."""
@@ -100,7 +101,7 @@ def seal_of(run_json: bytes, samples: str, samples_file: str | None) -> dict[str
 
 def file_digest(path: Path) -> str:
     """Digest a file as it stands."""
-    with path.open("rb") as file:
+    with open_regular(path, "a run's samples", within=path.parent) as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 

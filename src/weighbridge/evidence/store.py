@@ -4,13 +4,21 @@ import fcntl
 import math
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from weighbridge.errors import EvidenceError, InputError, StorageError, UnknownName
+from weighbridge.errors import (
+    EvidenceError,
+    InputError,
+    StorageError,
+    UnknownName,
+    WeighbridgeError,
+    in_one_line,
+)
 from weighbridge.evidence.checked import read_run, remember
 from weighbridge.evidence.document import load, read_object, run_identity
 from weighbridge.evidence.files import storage_errors, write_whole
@@ -78,7 +86,7 @@ class RunSummary:
         planned: Samples in all.
         mean: None while the run is unfinished, and where nothing was graded.
         scale: The run's own.
-        altered: What is wrong with a sealed run, of which nothing else is then told.
+        altered: What is wrong with a run's files, of which nothing else is then told.
     """
 
     run_id: str
@@ -346,9 +354,12 @@ class RunStore:
 
 
 def _summary(folder: Path) -> RunSummary | None:
+    """Return a run's line; None where the folder is none, or one that was never begun."""
     try:
-        if (folder / "seal.json").is_file():
+        if os.path.lexists(folder / "seal.json"):
             return _sealed_summary(folder)
+        if not os.path.lexists(folder / "progress.json"):
+            return None
         state = read_object(folder / "progress.json")
         subset = f":{state['subset']}" if state.get("subset") else ""
         return RunSummary(
@@ -356,15 +367,20 @@ def _summary(folder: Path) -> RunSummary | None:
             int(state["done"]), int(state["planned_samples"]), None,
         )  # fmt: skip
     except (EvidenceError, InputError, LookupError, TypeError, ValueError, AttributeError,
-            OverflowError):  # fmt: skip
-        return None
+            OverflowError, RecursionError) as error:  # fmt: skip
+        why = str(error) if isinstance(error, WeighbridgeError) else in_one_line(error)
+        return _not_told(folder, f"its documents can't be read ({why})")
+
+
+def _not_told(folder: Path, why: str) -> RunSummary:
+    return RunSummary(folder.name, "", "", "", 0, 0, None, altered=why)
 
 
 def _sealed_summary(folder: Path) -> RunSummary:
     try:
         run = read_run(folder, samples=False)
     except EvidenceError as error:
-        return RunSummary(folder.name, "", "", "", 0, 0, None, altered=error.saw)
+        return _not_told(folder, error.saw)
     planned = sum(run.estimate.ungraded.values()) or run.estimate.n
     return RunSummary(
         folder.name, run.model.name, run.title, run.provenance.started,
@@ -381,7 +397,10 @@ def _sole_owner(folder: Path) -> Iterator[None]:
     """
     path = folder / ".lock"
     with storage_errors(path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise StorageError(f"{path} is no regular file", "a run's own lock", "remove it")
     whole = os.open(folder, os.O_RDONLY)
     try:
         try:

@@ -5,7 +5,6 @@ base. So every tensor of the file must stand on the model, to the bit, every pla
 must come from the file, and the logits must differ from the base's.
 """
 
-import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -18,6 +17,8 @@ import torch
 from weighbridge.errors import InputError
 from weighbridge.models.load_check import named
 from weighbridge.patterns import ForeignPattern
+from weighbridge.sources.documents import read_settings
+from weighbridge.sources.model_folders import require_model_files
 from weighbridge.sources.safetensors_files import StoredTensor, read_header
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -58,6 +59,7 @@ def put_on(module: Any, folder: Path) -> PutOn:
     """
     from peft import PeftModel
 
+    require_model_files(folder)
     config = read_adapter_config(folder)
     _require_kind(folder, config)
     require_patterns_end(module, config, f"{folder}/{CONFIG}")
@@ -87,16 +89,8 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: It is not there, or is not such a file.
     """
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} can't be read ({error})", "the settings of an adapter in peft's format"
-        ) from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path} holds no object", "the settings of an adapter in peft's format")
-    return config
+    what = "the settings of an adapter in peft's format"
+    return read_settings(folder / CONFIG, what, within=folder)
 
 
 def require_landed(wrapped: Any, folder: Path) -> None:

@@ -1,13 +1,12 @@
 """How a memory limit is shared out between weights, passes over prompts, and running sequences."""
 
-import json
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from weighbridge.errors import InputError
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import ROWS_OF_LOGITS
+from weighbridge.sources.safetensors_files import read_header
 
 MOST_PACK_TOKENS = 1024  # larger packs are no faster on a CPU
 LEAST_PACK_TOKENS = 64
@@ -68,7 +67,7 @@ def require_room(folder: Path, element_bytes: int, memory_bytes: int | None) -> 
         memory_bytes: The limit; None is none.
 
     Raises:
-        InputError: They don't fit.
+        InputError: They don't fit, or a file is damaged.
     """
     if memory_bytes is None:
         return
@@ -84,17 +83,4 @@ def require_room(folder: Path, element_bytes: int, memory_bytes: int | None) -> 
 
 def _parameters(path: Path) -> int:
     """Count the weights of a safetensors file from its header."""
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-    except (OSError, struct.error, ValueError, MemoryError, OverflowError):
-        return 0  # loading it will say what is wrong
-    count = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            size = 1
-            for width in tensor["shape"]:
-                size *= width
-            count += size
-    return count
+    return sum(tensor.parameters for tensor in read_header(path).values())

@@ -16,6 +16,7 @@ import numpy as np
 from weighbridge.errors import InputError
 from weighbridge.sources.gguf_header import GgufHeader
 from weighbridge.sources.gguf_rotary import TABLES
+from weighbridge.sources.regular_files import open_regular
 
 Array = np.ndarray[Any, Any]
 Turn = Callable[[Array, Mapping[str, Any]], Array]
@@ -120,7 +121,8 @@ def read_tensor(header: GgufHeader, name: str) -> Array:
     from gguf import GGMLQuantizationType, quants
 
     place, kind, shape = header.places[name], header.types[name], header.tensors[name][::-1]
-    raw = np.memmap(place.path, dtype=np.uint8, mode="r", offset=place.start, shape=place.length)
+    with open_regular(place.path, "a GGUF file") as file:
+        raw = np.memmap(file, dtype=np.uint8, mode="r", offset=place.start, shape=place.length)
     plain = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}.get(kind)
     if plain:
         numbers: Array = raw.view(plain).reshape(shape).astype(np.float32)

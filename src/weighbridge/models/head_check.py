@@ -4,7 +4,6 @@ A head is the last place where a model becomes another one without a tensor miss
 whose embeddings stand in for it, a head of zeros, one that the files hold and config.json ties.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from weighbridge.errors import InputError
+from weighbridge.sources.documents import read_settings
 
 _LANGUAGE = re.compile(
     r"(ForCausalLM|LMHeadModel|ForConditionalGeneration|ForMaskedLM|ForPreTraining)$"
@@ -74,11 +74,9 @@ def require_generation_config(folder: Path) -> None:
         return
     do = "correct or remove the file: answers would not end where the model ends them"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} can't be read ({error})", "a JSON object", do) from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds no object", "a JSON object", do)
+        found = read_settings(path, "a JSON object", within=folder)
+    except InputError as error:
+        raise InputError(error.saw, error.expected, do) from error
     ends = found.get("eos_token_id")
     for end in ends if isinstance(ends, list) else [ends]:
         if end is not None and (not isinstance(end, int) or isinstance(end, bool)):

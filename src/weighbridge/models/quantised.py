@@ -1,11 +1,11 @@
 """Weights that lie quantised in their folder: by which method, and what it takes to read them."""
 
 import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError, MissingPiece, WeighbridgeError
+from weighbridge.sources.documents import read_settings
 
 # What transformers needs to read each method, as it names them when they are imported.
 _NEEDED = {
@@ -32,14 +32,10 @@ def quantisation_method(folder: Path) -> str | None:
     """Name the method by which a folder's weights are quantised; None where they are plain.
 
     Raises:
-        InputError: `config.json` holds a `quantization_config` that names no method.
+        InputError: `config.json` can't be read, or holds a `quantization_config` that names no
+            method.
     """
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError):
-        return None  # loading says what is wrong
-    if not isinstance(config, dict):
-        return None
+    config = read_settings(folder / "config.json", "a model's config.json", within=folder)
     said = _said(config) or _said(config.get("text_config"))
     if not said:
         return None

@@ -26,7 +26,10 @@ from weighbridge.models.load_check import (
 from weighbridge.models.quantised import not_read, quantisation_method, require_readable
 from weighbridge.sources.digests import weights_digest
 from weighbridge.sources.gguf_header import read_gguf_header
+from weighbridge.sources.model_folders import require_model_files
+from weighbridge.sources.regular_files import SETTINGS_BYTES
 from weighbridge.sources.safetensors_files import require_plain_numbers, stored_tensors
+from weighbridge.sources.text_files import read_text
 
 
 def choose_device(device: str) -> str:
@@ -73,6 +76,7 @@ def read_with_notes(folder: Path, dtype: torch.dtype, device: str) -> ReadModel:
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
+    require_model_files(folder)
     quantised = quantisation_method(folder)
     if quantised:
         require_readable(folder, quantised)
@@ -163,7 +167,11 @@ def _config_for(folder: Path) -> Any:
 
 
 def read_tokenizer(folder: Path, gguf_file: str | None = None) -> Any:
-    """Read a tokenizer from a model's folder, or from a GGUF file in it."""
+    """Read a tokenizer from a model's folder, or from a GGUF file in it.
+
+    Raises:
+        InputError: It can't be read.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     import transformers
 
@@ -171,6 +179,7 @@ def read_tokenizer(folder: Path, gguf_file: str | None = None) -> Any:
     if gguf_file is not None:
         path = folder / gguf_file
         return tokenizer_of_gguf(read_gguf_header(path, lists=True), str(path))
+    require_model_files(folder)
     try:
         return transformers.AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
@@ -218,7 +227,9 @@ def with_own_tokens(tokenizer: Any, adapter: Path, rows: int | None = None) -> A
     template = adapter / "chat_template.jinja"
     if not any((adapter / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
         if template.is_file():
-            tokenizer.chat_template = template.read_text(encoding="utf-8")
+            tokenizer.chat_template = read_text(
+                template, "a chat template", limit=SETTINGS_BYTES, within=adapter
+            )
         return tokenizer
     own = read_tokenizer(adapter)
     before, after = tokenizer.get_vocab(), own.get_vocab()

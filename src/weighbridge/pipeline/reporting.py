@@ -1,7 +1,6 @@
 """The project's report: written from evidence, and checked by making it again from evidence."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from weighbridge.errors import EvidenceError, WeighbridgeError
+from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.files import write_whole
+from weighbridge.evidence.plain_json import strict_json
 from weighbridge.pipeline.comparing import offsets_among
 from weighbridge.pipeline.contamination import overlap_again
 from weighbridge.pipeline.judge_audit import readings, told
@@ -24,6 +24,7 @@ from weighbridge.pipeline.weighed import Weighed, compare_runs
 from weighbridge.records import HumanLabel, Json, ProtocolOffset, canonical_json
 from weighbridge.reports import BenchmarkSection, Report, Skipped, render, render_explorer, write
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ def verify_report(path: Path, store: RunStore) -> list[Verification]:
     """Check every run of a report, then make the page again and compare it byte for byte."""
     folder = _folder_of(path)
     try:
-        facts = _FACTS.validate_python(json.loads((folder / "report.json").read_bytes()))
-    except (OSError, ValueError, RecursionError, ValidationError) as error:
+        data = _part(folder, "report.json")
+        facts = _FACTS.validate_python(strict_json(data))
+    except (OSError, ValueError, RecursionError, ValidationError, InputError) as error:
         raise EvidenceError(f"{folder}/report.json can't be read", "as it was written") from error
     names = dict.fromkeys(run for m in facts.measured for run in (m.before, m.after))
     found = [verify(store.folder_of(name)) for name in names]
@@ -102,9 +104,9 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
         judged = _judged(weighed, facts)
         offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
         report = _report(facts, weighed, judged, offsets)
-        page, stands = render(report).encode(), (folder / "report.html").read_bytes()
+        page, stands = render(report).encode(), _part(folder, "report.html")
         items = [
-            Check(f"{name} made again from samples", made == (folder / name).read_bytes(), "")
+            Check(f"{name} made again from samples", made == _part(folder, name), "")
             for name, made in _items_pages(report, store)
         ]
     except (OSError, ValueError, WeighbridgeError) as error:  # such as half a character in a text
@@ -142,7 +144,12 @@ def _folder_of(path: Path) -> Path:
 
 
 def _digest(path: Path) -> str:
-    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    return "sha256:" + hashlib.sha256(_part(path.parent, path.name)).hexdigest()
+
+
+def _part(folder: Path, name: str) -> bytes:
+    """Read one of a report's files."""
+    return read_regular(folder / name, DOCUMENT_BYTES, "a part of a report", within=folder)
 
 
 def _weighed(measured: Measured, store: RunStore, labels: tuple[HumanLabel, ...]) -> Weighed:

@@ -1,6 +1,5 @@
 """Finds a model's configuration by name, path or Hub id, without reading its weights."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -9,10 +8,12 @@ from typing import Any
 
 from weighbridge.catalog.models import find_model, find_model_by_repository, model_names
 from weighbridge.errors import InputError, MissingPiece, UnknownName
+from weighbridge.sources.documents import read_settings
 from weighbridge.sources.hub import hub_snapshot
+from weighbridge.sources.regular_files import open_regular
 from weighbridge.sources.weights import gguf_models
 
-_LARGEST_BYTES = 16 << 20  # a configuration is a few kilobytes
+_WHAT = "a model's config.json"
 BITS_OF = {
     "F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16,
     "I16": 16, "U16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I8": 8, "U8": 8, "BOOL": 8,
@@ -83,7 +84,7 @@ def _from_folder(path: Path) -> FoundConfig:
     name = path.resolve().name
     config = path / "config.json"
     if config.is_file():
-        return _with_tensors(name, f"directory:{name}", config)
+        return _with_tensors(name, f"directory:{name}", config, path, within=path)
     files = gguf_models(path)
     if len(files) == 1:
         return _from_gguf(files[0])
@@ -95,15 +96,15 @@ def _from_file(path: Path) -> FoundConfig:
     if not path.is_file():
         kind = "GGUF file" if path.suffix == ".gguf" else "config.json"
         raise InputError(f"no file at {path}", f"a {kind}", "check the path")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         is_gguf = file.read(4) == b"GGUF"
     if is_gguf or path.suffix == ".gguf":
         return _from_gguf(path)
     beside = path.resolve().parent
     name = beside.name if path.name == "config.json" else path.stem
     if path.name == "config.json":
-        return _with_tensors(name, f"file:{path.name}", path)
-    return FoundConfig(name, f"file:{path.name}", str(path), _read_json(path))
+        return _with_tensors(name, f"file:{path.name}", path, beside)
+    return FoundConfig(name, f"file:{path.name}", str(path), read_settings(path, _WHAT))
 
 
 def _from_gguf(path: Path) -> FoundConfig:
@@ -122,12 +123,14 @@ def _from_gguf(path: Path) -> FoundConfig:
     )
 
 
-def _with_tensors(name: str, source: str, config: Path) -> FoundConfig:
+def _with_tensors(
+    name: str, source: str, config: Path, folder: Path, within: Path | None = None
+) -> FoundConfig:
     """Read a config.json, and the headers of the safetensors beside it, if there are some."""
     from weighbridge.sources.safetensors_files import stored_tensors
     from weighbridge.sources.safetensors_head import stored_head
 
-    fields, folder = _read_json(config), config.resolve().parent
+    fields = read_settings(config, _WHAT, within=within)
     if next(folder.glob("*.safetensors"), None) is None:
         return FoundConfig(name, source, str(config), fields)
     tensors = stored_tensors(folder)
@@ -165,22 +168,5 @@ def _from_hub(spec: str, offline: bool) -> FoundConfig:
             "name its GGUF file, or the repository that it was made from",
         )
     source = f"hub:{repository}@{folder.name}"
-    return FoundConfig(repository, source, f"{repository}'s config.json", _read_json(config))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > _LARGEST_BYTES:
-        raise InputError(
-            f"{path} has {path.stat().st_size:,} bytes", "a model's config.json, a few kilobytes"
-        )
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} is not JSON ({error})", "a model's config.json", "fetch the file again"
-        ) from error
-    if not isinstance(found, dict):
-        raise InputError(
-            f"{path} holds a JSON {type(found).__name__}", "an object with a model's fields"
-        )
-    return found
+    fields = read_settings(config, _WHAT, within=folder)
+    return FoundConfig(repository, source, f"{repository}'s config.json", fields)

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from weighbridge.sources.regular_files import open_regular
+
 
 def weights_digest(tensors: Iterable[tuple[str, str, tuple[int, ...], bytes | memoryview]]) -> str:
     """Digest tensors as computed with.
@@ -30,6 +32,11 @@ def text_digest(text: str) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Digest a file's bytes."""
-    with path.open("rb") as file:
+    """Digest a file's bytes.
+
+    Raises:
+        InputError: It is no regular file.
+        OSError: It can't be read.
+    """
+    with open_regular(path) as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,13 +9,18 @@ import json
 import math
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from weighbridge.errors import InputError, MalformedRow
+from weighbridge.sources.json_bounds import MOST_LEVELS, require_bounded, whole_number
+from weighbridge.sources.regular_files import DOCUMENT_BYTES, SETTINGS_BYTES
 from weighbridge.sources.text_files import read_text
 
 Halves = Literal["refuse", "replace"]
+Twice = Literal["refuse", "last"]
+_TWICE: tuple[Twice, ...] = ("refuse", "last")
 HALF_KEPT = "\ufffd"
 """Replaces an unpaired surrogate where it is kept."""
 _HALF = re.compile("[\ud800-\udfff]")
@@ -24,7 +29,13 @@ _SHOWN = 60
 
 
 def parse_json(
-    path: Path, line: int, text: str, *, nan: bool = False, halves: Halves = "refuse"
+    path: Path,
+    line: int,
+    text: str,
+    *,
+    nan: bool = False,
+    halves: Halves = "refuse",
+    twice: Twice = "refuse",
 ) -> Any:
     """Return the value of JSON text.
 
@@ -34,21 +45,23 @@ def parse_json(
         text: The JSON.
         nan: Whether NaN and Infinity are numbers.
         halves: Whether half a character is refused, or replaced by U+FFFD.
+        twice: Whether a key that stands twice in an object is refused, or its last value counts,
+            as the libraries have it that read a model's files.
 
     Raises:
         MalformedRow: It is none; says the line and the column.
     """
-    parse = _WITH_NAN if nan else _STRICT
     try:
-        value = parse.decode(text)
+        require_bounded(text)
+        value = _DECODERS[nan, twice].decode(text)
     except json.JSONDecodeError as error:
         # The end of a line that is cut short is in that line, not where the next one begins.
         read = text[: min(error.pos, len(text.rstrip("\r\n")))]
         at, column = line + read.count("\n"), len(read) - read.rfind("\n")
         raise MalformedRow(path, at, _said(error, text), "JSON", column) from error
-    except RecursionError as error:
+    except RecursionError as error:  # half of it may be JSON, and as deep as memory allows
         raise MalformedRow(path, line, "JSON nested absurdly deep", "JSON") from error
-    except ValueError as error:  # an absurdly long number, or what the hooks below refuse
+    except ValueError as error:  # beyond a bound, or what the hooks below refuse
         raise MalformedRow(path, line, str(error)[: 2 * _SHOWN], "JSON") from error
     if _ESCAPED_HALF.search(text):
         return _whole(path, line, value, "", halves)
@@ -56,17 +69,50 @@ def parse_json(
 
 
 def read_json(
-    path: Path, what: str = "a JSON file", *, nan: bool = False, halves: Halves = "refuse"
+    path: Path,
+    what: str = "a JSON file",
+    *,
+    nan: bool = False,
+    halves: Halves = "refuse",
+    twice: Twice = "refuse",
+    limit: int = DOCUMENT_BYTES,
+    within: Path | None = None,
 ) -> Any:
-    """Return the value of a JSON file; arguments are as in `parse_json`.
+    """Return the value of a JSON file; most arguments are as in `parse_json`.
+
+    Args:
+        path: The file.
+        what: What it was expected to be, for messages.
+        nan: As there.
+        halves: As there.
+        twice: As there.
+        limit: The most bytes that such a file has.
+        within: The folder that it is a part of, out of which no link may lead.
 
     Raises:
         InputError: It can't be read; MalformedRow where it is no JSON.
     """
-    text = read_text(path, what)
+    text = read_text(path, what, limit=limit, within=within)
     if not text.strip():
         raise InputError(f"{path} is empty", what)
-    return parse_json(path, 1, text, nan=nan, halves=halves)
+    return parse_json(path, 1, text, nan=nan, halves=halves, twice=twice)
+
+
+def read_settings(path: Path, what: str, *, within: Path | None = None) -> dict[str, Any]:
+    """Return the object in a small file of a model, as the libraries read it that load the model.
+
+    Args:
+        path: The file.
+        what: What it was expected to be, for messages.
+        within: The model's folder.
+
+    Raises:
+        InputError: It can't be read, or holds something else; MalformedRow where it is no JSON.
+    """
+    found = read_json(path, what, nan=True, twice="last", limit=SETTINGS_BYTES, within=within)
+    if not isinstance(found, dict):
+        raise InputError(f"{path} holds a JSON {type(found).__name__}", what)
+    return found
 
 
 def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
@@ -75,10 +121,26 @@ def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
     Raises:
         InputError: It can't be read, or is no TOML.
     """
+    text = read_text(path, what, limit=SETTINGS_BYTES)
     try:
-        return tomllib.loads(read_text(path, what))
+        found = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also an absurdly long number
         raise InputError(f"{path}: {error}", "TOML", "correct the line") from error
+    if _deeper(found, MOST_LEVELS):
+        raise InputError(f"{path} is nested deeper than {MOST_LEVELS} levels", "TOML")
+    return found
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    held = [value]
+    for _ in range(levels + 1):
+        held = [
+            inner
+            for each in held
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, (dict, list))
+        ]
+    return bool(held)
 
 
 def _said(error: json.JSONDecodeError, text: str) -> str:
@@ -89,10 +151,18 @@ def _said(error: json.JSONDecodeError, text: str) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice!r} twice in an object")
+        raise ValueError(f"key {first_twice(name for name, _ in pairs)!r:.60} twice in an object")
     return made
+
+
+def first_twice(names: Iterable[str]) -> str:
+    """Return the first name that stands twice; one does."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    raise LookupError("every name once")
 
 
 def _refuse(constant: str) -> None:
@@ -106,10 +176,16 @@ def _finite(text: str) -> float:
     return value
 
 
-_STRICT = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_finite, parse_constant=_refuse
-)  # fmt: skip
-_WITH_NAN = json.JSONDecoder(object_pairs_hook=_object)
+def _decoder(nan: bool, twice: Twice) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_object if twice == "refuse" else None,
+        parse_int=whole_number,
+        parse_float=None if nan else _finite,
+        parse_constant=None if nan else _refuse,
+    )
+
+
+_DECODERS = {(nan, twice): _decoder(nan, twice) for nan in (False, True) for twice in _TWICE}
 
 
 def _whole(path: Path, line: int, value: Any, at: str, halves: Halves) -> Any:

@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from weighbridge.sources.gguf_header import GgufHeader
+from weighbridge.sources.regular_files import open_regular
 
 _EMBEDDING, _HEAD = "token_embd.weight", "output.weight"
 _ROWS = 16
@@ -46,7 +47,7 @@ def _row(header: GgufHeader, name: str, row: int) -> np.ndarray:
 
     place, rows = header.places[name], header.tensors[name][1]
     size = place.length // rows
-    with place.path.open("rb") as file:
+    with open_regular(place.path) as file:
         file.seek(place.start + row * size)
         data = np.frombuffer(file.read(size), dtype=np.uint8)
     kind = GGMLQuantizationType[header.types[name]]

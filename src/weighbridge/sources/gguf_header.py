@@ -21,6 +21,7 @@ from typing import Any
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from weighbridge.errors import InputError
+from weighbridge.sources.regular_files import open_regular
 
 _NUMBERS = {
     0: "B",
@@ -108,7 +109,8 @@ def read_gguf_header(path: Path, *, lists: bool = False) -> GgufHeader:
     if count == 1:
         return whole
     paths = _shard_paths(first, count)
-    shards = [whole, *(_read_one(shard, False) for shard in paths[1:])]
+    # The file that a person named may be a link; the others are found by its name.
+    shards = [whole, *(_read_one(shard, False, first.parent) for shard in paths[1:])]
     return _joined(shards, paths)
 
 
@@ -192,9 +194,9 @@ def _joined(shards: list[GgufHeader], paths: tuple[Path, ...]) -> GgufHeader:
     )
 
 
-def _read_one(path: Path, lists: bool) -> GgufHeader:
+def _read_one(path: Path, lists: bool, within: Path | None = None) -> GgufHeader:
     try:
-        with path.open("rb") as file:
+        with open_regular(path, "a GGUF file", within=within) as file:
             magic = file.read(4)
             if magic != b"GGUF":
                 raise InputError(
@@ -202,8 +204,9 @@ def _read_one(path: Path, lists: bool) -> GgufHeader:
                 )
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _Reader(data, path, lists).read()
-    except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror})", "a readable file") from error
+    except (OSError, ValueError) as error:  # such as an empty file, which can't be mapped
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} can't be read ({why})", "a readable file") from error
 
 
 class _Reader:
@@ -277,7 +280,7 @@ class _Reader:
         if self.lists and kind == _STRING:
             return [self._string() for _ in self._times(length)]
         if kind in _NUMBERS and (self.lists or length <= _LONGEST_LIST):
-            return list(self._unpack(f"<{length}{_NUMBERS[kind]}"))
+            return list(self._unpack(f"<{len(self._times(length))}{_NUMBERS[kind]}"))
         if kind in _NUMBERS:
             self._skip(length * struct.calcsize(_NUMBERS[kind]))
         elif kind == _STRING:

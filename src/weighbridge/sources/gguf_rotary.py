@@ -14,6 +14,7 @@ import numpy as np
 from weighbridge.errors import InputError
 from weighbridge.sources.gguf_header import GgufHeader
 from weighbridge.sources.gguf_keys import Keys
+from weighbridge.sources.regular_files import open_regular
 
 FREQUENCIES = "rope_freqs.weight"
 LONG, SHORT = "rope_factors_long.weight", "rope_factors_short.weight"
@@ -174,6 +175,6 @@ def read_floats(header: GgufHeader, name: str) -> "np.ndarray[Any, Any]":
             f"{name} is stored as {header.types[name]}", "F32", "use the model's safetensors"
         )
     place = header.places[name]
-    with place.path.open("rb") as file:
+    with open_regular(place.path) as file:
         file.seek(place.start)
         return np.frombuffer(file.read(place.length), dtype="<f4").astype(np.float64)

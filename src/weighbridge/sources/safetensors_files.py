@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError
+from weighbridge.sources.documents import read_settings
+from weighbridge.sources.json_bounds import require_bounded, whole_number
+from weighbridge.sources.regular_files import open_regular
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _LARGEST_HEADER_BYTES = 100_000_000  # safetensors' own limit
@@ -98,12 +101,14 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         InputError: Not such a file, or cut short.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path, "a safetensors file", within=path.parent) as file:
+            size = os.fstat(file.fileno()).st_size
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(_LARGEST_HEADER_BYTES, size - 8):
                 raise ValueError(f"its header would take {length:,} of {size:,} bytes")
-            header = json.loads(file.read(length), object_pairs_hook=_once)
+            data = file.read(length)
+        require_bounded(data)
+        header = json.loads(data, object_pairs_hook=_once, parse_int=whole_number)
         header.pop("__metadata__", None)
         found = {
             name: StoredTensor(
@@ -139,13 +144,8 @@ def require_plain_numbers(tensors: Mapping[str, StoredTensor], folder: Path) -> 
     Raises:
         InputError: A tensor is stored in another way and config.json does not say so.
     """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # loading says what is wrong with it
-    if isinstance(config, dict) and (
-        config.get("quantization_config") or config.get("compression_config")
-    ):
+    config = read_settings(folder / "config.json", "a model's config.json", within=folder)
+    if config.get("quantization_config") or config.get("compression_config"):
         return
     for name, tensor in tensors.items():
         if tensor.dtype not in _FLOATS and name.rsplit(".", 1)[-1] in ("weight", "bias"):
@@ -168,10 +168,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _index(path: Path) -> dict[str, str]:
     try:
-        listed = json.loads(path.read_bytes())["weight_map"]
+        listed = read_settings(path, "an index of shards", within=path.parent)["weight_map"]
         if not all(isinstance(n, str) and isinstance(f, str) for n, f in listed.items()):
             raise ValueError("weight_map holds other things than names")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is no index of shards ({type(error).__name__}: {error})",
             "JSON with a weight_map from tensors to files",

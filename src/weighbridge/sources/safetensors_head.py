@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from weighbridge.sources.regular_files import open_regular
 from weighbridge.sources.safetensors_files import StoredTensor
 
 _ROWS = 16
@@ -45,9 +46,9 @@ def _of(tensors: Mapping[str, StoredTensor], names: tuple[str, ...]) -> StoredTe
 def _rows(folder: Path, tensor: StoredTensor) -> list[bytes]:
     """Read a few rows, from all over the tensor."""
     count = tensor.shape[0]
-    size = (tensor.end - tensor.start) // max(1, count)
+    size = max(0, tensor.end - tensor.start) // max(1, count)
     found = []
-    with (folder / tensor.file).open("rb") as file:
+    with open_regular(folder / tensor.file, "a safetensors file", within=folder) as file:
         for row in sorted({int(r) for r in np.linspace(0, count - 1, _ROWS)} if count else ()):
             file.seek(tensor.start + row * size)
             found.append(file.read(size))

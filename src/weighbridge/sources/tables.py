@@ -1,20 +1,31 @@
 """Streams rows of JSONL, CSV and Parquet files."""
 
 import csv
+import io
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow, MissingPiece, in_one_line
-from weighbridge.sources.documents import Halves, parse_json
+from weighbridge.sources.documents import Halves, first_twice, parse_json
+from weighbridge.sources.regular_files import (
+    LINE_BYTES,
+    UNPACKED_FREE_BYTES,
+    UNPACKED_RATIO,
+    open_regular,
+)
 from weighbridge.sources.text_files import COMPRESSED, text_lines
 
 Row = dict[str, Any]
 Rows = Iterator[tuple[int, Row]]
 
-_LONGEST_CELL = 1 << 30  # characters; csv itself stops at 131,072
-_BATCH_ROWS = 1024
+_LONGEST_CELL = LINE_BYTES  # characters; csv itself stops at 131,072
+MOST_COLUMNS = 16_384
+"""Of a table; Excel has as many."""
+_BATCH_ROWS, _LEAST_BATCH_ROWS, _BATCH_BYTES = 1024, 16, 256 << 20
 _DELIMITERS = (";", "\t", "|")
 _EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
@@ -51,7 +62,12 @@ def table_ending(path: Path) -> str:
 
 
 def jsonl_rows(
-    path: Path, what: str = "a JSONL file", *, nan: bool = False, halves: Halves = "refuse"
+    path: Path,
+    what: str = "a JSONL file",
+    *,
+    nan: bool = False,
+    halves: Halves = "refuse",
+    within: Path | None = None,
 ) -> Rows:
     """Yield a file's objects, each with its 1-based line; empty lines are passed over.
 
@@ -60,12 +76,13 @@ def jsonl_rows(
         what: What it was expected to be, for messages.
         nan: Whether NaN and Infinity are read as numbers: harnesses write them.
         halves: Whether half a character is refused, or replaced by U+FFFD.
+        within: The folder that it is a part of, out of which no link may lead.
 
     Raises:
         InputError: The file can't be read; MalformedRow names a line that is no object.
     """
     first = True
-    for number, line in text_lines(path, what):
+    for number, line in text_lines(path, what, within=within):
         if line.strip():
             if first:
                 _refuse_whole_document(path, number, line)
@@ -124,6 +141,27 @@ def csv_table(
     return [header[at] for at in named], _under_header(path, header, named, rows)
 
 
+def cells_of(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row of CSV text as they stand, each with its last line.
+
+    Args:
+        path: Where the text stands, for messages.
+        text: The CSV, whose line endings may be mixed: inside of a cell they stay.
+
+    Raises:
+        MalformedRow: It is none.
+    """
+    csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for cells in reader:
+            if len(cells) > MOST_COLUMNS:
+                raise _wide(path, reader.line_num, len(cells))
+            yield reader.line_num, cells
+    except csv.Error as error:
+        raise MalformedRow(path, reader.line_num, str(error), "CSV") from error
+
+
 def _separator(lines: Iterator[str], delimiter: str) -> tuple[int, str, str]:
     """Return the number of lines before the header, the delimiter, and the header's first line."""
     skipped, first = 0, next(lines, "")
@@ -138,7 +176,14 @@ def _separator(lines: Iterator[str], delimiter: str) -> tuple[int, str, str]:
     return skipped, delimiter, first
 
 
+def _too_wide(line: str, delimiter: str) -> bool:
+    """Whether a line without quotes has more cells than a table may: seen before they are made."""
+    return len(line) > MOST_COLUMNS and '"' not in line and line.count(delimiter) >= MOST_COLUMNS
+
+
 def _cells(line: str, delimiter: str) -> int:
+    if _too_wide(line, delimiter):
+        return MOST_COLUMNS + 1
     try:
         return len(next(csv.reader([line], delimiter=delimiter), []))
     except csv.Error:  # told with its line when the table is read
@@ -149,15 +194,25 @@ def _parsed(
     path: Path, skipped: int, first: Iterable[str], rest: Iterator[str], delimiter: str
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield rows that are not empty, each with its first line."""
+    line, held = 1 + skipped, 0
 
     def lines() -> Iterator[str]:
-        yield from first
-        yield from rest
+        nonlocal held
+        for text in chain(first, rest):
+            held += len(text)
+            if held > LINE_BYTES:
+                saw = f"a row of more than {LINE_BYTES:,} characters"
+                raise MalformedRow(path, line, saw, "rows that end")
+            if _too_wide(text, delimiter):
+                raise _wide(path, line, text.count(delimiter) + 1)
+            yield text
 
     reader = csv.reader(lines(), delimiter=delimiter, strict=True)
-    line = 1 + skipped
     try:
         for cells in reader:
+            held = 0
+            if len(cells) > MOST_COLUMNS:
+                raise _wide(path, line, len(cells))
             if any(cell.strip() for cell in cells):
                 yield line, cells
             line = reader.line_num + 1 + skipped
@@ -165,11 +220,16 @@ def _parsed(
         raise MalformedRow(path, line, str(error), "CSV") from error
 
 
+def _wide(path: Path, line: int, columns: int) -> MalformedRow:
+    return MalformedRow(path, line, f"{columns:,} columns", f"at most {MOST_COLUMNS:,}")
+
+
 def _named(path: Path, line: int, header: list[str]) -> list[int]:
     """Return the positions of the columns that have a name."""
-    for name in header:
-        if name and header.count(name) > 1:
-            raise MalformedRow(path, line, f"column {name!r} twice", "names that differ")
+    names = [name for name in header if name]
+    if len(set(names)) < len(names):
+        saw = f"column {first_twice(names)!r} twice"
+        raise MalformedRow(path, line, saw, "names that differ")
     for delimiter in _DELIMITERS:
         if len(header) == 1 and delimiter in header[0]:
             saw = f"the header has {delimiter!r} between its columns, among others"
@@ -194,8 +254,12 @@ def _under_header(
         yield line, [cells[at] for at in named]
 
 
-def parquet_rows(path: Path) -> Rows:
+def parquet_rows(path: Path, *, within: Path | None = None) -> Rows:
     """Yield a file's rows, each with its 1-based number.
+
+    Args:
+        path: The file.
+        within: The folder that it is a part of, out of which no link may lead.
 
     Raises:
         InputError: The file can't be read.
@@ -210,20 +274,55 @@ def parquet_rows(path: Path) -> Rows:
             "the extra [parquet]",
             "pip install 'weighbridge[parquet]'",
         ) from error
-    number = 0
+    number = unpacked = 0
     try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(_BATCH_ROWS):
+        with (
+            open_regular(path, "a Parquet file", within=within) as raw,
+            parquet.ParquetFile(raw) as file,
+        ):
+            packed = os.fstat(raw.fileno()).st_size
+            for batch in file.iter_batches(_rows_at_once(path, packed, file.metadata)):
+                unpacked += batch.nbytes
+                _check_unpacked(path, packed, unpacked)
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, LookupError,
-            TypeError) as error:  # fmt: skip
+    except FileNotFoundError as error:
+        raise InputError(f"no file at {path}", "a Parquet file", "check the path") from error
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError, LookupError, TypeError,
+            RecursionError) as error:  # fmt: skip
         raise InputError(
             f"{path} can't be read ({in_one_line(error)})",
             "a whole Parquet file",
             "fetch it again",
         ) from error
+
+
+def _rows_at_once(path: Path, packed: int, metadata: Any) -> int:
+    """Return how many rows are made at a time: a value that is stored once may stand in each.
+
+    Raises:
+        InputError: By its own account the file holds more than it may.
+    """
+    if metadata.num_columns > MOST_COLUMNS:
+        raise _wide(path, 1, metadata.num_columns)
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    sizes = [
+        group.column(at).total_uncompressed_size
+        for group in groups
+        for at in range(group.num_columns)
+    ]
+    _check_unpacked(path, packed, sum(sizes))
+    return min(_BATCH_ROWS, max(_LEAST_BATCH_ROWS, _BATCH_BYTES // max(sizes, default=1)))
+
+
+def _check_unpacked(path: Path, packed: int, unpacked: int) -> None:
+    if unpacked > max(UNPACKED_FREE_BYTES, packed * UNPACKED_RATIO):
+        raise InputError(
+            f"{path} unpacks to more than {UNPACKED_RATIO} times its size",
+            "a table that people made",
+            "if it is one, write it as JSONL",
+        )
 
 
 READERS: dict[str, Callable[[Path], Rows]] = {

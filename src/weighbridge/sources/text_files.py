@@ -15,15 +15,23 @@ it, lines end at CR.
 import bz2
 import gzip
 import lzma
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader, BytesIO, StringIO
+from io import BufferedReader, BytesIO, RawIOBase, StringIO
 from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow
+from weighbridge.sources.regular_files import (
+    DOCUMENT_BYTES,
+    UNPACKED_FREE_BYTES,
+    UNPACKED_RATIO,
+    bounded_lines,
+    open_regular,
+)
 
 COMPRESSED = (".gz", ".bz2", ".xz")
 """Endings of compressed files. The bytes decide how a file is opened, not its ending."""
@@ -43,32 +51,45 @@ _MARKS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-_HEAD_BYTES = 1 << 16
+_HEAD_BYTES, _PART_BYTES = 1 << 16, 1 << 20
 _DAMAGE = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)
 
 
-def read_text(path: Path, what: str = "a text file") -> str:
+def read_text(
+    path: Path,
+    what: str = "a text file",
+    *,
+    limit: int = DOCUMENT_BYTES,
+    within: Path | None = None,
+) -> str:
     """Return a whole file's text.
 
     Args:
         path: The file.
         what: What it was expected to be, for the message.
+        limit: The most bytes that such a file has, decompressed.
+        within: The folder that it is a part of, out of which no link may lead.
 
     Raises:
         InputError: It can't be read; MalformedRow says at which line and column it is no text.
     """
-    with _opened(path, what) as file:
-        return decoded(path, file.read())
+    return decoded(path, read_bytes(path, what, limit=limit, within=within))
 
 
-def read_bytes(path: Path, what: str = "a file") -> bytes:
-    """Return a whole file's bytes, decompressed.
+def read_bytes(
+    path: Path,
+    what: str = "a file",
+    *,
+    limit: int = DOCUMENT_BYTES,
+    within: Path | None = None,
+) -> bytes:
+    """Return a whole file's bytes, decompressed; arguments are as in `read_text`.
 
     Raises:
         InputError: It can't be read.
     """
-    with _opened(path, what) as file:
-        return file.read()
+    with _opened(path, what, within) as file:
+        return _whole(path, file, what, limit)
 
 
 def decoded(path: Path, data: bytes) -> str:
@@ -80,30 +101,80 @@ def decoded(path: Path, data: bytes) -> str:
     return "".join(_decoded_lines(path, data, *_encoding(data)))
 
 
-def text_lines(path: Path, what: str = "a text file") -> Iterator[tuple[int, str]]:
+def text_lines(
+    path: Path, what: str = "a text file", *, within: Path | None = None
+) -> Iterator[tuple[int, str]]:
     """Yield lines with their endings and 1-based numbers; UTF-8 is held a line at a time.
 
+    Args:
+        path: The file, of any size.
+        what: What it was expected to be, for the message.
+        within: The folder that it is a part of, out of which no link may lead.
+
     Raises:
-        InputError: The file can't be read; MalformedRow says where it is no text.
+        InputError: The file can't be read, or a line is longer than any row; MalformedRow says
+            where it is no text.
     """
-    with _opened(path, what) as file:
+    with _opened(path, what, within) as file:
         head = file.peek(_HEAD_BYTES)
         mark, encoding = _encoding(head)
         if encoding == "utf-8" and (b"\n" in head or b"\r" not in head):
             file.read(len(mark))
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(bounded_lines(file, path), start=1):
                 yield number, _text(path, number, line, encoding)
         else:
-            lines = list(_decoded_lines(path, file.read(), mark, encoding))
+            whole = _whole(path, file, what, DOCUMENT_BYTES)
+            lines = list(_decoded_lines(path, whole, mark, encoding))
             if len(lines) == 1 and not lines[0].endswith("\n"):
                 lines = re.findall(r"[^\r]*\r|[^\r]+", lines[0])
             yield from enumerate(lines, start=1)
 
 
+def _whole(path: Path, file: "BufferedReader[Any]", what: str, limit: int) -> bytes:
+    parts, left = list[bytes](), limit
+    while part := file.read(_PART_BYTES):
+        parts.append(part)
+        left -= len(part)
+        if left < 0:
+            expected, do = f"{what}, of at most that", "check that it is the file"
+            raise InputError(f"{path} has more than {limit:,} bytes", expected, do)
+    return b"".join(parts)
+
+
+class _Unpacked(RawIOBase):
+    """What a decompressor yields, counted: a bomb makes much out of little.
+
+    Args:
+        inner: The decompressor.
+        path: The file, for the message.
+        packed_bytes: Its size.
+    """
+
+    def __init__(self, inner: Any, path: Path, packed_bytes: int) -> None:
+        self._inner, self._path = inner, path
+        self._left = max(UNPACKED_FREE_BYTES, packed_bytes * UNPACKED_RATIO)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._inner.read(min(len(buffer), self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise InputError(
+                f"{self._path} unpacks to more than {UNPACKED_RATIO} times its size",
+                "a file that people write",
+                "if it is one, unpack it yourself and name what comes out",
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+
 @contextmanager
-def _opened(path: Path, what: str) -> Iterator["BufferedReader[Any]"]:
+def _opened(path: Path, what: str, within: Path | None = None) -> Iterator["BufferedReader[Any]"]:
     try:
-        with BufferedReader(path.open("rb", buffering=0), _HEAD_BYTES) as file:
+        with open_regular(path, what, within=within, buffering=0) as raw:
+            file = BufferedReader(raw, _HEAD_BYTES)
             first = file.peek(16)
             for magic, (form, do) in _OTHERS.items():
                 if first.startswith(magic):
@@ -112,8 +183,9 @@ def _opened(path: Path, what: str) -> Iterator["BufferedReader[Any]"]:
             if opener is None:
                 yield file
                 return
-            with BufferedReader(opener(file, "rb"), _HEAD_BYTES) as inside:
-                yield inside
+            packed = os.fstat(raw.fileno()).st_size
+            with opener(file, "rb") as unpacking:
+                yield BufferedReader(_Unpacked(unpacking, path, packed), _HEAD_BYTES)
     except FileNotFoundError as error:
         raise InputError(f"no file at {path}", what, "check the path") from error
     except _DAMAGE as error:

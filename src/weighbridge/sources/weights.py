@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from weighbridge.errors import InputError, MissingPiece, UnknownName, in_one_line
+from weighbridge.errors import InputError, MissingPiece, UnknownName
+from weighbridge.sources.documents import read_settings
 from weighbridge.sources.hub import hub_snapshot
 from weighbridge.sources.packages import package_file
 
@@ -175,15 +176,8 @@ def _base_of(folder: Path, offline: bool) -> WeightsLocation:
     """Find the base that an adapter names."""
     _check_adapter(folder)
     do = f"name the base yourself: BASE+{folder}"
-    try:
-        config = json.loads((folder / "adapter_config.json").read_bytes())
-        base = config["base_model_name_or_path"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{folder}/adapter_config.json names no base model ({in_one_line(error)})",
-            "base_model_name_or_path",
-            do,
-        ) from error
+    settings = read_settings(folder / "adapter_config.json", "an adapter's settings", within=folder)
+    base = settings.get("base_model_name_or_path")
     if not isinstance(base, str) or not base.strip():
         raise InputError(
             f"{folder}/adapter_config.json names no base model "

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from weighbridge.errors import WeighbridgeError
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 from weighbridge.tuning.settings import Metric
 from weighbridge.tuning.storage import read_tensors, whole_folder, write_tensors
 
@@ -97,7 +98,8 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 def _read_whole(path: Path) -> _Stored | None:
     try:
-        stored = TypeAdapter(_Stored).validate_json((path / _STATE).read_bytes())
+        data = read_regular(path / _STATE, DOCUMENT_BYTES, "a checkpoint's state", within=path)
+        stored = TypeAdapter(_Stored).validate_json(data)
         if any(file_digest(path / name) != digest for name, digest in stored.digests.items()):
             return None
     except (OSError, ValidationError, WeighbridgeError):

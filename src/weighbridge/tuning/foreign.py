@@ -11,17 +11,19 @@ that works on the very file; what it can't keep is said.
     {"text": …}                                  plain text
 """
 
-import csv
-import json
 import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from weighbridge.errors import InputError
-from weighbridge.sources.text_files import text_lines
+from weighbridge.errors import InputError, MalformedRow
+from weighbridge.sources.documents import parse_json
+from weighbridge.sources.regular_files import open_regular
+from weighbridge.sources.tables import csv_rows
+from weighbridge.sources.text_files import read_text
 
 EXPECTED = 'one {"messages": [{"role", "content"}, …]} a line'
 THOUGHTS = ("reasoning_content", "thinking", "reasoning")
@@ -89,13 +91,16 @@ def require_lines(path: Path) -> None:
     """
     if _begins(path, b"PAR1"):
         raise InputError(f"{path} is a Parquet file", EXPECTED, f"make it one: {_unpacked(path)}")
-    text = "".join(line for _, line in text_lines(path, "JSONL of conversations"))
     try:
-        rows, form = json.loads(text), "array"
-    except (ValueError, RecursionError):
+        text = read_text(path, "JSONL of conversations")
+    except InputError:
+        return  # what is wrong with its rows is told already
+    try:
+        rows, form = parse_json(path, 1, text, nan=True, halves="replace", twice="last"), "array"
+    except MalformedRow:
         if path.suffix.lower() not in (".csv", ".tsv"):
             return
-        rows, form = list(csv.DictReader(text.splitlines(keepends=True))), "table"
+        rows, form = _first_row(path), "table"
     if not isinstance(rows, list) or not rows:
         return
     found = _format_of(rows)
@@ -147,9 +152,17 @@ def _quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
+def _first_row(path: Path) -> list[dict[str, str]]:
+    """Return a table's first row, whose columns tell the format; none where it is no table."""
+    try:
+        return [row for _, row in islice(csv_rows(path), 1)]
+    except InputError:
+        return []
+
+
 def _begins(path: Path, magic: bytes) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(magic)) == magic
     except OSError:
         return False

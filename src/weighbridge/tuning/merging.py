@@ -11,6 +11,7 @@ from torch import Tensor
 
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.documents import read_settings
 from weighbridge.tuning.adapters import load_adapter
 from weighbridge.tuning.storage import new_folder, write_tensors
 
@@ -93,11 +94,12 @@ def _is_free(path: Path) -> bool:
 
 
 def _record_of(path: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads((path / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    if not (path / _RECORD).is_file() or not (path / _WEIGHTS).is_file():
         return None
-    return record if isinstance(record, dict) and (path / _WEIGHTS).is_file() else None
+    try:
+        return read_settings(path / _RECORD, "the record of a merge", within=path)
+    except InputError:
+        return None  # it is not ours, and is never deleted
 
 
 def _occupied(path: Path, what: str) -> InputError:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from weighbridge.errors import InputError
 from weighbridge.records import Json, canonical_digest
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.documents import read_settings
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.settings import TuneResult, TuneSettings
 from weighbridge.tuning.storage import sweep, write_whole
@@ -57,17 +58,17 @@ def claim(
     if path.exists():
         sweep(folder)
         sweep(folder / "checkpoints")
-        try:
-            run = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise InputError(f"{path} can't be read", "a tuning run's own record") from error
+        run = read_settings(path, "a tuning run's own record", within=folder)
         if run.get("identity") != identity:
             raise InputError(
                 f"{folder} holds another tuning run (its settings, data or base differ)",
                 "a folder of its own for each run",
                 "choose another folder, or remove this one",
             )
-        return int(run["threads"])
+        threads = run.get("threads")
+        if type(threads) is not int or threads < 1:
+            raise InputError(f"{path} states {threads!r} threads", "a tuning run's own record")
+        return threads
     _require_own(folder)
     threads = torch.get_num_threads()
     run = {
@@ -97,12 +98,15 @@ def _require_own(folder: Path) -> None:
 def finished(folder: Path) -> TuneResult | None:
     """Return the result of a run that is done and whose adapter is whole; None otherwise."""
     adapter = folder / "adapter" / "adapter_model.safetensors"
+    path = folder / "result.json"
+    if not path.is_file():
+        return None
     try:
-        stored = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        stored = read_settings(path, "a tuning run's result", within=folder)
         stored["adapter"] = str(folder / "adapter")  # the folder may have been moved
         result = TypeAdapter(TuneResult).validate_python(stored)
         whole = file_digest(adapter) == result.adapter_file_digest
-    except (OSError, ValueError, TypeError, ValidationError):
+    except (OSError, ValueError, TypeError, ValidationError, InputError):
         return None
     return result if whole else None
 

@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from weighbridge.errors import InputError, StorageError
+from weighbridge.sources.regular_files import require_regular
 from weighbridge.storage import PART, replace_file
 
 _PARTIAL = ".partial-"
@@ -93,7 +95,7 @@ def _take_name(partial: Path, path: Path) -> None:
 def _remove_abandoned(path: Path) -> None:
     for partial in path.parent.glob(f"{_PARTIAL}{glob.escape(path.name)}-*"):
         try:
-            with (partial / _HELD).open("r+", encoding="ascii") as lock:
+            with _lock_file(partial / _HELD, os.O_RDWR) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(partial, ignore_errors=True)
         except OSError:
@@ -123,6 +125,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file into memory."""
     with storage_errors(path):
+        require_regular(path, "a safetensors file", within=path.parent)
         return dict(load_file(path))
 
 
@@ -135,6 +138,12 @@ def sweep(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
+def _lock_file(path: Path, flags: int) -> BinaryIO:
+    """Open a file that is held and never read; no pipe is waited for, and no link followed."""
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    return os.fdopen(handle, "wb", buffering=0)
+
+
 @contextmanager
 def sole_owner(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process alone; the system lets go of it however the process ends.
@@ -144,7 +153,7 @@ def sole_owner(folder: Path) -> Iterator[None]:
     """
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w", encoding="ascii")
+        lock = _lock_file(folder / ".lock", os.O_WRONLY | os.O_CREAT)
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

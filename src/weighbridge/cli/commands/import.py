@@ -2,7 +2,8 @@
 
 HARNESS is lm-eval (its --output_path, with --log_samples), inspect (.eval or .json, or a folder)
 or helm (run folders; or tables of answers, with --gold PATH to the items). One run a model and
-benchmark; verify and compare treat them like our own.
+benchmark; verify and compare treat them like our own. What can't be imported is named, and the
+exit code is then 3.
 """
 
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import emit, run_json, run_text, wrapped
+from weighbridge.cli.output import LEFT_OUT, emit, run_json, run_text, wrapped
 
 if TYPE_CHECKING:
     from weighbridge.evidence.importing import ImportRequest
@@ -49,6 +50,8 @@ def command(
     for each in left_out:
         lines += wrapped(f"left out: {each}", "  ")
     emit(document, "\n".join(lines), json)
+    if left_out:
+        raise typer.Exit(LEFT_OUT)
 
 
 def _imported(run: "EvalRun") -> "dict[str, Json]":

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import as_plain, emit, run_json, run_text
+from weighbridge.cli.output import LEFT_OUT, as_plain, emit, run_json, run_text
 from weighbridge.errors import UnknownName
 from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
 from weighbridge.records.clipping import cut_middle
@@ -24,7 +24,10 @@ _COLUMNS, _LABEL = 80, 13
 
 @app.command("list")
 def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = False) -> None:
-    """List runs, newest first, the unfinished ones with how far they have come."""
+    """List runs, newest first, the unfinished ones with how far they have come.
+
+    Exit code 3 says that a run's files are not as they were written, and its figures left out.
+    """
     from weighbridge.evidence import RunStore
     from weighbridge.records.scale import figure
 
@@ -40,6 +43,8 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
         lines.append(f"{run_id:<58} {mean}")
     document = {"runs": [as_plain(run) for run in found]}
     emit(document, "\n".join(lines) or f"no runs in {runs}", json)
+    if any(run.altered for run in found):
+        raise typer.Exit(LEFT_OUT)
 
 
 @app.command("show")

@@ -21,8 +21,6 @@ two filters stand beside it. There are no few-shot variants here.
 import csv
 import io
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +37,8 @@ from weighbridge.records import (
     Ungraded,
     canonical_digest,
 )
+from weighbridge.sources.archives import open_archive
+from weighbridge.sources.regular_files import SETTINGS_BYTES
 from weighbridge.sources.tables import Row, parquet_rows
 from weighbridge.sources.text_files import decoded, read_bytes, read_text
 
@@ -100,11 +100,12 @@ def _read(data: Path, name: str) -> Iterator[tuple[Path, int, Row]]:
     if data.is_dir():
         for path in (data / f"{name}.csv", data / "dataset" / f"{name}.csv"):
             if path.is_file():
-                yield from _rows_of_csv(path, read_bytes(path))
+                yield from _rows_of_csv(path, read_bytes(path, within=data))
                 return
         if tables := sorted(data.glob(f"{name}/*.parquet")):
             for path in tables:
-                yield from ((path, line, row) for line, row in parquet_rows(path))
+                rows = parquet_rows(path, within=data)
+                yield from ((path, line, row) for line, row in rows)
             return
         data = data / "dataset.zip"
     if not data.is_file():
@@ -119,20 +120,20 @@ def _read(data: Path, name: str) -> Iterator[tuple[Path, int, Row]]:
 def _decrypted(archive: Path, name: str) -> bytes:
     """Read one file of the archive into memory; nothing is unpacked to disk."""
     sidecar = archive.with_name("password.txt")
-    password = read_text(sidecar).strip() if sidecar.is_file() else ""
+    password = read_text(sidecar, limit=SETTINGS_BYTES).strip() if sidecar.is_file() else ""
     try:
-        with zipfile.ZipFile(archive) as opened:
-            inside = [entry for entry in opened.namelist() if Path(entry).name == name]
-            if not inside:
-                raise InputError(f"{archive} holds no {name}", "GPQA's archive", "fetch it again")
-            return opened.read(inside[0], pwd=password.encode() or None)
-    except (RuntimeError, zipfile.BadZipFile, zlib.error, NotImplementedError, OSError):
-        # `zipfile` tells a wrong password as one of the first three; its words add nothing.
+        with open_archive(archive, "GPQA's archive") as opened:
+            inside = [entry for entry in opened.names if Path(entry).name == name]
+            if inside:
+                return opened.read(inside[0], password.encode() or None)
+    except (RuntimeError, InputError):
+        # A wrong password is told as damage of one kind or another; its words add nothing.
         raise InputError(
             f"{archive} can't be opened" + ("" if password else f", and there is no {sidecar}"),
             "GPQA's archive with its password in password.txt beside it",
             "write the password that the authors publish with the archive into that file",
         ) from None
+    raise InputError(f"{archive} holds no {name}", "GPQA's archive", "fetch it again")
 
 
 def _rows_of_csv(path: Path, data: bytes) -> Iterator[tuple[Path, int, Row]]:

@@ -79,7 +79,8 @@ def _read(folder: Path, split: str) -> Iterator[tuple[Path, int, Row]]:
             "check --data gsm8k=PATH",
         )
     for path in [original] if original.is_file() else from_hub:
-        for line, row in jsonl_rows(path) if path is original else parquet_rows(path):
+        read = jsonl_rows if path is original else parquet_rows
+        for line, row in read(path, within=folder):
             for key in ("question", "answer"):
                 if not isinstance(row.get(key), str):
                     raise MalformedRow(path, line, "no such text", "question and answer", key)

@@ -17,8 +17,6 @@ original release's own code writes two spaces after "about" and drops shots that
 numbers differ a little.
 """
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +26,7 @@ from weighbridge.evaluation.scorers.choice_letter import score_choice_letter
 from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Json, Message, Sample
-from weighbridge.sources.tables import parquet_rows
+from weighbridge.sources.tables import cells_of, parquet_rows
 from weighbridge.sources.text_files import read_text
 
 LETTERS = ("A", "B", "C", "D")
@@ -113,10 +111,10 @@ def _ask(question: str, choices: list[str]) -> str:
 def _read(folder: Path, split: str, subject: str) -> list[dict[str, Json]]:
     original = folder / split / f"{subject}_{split}.csv"
     if original.is_file():
-        return list(_read_csv(original))
+        return list(_read_csv(original, folder))
     from_hub = sorted(folder.glob(f"{subject}/{split}-*.parquet"))
     if from_hub:
-        return [row for path in from_hub for row in _read_parquet(path)]
+        return [row for path in from_hub for row in _read_parquet(path, folder)]
     raise InputError(
         f"no {split} questions on {subject} in {folder}",
         f"{split}/{subject}_{split}.csv (the original) or {subject}/{split}-*.parquet (the Hub's)",
@@ -124,23 +122,21 @@ def _read(folder: Path, split: str, subject: str) -> list[dict[str, Json]]:
     )
 
 
-def _read_csv(path: Path) -> Iterator[dict[str, Json]]:
+def _read_csv(path: Path, folder: Path) -> Iterator[dict[str, Json]]:
     # Fields may hold newlines, and line endings are mixed: csv must see the text untranslated. The
     # Hub's copy was read that way too, with "\r\n" inside a field kept as "\n".
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    for row in reader:
+    for line, row in cells_of(path, read_text(path, "MMLU's table", within=folder)):
         if len(row) != 6:
-            raise MalformedRow(
-                path, reader.line_num, f"{len(row)} columns", "6: question, four choices, answer"
-            )
+            saw, expected = f"{len(row)} columns", "6: question, four choices, answer"
+            raise MalformedRow(path, line, saw, expected)
         question, *choices, answer = row
         if answer not in LETTERS:
-            raise MalformedRow(path, reader.line_num, repr(answer), "A, B, C or D", column=6)
+            raise MalformedRow(path, line, f"{answer!r:.60}", "A, B, C or D", column=6)
         yield {"question": question, "choices": choices, "answer": answer}
 
 
-def _read_parquet(path: Path) -> Iterator[dict[str, Json]]:
-    for line, row in parquet_rows(path):
+def _read_parquet(path: Path, folder: Path) -> Iterator[dict[str, Json]]:
+    for line, row in parquet_rows(path, within=folder):
         if not {"question", "choices", "answer"} <= row.keys():
             raise MalformedRow(path, line, f"columns {sorted(row)}", "question, choices and answer")
         question, choices, answer = row["question"], row["choices"], row["answer"]

@@ -11,8 +11,6 @@ as HELM counts it, and the mean over graded answers stands beside it.
 """
 
 import ast
-import csv
-import io
 import string
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -22,17 +20,21 @@ from pathlib import Path
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evidence.helm_runs import read_runs, run_folders
 from weighbridge.evidence.importing import (
+    UNREADABLE,
     Foreign,
     Found,
     Importer,
     ImportRequest,
     imported_sample,
+    why_unread,
 )
 from weighbridge.records import Graded, Sample, Score, ScoredSample, Ungraded
+from weighbridge.sources.tables import cells_of
 from weighbridge.sources.text_files import read_text
 
 COLUMNS = ("question", "choices")
 _RUN_FILE = "scenario_state.json"
+_LONGEST_CHOICES = 1 << 20  # characters, read as Python writes a list
 UNKNOWN = (
     "prompts and shots", "sampling", "tokens", "when and where it ran", "the models' weights"
 )  # fmt: skip
@@ -61,14 +63,24 @@ def _read(request: ImportRequest) -> Found:
     shown = request.shows(request.benchmark)
     samples: dict[str, list[ScoredSample]] = defaultdict(list)
     counts = Counter[str]()
+    within, left_out = request.path if request.path.is_dir() else None, list[str]()
     for path in paths:
-        for row in _rows(path):
+        try:
+            rows = list(_rows(path, within))
+        except UNREADABLE as error:
+            if within is None:
+                raise
+            left_out.append(f"{path.name}: {why_unread(error)}")
+            continue
+        for row in rows:
             item, how = gold.find(path.stem, row)
             counts[how] += 1
             if item is None:
                 continue
             for model, answer in row.answers.items():
                 samples[model].append(_sample(item, row, answer, shown))
+    if left_out and not samples:
+        return Found((), tuple(left_out))
     if not samples:
         raise InputError(
             f"none of {sum(counts.values())} questions in {request.path} is in --gold",
@@ -89,12 +101,13 @@ def _read(request: ImportRequest) -> Found:
                 notes=notes,
             )
             for model, answered in samples.items()
-        )
+        ),
+        tuple(left_out),
     )
 
 
 def _paths(path: Path) -> tuple[Path, ...]:
-    if path.is_file():
+    if not path.is_dir():
         return (path,)
     found = tuple(sorted(path.glob("*.csv"))) or tuple(sorted(path.rglob("*.csv")))
     if not found:
@@ -102,20 +115,22 @@ def _paths(path: Path) -> tuple[Path, ...]:
     return found
 
 
-def _rows(path: Path) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    header = next(reader, [])
+def _rows(path: Path, within: Path | None) -> Iterator[_Row]:
+    rows = cells_of(path, read_text(path, "a table of answers", within=within))
+    _, header = next(rows, (1, []))
     if tuple(header[:2]) != COLUMNS or len(header) < 3:
         raise MalformedRow(path, 1, f"columns {header[:3]}", "question, choices, one a model")
     models = [name.strip() for name in header[2:]]
-    for row in reader:
+    for line, row in rows:
         if len(row) != len(header):
-            raise MalformedRow(path, reader.line_num, f"{len(row)} columns", f"{len(header)}")
-        choices = _choices(path, reader.line_num, row[1])
-        yield _Row(reader.line_num, row[0], choices, dict(zip(models, row[2:], strict=True)))
+            raise MalformedRow(path, line, f"{len(row)} columns", f"{len(header)}")
+        choices = _choices(path, line, row[1])
+        yield _Row(line, row[0], choices, dict(zip(models, row[2:], strict=True)))
 
 
 def _choices(path: Path, line: int, text: str) -> tuple[str, ...]:
+    if len(text) > _LONGEST_CHOICES:
+        raise MalformedRow(path, line, f"{len(text):,} characters", "a list of texts", "choices")
     try:
         read = ast.literal_eval(text)  # literals alone: nothing in the text is run
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:

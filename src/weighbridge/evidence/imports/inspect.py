@@ -12,10 +12,7 @@ Where a model judged, its name stands in the benchmark's version: figures by two
 same benchmark's.
 """
 
-import json
 import math
-import sys
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +24,7 @@ from weighbridge.evidence.importing import (
     Found,
     Importer,
     ImportRequest,
+    each_member,
     imported_sample,
     named_field,
     number,
@@ -40,8 +38,10 @@ from weighbridge.records import (
     UngradedReason,
     canonical_digest,
 )
-from weighbridge.sources.documents import read_json
+from weighbridge.sources.archives import Archive, is_archive, open_archive
+from weighbridge.sources.documents import parse_json, read_json
 from weighbridge.sources.tables import Row
+from weighbridge.sources.text_files import decoded
 
 VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 NO_ANSWER = "N"
@@ -61,6 +61,7 @@ OURS = "weighbridge"
 REASONS: tuple[str, ...] = get_args(UngradedReason)
 UNKNOWN = ("the weights' digest", "the machine")
 _ATTACHMENT = "attachment://"
+_WHAT = "a log that Inspect wrote"
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,16 @@ class _Log:
 
 
 def _read(request: ImportRequest) -> Found:
-    runs, left_out = list[Foreign](), list[str]()
-    for path in _paths(request.path):
-        try:
-            runs.append(_run(_open(path), request))
-        except InputError as error:
-            if request.path.is_file():
-                raise
-            left_out.append(f"{path.name}: {error}")
-    return Found(tuple(runs), tuple(left_out))
+    one = not request.path.is_dir()
+    return each_member(
+        _paths(request.path),
+        lambda path: _run(_open(path, None if one else request.path), request),
+        alone=one,
+    )
 
 
 def _paths(path: Path) -> list[Path]:
-    if path.is_file():
+    if not path.is_dir():
         return [path]
     found = sorted([*path.rglob("*.eval"), *path.rglob("*.json")])
     if not found:
@@ -93,49 +91,49 @@ def _paths(path: Path) -> list[Path]:
     return found
 
 
-def _open(path: Path) -> _Log:
-    """Open a log of either form.
+def _open(path: Path, within: Path | None) -> _Log:
+    """Open a log of either form; `within` is the folder that was named, if one was.
 
     Raises:
         InputError: It is none, or was never finished.
     """
-    try:
-        if zipfile.is_zipfile(path):
-            return _open_zip(path)
-        if path.suffix == ".eval":
-            raise zipfile.BadZipFile("no whole zip")
-        read = read_json(path, "a log that Inspect wrote", nan=True, halves="replace")
-    except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} can't be read ({error})", "a log that Inspect wrote") from error
+    if path.suffix == ".eval" or is_archive(path, _WHAT, within=within):
+        return _open_zip(path, within)
+    read = read_json(path, _WHAT, nan=True, halves="replace", within=within)
     if not isinstance(read, dict) or "eval" not in read:
         raise InputError(f"{path} has no key 'eval'", "a log that Inspect wrote")
     return _Log(path, read, read.get("samples") or ())
 
 
-def _open_zip(path: Path) -> _Log:
-    with _archive(path) as archive:
-        if "header.json" not in archive.namelist():
+def _open_zip(path: Path, within: Path | None) -> _Log:
+    with open_archive(path, _WHAT, within=within) as archive:
+        if "header.json" not in archive.names:
             raise InputError(
                 f"{path} has no header: the evaluation was not finished",
                 "a finished log",
                 "finish it with: inspect eval-retry",
             )
-        header = json.loads(archive.read("header.json"))
+        header = _member(archive, path, "header.json")
     return _Log(path, header, _zipped_samples(path))
 
 
-def _archive(path: Path) -> zipfile.ZipFile:
-    """Open a zip, also one compressed with Zstandard as Inspect does since 2026."""
-    if sys.version_info < (3, 14):
-        import zipfile_zstd  # noqa: F401 (teaches zipfile what Python 3.14 knows)
-    return zipfile.ZipFile(path)
-
-
 def _zipped_samples(path: Path) -> Iterator[Row]:
-    with _archive(path) as archive:
-        for name in sorted(archive.namelist()):
+    with open_archive(path, _WHAT) as archive:
+        for name in sorted(archive.names):
             if name.startswith("samples/") and name.endswith(".json"):
-                yield json.loads(archive.read(name))
+                yield _member(archive, path, name)
+
+
+def _member(archive: Archive, path: Path, name: str) -> Row:
+    """Read a member of a log: an object."""
+    try:
+        text = decoded(path, archive.read(name))
+    except RuntimeError as error:  # zipfile's word for what is encrypted
+        raise InputError(f"{path} can't be read ({error})", _WHAT) from error
+    read = parse_json(path / name, 1, text, nan=True, halves="replace")
+    if not isinstance(read, dict):
+        raise InputError(f"{path / name} holds a {type(read).__name__}", "an object")
+    return read
 
 
 def _run(log: _Log, request: ImportRequest) -> Foreign:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evidence.importing import (
+    UNREADABLE,
     Foreign,
     Found,
     Importer,
@@ -29,6 +30,7 @@ from weighbridge.evidence.importing import (
     imported_sample,
     named_field,
     number,
+    why_unread,
 )
 from weighbridge.evidence.lm_eval_samples import (
     BEFORE_FILTERS,
@@ -96,23 +98,46 @@ class _Task:
 
 
 def _read(request: ImportRequest) -> Found:
-    runs, left_out = list[Foreign](), list[str]()
+    found = list[Found]()
     for path in _results_files(request.path):
-        results = _json(path)
-        tasks = dict[str, _Task]()
-        found = _samples_files(request.path, path, results)
-        left_out += _without_samples(found, results) if request.path.is_dir() else []
-        for name, samples in found.items():
-            try:
-                tasks[name] = _task(name, samples, results, request)
-            except MalformedRow:
-                raise  # damage is no choice of the harness: nothing of it is taken
-            except InputError as error:
-                left_out.append(f"{name}: {error}")
-        runs += [
-            _run(name, members, path, results, request)
-            for name, members in _grouped(tasks, results).items()
-        ]
+        try:
+            found.append(_read_one(path, request))
+        except UNREADABLE as error:
+            if not request.path.is_dir():
+                raise
+            found.append(Found((), (f"{path.name}: {why_unread(error)}",)))
+    return Found(
+        tuple(run for each in found for run in each.runs),
+        tuple(line for each in found for line in each.left_out),
+    )
+
+
+def _read_one(path: Path, request: ImportRequest) -> Found:
+    """Read one results file with its samples; of a folder, what is damaged is left out."""
+    whole = request.path.is_dir()
+    results = _json(path)
+    found = _samples_files(request.path, path, results)
+    left_out = _without_samples(found, results) if whole else []
+    tasks, runs = dict[str, _Task](), list[Foreign]()
+    for name, samples in found.items():
+        try:
+            tasks[name] = _task(name, samples, results, request)
+        except UNREADABLE as error:
+            harness_s_own = isinstance(error, InputError) and not isinstance(error, MalformedRow)
+            if not whole and not harness_s_own:
+                raise  # the file that a person named is damaged
+            left_out.append(f"{name}: {why_unread(error)}")
+    waiting = list(_grouped(tasks, results).items())
+    while waiting:
+        name, members = waiting.pop(0)
+        try:
+            runs.append(_run(name, members, path, results, request))
+        except UNREADABLE as error:
+            if not whole:
+                raise
+            left_out.append(f"{name}: {why_unread(error)}")
+            if len(members) > 1:  # the others of its tasks may be whole
+                waiting[:0] = [(member.name, [member]) for member in members]
     return Found(tuple(runs), tuple(left_out))
 
 
@@ -202,7 +227,8 @@ def _figures(results: Row, task: str) -> str:
 
 
 def _json(path: Path) -> Row:
-    read = read_json(path, "lm-eval's results file", nan=True, halves="replace")
+    what = "lm-eval's results file"
+    read = read_json(path, what, nan=True, halves="replace", within=path.parent)
     if path.name in _OF_HELM:
         raise _of_helm(path, path.parent)
     if not isinstance(read, dict) or not isinstance(read.get("results"), dict):

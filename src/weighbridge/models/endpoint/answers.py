@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from weighbridge.evidence.files import storage_errors
 from weighbridge.models.endpoint.replies import Answer
 from weighbridge.records import Json, canonical_json
+from weighbridge.sources.regular_files import bounded_lines, open_regular
 
 _ANSWER = TypeAdapter(Answer)
 KEPT = "2"  # of keeping replies; raise it when one that was kept as an answer may have been none
@@ -61,9 +62,9 @@ class Answers:
         self._open: dict[str, list[float]] = {}  # sent, and not known how it ended: its worst cost
         self._handle: int | None = None
         if path.exists():
-            with path.open("rb") as file:
+            with open_regular(path, "answers that were kept") as file:
                 begin = 0
-                for line in file:
+                for line in bounded_lines(file, path):
                     self._note(line, begin)
                     begin += len(line)
 
@@ -71,9 +72,9 @@ class Answers:
         """Return the answer to a request that was asked before."""
         if request.name not in self._at:
             return None
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             file.seek(self._at[request.name])
-            row = json.loads(file.readline())
+            row = json.loads(next(bounded_lines(file, self.path)))
         return request.read(row["kept"])
 
     def lost_usd(self, request: Request) -> float:
@@ -125,7 +126,7 @@ class Answers:
                 self._end(row["answered"])
             elif "not_charged" in row:
                 self._end(row["not_charged"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return
 
     def _end(self, name: str) -> None:

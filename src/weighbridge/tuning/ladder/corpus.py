@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weighbridge.errors import InputError
+from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -55,9 +56,10 @@ def read_corpus(path: Path | None, pattern: str = "") -> Corpus:
         InputError: There is no such path, or no text in it.
     """
     texts, skipped = [], 0
+    within = path if path is not None and path.is_dir() else None
     for name, file in _files(path, pattern):
         try:
-            text = file.read_bytes()
+            text = read_regular(file, DOCUMENT_BYTES, "text to learn", within=within)
             text.decode("utf-8")
         except UnicodeDecodeError:
             skipped += 1

@@ -18,6 +18,8 @@ from weighbridge.errors import InputError
 from weighbridge.planning.scaling.ladder import LadderSettings, Rung
 from weighbridge.planning.scaling.prediction import Prediction
 from weighbridge.records import canonical_digest
+from weighbridge.sources.documents import read_settings
+from weighbridge.sources.regular_files import SETTINGS_BYTES, read_regular
 from weighbridge.tuning.ladder.corpus import Corpus
 from weighbridge.tuning.ladder.findings import Climbed
 from weighbridge.tuning.ladder.training import Trained
@@ -56,12 +58,7 @@ def claim(folder: Path, settings: LadderSettings, corpus: Corpus) -> None:
         write_whole(path, json.dumps(kept, indent=2) + "\n")
         return
     with storage_errors(path):
-        try:
-            held = dict(json.loads(path.read_bytes()))
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"{path} can't be read", "a ladder's own record", "choose another folder"
-            ) from error
+        held = read_settings(path, "a ladder's own record", within=folder)
     if held.get("identity") == identity:
         return
     differing = [name for name in asked if held.get(name) != asked[name]] or ["identity"]
@@ -81,7 +78,7 @@ def read_journal(path: Path) -> list[Trained]:
     if not path.exists():
         return []
     with storage_errors(path):
-        data = path.read_bytes()
+        data = read_regular(path, SETTINGS_BYTES, "a ladder's journal", within=path.parent)
         if not data.endswith(b"\n") and data:
             data = data[: data.rfind(b"\n") + 1]
             with path.open("r+b") as file:
@@ -120,7 +117,7 @@ def kept_prediction(folder: Path, made: Prediction, rung: Rung) -> Prediction:
         return made
     try:
         with storage_errors(path):
-            fields = json.loads(path.read_bytes())
+            fields = read_settings(path, "a ladder's prediction", within=folder)
         written = TypeAdapter(Prediction).validate_python(
             {name: value for name, value in fields.items() if name != "rung"}
         )

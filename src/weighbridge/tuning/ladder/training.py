@@ -19,6 +19,7 @@ from torch import Tensor
 
 from weighbridge.errors import InputError
 from weighbridge.planning.scaling.ladder import Rung
+from weighbridge.sources.regular_files import read_regular
 from weighbridge.storage import replace_file
 from weighbridge.tuning.ladder.corpus import Bytes, Corpus
 from weighbridge.tuning.ladder.decoder import Decoder
@@ -34,6 +35,7 @@ UNEVEN_WEIGHT = 0.01
 WIDTH_OF_RATE = 64
 VALIDATION_SEQUENCES = 1024
 CHECKPOINT_SECONDS = 20.0
+_LARGEST_CHECKPOINT_BYTES = 16 << 30  # held whole, thrice the weights of a small model
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ def _restore(path: Path, model: Decoder, optimizer: torch.optim.AdamW) -> tuple[
     if not path.exists():
         return 0, 0.0
     with storage_errors(path):
-        data = path.read_bytes()
+        data = read_regular(path, _LARGEST_CHECKPOINT_BYTES, "a checkpoint of a small model")
     try:
         tensors = load(data)
         with torch.no_grad():

@@ -1,0 +1,124 @@
+"""Zip archives from outside: opened once, and a member is read within bounds.
+
+What an archive says of its members' sizes is checked before anything is unpacked, and what comes
+out is counted: the one may be a lie about the other.
+"""
+
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from weighbridge.errors import InputError, in_one_line
+from weighbridge.sources.regular_files import (
+    LINE_BYTES,
+    UNPACKED_FREE_BYTES,
+    UNPACKED_RATIO,
+    open_regular,
+)
+
+MEMBER_BYTES = LINE_BYTES
+"""Of one member: Inspect keeps a sample in each, which is a row elsewhere."""
+MOST_MEMBERS = 1 << 20
+_DAMAGE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError, ValueError,
+    RuntimeError, NotImplementedError, LookupError, OverflowError,
+)  # fmt: skip
+
+
+class Archive:
+    """An archive that is open.
+
+    Attributes:
+        names: Of its members.
+    """
+
+    def __init__(self, opened: zipfile.ZipFile, path: Path, packed_bytes: int) -> None:
+        self._opened, self._path = opened, path
+        self._left = max(UNPACKED_FREE_BYTES, packed_bytes * UNPACKED_RATIO)
+        self.names = opened.namelist()
+        if len(self.names) > MOST_MEMBERS:
+            raise InputError(f"{path} has {len(self.names):,} members", f"at most {MOST_MEMBERS:,}")
+
+    def read(self, name: str, password: bytes | None = None) -> bytes:
+        """Return a member, unpacked.
+
+        Raises:
+            InputError: It is larger than any, or all that was read is more than an archive of this
+                size holds, or it is damaged.
+            RuntimeError: The password is wrong or missing.
+        """
+        limit = min(MEMBER_BYTES, self._left)
+        try:
+            if self._opened.getinfo(name).file_size > limit:
+                raise self._too_much(name)
+            with self._opened.open(name, pwd=password) as member:
+                data = member.read(limit + 1)
+        except RuntimeError:
+            raise
+        except _DAMAGE as error:
+            raise InputError(
+                f"{self._path}: {name[:80]!r} can't be unpacked ({in_one_line(error)})",
+                "a whole archive",
+                "fetch it again",
+            ) from error
+        except Exception as error:  # of the package that unpacks Zstandard
+            raise InputError(
+                f"{self._path}: {name[:80]!r} can't be unpacked ({in_one_line(error)})",
+                "a whole archive",
+                "fetch it again",
+            ) from error
+        if len(data) > limit:
+            raise self._too_much(name)
+        self._left -= len(data)
+        return data
+
+    def _too_much(self, name: str) -> InputError:
+        if self._left < MEMBER_BYTES:
+            saw = f"{self._path} unpacks to more than {UNPACKED_RATIO} times its size"
+        else:
+            saw = f"{self._path}: {name[:80]!r} unpacks to more than {MEMBER_BYTES:,} bytes"
+        return InputError(saw, "an archive that people made", "check that it is the file")
+
+
+@contextmanager
+def open_archive(path: Path, what: str, *, within: Path | None = None) -> Iterator[Archive]:
+    """Open a zip, also one compressed with Zstandard, as Inspect does since 2026.
+
+    Args:
+        path: The file.
+        what: What it was expected to be, for the message.
+        within: The folder that it is a part of, out of which no link may lead.
+
+    Raises:
+        InputError: It is no whole zip.
+    """
+    if sys.version_info < (3, 14):
+        import zipfile_zstd  # noqa: F401 (teaches zipfile what Python 3.14 knows)
+    try:
+        file = open_regular(path, what, within=within)
+    except OSError as error:
+        raise InputError(f"{path} can't be read ({error.strerror})", what) from error
+    with file:
+        try:
+            opened = zipfile.ZipFile(file)
+        except _DAMAGE as error:
+            raise InputError(f"{path} can't be read ({in_one_line(error)})", what) from error
+        size = file.seek(0, 2)
+        with opened:
+            yield Archive(opened, path, size)
+
+
+def is_archive(path: Path, what: str, *, within: Path | None = None) -> bool:
+    """Whether a file begins as zips do; arguments are as in `open_archive`.
+
+    Raises:
+        InputError: It can't be read.
+    """
+    try:
+        with open_regular(path, what, within=within) as file:
+            return file.read(2) == b"PK"
+    except OSError as error:
+        raise InputError(f"{path} can't be read ({error.strerror})", what) from error

@@ -1,0 +1,56 @@
+"""Files of a model's folder that libraries open themselves: looked at before they are handed over.
+
+transformers, tokenizers, peft and safetensors open files by name, wait at a pipe, and read a file
+whole whatever its size. So every file that they might open is a regular one of this folder (or of
+its repository in the Hub's cache), of a size that such files have, and JSON is not nested deeper
+than their readers go. Weights may have any size: their headers are checked where they are read.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from weighbridge.errors import InputError
+from weighbridge.sources.json_bounds import require_bounded
+from weighbridge.sources.regular_files import (
+    SETTINGS_BYTES,
+    TOKENIZER_BYTES,
+    read_regular,
+    require_regular,
+)
+
+_TEMPLATES = "additional_chat_templates"
+_LARGE = ("tokenizer", "vocab", "merges", "added_tokens", "spm", "spiece", "sentencepiece")
+_OPENED = (".json", ".jinja", ".model", ".txt", ".tiktoken", ".vocab")
+_ANY_SIZE = ".safetensors"
+
+
+def require_model_files(folder: Path) -> None:
+    """Check all files of a model, an adapter or a tokenizer that a library may open.
+
+    Args:
+        folder: Theirs.
+
+    Raises:
+        InputError: One is no regular file, leads out of the folder, or is too large or too deep.
+    """
+    for path in _files(folder):
+        what = f"{path.name} of a model"
+        if path.suffix == _ANY_SIZE:
+            require_regular(path, what, within=folder)
+            continue
+        limit = TOKENIZER_BYTES if path.name.startswith(_LARGE) else SETTINGS_BYTES
+        if path.suffix != ".json":
+            require_regular(path, what, within=folder, limit=limit)
+            continue
+        try:
+            require_bounded(read_regular(path, limit, what, within=folder))
+        except ValueError as error:
+            raise InputError(f"{path} is {error}", what, "fetch the model again") from error
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield what is there under a name that libraries look for; a link to nowhere is nothing."""
+    for place in (folder, folder / _TEMPLATES):
+        if place.is_dir():
+            found = (path for path in place.iterdir() if path.exists() and not path.is_dir())
+            yield from sorted(path for path in found if path.suffix in (*_OPENED, _ANY_SIZE))
