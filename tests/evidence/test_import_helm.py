@@ -133,9 +133,13 @@ def test_white_space_and_case_of_an_answer(tmp_path):
 )
 def test_a_row_that_is_wrong_is_named(tmp_path, row, said):
     folder = table(tmp_path / "helm", [["One?", "['x', 'y']", "A"], row])
-    with pytest.raises(MalformedRow, match="line 3") as error:
-        read(folder, [("One?", "x", "y", "A")], tmp_path)
+    gold = [("One?", "x", "y", "A")]
+    with pytest.raises(InputError, match="line 3") as error:
+        read(folder, gold, tmp_path)
     assert said in str(error.value)
+    (table_itself,) = folder.iterdir()
+    with pytest.raises(MalformedRow, match="line 3"):  # where the table itself is named
+        read(table_itself, gold, tmp_path)
 
 
 def test_without_gold_or_with_another_benchmark_s_nothing_is_guessed(tmp_path):
