@@ -1,4 +1,4 @@
-"""Adapters of others, in peft's format: put on their base whole, or refused.
+"""Loads adapters in peft's format onto their base and checks that every tensor is in place.
 
 An adapter whose tensors have no place on the base changes nothing, and base would be compared with
 base. So every tensor of the file must stand on the model, to the bit, every place of the adapter
@@ -231,7 +231,7 @@ def _chosen_rows(config: Mapping[str, Any]) -> list[int]:
 
 
 def _require_landed(wrapped: Any, tensors: Mapping[str, torch.Tensor], folder: Path) -> None:
-    """Compare the file with what stands on the model: the same names, the same numbers."""
+    """Check that the file and the model have the same adapter tensors, by name and value."""
     from peft.utils import get_peft_model_state_dict
 
     with warnings.catch_warnings():
@@ -264,7 +264,7 @@ def _require_landed(wrapped: Any, tensors: Mapping[str, torch.Tensor], folder: P
 
 
 def _why(strange: list[str]) -> str:
-    """Say what names that have no place look like."""
+    """Return the likely cause of tensor names that the model does not have."""
     name = strange[0] if strange else ""
     if any(wrapper in name for wrapper in _WRAPPERS[:1] + _WRAPPERS[2:]):
         return "; it was saved from a wrapped model: save it again from the model inside"

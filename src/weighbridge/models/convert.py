@@ -1,4 +1,4 @@
-"""A GGUF file becomes a folder of safetensors once, in the cache; digests bind the two.
+"""Converts a GGUF file to safetensors, once, in the cache; digests tie the two together.
 
 Configuration, tensors and tokenizer are read here and in `sources`, by the same tables that
 `inspect` counts with: transformers' own reader passes over what it doesn't know.
@@ -108,7 +108,7 @@ def _write(path: Path, folder: Path) -> None:
 
 
 def _tokens(header: GgufHeader) -> dict[str, int | None]:
-    """Special tokens under the names of `config.json`; absent ones are none, not the class's."""
+    """Special tokens under the names of `config.json`; missing ones become None, not a default."""
     names = {"bos_token_id": "bos", "eos_token_id": "eos", "pad_token_id": "padding"}
     return {
         field: header.fields.get(f"tokenizer.ggml.{name}_token_id") for field, name in names.items()

@@ -1,4 +1,4 @@
-"""From written tokens to text, also where a character is spread over tokens."""
+"""Decodes generated tokens to text, also where a character spans several tokens."""
 
 import codecs
 import re
@@ -45,7 +45,7 @@ class Detokenisation:
         return text[:-1] if missing and self._bytes_as_letters else text
 
     def ends_with_one_of(self, written: Sequence[int], stop_strings: Sequence[str]) -> bool:
-        """Whether the last tokens have brought one of the strings."""
+        """Whether one of the strings is complete with the last tokens."""
         if not stop_strings:
             return False
         text = self._decode(written[self.tail_start(written, stop_strings) :])
@@ -68,7 +68,7 @@ class Detokenisation:
         return str(self._tokenizer.decode(kept, skip_special_tokens=False))
 
     def _unfinished_bytes(self, tokens: list[int]) -> int:
-        """Bytes of a last character that lacks others; 0 where all characters are whole."""
+        """Return the number of bytes of an incomplete last character; 0 if there is none."""
         tail = b""
         for token in reversed(tokens):
             more = self._bytes_of(str(self._tokenizer.convert_ids_to_tokens(token)))

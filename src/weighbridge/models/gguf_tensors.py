@@ -1,4 +1,4 @@
-"""From the tensors of a GGUF file to those of the same transformers model.
+"""Maps the tensors of a GGUF file to those of the same transformers model.
 
 Each architecture has a table of names; what llama.cpp's converter rearranges (pairs of rotary
 dimensions, experts, fused projections, norms that hold their weight plus one) is turned back. A
@@ -218,7 +218,7 @@ def _each_side_by_side(*parts: Array) -> Array:
 
 
 def _gpt_oss_experts(blk: str, own: str, names: Mapping[str, None]) -> Iterator[Target]:
-    """gpt-oss multiplies from the other side, and its gates and ups alternate."""
+    """gpt-oss stores transposed expert weights, with gate and up columns interleaved."""
     for suffix, end, across in (("weight", "", True), ("bias", "_bias", False)):
         gate, up, down = (f"{blk}{part}_exps.{suffix}" for part in ("gate", "up", "down"))
         if gate in names and up in names:
@@ -253,7 +253,7 @@ def _halves(heads_field: str) -> Turn:
 
 
 def _less_one(numbers: Array, config: Mapping[str, Any]) -> Array:
-    """Undo the one that is added to norms whose model adds it in its own code."""
+    """Subtract the 1 that GGUF adds to norm weights where the model adds it in its own code."""
     return numbers - np.float32(1)
 
 

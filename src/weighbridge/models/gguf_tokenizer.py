@@ -97,7 +97,7 @@ def end_token_ids(header: GgufHeader) -> list[int]:
 
 
 def tokenizer_notes(header: GgufHeader) -> str:
-    """Return a sentence for the run's notes where the file leaves the words' cut open."""
+    """Return a note for the run where the file does not state its pre-tokenizer."""
     if header.fields.get(f"{_P}model") != "gpt2":
         return ""
     if header.fields.get(f"{_P}pre") not in (None, "default"):

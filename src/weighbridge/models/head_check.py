@@ -1,4 +1,4 @@
-"""What a folder's small files say of a model's head and ends, beside what was loaded.
+"""Checks a loaded model's head and end tokens against config.json and generation_config.json.
 
 A head is the last place where a model becomes another one without a tensor missing: a classifier
 whose embeddings stand in for it, a head of zeros, one that the files hold and config.json ties.
@@ -84,7 +84,7 @@ def require_generation_config(folder: Path) -> None:
 
 
 def _holds_numbers(weight: torch.Tensor) -> bool:
-    """Whether some number is not 0; most weights show it in their first row."""
+    """Whether any element is not 0; usually the first rows show it."""
     with torch.no_grad():
         return weight.numel() == 0 or any(bool(rows.any()) for rows in torch.split(weight, 1024))
 

@@ -32,7 +32,7 @@ _LOOKED_AT = 64  # numbers of a matrix, at its beginning and in its middle
 
 @dataclass
 class LoadReport:
-    """What transformers said of one load, before it shortens its own report.
+    """transformers' full report of one load, taken before it leaves out expected entries.
 
     Attributes:
         missing: Tensors of the model that the files lack; tied ones are not among them.
@@ -230,7 +230,7 @@ def _is_own_table(module: Any, name: str) -> bool:
 
 
 def _unused(module: Any, unexpected: set[str], where: str) -> tuple[str, ...]:
-    """Sort what has no place in the model into what may be left out and what may not."""
+    """Divide tensors without a place in the model into those that may be ignored and the others."""
     declared = getattr(module, "_keys_to_ignore_on_load_unexpected", None) or ()
     tables = {name for name in unexpected if _TABLES.search(name)}
     senses = {

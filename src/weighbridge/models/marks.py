@@ -1,4 +1,4 @@
-"""What is noted at an answer that is kept although something was wrong with it, and told of a run.
+"""Marks on answers that were kept although something was wrong with them.
 
 A mark stands in a sample's `why`, so that a run's notes can count it from the evidence alone.
 """

@@ -1,4 +1,4 @@
-"""Answers that rest on less than the noise of arithmetic, which the shape of a batch changes.
+"""Counts near ties: choices that differ by less than floating-point noise between batch shapes.
 
 Sums are taken in another order when other requests are computed beside one. The thresholds are
 above what `tests/models/test_near_ties.py` measures.

@@ -439,7 +439,7 @@ def load(
 
 
 def _of_gguf(error: InputError, folder: Path, path: Path) -> InputError:
-    """Say of the GGUF file what was found wrong with its conversion: nobody named that."""
+    """Reword an error about the converted folder so that it names the GGUF file."""
     saw = error.saw.replace(str(folder), str(path))
     saw = saw.replace("config.json describes", "its metadata describe")
     return InputError(

@@ -1,4 +1,4 @@
-"""From a prompt to text and token ids: the chat template, and special tokens.
+"""Turns prompts into text and token ids: the chat template, and special tokens.
 
 Some chat templates refuse a system turn, others leave it out and say nothing. Its text then stands
 at the beginning of the user's first turn, as the makers of such models advise, so that no

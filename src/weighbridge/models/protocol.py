@@ -119,7 +119,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is peculiar about how a model's prompts come to be.
+    """A finding on how a model's prompts are made, such as a system turn that was moved.
 
     Attributes:
         name: Of its kind, in one word.

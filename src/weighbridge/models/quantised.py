@@ -1,4 +1,4 @@
-"""Weights that lie quantised in their folder: by which method, and what it takes to read them."""
+"""Quantised weights in safetensors: the method, and the packages needed to read them."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Requests as they come: what can't be asked is refused by name; long streams come in windows."""
+"""Validates requests, and cuts long streams of them into windows."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

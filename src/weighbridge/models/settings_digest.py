@@ -1,4 +1,4 @@
-"""Digest of what changes a model's numbers and stands in no tensor.
+"""Digest of settings that change a model's numbers and are not part of any tensor.
 
 The same tensors under another rotary base, head count or window, with an adapter at another alpha,
 or with other end tokens, are another model: its answers must not be taken for the first one's.

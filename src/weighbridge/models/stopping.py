@@ -1,4 +1,4 @@
-"""Where a reply ends: at a stop string in its answer. In a thought none counts.
+"""Stop strings: they end a reply in its answer, but not in its thought.
 
 A benchmark's stop strings say where an answer is over: after one line, or where a function's body
 ends. A model that thinks first writes such strings long before it answers, so they count from the
@@ -22,7 +22,7 @@ _HALF_CHARACTER = "\ufffd"  # at the end of a text whose last character lacks by
 def cut_answer(
     text: str, strings: Sequence[str], markers: Sequence[Markers] = MARKERS
 ) -> str | None:
-    """Return a reply of another machine up to the first stop string in its answer; None without.
+    """Return an endpoint's reply up to the first stop string in its answer; None if it has none.
 
     Args:
         text: The whole reply; its thought may have been opened in a prompt that isn't known here.
@@ -70,7 +70,7 @@ class StopStrings:
         self._answer_token: int | None = None  # the token that brought the answer's first character
 
     def reached(self, written: Sequence[int]) -> bool:
-        """Whether the last token brought a stop string; to be asked after each token."""
+        """Whether a stop string is complete with the last token; called after each token."""
         if not self._strings:
             return False
         if not self._begun:

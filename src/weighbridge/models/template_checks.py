@@ -1,4 +1,4 @@
-"""What is peculiar about a model's prompts, found before a run spends anything.
+"""Checks of a model's prompts before a run: what the chat template drops, moves or adds.
 
 Each finding is a fact about this tokenizer and this template: they are made to write prompts of the
 run's own shapes, with texts of ours in them, and what comes out is looked at.

@@ -13,7 +13,7 @@ REPLIES = "3"  # of reading replies; raise it when the same tokens could be read
 
 
 class Markers(NamedTuple):
-    """What stands before a thought and after it."""
+    """The strings before and after a thought, such as `<think>` and `</think>`."""
 
     opening: str
     closing: str

@@ -291,7 +291,7 @@ def _join(before: _Reading | None, part: _Reading | None, link: _Link) -> _Readi
 
 
 def _same(a: _Reading, unit: int, b: _Reading, other: int) -> bool:
-    """Whether two readings hold the same tokens at the same place, which must have a width."""
+    """Whether two encodings have the same tokens at the same place, which must not be empty."""
     return (
         a.starts[unit] == b.starts[other]
         and a.starts[unit] < a.ends[unit]

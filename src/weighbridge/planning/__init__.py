@@ -1,1 +1,1 @@
-"""What is known before spending: anatomy, memory, throughput, cost, scaling laws. Never torch."""
+"""Estimates before anything is run: anatomy, memory, cost, scaling laws. Without torch."""

@@ -1,4 +1,4 @@
-"""One answer as it is learnt: after the prompt that the model is given when it must write it.
+"""An answer as a training example: after the exact prompt that generation would use.
 
 Many templates write an earlier answer otherwise than the last one: without its thought (Qwen3, GLM,
 LFM), with another end (gpt-oss), without the text's end (Phi). So each answer is rendered as the

@@ -1,4 +1,4 @@
-"""Which rows are learnt from together: rows of like length, in an order that the seed decides.
+"""Groups rows of similar length into batches, in an order that depends on the seed alone.
 
 Position in the data is arithmetic on the step number, so resuming needs no sampler state.
 

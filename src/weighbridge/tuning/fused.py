@@ -1,4 +1,4 @@
-"""Two autograd functions that save work which a frozen base makes needless. Same numbers as peft's.
+"""Two autograd functions that skip work not needed for a frozen base. Same results as peft's.
 
 A LoRA layer computes ``y = W x + s B A x``. Written as one function it keeps only x and A x for
 the backward pass, adds the update in place, and never forms a weight gradient for W. Cross-entropy

@@ -1,4 +1,4 @@
-"""Memory of a run, forecast by arithmetic before it; `process_memory` measures it.
+"""Forecasts the memory of a tuning run; `process_memory` measures the real figure.
 
 Formulas for LoRA on a frozen base without gradient checkpointing, one forward pass of T positions
 (h hidden, f MLP, k = key-value heads x head size, L layers, V vocabulary, r rank). Adapters cost

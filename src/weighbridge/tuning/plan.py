@@ -1,4 +1,4 @@
-"""Before anything is spent: how long the rows are, what doesn't fit, how long it will take."""
+"""Plans a tuning run: row lengths, rows that are too long, and a time forecast."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +60,7 @@ class LengthReport:
         return self.trained_tokens / self.total_tokens
 
     def sentences(self, what: str) -> tuple[str, ...]:
-        """Say how many rows there are, and all that a person would not expect of them.
+        """Return sentences on the rows: their number, and what was dropped, doubled or cut.
 
         Args:
             what: What they are for, as "learns from" or "watches the loss on".

@@ -34,7 +34,7 @@ class TemplateRefuses(Exception):
 
 
 class NotLearnable(Exception):
-    """What a template writes gives no mask that could be trusted."""
+    """No reliable mask can be derived from what the template writes."""
 
     def __init__(self, saw: str, expected: str) -> None:
         self.saw, self.expected = saw, expected

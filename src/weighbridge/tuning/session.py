@@ -1,4 +1,4 @@
-"""What holds while a run is computed: numbers that repeat, and a Ctrl-C that waits for them."""
+"""Settings during a run: reproducible numbers, and Ctrl-C delayed to the end of a step."""
 
 import signal
 import threading

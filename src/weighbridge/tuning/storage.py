@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent, on a disk that may be full or read-only."""
+"""Atomic writes of files and folders, with clear errors for a full or read-only disk."""
 
 import errno
 import fcntl

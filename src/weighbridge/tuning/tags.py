@@ -1,4 +1,4 @@
-"""The mask that a chat template gives itself: what stands between its generation tags is learnt.
+"""Masks by a chat template's own generation tags: the text between them is learnt.
 
 trl's training templates and LFM2.5's own have such tags. They decide what is learnt, and they are
 checked: on words of ours first, then on each row.
@@ -56,7 +56,7 @@ def _earlier(renderer: Renderer, before: Sequence[Turn]) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _require_answers_alone(renderer: Renderer, roles: tuple[Role, ...]) -> None:
-    """Have turns of these roles written with words of ours: the answers' alone must be learnt."""
+    """Check on turns with known words that the tags mark the assistant's words alone."""
     turns = [Turn(role, f"weighbridge{n}probe") for n, role in enumerate(roles)]
     ids, trained = renderer.tagged(turns)
     learnt = renderer.decode([token for token, t in zip(ids, trained, strict=True) if t])

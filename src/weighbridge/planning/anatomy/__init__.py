@@ -1,4 +1,4 @@
-"""What a model is made of, from its configuration alone: parameters, FLOPs, cache, LoRA."""
+"""A model's parameters, FLOPs, key-value cache and LoRA size, from its configuration alone."""
 
 from weighbridge.planning.anatomy.counts import (
     active_parameters,

@@ -73,7 +73,7 @@ def recurrent_flops(architecture: Architecture) -> int:
 
 
 def state_bytes(architecture: Architecture, element_bytes: int = BF16_BYTES) -> int:
-    """Return what one sequence's recurrent layers carry from token to token, at any length."""
+    """Return the bytes of one sequence's recurrent state, which does not grow with its length."""
     return sum(
         layer.state.held_bytes(element_bytes) * n
         for layer, n in architecture.kinds_of_layers.items()
@@ -81,7 +81,7 @@ def state_bytes(architecture: Architecture, element_bytes: int = BF16_BYTES) -> 
 
 
 def kv_cache_bytes_per_token(architecture: Architecture, element_bytes: int = BF16_BYTES) -> int:
-    """Return what one more token adds to the cache, while no window is full.
+    """Return the bytes that one more token adds to the cache, while no window is full.
 
     Args:
         architecture: What remembers.
@@ -93,7 +93,7 @@ def kv_cache_bytes_per_token(architecture: Architecture, element_bytes: int = BF
 def kv_cache_bytes(
     architecture: Architecture, context_tokens: int, element_bytes: int = BF16_BYTES
 ) -> int:
-    """Return the cache of one sequence of so many tokens; layers with a window keep only that."""
+    """Return the bytes of one sequence's cache; layers with a window keep only its tokens."""
     return element_bytes * sum(
         count * layer.attention.kept(context_tokens)
         for layer, count in architecture.kinds_of_layers.items()

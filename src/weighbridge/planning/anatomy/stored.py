@@ -204,7 +204,7 @@ def _sides(block: Any) -> tuple[int, int]:
 
 
 def _fp8(found: Mapping[str, Any]) -> Rule:
-    """A byte a number and a float32 a block, or one for the matrix."""
+    """One byte per element, and a float32 scale per block or per matrix."""
     if found.get("weight_block_size") is None:
         return "fp8, a scale a matrix", lambda inputs, outputs: inputs * outputs + _FLOAT32
     high, wide = _sides(found["weight_block_size"])
@@ -232,7 +232,7 @@ def _four_bits_twice(inputs: int, outputs: int) -> int:
 
 
 def _gptq(found: Mapping[str, Any]) -> Rule:
-    """Packed numbers; a float16 and a packed zero point a group and output; each input's group."""
+    """Packed elements, a float16 scale and zero point per group and output, and group indices."""
     bits, group = _whole(found, "bits", 4), _whole(found, "group_size", 128)
 
     def matrix(inputs: int, outputs: int) -> int:
@@ -245,7 +245,7 @@ def _gptq(found: Mapping[str, Any]) -> Rule:
 
 
 def _awq(found: Mapping[str, Any]) -> Rule:
-    """As GPTQ, without the list of groups."""
+    """As GPTQ, without the list of group indices."""
     bits, group = _whole(found, "bits", _whole(found, "w_bit", 4)), _whole(found, "group_size", 128)
     if group == 128 and found.get("q_group_size"):
         group = _whole(found, "q_group_size", 128)
@@ -258,12 +258,12 @@ def _awq(found: Mapping[str, Any]) -> Rule:
 
 
 def _mxfp4(found: Mapping[str, Any]) -> Rule:
-    """4 bits a number and a byte for 32 of them (OCP microscaling formats, version 1.0)."""
+    """4 bits per element and a byte for 32 of them (OCP microscaling formats, version 1.0)."""
     return "mxfp4 in blocks of 32, experts only", lambda i, o: o * (-(-i // 2) + -(-i // 32))
 
 
 def _compressed_tensors(found: Mapping[str, Any]) -> Rule:
-    """Numbers of so many bits, and a scale in bf16 for each matrix, row, group or block."""
+    """Elements of the stated bits, and a bf16 scale per matrix, row, group or block."""
     groups = found.get("config_groups")
     kinds = list(groups.values()) if isinstance(groups, Mapping) else []
     weights = kinds[0].get("weights") if kinds and isinstance(kinds[0], Mapping) else None

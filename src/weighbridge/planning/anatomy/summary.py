@@ -1,4 +1,4 @@
-"""From an architecture to the figures that are printed, drawn and handed on."""
+"""Computes the figures of an architecture that `inspect` prints and draws."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""What vision towers have in common: patches, and blocks with biases everywhere."""
+"""Parts shared by vision towers: patch embeddings, and encoder blocks with biases."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture, Weight

@@ -1,4 +1,4 @@
-"""What a law buys with a compute budget, and how sure that is."""
+"""Splits a compute budget into parameters and tokens by a law, with intervals."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from weighbridge.planning.scaling.published import KnownLaw
 Interval = tuple[float, float]
 
 FAR_BEYOND = 10.0
-"""A budget over so many times the largest of the law's data is said loudly."""
+"""Beyond this multiple of the largest compute in a law's data, a budget gets a warning."""
 
 SERVING_FLOPS_PER_PARAMETER_TOKEN = 2.0
-"""A forward pass alone."""
+"""FLOPs per parameter and token of a forward pass."""
 
 REUSE, EXCESS = 15.4, 5.3
 """R*_D and R*_N of Muennighoff et al. 2023 (arXiv:2305.16264, section 3): how fast repeated tokens,
@@ -152,7 +152,7 @@ def _cheapest(
 
 @dataclass(frozen=True)
 class RepeatedPlan:
-    """The best split where only so many unique tokens exist.
+    """The best split where the number of unique tokens is limited.
 
     Attributes:
         unique_tokens: U.
@@ -200,7 +200,7 @@ def with_repeats(known: KnownLaw, flops: float, unique_tokens: float) -> Repeate
 
 
 def _worth(amount: Array, unique: Values, half_life: float) -> Array:
-    """Return what an amount counts for, the part beyond the unique one ever less."""
+    """Return the effective amount: repetitions beyond the unique part count less and less."""
     repeats = np.maximum(amount / unique - 1, 0)
     first = np.minimum(amount, unique)
     return np.asarray(first + unique * half_life * (1 - np.exp(-repeats / half_life)))
@@ -224,7 +224,7 @@ def _with_loss(known: KnownLaw, option: str) -> Chinchilla:
 
 @dataclass(frozen=True)
 class Bill:
-    """What a run takes on accelerators.
+    """Hours and dollars of a run on accelerators.
 
     Attributes:
         hours: Accelerator-hours.

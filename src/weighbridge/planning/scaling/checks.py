@@ -1,4 +1,4 @@
-"""What runs can't be: each check refuses one mistake by name, before a fit could hide it."""
+"""Checks of a table of runs: each refuses one kind of mistake before a fit could hide it."""
 
 from collections.abc import Sequence
 

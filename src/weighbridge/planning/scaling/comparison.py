@@ -17,7 +17,7 @@ Fitted = tuple[Allocates, Allocates | None]
 
 @dataclass(frozen=True)
 class ApproachResult:
-    """What one approach makes of the runs at a budget.
+    """One approach's allocation of a budget.
 
     Attributes:
         approach: Its name.

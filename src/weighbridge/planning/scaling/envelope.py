@@ -1,4 +1,4 @@
-"""Approach 1: the runs that nothing cheaper beats, and how their size grows with compute.
+"""Approach 1: the envelope of lowest losses, and how model size grows along it.
 
 Hoffmann et al. 2022, section 3.1, take the lowest training curve at 1,500 budgets. Here every row
 is a point of compute and loss: whole curves may be given as rows; where only the ends of runs are

@@ -80,7 +80,7 @@ class Chinchilla:
 
 @dataclass(frozen=True)
 class PowerAllocation:
-    """N_opt = k C^a, as approaches 1 and 2 give it; it says nothing of the loss.
+    """N_opt = k C^a, as approaches 1 and 2 give it; it does not predict the loss.
 
     Attributes:
         coefficient: k.

@@ -16,7 +16,7 @@ from weighbridge.planning.scaling.points import Array, Points
 from weighbridge.planning.scaling.power_law import power_law
 
 FEWEST_RUNS = 5
-"""A parabola goes through any three runs, so that three or four say nothing of its fit."""
+"""A parabola passes through any three runs, so at least five are needed to judge its fit."""
 
 _FEWEST_IN_BAND = 8
 """Where the source names no budgets: bands of fewer runs are mostly chance."""
@@ -27,7 +27,7 @@ _WIDTH = 10**0.08
 
 @dataclass(frozen=True, eq=False)
 class Budget:
-    """The runs of one compute budget and what the parabola makes of them.
+    """The runs of one compute budget and the parabola fitted to them.
 
     Attributes:
         flops: The budget.

@@ -1,4 +1,4 @@
-"""Tables that are no table of runs: sweeps of something else, and tables of optima.
+"""Recognises tables that are not training runs: sweeps of other settings, tables of optima.
 
 Both have the columns that a fit needs, and both give it constants that mean nothing. So they are
 told by their rows, and by what differs between those of one size and one number of tokens.
@@ -29,11 +29,11 @@ class Rows(Protocol):
 
     @property
     def rows(self) -> list[tuple[int, list[str]]]:
-        """Each with its line."""
+        """The rows, each with its line number."""
 
 
 def check_kind(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
-    """Refuse what is no table of runs.
+    """Refuse a table of something other than training runs.
 
     Args:
         points: The runs.
@@ -50,7 +50,7 @@ def check_kind(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
 
 
 def _repeats(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
-    """Several rows of one size and one number of tokens: other seeds, or something swept?"""
+    """Tell whether rows of equal size and tokens differ by their seed or by a swept setting."""
     groups: dict[tuple[float, ...], list[int]] = defaultdict(list)
     keys = [points.parameters, points.tokens]
     if points.experts is not None:

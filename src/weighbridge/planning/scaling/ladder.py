@@ -57,7 +57,7 @@ class Shape:
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        """The fields of a `config.json` that says the same."""
+        """The equivalent `config.json`, as a dictionary."""
         config: dict[str, Any] = {
             "model_type": "llama" if self.experts == 1 else "mixtral",
             "vocab_size": VOCABULARY,
@@ -211,7 +211,7 @@ class Rung:
 
 
 def check_experts(experts: int) -> None:
-    """Refuse a number of experts that is none.
+    """Refuse a mixture in which every token would use all experts.
 
     Raises:
         InputError: There would be as many experts as a token meets, or fewer.

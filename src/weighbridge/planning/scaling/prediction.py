@@ -1,4 +1,4 @@
-"""What a law says of a run that it was not fitted to, with an interval that the run should lie in.
+"""Predicts the loss of a held-out run, with a prediction interval.
 
 An interval of the law alone is too narrow: a run scatters about its law as the fitted ones do. So
 each bootstrap draw is given a residual of the fit, drawn with replacement and widened for the five

@@ -118,7 +118,7 @@ def _table(path: Path) -> Table:
 
 
 def _cell(value: object) -> str:
-    """A JSON value as a CSV would hold it."""
+    """Return a JSON value as the text that a CSV cell would hold."""
     if value is None:
         return ""
     return (

@@ -30,7 +30,7 @@ _NEUTRAL = {
     "val", "eval", "test", "train", "training", "heldout", "nonembedding", "noembed", "active",
     "total", "dense", "6nd", "est", "estimated", "approx", "raw", "final", "smoothed",
 }  # fmt: skip
-"""What stands in brackets without being a unit."""
+"""Words in brackets that are not units."""
 _POWER = re.compile(
     r"(?:[x*×·]|times)?(?:(\d+(?:\.\d+)?)?e\+?(\d+)|10(?:\^|\*\*)?\{?(\d+)\}?|1(0+))"
 )
@@ -123,7 +123,7 @@ def _unknown(text: str, unit: str, meaning: str) -> InputError:
 
 
 def _parted(text: str) -> list[tuple[str, str, bool]]:
-    """Ways to part a header into a name and a unit, and whether it is marked as a unit."""
+    """Return the ways to split a header into name and unit, and whether the unit is marked."""
     found = []
     if brackets := re.fullmatch(r"([^(\[{]*)((?:[(\[{][^)\]}]*[)\]}]\s*)+)", text):
         found.append((brackets[1], ",".join(re.findall(r"[(\[{]([^)\]}]*)", brackets[2]))))

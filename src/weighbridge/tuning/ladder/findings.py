@@ -24,7 +24,7 @@ BOOTSTRAPS = 2000
 
 @dataclass(frozen=True)
 class Climbed:
-    """A rung and what it came to."""
+    """A rung and its result."""
 
     rung: Rung
     trained: Trained

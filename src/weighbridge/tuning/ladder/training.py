@@ -40,7 +40,7 @@ _LARGEST_CHECKPOINT_BYTES = 16 << 30  # held whole, thrice the weights of a smal
 
 @dataclass(frozen=True)
 class Trained:
-    """What a rung came to.
+    """Result of training one rung.
 
     Attributes:
         name: The rung's.
@@ -117,11 +117,11 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Seconds of all attempts."""
+        """Seconds of training, summed over all attempts."""
         return self._seconds_before + time.perf_counter() - self._started
 
     def advance(self, steps: int = 1) -> None:
-        """Make steps."""
+        """Run optimizer steps."""
         for _ in range(steps):
             self.step += 1
             share = rate_share(self.step, self._rung.steps)
@@ -130,7 +130,7 @@ class Run:
             _learn(self.model, next(self._batches), self._optimizer)
 
     def save(self) -> None:
-        """Write what the rest of the run depends on."""
+        """Write a checkpoint."""
         _save(self._checkpoint, self.model, self._optimizer, self.step, self.seconds)
 
 

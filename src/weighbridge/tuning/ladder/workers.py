@@ -98,7 +98,7 @@ def train_all(
 
 
 class _Worker:
-    """A process, seen from its parent."""
+    """A worker process, as its parent sees it."""
 
     def __init__(self, job: Job) -> None:
         context = multiprocessing.get_context("spawn")
@@ -150,7 +150,7 @@ class _Worker:
 
 
 def _work(connection: Connection, job: Job) -> None:
-    """Train what comes down the line, until it closes."""
+    """Train the rungs received from the parent process, until its pipe closes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
@@ -178,7 +178,7 @@ def _work(connection: Connection, job: Job) -> None:
 
 
 class _Progress:
-    """Tells the parent of FLOPs done, now and then."""
+    """Reports FLOPs done to the parent process at intervals."""
 
     def __init__(self, connection: Connection, rung: Rung) -> None:
         self._connection, self._last = connection, 0.0

@@ -1,4 +1,4 @@
-"""Apertus: norms on each head's queries and keys, and a block whose activation is learnt."""
+"""Apertus: norms on each head's queries and keys, and a learnt activation function."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture, Weight

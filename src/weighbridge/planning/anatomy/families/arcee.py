@@ -1,4 +1,4 @@
-"""AFM by Arcee: the common decoder with a block without a gate."""
+"""AFM by Arcee: the common decoder with an ungated feed-forward block."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture
@@ -17,7 +17,7 @@ from weighbridge.planning.anatomy.skeleton import (
 
 
 def read(fields: Fields) -> Architecture:
-    """Read layers whose feed-forward block squares a rectifier (So et al. 2021)."""
+    """Read layers whose feed-forward block uses squared ReLU (So et al. 2021)."""
     heads = read_heads(fields)
     inner, bias = fields.count("intermediate_size"), fields.flag("mlp_bias", False)
     weights = (

@@ -17,7 +17,7 @@ from weighbridge.planning.anatomy.skeleton import (
 
 
 def read(fields: Fields) -> Architecture:
-    """Read layers whose norms, one for each head where queries and keys have some, don't shift."""
+    """Read layers whose norms have no bias; queries and keys may have per-head norms."""
     heads = read_heads(fields)
     names = (("q_norm", heads.queries), ("k_norm", heads.key_values))
     normed = names if fields.flag("use_qk_norm", False) else ()

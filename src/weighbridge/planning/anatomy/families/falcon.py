@@ -17,7 +17,7 @@ _NEEDS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size
 
 
 def read(fields: Fields) -> Architecture:
-    """Read layers with one, a few or all heads of keys and values (arXiv:2311.16867)."""
+    """Read multi-query, grouped-query or multi-head attention (arXiv:2311.16867)."""
     hidden, queries = fields.count("hidden_size"), fields.count("num_attention_heads")
     new = fields.flag("new_decoder_architecture", False)
     keys = 1
@@ -44,7 +44,7 @@ def read(fields: Fields) -> Architecture:
 
 
 def _norms(fields: Fields, hidden: int, new: bool) -> tuple[Weight, ...]:
-    """One norm before both; two before attention and block; or one before each in turn."""
+    """Return the layer norms: one shared norm, or one each for attention and block."""
     if not fields.flag("parallel_attn", True):
         return two_norms(hidden, bias=True)
     count = fields.optional_count("num_ln_in_parallel_attn") or (2 if new else 1)

@@ -1,4 +1,4 @@
-"""Falcon Mamba: Mamba whose time step, B and C are normed without scales."""
+"""Falcon Mamba: Mamba whose time step, B and C are normalised, without learnt scales."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture, Layer

@@ -1,4 +1,4 @@
-"""Gemma 3 with its eyes: the text model, a SigLIP tower (arXiv:2303.15343) and a projector."""
+"""Gemma 3 with vision: the text model, a SigLIP tower (arXiv:2303.15343) and a projector."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Gemma 3n with eyes and ears: the text model; what sees and hears is not counted."""
+"""Gemma 3n with vision and audio: the text model; the towers are not counted."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Gemma 4 with its eyes and ears: the text model, a vision tower; what hears is not counted."""
+"""Gemma 4 with vision and audio: the text model and vision tower; audio is not counted."""
 
 from dataclasses import replace
 

@@ -7,7 +7,7 @@ from weighbridge.planning.anatomy.registry import Family
 
 
 def read(fields: Fields) -> Architecture:
-    """Read layers of which those that share an indexer have none of their own."""
+    """Read the layers; those that share another layer's indexer have no indexer weights."""
     fields.assume(index_topk=2048, index_head_dim=128, index_n_heads=32)
     layers = fields.layers()
     chooses = [kind == "full" for kind in _indexers(fields, layers)]
@@ -15,7 +15,7 @@ def read(fields: Fields) -> Architecture:
 
 
 def _indexers(fields: Fields, layers: int) -> tuple[str, ...]:
-    """A list, a pattern of F and S, or every so many layers after the first few."""
+    """Return which layers have an indexer: from a list, a pattern of F and S, or a period."""
     names = {"F": "full", "S": "shared"}
     pattern = fields.values.get("index_topk_pattern")
     if isinstance(pattern, str) and fields.values.get("indexer_types") is None:

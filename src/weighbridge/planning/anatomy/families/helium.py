@@ -1,4 +1,4 @@
-"""Helium by Kyutai: the common decoder; attention gives back without a bias."""
+"""Helium by Kyutai: the common decoder; attention's output projection has no bias."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture

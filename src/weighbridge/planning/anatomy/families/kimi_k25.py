@@ -1,4 +1,4 @@
-"""Kimi K2.5 with its eyes: Kimi K2; what sees is not counted."""
+"""Kimi K2.5 with vision: Kimi K2; the vision tower is not counted."""
 
 from dataclasses import replace
 

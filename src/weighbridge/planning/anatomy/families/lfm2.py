@@ -30,7 +30,7 @@ def read(fields: Fields) -> Architecture:
 
 
 def _inner(fields: Fields) -> int:
-    """Two thirds of what stands there, times a factor, up to a multiple."""
+    """Return the block's width: two thirds of the configured one, times a factor, rounded up."""
     inner = fields.count("block_ff_dim|intermediate_size")
     if not fields.flag("block_auto_adjust_ff_dim", True):
         return inner

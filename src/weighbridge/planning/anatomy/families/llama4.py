@@ -1,4 +1,4 @@
-"""Llama 4 with its eyes: the text model, a vision tower, its adapter and a projector."""
+"""Llama 4 with vision: the text model, a vision tower, its adapter and a projector."""
 
 from dataclasses import replace
 
