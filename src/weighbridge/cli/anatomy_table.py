@@ -37,7 +37,7 @@ def anatomy_text(
 
 
 def counted_text(counted: CountedModel) -> str:
-    """Return what a count of weights says of a model whose structure is not known."""
+    """Return the counts of a model of unknown structure, as text."""
     total = counted.parameters or 1
     lines = [
         f"{printable_line(counted.name)}  "

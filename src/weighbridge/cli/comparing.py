@@ -50,7 +50,7 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
 
 
 def _means(result: Comparison) -> str:
-    """Return both means, or for a run that graded nothing that it has none."""
+    """Return both means as text; "no figure" for a run without a graded answer."""
     a, b = (
         "no figure" if ungraded else figure(mean, result.scale)
         for mean, ungraded in (
@@ -213,7 +213,7 @@ def _lost(result: Comparison) -> list[str]:
 
 
 def _differences(result: Comparison) -> list[str]:
-    """In what the runs differ beside the model: accepted by name, or beyond doubt and noted."""
+    """List the settings in which the runs differ: those accepted by name, and those only noted."""
     from weighbridge.statistics.conditions import shown
 
     lines = []
@@ -225,7 +225,7 @@ def _differences(result: Comparison) -> list[str]:
 
 
 def _repeats(result: Comparison) -> list[str]:
-    """How the variance of an item's difference splits, as standard deviations."""
+    """Show the variance of an item's difference between and within items."""
     split = result.variance
     if split is None or split.per_item == 0:
         return []

@@ -1,4 +1,4 @@
-"""Answers made elsewhere, read from a file and judged as if a model had just given them."""
+"""Reads answers made elsewhere from a file, to be graded like a model's own."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -44,7 +44,7 @@ class Answers:
 
     @property
     def name(self) -> str:
-        """What to call who answered: the file's name without the ends that tell its format."""
+        """Name of the model that answered: the file's name without the endings of its format."""
         return name_of(self.path)
 
     @property
@@ -114,7 +114,7 @@ def _texts(path: Path, number: int, row: Row) -> list[tuple[str, str]]:
 
 
 class RecordedAnswers:
-    """A model that says what a file says."""
+    """A model that replays the answers of a file."""
 
     device = "none"
     computed_tokens = 0

@@ -31,7 +31,7 @@ from weighbridge.records import Graded, Sample, Score, ScoredSample
 
 
 class Told:
-    """Turns what a model says of one call into samples of the run."""
+    """Turns the answers of one call into samples, and counts progress."""
 
     def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
         self._run, self._model, self._on_progress = run, model, on_progress
@@ -40,13 +40,13 @@ class Told:
         self.start_call()
 
     def start_call(self, done: float = 0.0) -> None:
-        """Count from what is in the journal now, and what else is done of the unit in work."""
+        """Reset the progress to the journal's state plus the finished part of the current unit."""
         self._before = self._run.journal.finished_samples + done
         self._model.on_done = self.within_call
         self.within_call(0.0)
 
     def within_call(self, requests: float) -> None:
-        """Say how far the run is; what the journal holds is certain, the rest an estimate."""
+        """Report progress: exact for the journal, estimated for the current unit."""
         done = max(self._before + requests, self._run.journal.finished_samples)
         planned = self._run.planned_samples
         self._on_progress(Progressed(done, planned, self._model.computed_tokens))
@@ -93,7 +93,7 @@ def answers(
 def _until_capped(
     samples: Iterator[ScoredSample],
 ) -> tuple[list[ScoredSample], CapReached | None]:
-    """Gather samples, and what a cap on spending leaves of them."""
+    """Collect samples until they end or the spending cap is reached."""
     gathered: list[ScoredSample] = []
     try:
         for sample in samples:

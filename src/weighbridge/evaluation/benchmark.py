@@ -1,4 +1,4 @@
-"""What a benchmark is: one frozen object of plain functions.
+"""The type of a benchmark: one frozen object of plain functions.
 
 Three lines to add one: write `benchmarks/NAME.py`; define `BENCHMARK = Benchmark(name="NAME", …)`;
 run the tests: the contract matrix finds the file by itself.
@@ -45,7 +45,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class DataNeed:
-    """Where a benchmark's items come from, in the words that a person needs to get them.
+    """Where a benchmark's data is found, and how a person gets it.
 
     Attributes:
         name: Key for `--data NAME=PATH`, the project file's `[data]` and `$WEIGHBRIDGE_DATA/NAME`.
@@ -66,7 +66,7 @@ class DataNeed:
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """What `Benchmark.load` is given: the data found for it, the subset, and the settings."""
+    """Arguments of `Benchmark.load`: the data's place, the subset, and the settings."""
 
     data: Path | None
     subset: str | None
@@ -163,12 +163,12 @@ class Benchmark:
     unit_size: int = 64
 
     def asks_in_chat(self, settings: Settings) -> bool:
-        """Whether an item is put in a chat's turns, so that what comes back is a chat's reply."""
+        """Whether items are asked as chat messages, so that answers are chat replies."""
         asked = settings.chat_template
         return self.chat_by_default if asked is None else asked
 
     def reading_chats(self) -> "Benchmark":
-        """Return the benchmark with its reading of chats' replies as its only one."""
+        """Return the benchmark with its chat grader in place of the completion grader."""
         return replace(
             self,
             grade=self.grade_chat or self.grade,

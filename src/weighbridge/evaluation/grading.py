@@ -1,4 +1,4 @@
-"""From an answer to a line of evidence: how it was drawn, what it is worth, what is kept."""
+"""Turns an answer into a sample: sampling settings, grading, and which texts are kept."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,14 +21,14 @@ from weighbridge.sources.digests import text_digest
 
 
 def usual_sampling(benchmark: Benchmark, settings: Settings) -> Sampling:
-    """Return how a benchmark's answers are drawn where nobody said; chats may differ from text."""
+    """Return a benchmark's default sampling, which may differ for chats."""
     if settings.chat_template and benchmark.chat_sampling is not None:
         return benchmark.chat_sampling
     return benchmark.sampling
 
 
 def sampling_for(benchmark: Benchmark, settings: Settings, sample: Sample) -> Sampling:
-    """Return how an answer is drawn: as the settings say, else as the benchmark does."""
+    """Return the sampling of an answer: the settings', else the benchmark's default."""
     sampling = usual_sampling(benchmark, settings)
     if benchmark.temperature is not None:
         sampling = replace(sampling, temperature=benchmark.temperature(sample))

@@ -1,4 +1,4 @@
-"""A run's items as a stream: read once to name the run, and once more to ask them, unit by unit.
+"""Streams a run's items twice: first for the run's identity, then to ask them unit by unit.
 
 Items may be many more than memory holds, so they are not kept between the two readings. What is
 kept is a digest a unit: items that changed in between are found before they are asked.
@@ -23,7 +23,7 @@ _UNIT_DIGEST_BYTES = 16
 
 @dataclass(frozen=True)
 class Unit:
-    """Work that is done whole or not at all: samples, each with the number of its repeat."""
+    """A unit of work, redone as a whole if it was interrupted: samples with repeat numbers."""
 
     number: int
     samples: tuple[tuple[Sample, int], ...]
@@ -34,7 +34,7 @@ Cutting = Callable[[Iterable[Sample], int, int], Iterator[Unit]]
 
 @dataclass(frozen=True)
 class Items:
-    """What the first reading tells of a run's items.
+    """Facts on a run's items from the first pass over them.
 
     Attributes:
         digest: `canonical_digest` of the list of the items' digests.
@@ -52,7 +52,7 @@ class Items:
 def rows_once(
     read: Callable[[], Iterable[tuple[int, Sample]]], path: Path, column: str, limit: int | None
 ) -> Iterator[Sample]:
-    """Pass on a file's samples, up to a limit; rows beyond it are read too, so that faults show.
+    """Yield samples up to a limit; later rows are read too, so that errors in them are found.
 
     Args:
         read: Reads the file's samples, each with its 1-based line.

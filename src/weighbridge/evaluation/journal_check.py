@@ -1,4 +1,4 @@
-"""A run's journal against its items: what was written in an earlier attempt must be of this run.
+"""Checks that a resumed journal belongs to this run's items.
 
 An unfinished run has no seal. Whoever went on with it would seal whatever stands in its journal, so
 each line is held against the items first: which item, which repeat, which digest and cluster, what
@@ -23,7 +23,7 @@ def check_journal(
     judgements: int,
     where: str,
 ) -> None:
-    """Hold the lines of finished units against the items of those units, in constant memory.
+    """Compare the samples of finished units with those units' items, in constant memory.
 
     Args:
         samples: The journal's lines.
@@ -67,5 +67,5 @@ def _told(line: ScoredSample) -> list[Json]:
 
 
 def _mark(told: list[Json]) -> int:
-    """Return a number whose sum over lines tells sets of lines apart, in whatever order."""
+    """Return a hash whose sum over lines identifies a set of lines, in any order."""
     return int.from_bytes(hashlib.sha256(canonical_json(told)).digest()[:16], "big")

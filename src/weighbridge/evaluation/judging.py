@@ -1,4 +1,4 @@
-"""Answers judged by a model: how a judge is asked, how its text is read, and what it may cost.
+"""Judging by a model: prompts, reading of judgements, settings.
 
 Three lines to add a way of judging: write `judges/NAME.py`; define
 `JUDGE = JudgeMethod(name="NAME", …)` from plain functions; name it in a benchmark's `judges`.
@@ -15,7 +15,7 @@ from weighbridge.statistics.judge_noise import judgements_of, repeat_spread
 
 @dataclass(frozen=True)
 class JudgeMethod:
-    """One way of judging.
+    """A grading method.
 
     Attributes:
         name: The file's stem.
@@ -40,7 +40,7 @@ class JudgeMethod:
 
 @dataclass(frozen=True)
 class Judge:
-    """Who judges a run, and how often.
+    """The judge of a run, and its settings.
 
     Attributes:
         model: Any model that writes text.
@@ -69,7 +69,7 @@ class Judge:
         return same
 
     def sampling(self, method: JudgeMethod) -> Sampling:
-        """Return how it writes."""
+        """Return the judge's sampling settings."""
         if self.max_tokens is None:
             return method.sampling
         return replace(method.sampling, max_tokens=self.max_tokens)

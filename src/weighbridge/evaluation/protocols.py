@@ -1,4 +1,4 @@
-"""How answers are obtained: what a protocol asks of a model, and settings made complete for it."""
+"""Protocols: what each needs from a model, and the settings that it fills in."""
 
 from dataclasses import replace
 
@@ -72,7 +72,7 @@ def require_capable(model: Model, benchmark: Benchmark, settings: Settings) -> N
 
 
 def check_repeats(settings: Settings, benchmark: Benchmark, model: Model) -> None:
-    """Refuse repeats that can only be alike.
+    """Refuse repeats where every answer would be the same.
 
     Raises:
         InputError: They are.

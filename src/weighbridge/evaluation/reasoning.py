@@ -1,4 +1,4 @@
-"""What a thinking model thought, told apart from what it answered: only the answer is graded."""
+"""Separates a reply's thought from its answer: only the answer is graded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The folder is the registry: a benchmark's name is its file's stem."""
+"""Finds benchmarks by name: the name is the stem of a file in `benchmarks/`."""
 
 import importlib.metadata
 from pathlib import Path

@@ -104,7 +104,7 @@ def evaluate(
 
 
 def _check(run: OpenRun, planned: "_Planned") -> None:
-    """Hold what stands in the journal against the items; see `check_journal`."""
+    """Compare the journal with the items; see `check_journal`."""
     finished = run.journal.finished_units()
     if finished:
         units = (unit for unit in planned.units() if unit.number in finished)
@@ -116,7 +116,7 @@ def _check(run: OpenRun, planned: "_Planned") -> None:
 
 @dataclass(frozen=True)
 class _Planned:
-    """A run as it will be: who is asked what, in which order, and how answers are judged."""
+    """A planned run: model, items in order, settings, and grading."""
 
     model: Model
     benchmark: Benchmark
@@ -131,7 +131,7 @@ class _Planned:
 
     @property
     def samples_an_item(self) -> int:
-        """Lines of evidence that each item brings, repeats of its answer apart."""
+        """Number of samples per item, not counting repeats."""
         return self.benchmark.turns * (self.judging.judge.repeats if self.judging else 1)
 
     def units(self) -> Iterator[Unit]:
@@ -164,7 +164,7 @@ def _plan(
 
 
 def _named(planned: _Planned, place: Place) -> tuple[dict[str, Json], RunHeader]:
-    """Return what makes this run this run, and what its evidence begins with."""
+    """Return the run's identity, and the header of its evidence."""
     benchmark, settings, items = planned.benchmark, planned.settings, planned.items
     judge = {"judge": planned.judging.identity} if planned.judging else {}
     stop = {"stop": planned.stopping.settings} if planned.stopping else {}
@@ -194,7 +194,7 @@ def _fill(
     begun: list[ScoredSample],
     on_progress: OnProgress,
 ) -> None:
-    """Ask for what is not in the journal yet, and write it down unit by unit.
+    """Ask for the answers that are not in the journal yet, and append them unit by unit.
 
     Raises:
         CapReached: `begun` then holds what was answered of the unit in work.

@@ -1,4 +1,4 @@
-"""Which samples of a benchmark make which slice, so that `verify` can give its figures again."""
+"""Assigns samples to slices, in a form from which `verify` recomputes the figures."""
 
 from collections.abc import Iterable
 

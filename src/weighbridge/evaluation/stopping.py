@@ -1,4 +1,4 @@
-"""Stopping a run as soon as it is decided against a reference: items in random order, and looks.
+"""Sequential stopping: items in random order, until the comparison with a reference is decided.
 
 The order is settled before anything is asked: clusters, and items within them, by the digest of the
 run's seed and their names. So it is part of the run's identity, and `verify` can tell it again.
@@ -23,7 +23,7 @@ from weighbridge.statistics.sequential import of_rounds, place_in_order
 
 DECIDED: tuple[Verdict, ...] = ("superior", "equivalent", "non_inferior", "inferior")
 TARGET_DECIDED: tuple[Verdict, ...] = ("superior", "equivalent", "inferior")
-"""Where an improvement is looked for, "no worse" is no answer yet."""
+"""Verdicts that end a run whose purpose is to find an improvement."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Stopping:
     def watch(
         self, answers: Iterator[tuple[Unit, list[ScoredSample]]]
     ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
-        """Pass on units with their answers until the run is decided; it may be so already."""
+        """Yield units with their answers until the run is decided."""
         with closing(answers):  # type: ignore[type-var]
             while not self.decided():
                 found = next(answers, None)
@@ -171,7 +171,7 @@ class Stopping:
             found.known += (item.mean(False) - item.mean(True)) / (high - low)
 
     def _known_items(self) -> Iterator[Sample]:
-        """Pass on the items, which must be the reference's, no more and no fewer."""
+        """Yield the items, and check that they are exactly the reference's."""
         count, name = 0, self._rule.reference.run_id
         for sample in self._load():
             answers = self._reference.get(sample.id)
@@ -192,7 +192,7 @@ class Stopping:
 
 
 def cut_at_clusters(samples: Iterable[Sample], repeats: int, size: int) -> Iterator[Unit]:
-    """Cut into units that end with a cluster wherever that fits, so that a look need not wait."""
+    """Cut into units that end with a cluster where possible, so that a decision can follow each."""
     unit, number = list[tuple[Sample, int]](), 0
     for sample in samples:
         if len(unit) >= size and (

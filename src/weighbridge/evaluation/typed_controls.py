@@ -1,4 +1,4 @@
-"""Rows whose text holds control tokens of the model that is asked: counted, named, and told.
+"""Counts rows whose text contains control tokens of the measured model, for the run's notes.
 
 In a chat they stay text (`models.control_tokens`). In plain text they are tokens, because there
 lm-evaluation-harness tokenises the whole string, and numbers are to agree with it. What an
@@ -24,19 +24,19 @@ class Finds(Protocol):
     """Finds control tokens in a text."""
 
     def found(self, text: str) -> list[str]:
-        """Return those that it holds."""
+        """Return the control tokens that a text contains."""
 
 
 class Likely:
-    """Finds what models in use take for control tokens, where one's own are not known."""
+    """Finds control tokens of common models, for endpoints whose own are not known."""
 
     def found(self, text: str) -> list[str]:
-        """Return those that a text holds."""
+        """Return the control tokens that a text contains."""
         return list(dict.fromkeys(_LIKELY.findall(text)))
 
 
 def finder_of(model: object) -> Finds | None:
-    """Return what finds a model's control tokens; None where nothing is asked of it."""
+    """Return the finder of a model's control tokens; None where no model is asked."""
     own: Finds | None = getattr(model, "controls", None)
     if own is not None:
         return own
@@ -45,7 +45,7 @@ def finder_of(model: object) -> Finds | None:
 
 
 class TypedControls:
-    """Notes rows that hold control tokens.
+    """Collects rows that contain control tokens.
 
     Args:
         finder: Of the model; None notes nothing.

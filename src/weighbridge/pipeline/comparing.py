@@ -1,4 +1,4 @@
-"""Comparing two runs with all that bears on it: the judge's audit, what the protocol is worth."""
+"""Compares two runs, with an audit of the judge and the offset between protocols."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ def compare_with_evidence(
     offset: tuple[EvalRun, EvalRun] | None = None,
     accepted: Accepted = NOTHING,
 ) -> Compared:
-    """Compare two runs; what was measured and is not named is looked for in the store.
+    """Compare two runs; further runs that help (another judge, an offset) are found in the store.
 
     Args:
         run_a: The candidate's, with samples.
@@ -88,7 +88,7 @@ def compare_with_evidence(
 
 
 def _check_fits(run_a: EvalRun, run_b: EvalRun, other_judge: bool, offset: bool) -> None:
-    """Refuse what would be left aside without a word."""
+    """Refuse options that would have no effect on this comparison."""
     if offset and run_a.protocol == run_b.protocol:
         raise InputError(
             f"--offset with two runs by one protocol, {run_a.protocol}",
@@ -127,7 +127,7 @@ def find_offset(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> tuple[EvalRu
 
 
 def _asked_otherwise(run: EvalRun, like: EvalRun) -> bool:
-    """Whether an offset's run was asked in another way than the run that it is to correct."""
+    """Whether an offset's run differs in its settings from the run that it would correct."""
     return any(found.what != "tokenizer" for found in confounders(run, like))
 
 

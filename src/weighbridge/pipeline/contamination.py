@@ -37,7 +37,7 @@ def find_overlap(benchmark: Benchmark, items: Iterable[Sample], tuning_data: Pat
 
 
 def overlap_again(run: EvalRun, tuning_data: Path) -> Contamination | None:
-    """Do the same from a run's evidence; None where that does not hold the questions."""
+    """Repeat `find_overlap` from a run's evidence; None if it does not contain the questions."""
     asked = {sample.sample_id: sample.question for sample in run.samples}
     if any(question is None for question in asked.values()):
         return None
@@ -54,7 +54,7 @@ def _search(asked: Sequence[tuple[str, str]], tuning_data: Path) -> Contaminatio
 
 
 def tuning_texts(path: Path) -> Iterator[str]:
-    """Yield a file's rows as texts: of JSON every string in it, else the line as it is."""
+    """Yield a file's rows as texts: all strings of a JSON row, else the line."""
     plain = table_ending(path) == ".txt"
     for number, line in text_lines(path, "tuning data: JSONL, or text whose name ends in .txt"):
         if plain or not line.strip():

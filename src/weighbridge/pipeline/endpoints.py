@@ -56,7 +56,7 @@ class Endpoints:
 
 
 class UnopenedEndpoint:
-    """An endpoint that nothing is asked of: its server puts turns into text, unseen."""
+    """An endpoint for dry runs: its prompts can't be checked, since the server renders them."""
 
     capabilities = frozenset({Capability.ONLY_CHAT})
 

@@ -16,7 +16,7 @@ from weighbridge.pipeline.weighing import open_any
 
 @dataclass(frozen=True)
 class JudgeChoice:
-    """What a person said about judging.
+    """The judge that a person chose.
 
     Attributes:
         model: As a model is named anywhere; "" for none.

@@ -1,4 +1,4 @@
-"""Auditing the judge of two runs: gather what bears on it, and say it in sentences.
+"""Audits the judge of two runs, and puts the results into sentences.
 
 What is measured: how the judge repeats itself, whether it minds the order of two answers, whether
 it prefers its kin, how it agrees with people, and what all that does to the comparison's interval.
@@ -62,7 +62,7 @@ def is_judged(run: EvalRun) -> bool:
 
 
 def judge_of(run: EvalRun) -> str:
-    """Return the judge's name, as far as the run tells it."""
+    """Return the judge's name if the run states it, else "the judge"."""
     told = run.settings.get("judge") or {}
     model = told.get("model")
     named = model.removeprefix("judgments:") if isinstance(model, str) else "the judge"
@@ -72,7 +72,7 @@ def judge_of(run: EvalRun) -> str:
 def audit_judge(
     comparison: Comparison, run_a: EvalRun, run_b: EvalRun, evidence: Evidence
 ) -> tuple[Comparison, JudgeAudit]:
-    """Audit the judge of two runs, and widen their comparison by what it does not know of itself.
+    """Audit the judge of two runs, and widen their comparison by the judge's own noise.
 
     Args:
         comparison: Of the runs' values.
@@ -192,7 +192,7 @@ def _same_task(run: EvalRun, other: EvalRun) -> bool:
 
 
 def family(name: str) -> str:
-    """Return the family that a model's name begins with: all that a name can tell.
+    """Return the family name with which a model's name begins.
 
     >>> family("org/Qwen2.5-7B-Instruct"), family("gpt-4"), family("405b")
     ('qwen', 'gpt', '')

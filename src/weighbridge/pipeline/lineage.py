@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Lineage:
-    """A benchmark over all stages.
+    """The results of one benchmark over all stages.
 
     Attributes:
         runs: One a stage, without samples.
@@ -55,7 +55,7 @@ class Lineage:
 
     @property
     def verdict(self) -> str:
-        """Of the whole way; `equivalent` where the last stage is the first."""
+        """Verdict of last against first stage; `equivalent` where both are the same run."""
         return self.whole.joint.verdict if self.whole.joint else "equivalent"
 
 

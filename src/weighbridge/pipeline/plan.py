@@ -1,4 +1,4 @@
-"""What a project will do: everything that it names, found before anything is loaded or spent."""
+"""Plans a project: finds everything that it names before anything is loaded or spent."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -187,7 +187,7 @@ def _task(project: Project, wanted: Weigh, where: Where) -> Task:
 
 
 def _for_both(task: Task, project: Project, wanted: Weigh, where: Where) -> Task:
-    """Ask both models alike, in the way that endpoints can: a conversation, answered in text."""
+    """Return settings that both models can follow: a conversation, answered in text."""
     settings = task.settings
     if not settings.protocol and "generative" in task.benchmark.protocols:
         settings = replace(settings, protocol="generative")

@@ -1,4 +1,4 @@
-"""From pilot runs or assumptions to what items, repeats and dollars can show."""
+"""Power analysis from pilot runs or assumptions: items, repeats and cost."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -21,7 +21,7 @@ from weighbridge.statistics.power import (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person asked and assumes; None where they did not say.
+    """Arguments of `power`; None where not given.
 
     Margin and difference are in the units of the pilot's scale, and without a pilot in shares.
     """

@@ -282,7 +282,7 @@ def _check_margin(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def refuse_margin(path: Path, benchmark: str, margin: float, scale: Scale) -> None:
-    """Refuse a margin that is no gap on a benchmark's scale, naming the project file.
+    """Refuse a margin outside a benchmark's scale; the error names the project file.
 
     Raises:
         InputError: It is none.
@@ -298,7 +298,7 @@ _MORE_THAN_0 = ("machine_usd_per_hour", "utilization", "max_at_a_time", "request
 
 
 def _check_figures(path: Path, document: Mapping[str, Any]) -> None:
-    """Refuse figures that are of the right kind and make no sense."""
+    """Refuse figures out of their range, such as negative prices."""
     stated = document.get("incumbent", {})
     price = stated.get("price", {})
     if not isinstance(price, dict):

@@ -1,4 +1,4 @@
-"""What a report says beyond its runs: a function of what the stages brought."""
+"""The facts of a report that are not in its runs, from the results of the stages."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -201,5 +201,5 @@ def _computed_by(run: EvalRun) -> dict[str, Json]:
 
 
 def slug(name: str) -> str:
-    """Return a project's name as a folder can bear it."""
+    """Return a project's name as a name for a folder."""
     return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-") or "report"

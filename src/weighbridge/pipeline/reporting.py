@@ -199,7 +199,7 @@ def _report(
 
 
 def _title(weighed: Weighed, every: Sequence[Weighed]) -> str:
-    """A benchmark's title, with the protocol where it stands there by two."""
+    """Return a benchmark's title, with its protocol if the report has it by several."""
     title = weighed.after.title
     alone = sum(other.after.title == title for other in every) == 1
     return title if alone else f"{title}, {weighed.after.protocol}"

@@ -40,7 +40,7 @@ class Bar(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the stages brought."""
+    """Results of the stages."""
 
     plan: Plan
     weighed: tuple[Weighed, ...]
@@ -49,7 +49,7 @@ class Outcome:
 
 
 class Show(Protocol):
-    """How stages tell what happens; the command line draws it, tests collect it."""
+    """Receives progress of the stages: the command line prints it, tests collect it."""
 
     def say(self, line: str) -> None:
         """Tell one line."""
@@ -162,7 +162,7 @@ def _weigh_all(
     who: str,
     stops: Sequence[StopRule | None] = (),
 ) -> list[EvalRun]:
-    """Run every task; the judge is in memory only meanwhile."""
+    """Run every task. The judge is loaded only for this time."""
     judged = any(task.benchmark.judges.get(protocol_of(task)) for _, task in plan.tasks)
     choice = plan.judge if judged else JudgeChoice()
     with open_judge(
@@ -175,7 +175,7 @@ def _weigh_all(
 
 
 def _stop(where: Where, wanted: Weigh, task: Task, old: EvalRun) -> StopRule | None:
-    """When the tuned model's run may end: a target is to improve, a guard only not to get worse."""
+    """Return the stop rule of the tuned model's run, by the benchmark's role."""
     if not where.stop_when_decided or not can_stop(task.benchmark):
         return None
     until = TARGET_DECIDED if wanted.role == "target" else DECIDED

@@ -1,4 +1,4 @@
-"""Models that no family takes apart: counted from transformers' code, or refused with relatives."""
+"""Counts models of unknown architecture from transformers' code, or names near relatives."""
 
 import difflib
 
@@ -11,7 +11,7 @@ MISSING = (
     "active_parameters", "forward_flops_per_token", "kv_cache_bytes_per_token", "experts",
     "experts_per_token", "state_bytes_per_sequence", "lora", "stored",
 )  # fmt: skip
-"""Figures that a count of weights can't give."""
+"""Figures that need a known structure, and are null for counted models."""
 
 
 def count_unknown(found: FoundConfig) -> CountedModel:
@@ -66,7 +66,7 @@ def count_unknown(found: FoundConfig) -> CountedModel:
 
 
 def _unknown(found: FoundConfig, name: str, near: tuple[str, ...], more: str) -> UnknownName:
-    """One line: what it may be close to, whether code came with it, what would help."""
+    """Return the error for an unknown architecture, with similar names and what would help."""
     close = difflib.get_close_matches(name, family_names(), n=3, cutoff=0.6)
     parts = [f"did you mean {' or '.join(close)}?"] if close else []
     if near:

@@ -186,7 +186,7 @@ def _guard(decided: Decided) -> Finding:
 
 
 def undecided(decided: Decided) -> str:
-    """Say that a benchmark leaves it open; more items would help unless nothing was graded."""
+    """Return words for an undecided benchmark; more items help only if something was graded."""
     c = decided.weighed.decisive
     if c is None or c.why_unknown:
         return "can't be told"

@@ -52,7 +52,7 @@ class Weighed:
 
     @property
     def decisive(self) -> Comparison | None:
-        """What a verdict rests on: the items that were not learnt; None if there are none."""
+        """The comparison that a verdict uses: without items in the tuning data; None if all are."""
         overlapping = self.contamination is not None and self.contamination.found
         return self.clean if overlapping else self.comparison
 

@@ -279,7 +279,7 @@ def look_at_all_prompts(
 
 
 def without_weights(spec: str | WeightsLocation | EndpointAddress, offline: bool) -> "Unloaded":
-    """Read of a model what shows how it is asked: the tokenizer alone, and of an endpoint nothing.
+    """Open what is needed to check a model's prompts: its tokenizer; for an endpoint nothing.
 
     Raises:
         MissingPiece: It, or what reads it, is not here.

@@ -128,7 +128,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a page says; the page adds no fact that is not here.
+    """All facts of a report page.
 
     Attributes:
         title: Of the project.

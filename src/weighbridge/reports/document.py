@@ -34,7 +34,7 @@ def environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """Spell out what a text would hide or reorder; markup of our own stays as it is."""
+    """Escape characters that hide or reorder text; our own markup stays as it is."""
     return wording.plain(value) if type(value) is str else value
 
 

@@ -42,7 +42,7 @@ ROLES: dict[Role, str] = {
 
 
 def plain(text: str) -> str:
-    """Return text that any encoder accepts and that shows what a viewer would obey or hide."""
+    """Return text with control and bidirectional characters made visible."""
     return printable(text.replace("\r\n", "\n").translate(_CONTROLS))
 
 
@@ -170,7 +170,7 @@ def beside(run: EvalRun) -> list[tuple[str, Figure]]:
 
 
 def alarms(run: EvalRun) -> list[str]:
-    """What puts a run's figure itself into doubt."""
+    """Return the alarms among a run's notes."""
     return [note.removeprefix(ALARM) for note in run.provenance.notes if note.startswith(ALARM)]
 
 
@@ -199,7 +199,7 @@ def as_text(value: Json) -> str:
 
 
 def settings(run: EvalRun) -> str:
-    """A run's settings that are not at rest: ``shots 5, limit 100``."""
+    """A run's settings that differ from their defaults: ``shots 5, limit 100``."""
     told = {
         key: value
         for key, value in run.settings.items()

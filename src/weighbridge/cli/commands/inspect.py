@@ -83,7 +83,7 @@ def _check_picture(image: Path | None) -> None:
 
 
 def _count_only(found: "FoundConfig", image: Path | None, json: bool) -> None:
-    """Say what a count of weights can say of a model that no family knows."""
+    """Print the counts of a model of unknown architecture."""
     from weighbridge.cli.anatomy_table import counted_text
     from weighbridge.pipeline.unknown_models import count_unknown
 

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 
 @app.callback()
 def plan() -> None:
-    """Keep `train` a command of its own while it is the only one."""
+    """Make typer treat `train` as a subcommand although it is the only one."""
 
 
 plan.__doc__ = __doc__

@@ -93,7 +93,7 @@ def show(
 
 
 class _Page:
-    """Some of a run's samples: those shown, and how many there are; the rest is not held."""
+    """The samples that are shown, and the number of all that match."""
 
     def __init__(
         self, samples: Iterator[ScoredSample], skip: int, limit: int | None, whole: bool

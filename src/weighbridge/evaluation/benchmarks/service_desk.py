@@ -100,7 +100,7 @@ def _shipped() -> Path:
 
 
 class _Row:
-    """One row being read: knows where it stands, so that each fault can say so."""
+    """Reads the cells of one row; errors name the file, line and column."""
 
     def __init__(self, path: Path, line: int) -> None:
         self._path, self._line = path, line

@@ -1,4 +1,4 @@
-"""One row being read: knows where it stands, so that each fault can say so."""
+"""Reads the cells of one row; errors name the file, line and column."""
 
 import json
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Cells:
             self.refuse(f"half a character, {half[0]}", "such escapes in pairs", column)
 
     def text(self, column: str) -> str:
-        """Return a cell as text: what is no text as JSON."""
+        """Return a cell as text; values other than strings as JSON."""
         value = self.value(column)
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

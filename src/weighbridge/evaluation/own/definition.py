@@ -17,7 +17,7 @@ from weighbridge.sources.documents import read_toml
 Keys = TypeVar("Keys")
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 LAST_TURN = "the last turn"
-"""Column that a row gets where its conversation ends in the right answer."""
+"""Name of the column for a right answer taken from a conversation's last turn."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Definition:
 
     @property
     def name(self) -> str:
-        """As runs and reports call it."""
+        """Its name in runs and reports."""
         return self.common.name or self.path.stem
 
     @property

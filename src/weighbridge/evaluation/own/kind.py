@@ -23,7 +23,7 @@ _FOLDER = Path(__file__).parent / "kinds"
 
 @dataclass(frozen=True)
 class Solution:
-    """What a row says of its right answer; the fields are those of `Sample`."""
+    """A row's right answer; the fields are those of `Sample`."""
 
     target: Json
     choices: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ def _as_written(question: str, solution: Solution) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way of judging.
+    """A grading method.
 
     Attributes:
         name: The file's stem, and the TOML's `scorer`.

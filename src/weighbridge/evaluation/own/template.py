@@ -1,4 +1,4 @@
-"""Text with columns in braces: `Classify: {text}`; a brace itself is written twice."""
+"""Templates with columns in braces, such as `Classify: {text}`; `{{` is a literal brace."""
 
 from collections.abc import Callable
 from string import Formatter

@@ -33,7 +33,7 @@ _TOO_LONG = f"the text is longer than {PROGRAM:,} characters"
 
 @dataclass(frozen=True)
 class Extracted:
-    """A program, or why there is none.
+    """A program read from an answer, or the reason why none could be read.
 
     Attributes:
         program: Source that should define the function; None where the text holds none.
@@ -47,7 +47,7 @@ class Extracted:
 
 
 def complete_function(text: str, entry_point: str, opening: str) -> Extracted:
-    """Read a completion: prompt and text as one source, nothing cut, nothing looked for.
+    """Read a completion: prompt and text joined as they are.
 
     That is what the original's tests run. A source that does not compile fails there; it is told
     apart here where the text is no code that goes on from the prompt's, such as a chat's reply.
@@ -141,7 +141,7 @@ def _defines(code: str, name: str) -> bool:
 
 
 def _beside(opening: str, code: str) -> str:
-    """Put a whole function behind the prompt's own beginning of it, which it then replaces."""
+    """Append a complete function to the prompt, where it overrides the prompt's incomplete one."""
     return f"{opening}    pass\n\n{code}" if opening else code
 
 

@@ -38,7 +38,7 @@ def as_one(entry_point: str, test: str, setup: str = "") -> Run:
 
 @dataclass(frozen=True)
 class Tried:
-    """How programs are run, and what passes: the measure of a slow machine.
+    """How programs are run, and a reference program that measures how slow the machine is.
 
     Attributes:
         run: Runs a program and its tests.

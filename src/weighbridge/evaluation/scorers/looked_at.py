@@ -11,7 +11,7 @@ PROGRAM = 100_000
 
 
 def end_of(text: str) -> str:
-    """Return what is read of an answer whose letter or number is looked for."""
+    """Return the end of an answer, in which its letter or number is looked for."""
     return text[-ANSWER:]
 
 

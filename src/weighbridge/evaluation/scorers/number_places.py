@@ -1,4 +1,4 @@
-"""What stands around a number of a reply, and may change what the reply says with it.
+"""Reads a number of a reply together with the numbers and words around it.
 
 `1 hour and 12 minutes` is one measure of two numbers, `3 to 5` a range, `6 * 12` a calculation
 whose result is not given, `72 = 6 * 12` one whose result stands first. Whoever takes the last
@@ -15,7 +15,7 @@ from weighbridge.evaluation.scorers.numerals import Numeral, numerals_of_plain
 
 @dataclass(frozen=True)
 class Said:
-    """What a reply says with a number.
+    """A number of a reply, with its possible readings.
 
     Attributes:
         numeral: The number.
@@ -74,7 +74,7 @@ _LIST_MARK = re.compile(r"(?m)^[ \t*_>-]{0,12}(\d{1,3})(?=[.)]\s+\S)")
 
 
 def said_at(plain: str, found: Sequence[Numeral], at: int) -> Said:
-    """Return what a text says with one of its numbers.
+    """Return the reading of one number of a text, in its surroundings.
 
     Args:
         plain: The text, its numerals plainly written.
@@ -93,7 +93,7 @@ def said_at(plain: str, found: Sequence[Numeral], at: int) -> Said:
 
 
 def last_said(plain: str) -> Said | None:
-    """Return what the last number of a text says; others of its sentence may be meant as well."""
+    """Return the reading of a text's last number; others of its sentence may be meant."""
     every = list(numerals_of_plain(plain))
     found = _without_list_marks(plain, every)
     if not found:
@@ -176,7 +176,7 @@ def _between(plain: str, one: Numeral, other: Numeral) -> str:
 
 
 def _calculated(plain: str, found: Sequence[Numeral], chain: Sequence[int]) -> Said | None:
-    """Return what a calculation comes to where it says so itself; else it is left open."""
+    """Return a calculation's result if it stands before it; otherwise mark the answer as open."""
     first, last = found[chain[0]], found[chain[-1]]
     behind = plain[last.end :]
     if chain[-1] + 1 < len(found) and re.match(r"[^\d=\n]{0,20}=", behind):
@@ -190,7 +190,7 @@ def _calculated(plain: str, found: Sequence[Numeral], chain: Sequence[int]) -> S
 
 
 def _several(plain: str, found: Sequence[Numeral], at: int) -> str:
-    """Say that a number is one of several that are given as the answer; else nothing."""
+    """Return why a number is only one of several that are given as the answer; else ""."""
     for first in (at - 1, at):
         if not 0 <= first < len(found) - 1:
             continue
@@ -207,6 +207,6 @@ def _several(plain: str, found: Sequence[Numeral], at: int) -> str:
 
 
 def _without_unit(plain: str, numeral: Numeral, between: str) -> str:
-    """Return what joins two numbers without the unit of the first one: 3 km to 5 km."""
+    """Return the text between two numbers, without the unit of the first: `3 km to 5 km`."""
     unit = _unit(plain, numeral)
     return between if unit is None else plain[unit[2] : numeral.end + len(between)]

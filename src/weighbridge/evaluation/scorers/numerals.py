@@ -16,7 +16,7 @@ from weighbridge.evaluation.scorers.plain_numerals import THIN, plain_numerals
 
 @dataclass(frozen=True)
 class Numeral:
-    """One number in a text.
+    """A number that was found in a text.
 
     Attributes:
         value: What it says, in the reading of English.
@@ -36,7 +36,7 @@ class Numeral:
 
 
 LONGEST = 4000
-"""Characters of a number; a model that repeats one digit for ever says none (Python reads 4300)."""
+"""Longest number that is read, in characters (Python itself reads 4300 digits)."""
 
 _GROUPED = (
     rf"(?P<grouped>(?<![\d,])[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d+)?|[1-9]\d?(?:,\d{{2}})+,\d{{3}}(?:\.\d+)?"
@@ -111,7 +111,7 @@ def _joined(found: re.Match[str]) -> str:
 
 
 def _hour(found: re.Match[str]) -> str:
-    """Write a full hour as a number, and any other time of day as nothing that is one."""
+    """Replace a time of day by its hour if it is a full hour, else by spaces."""
     full = int(found[2]) == 0 and not int(found[3] or 0)
     return found[1].ljust(len(found[0])) if full else " " * len(found[0])
 

@@ -1,4 +1,4 @@
-r"""Text with its numerals written plainly: LaTeX, HTML and typographers' marks undone.
+r"""Normalises numerals in a text: removes LaTeX, HTML and typographic marks.
 
 `$9{,}500$`, `9\,500`, `9\text{,}500`, `9&thinsp;500` and full-width or Arabic-Indic digits become
 digits of ours with a plain separator. What is no numeral may come out changed too: the result is
@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 THIN = "\u2009"
-"""Stands where a space that never breaks, or LaTeX's like, parted two digits."""
+"""Replaces a no-break space, or its LaTeX equivalent, between two digits."""
 
 NESTED = 40  # LaTeX commands in one another; what is deeper stays as it is
 
@@ -56,7 +56,7 @@ _NO_CONTENT = re.compile(
 
 
 def plain_numerals(text: str) -> str:
-    """Return a text with its numerals written plainly, see the module."""
+    """Return a text with its numerals normalised; see the module."""
     if "&" in text:
         text = html.unescape(_NO_CHARACTER.sub("", text))
     text = _SUPERSCRIPT.sub(lambda found: "^" + found[0].translate(_SUPERSCRIPTS), text)
@@ -93,7 +93,7 @@ def _without_latex(text: str) -> str:
 
 
 def _content(found: re.Match[str]) -> str:
-    """Return what a command wraps; a mark keeps its place between digits, words keep their own."""
+    """Return a LaTeX command's argument; single marks lose the spaces around them."""
     content = found[1]
     return content.strip() if len(content.strip()) == 1 else content
 
