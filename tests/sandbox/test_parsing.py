@@ -108,6 +108,16 @@ def test_many_threads_ask_one_parser():
     assert found == dict.fromkeys(range(40), (True, False))
 
 
+def test_it_outlives_the_thread_that_first_asked():
+    """The kernel ends a jail with the thread that started it, so another is started."""
+    parsing._parser.close()
+    thread = threading.Thread(target=look_at, args=("f = 1", "f"))
+    thread.start()
+    thread.join()
+    for _ in range(100):
+        assert look_at("f = 1", "f").parses and not look_at("f(", "f").parses
+
+
 def test_it_ends_with_the_process_that_asked():
     look_at("f = 1", "f")
     jail = parsing._parser._jail
