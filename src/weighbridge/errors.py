@@ -10,7 +10,7 @@ WeighbridgeError
 ├── SandboxUnavailable    model-written code can't be run safely on this machine    exit 2
 ├── StorageError          a disk is full, a folder is read-only, a file is locked   exit 2
 ├── LibraryError          what a library raised where it meets a file or a text     exit 2
-├── InternalError         what nobody foresaw; its traceback is in a file           exit 70
+├── InternalError         an unexpected error; its traceback is in a file           exit 70
 ├── EvidenceError         evidence was altered, or contradicts itself               exit 1
 └── Interrupted           stopped by the user; the same command goes on from there  exit 130
 

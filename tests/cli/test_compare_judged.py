@@ -58,7 +58,7 @@ def test_values_are_printed_on_their_scale_in_80_columns(scored):
     plain = done.stdout.replace("95% interval", "").replace("(2% of it", "")
     assert done.returncode == 0 and "%" not in plain
     assert "7.166 against 6.003" in done.stdout
-    assert "margin of 0.18 on the scale from 1 to 10 (2% of it, as nobody" in done.stdout
+    assert "margin of 0.18 on the scale from 1 to 10 (2% of it, the default" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     listed = weighbridge("runs", "list", cwd=scored[0])
     assert "7.166" in listed.stdout and "%" not in listed.stdout

@@ -134,5 +134,5 @@ def test_a_token_that_the_model_has_no_row_for_is_named(tied):
 def test_logits_that_are_no_numbers_are_called_so(tied, fields):
     configure(tied, **fields)
     model = load_it(tied)
-    with pytest.raises(InputError, match="logits that are no numbers"):
+    with pytest.raises(InputError, match="logits that are not finite"):
         model.network.check()

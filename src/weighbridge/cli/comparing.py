@@ -22,7 +22,7 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
     Args:
         found: The comparison, the judge's audit, the protocols' offset.
         flips: How many flips to show.
-        by_default: Whether the margin was nobody's choice.
+        by_default: Whether the margin is the default.
     """
     result = found.comparison
     if found.across is not None:
@@ -75,7 +75,7 @@ def _gap(result: Comparison, indent: str = "  ") -> list[str]:
 
 
 def _verdict(result: Comparison, by_default: bool, indent: str = "  ") -> list[str]:
-    chosen = " (2% of it, as nobody said)" if by_default and not is_share(result.scale) else ""
+    chosen = " (2% of it, the default)" if by_default and not is_share(result.scale) else ""
     at = f"{margin_in_words(result.margin, result.scale)}{chosen}"
     return wrapped(
         f"{result.verdict.replace('_', '-')} at a margin of {at} (p = {result.p_value:.3g})", indent

@@ -1,4 +1,4 @@
-"""What nobody foresaw: one line for a person, the traceback in a file beside the runs, exit 70.
+"""Unexpected errors: one line on the terminal, the traceback in a file beside the runs, exit 70.
 
 Nothing here may fail: a folder that can't be written is passed over for the system's own for
 temporary files, and where that can't be written either the traceback goes to stderr after all.

@@ -63,7 +63,7 @@ def parse_margin(text: str) -> float:
     """Read a margin, which is a difference on the benchmark's scale and no percentage of it.
 
     Raises:
-        InputError: It is no number.
+        InputError: It is not a number.
     """
     try:
         return float(text)

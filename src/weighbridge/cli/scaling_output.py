@@ -25,7 +25,7 @@ def parse_count(option: str, text: str) -> float:
     """Return a number such as 5.76e23, 300B or 1.4T.
 
     Raises:
-        InputError: It is none, or not above 0.
+        InputError: It is not a number above 0.
     """
     found = re.fullmatch(r"\s*(\d[\d_,]*\.?\d*(?:[eE][-+]?\d+)?)\s*([kKmMbBtT]?)\s*", text)
     steps = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}

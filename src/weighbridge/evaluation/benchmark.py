@@ -21,7 +21,7 @@ class Settings:
     Attributes:
         protocol: How answers are obtained; "" takes the benchmark's first.
         shots: Worked examples before each question.
-        limit: The first so many items of each subset; None for all.
+        limit: Number of items that are taken from the beginning of each subset; None for all.
         repeats: Answers per item.
         seed: For sampling and shuffling.
         temperature: None takes the benchmark's own.
@@ -113,14 +113,14 @@ class Benchmark:
         grade_chat_weaker: As `grade_weaker`, for replies to a chat; None takes `grade_weaker`.
         only_weaker: Whether an item's test can be run at that weaker level alone: such items are
             refused unless a person allowed it.
-        chat_by_default: Whether it asks in chats where nobody said.
+        chat_by_default: Whether it asks in chats unless the settings say otherwise.
         notes: What a reader of a run over these items must know of how they were judged.
         shown_as: What evidence must say of how an item was shown, such as the order of choices.
         when_unparsed: What to do where many answers can't be read, such as another prompt form.
         executes_code: Whether `grade` runs model-written code in the sandbox (graded in parallel).
         publishes_questions: False where questions must never stand in evidence or reports; nor
             does what a model wrote then, since it may quote them.
-        default_shots: Worked examples where nobody said and the prompt is plain text.
+        default_shots: Default number of worked examples, where the prompt is plain text.
         default_chat_shots: Likewise, where the prompt is a chat.
         unit_size: Samples per unit of work: what an interruption costs at most.
     """

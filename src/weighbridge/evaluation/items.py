@@ -58,7 +58,7 @@ def rows_once(
         read: Reads the file's samples, each with its 1-based line.
         path: The file.
         column: Where its ids stand.
-        limit: The first so many; None for all.
+        limit: Number of samples taken from the beginning; None for all.
 
     Raises:
         MalformedRow: Two rows have the same id; raised at the file's end.
@@ -128,7 +128,7 @@ def still(items: Items, units: Iterable[Unit]) -> Iterator[Unit]:
     """Pass on units that are what `survey` saw.
 
     Raises:
-        InputError: They are not: the items changed after the run was named by them.
+        InputError: The items changed after the run's identity was computed.
     """
     seen = 0
     for unit in units:

@@ -238,7 +238,7 @@ def _at_level_of_items(
     """Return where items run: at the weaker level if one of them can't be judged at the full one.
 
     Raises:
-        InputError: There are such items, and nobody allowed that level.
+        InputError: There are such items, and the weaker level is not allowed.
     """
     weaker = [sample.id for sample in planned.load() if only_weaker(sample)]
     if not weaker:

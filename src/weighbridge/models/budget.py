@@ -64,7 +64,7 @@ def require_room(folder: Path, element_bytes: int, memory_bytes: int | None) -> 
     Args:
         folder: Holds `*.safetensors`.
         element_bytes: Bytes of a weight once it is loaded.
-        memory_bytes: The limit; None is none.
+        memory_bytes: The limit; None for no limit.
 
     Raises:
         InputError: They don't fit, or a file is damaged.

@@ -190,7 +190,7 @@ def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
     """Note the best level of the sandbox on this machine in a place.
 
     Raises:
-        SandboxUnavailable: There is none, or only one that nobody allowed.
+        SandboxUnavailable: No sandbox works, or only a weaker one that is not allowed.
     """
     from weighbridge.errors import SandboxUnavailable
     from weighbridge.sandbox import Level, probe

@@ -257,7 +257,7 @@ class EvalRun:
         unasked_samples: Planned and not asked, because a cap on spending stopped the run: its
             figures are over the others.
         conditions: What of its identity says how it was asked, beside the settings: how text was
-            drawn where nobody said, the sandbox, how thoughts are read. From the sealed
+            drawn by default, the sandbox, how thoughts are read. From the sealed
             `identity_fields`, so it is no field of `run.json` itself.
     """
 

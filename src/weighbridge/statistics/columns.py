@@ -29,7 +29,7 @@ def worth(sample: ScoredSample, floor: float = 0.0) -> float | None:
 
 
 def check_value(sample: ScoredSample, scale: tuple[float, float]) -> None:
-    """Refuse a value off the scale, and one that is no number.
+    """Refuse a value that is off the scale or not a number.
 
     Raises:
         InputError: It is.

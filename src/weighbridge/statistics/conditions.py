@@ -5,7 +5,7 @@ storage are what they may differ in. What bears on answers beside that (the chat
 is drawn, how long it may be, worked examples, a system prompt, how answers are read) confounds the
 comparison: it is refused unless a person accepts it by name, and then it stands in the result.
 
-A setting that nobody here has heard of counts as one that bears on answers.
+An unknown setting counts as one that bears on answers.
 """
 
 from collections.abc import Collection, Mapping
@@ -144,7 +144,7 @@ def _asked_otherwise(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
 
 
 def _plain(value: Json) -> Json:
-    """As JSON has it: nothing, an empty list and no are what nobody asked for."""
+    """Normalise a setting: None, an empty list and False all mean that it was not set."""
     if isinstance(value, tuple):
         value = list(value)
     return None if value is False or value in ([], {}, "") else value

@@ -120,7 +120,7 @@ def pair(run_a: EvalRun, run_b: EvalRun, metric: Metric) -> Pairs:
     """Gather the answers to the items that both runs asked, in A's order.
 
     Raises:
-        InputError: There is none, or a value is off the scale.
+        InputError: The runs share no item, or a value is off the scale.
         EvidenceError: The same repeat of an item twice.
     """
     of_a, of_b = metric.items(run_a.samples), metric.items(run_b.samples)

@@ -211,7 +211,7 @@ def items_needed(design: Design, power: float = 0.8, repeats: int = 1) -> int | 
 
 
 def repeats_needed(design: Design, items: int, power: float = 0.8) -> int | None:
-    """Return the fewest repeats that give the power with so many items; None if none do.
+    """Return the fewest repeats that give the power with n items; None if no number does.
 
     More items always buy more than more repeats of the same ones (Miller 2024, section 3.2); where
     there are no more items, repeats reduce what is drawn, down to the variance between items.

@@ -65,7 +65,7 @@ class ConversationSet:
     Attributes:
         path: The file.
         conversations: In the order of the file.
-        duplicates: Rows whose messages stand earlier in the file, word for word. They are kept:
+        duplicates: Rows that repeat the messages of an earlier row exactly. They are kept:
             a repeated row may be meant, but it is never silent.
     """
 

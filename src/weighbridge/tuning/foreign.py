@@ -76,7 +76,7 @@ def require_own_format(path: Path, rows: Sequence[Any], line: int = 1) -> None:
         line: Where the first stands.
 
     Raises:
-        InputError: They are of one; the message has the command that converts them.
+        InputError: They are in such a format; the message has the command that converts them.
     """
     found = _format_of(rows)
     if found is not None:

@@ -28,7 +28,7 @@ class TuneSettings:
         clip_norm: Gradients are scaled down to this norm; 0 leaves them as they are.
         betas: AdamW's.
         epochs: Passes over the data.
-        max_steps: Stop after so many steps even if epochs are left; None for no such limit.
+        max_steps: Stop after this number of steps even if epochs are left; None for no limit.
         batch_size: Rows in one forward pass; what memory depends on.
         accumulation: Forward passes in one step; a step sees `batch_size * accumulation` rows.
         max_tokens: Longest row; None for the model's context.

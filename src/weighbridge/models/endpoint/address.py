@@ -103,7 +103,7 @@ class EndpointAddress:
 
     @property
     def identity(self) -> str:
-        """What stands for weights that nobody but the provider can see."""
+        """Stands in place of the weights' digest, since only the provider can see the weights."""
         return f"endpoint:{self.base_url.rstrip('/')}#{self.model}"
 
     @property

@@ -25,7 +25,7 @@ def read_alternatives(logprobs: Json) -> Shown:
     """Read what a reply says of its first token.
 
     Raises:
-        NotProbabilities: A value is no number, or above 0.
+        NotProbabilities: A value is not a number, or above 0.
     """
     content = (logprobs or {}).get("content") or []
     listed = (content[0].get("top_logprobs") or []) if content else []

@@ -139,7 +139,7 @@ class Asker:
         """Ask for one letter: shows whether key and model are right, and what the server can do.
 
         Raises:
-            EndpointUnusable: They are not.
+            EndpointUnusable: The key, the model or the address is wrong: no answer came.
         """
         answer = await self.ask(request, GREETING)
         if isinstance(answer, NoAnswer):

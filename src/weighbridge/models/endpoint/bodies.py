@@ -164,7 +164,7 @@ def _no_json(body: bytes, now: datetime, secret: str) -> Reply:
 
 
 def _events(body: bytes) -> list[Json] | None:
-    """Read a body that is a stream of server-sent events; None where it is none.
+    """Read a body that is a stream of server-sent events; None for another body.
 
     Their lines end at CR, LF or both, and nowhere else: JSON may hold other separators of lines.
     """

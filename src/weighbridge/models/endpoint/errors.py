@@ -61,7 +61,7 @@ def parse(body: bytes) -> Json:
     """Read JSON in any of Unicode's encodings, with or without a byte order mark.
 
     Raises:
-        ValueError: It is none, or it is nested deeper, or has more parts, than any reply.
+        ValueError: Not JSON, or nested deeper or with more parts than any real reply.
     """
     if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
         raise ValueError(f"JSON of more than {MOST_BRACKETS:,} lists and objects")

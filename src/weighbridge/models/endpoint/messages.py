@@ -22,7 +22,7 @@ def read_message(choice: dict[str, Json]) -> Said:
     """Read the message of a choice; older and streaming servers put its text elsewhere.
 
     Raises:
-        KeyError: There is none.
+        KeyError: The reply holds no message.
     """
     message = choice.get("message") or choice.get("delta")
     if not isinstance(message, dict):

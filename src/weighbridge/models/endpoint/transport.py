@@ -25,7 +25,7 @@ from weighbridge.models.endpoint.patience import Patience
 MOST_BODY_BYTES = 16 * 2**20
 """Of a reply: a million tokens are about a third of that."""
 MOST_OTHER_BYTES = 2**20
-"""Of a stream of events, which nobody asked for, and of an error: the rest is not read."""
+"""Most bytes that are read of an unrequested event stream, or of an error."""
 MOST_PIECES = 100_000
 """That a body is sent in: taking one apart costs the same whether it holds a byte or 64 KiB."""
 _CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)

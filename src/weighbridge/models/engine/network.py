@@ -137,10 +137,10 @@ class Network:
     def _require_causal(self, long: Tensor, short: Tensor) -> None:
         if long[:1].isnan().any() or short[:1].isnan().any():
             raise InputError(
-                f"{type(self.causal).__name__} gives logits that are no numbers for plain text",
+                f"{type(self.causal).__name__} gives logits that are not finite for plain text",
                 "finite ones",
-                "its weights or settings are broken (a rotary base of 0, an epsilon that is no "
-                "number): fetch the model again",
+                "its weights or settings are broken (a rotary base of 0, an epsilon that is "
+                "not a number): fetch the model again",
             )
         if differs(long[:1], short[:1]):
             raise InputError(

@@ -201,7 +201,7 @@ class Fields:
         """Return the fields of a configuration inside this one.
 
         Raises:
-            InputError: There is none.
+            InputError: The field is missing, or holds no configuration.
         """
         self.require(name)
         value = self.values[name]

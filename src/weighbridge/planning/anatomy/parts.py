@@ -84,9 +84,9 @@ class Attention:
         value_width: Width of a value, per head.
         cached: Numbers kept per token: keys and values of all key-value heads, or MLA's latent; 0
             where the layer reads an earlier layer's cache.
-        window: Attends to so many of the last tokens, itself among them; None for all.
-        chunk: Attends within blocks of so many tokens; None for no blocks.
-        selected: Attends to so many tokens that an indexer chooses among all; None for all.
+        window: Number of last tokens that it attends to, itself included; None for all.
+        chunk: Number of tokens in the blocks within which it attends; None for no blocks.
+        selected: Number of tokens that an indexer selects to attend to; None for all.
         index_heads: Query heads of that indexer.
         index_width: Of one of them.
         compressed_every: Beside the window it attends to one entry for so many tokens; None for no
@@ -118,16 +118,16 @@ class Attention:
         return min(seen, self.selected)
 
     def remembered(self, context_tokens: int) -> int:
-        """How many tokens' keys and values have to be kept after so many."""
+        """Number of positions whose keys and values are kept after a number of tokens."""
         reach = self.window if self.window is not None else self.chunk
         return context_tokens if reach is None else min(context_tokens, reach)
 
     def entries(self, context_tokens: int) -> int:
-        """How many compressed entries stand for so many tokens."""
+        """Number of compressed entries for a number of tokens."""
         return 0 if self.compressed_every is None else context_tokens // self.compressed_every
 
     def kept(self, context_tokens: int) -> int:
-        """Numbers in the cache after so many tokens."""
+        """Number of elements in the cache after a number of tokens."""
         near = self.cached * self.remembered(context_tokens)
         return near + self.compressed * self.entries(context_tokens)
 

@@ -207,7 +207,7 @@ def _worth(amount: Array, unique: Values, half_life: float) -> Array:
 
 
 def _size_fed_by(law: Chinchilla, tokens: float) -> float:
-    """Return the N for which so many tokens are optimal: alpha A N^-alpha = beta B D^-beta."""
+    """Return the N for which D tokens are optimal: alpha A N^-alpha = beta B D^-beta."""
     scale = law.alpha * law.A / (law.beta * law.B) * tokens**law.beta
     return float(np.asarray(scale ** (1 / law.alpha)))
 

@@ -65,13 +65,13 @@ class Chinchilla:
         return scale * (flops / FLOPS_PER_PARAMETER_TOKEN) ** self.optimal_exponent
 
     def flops_where_optimal(self, parameters: Values) -> Values:
-        """Return the budget at which so many parameters are optimal."""
+        """Return the budget at which N parameters are optimal."""
         power = 1 / (self.alpha + self.beta)
         scale = (self.alpha * self.A / (self.beta * self.B)) ** power
         return FLOPS_PER_PARAMETER_TOKEN * (parameters / scale) ** (1 / self.optimal_exponent)
 
     def tokens_for(self, loss: Values, parameters: Values) -> Values:
-        """Return D at which so many parameters reach a loss; infinite where they never do."""
+        """Return the D at which N parameters reach a loss; infinite where they never do."""
         left = loss - self.E - self.A * parameters**-self.alpha
         reachable = np.where(left > 0, left, np.nan)
         found = (self.B / reachable) ** (1 / self.beta)
@@ -170,7 +170,7 @@ class JointMixture:
     c: Values
 
     def with_experts(self, effective_experts: Values) -> Chinchilla:
-        """Return the law of models with so many effective experts."""
+        """Return the law of models with a given number of effective experts."""
         log_experts = np.log(effective_experts)
         return Chinchilla(
             A=self.a * effective_experts**self.delta,

@@ -88,7 +88,7 @@ def fit(
         delta: Huber's δ on log losses. 1e-3 is Hoffmann's; near 0 it is least absolute deviation.
         bootstraps: Resamples, each of as many runs drawn with replacement.
         seed: Of the resamples.
-        threads: Resamples are shared among so many; the result does not depend on it.
+        threads: Number of threads for the resamples; the result does not depend on it.
 
     Raises:
         InputError: Loss doesn't fall with both parameters and tokens, in all runs or in most

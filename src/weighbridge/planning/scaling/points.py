@@ -57,7 +57,7 @@ class Points:
         )
 
     def without_highest(self, count: int) -> "Points":
-        """Return the runs without so many of the highest losses.
+        """Return the runs without a number of those with the highest losses.
 
         The published refit of Chinchilla's runs drops the five highest of 245 (Besiroglu et al.
         2024, arXiv:2404.10102).

@@ -50,7 +50,7 @@ def known_law(name: str, experts: float | None = None) -> KnownLaw:
         experts: How many, 1 of a dense model, for joint laws; others leave it out.
 
     Raises:
-        InputError: There is none, its constants are not those of its form, or experts are missing.
+        InputError: No such law, constants that don't belong to its form, or experts are missing.
     """
     record = read_law(name)
     form = FORMS[record.form]

@@ -15,7 +15,7 @@ from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 Bytes = npt.NDArray[np.uint8]
 
 HELD_OUT_SHARE = 20
-"""One file in so many is held out; of too few files, such a part of each."""
+"""One in this number of files is held out; of fewer files, this fraction of each."""
 
 _FEW_FILES = 40
 _LEAST = 0.02  # of all bytes: chance may hold out no file, or a small one

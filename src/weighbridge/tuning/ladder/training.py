@@ -72,7 +72,7 @@ def train(
         on_tokens: Told after each step how many tokens the rung has seen.
 
     Raises:
-        InputError: The loss is no number any more.
+        InputError: The loss is not finite any more.
     """
     run = Run(rung, corpus.train, learning_rate, checkpoint)
     saved = time.perf_counter()
