@@ -19,7 +19,7 @@ from sample_report import (
 
 from weighbridge.errors import StorageError
 from weighbridge.records import Contamination, Figure
-from weighbridge.reports import Report, limits, palette, render, wording, write
+from weighbridge.reports import Report, charts, limits, palette, render, wording, write
 from weighbridge.reports.charts import smoothed
 from weighbridge.reports.page import compose
 
@@ -359,3 +359,21 @@ def test_figures_beside_the_headline_and_alarms_stand_where_the_benchmark_is(rep
     assert "pass@1<" in shown and "pass@10<" in shown and "87.0 % [83.0, 91.0]" in shown
     assert 'class="mark bad">Alarm</span>' in shown and "hold &lt;nothing&gt;." in shown
     assert "Alarm</span>" not in render(report) and "pass@" not in render(report)
+
+
+def test_a_run_that_graded_nothing_is_a_gap_with_words(report):
+    section = report.sections[0]
+    counts = {"unparsed": section.reference.estimate.n}
+    estimate = replace(section.reference.estimate, mean=0.0, mean_graded=None, ungraded=counts)
+    silent = replace(section.reference, estimate=estimate)
+    compared = replace(section.comparison, ungraded_b="200 unparsed", verdict="inconclusive")
+    section = replace(section, reference=silent, comparison=compared)
+    drawn = charts.means(section, "m")
+    assert f"{silent.model.name}: nothing was graded" in drawn.description
+    whole = charts.means(report.sections[0], "m")
+    marks = 'aria-roledescription="circle"'
+    assert whole.svg.count(marks) - drawn.svg.count(marks) == 1
+    gap = charts.differences([("Difference", compared)], "d")
+    assert "Difference: nothing was graded" in gap.description and gap.svg.count(marks) == 0
+    text = render(replace(report, sections=(section, *report.sections[1:])))
+    assert "nothing was graded in the reference&#39;s run (200 unparsed)" in text
