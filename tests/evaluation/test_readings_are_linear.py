@@ -12,6 +12,7 @@ from weighbridge.evaluation.scorers.json_object import score_json_object
 from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models import thoughts
 from weighbridge.records import Generation
+from weighbridge.sandbox import Level, probe
 
 CHOICES = ("Paris", "London", "Rome", "vitamin C")
 OPENING = 'import math\n\n\ndef f(x):\n    """Doubles."""\n'
@@ -39,6 +40,8 @@ READINGS = {
         thoughts.bare_answer(text),
     ),
 }
+if probe().level is Level.NONE:  # code is parsed in a jail, whose own limits bound that part
+    del READINGS["completion"], READINGS["function"]
 UNITS = (
     *"~` \t\n1,.()[]{}\"'-*_\\aAB#$<>=:\x00é１+&%²", "\u2009", "\u00a0",
     "``` ", "`~", "```\n", "~~~\n", "( ", "1,", "1 ", "1.", "1, ", "000,", "\\boxed{", "<think>",

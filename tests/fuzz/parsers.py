@@ -586,7 +586,9 @@ def _readings() -> list[Parser]:
     )
     from weighbridge.patterns import ForeignPattern
     from weighbridge.records import Generation
+    from weighbridge.sandbox import Level, probe
 
+    jailed = probe().level is not Level.NONE  # where code is parsed
     pattern = ForeignPattern(r"([A-D])", "fuzzed")
 
     def written(data: bytes) -> Generation:
@@ -619,7 +621,7 @@ def _readings() -> list[Parser]:
     return [
         Parser("numbers in replies", REPLIES, tokens_changed, numbers, 2),
         Parser("letters in replies", REPLIES, tokens_changed, letters, 2),
-        Parser("code in replies", REPLIES, tokens_changed, code),
+        *([Parser("code in replies", REPLIES, tokens_changed, code)] if jailed else []),
         Parser("objects and thoughts in replies", REPLIES, tokens_changed, others),
         Parser("a judge's words", (b"Fine. [[7]]", b"Rating: [[8.5]]", b"[[A]]", b"[[C]] tie"),
                tokens_changed, judged),
