@@ -4,6 +4,7 @@ Time and memory are bounded by what is read: servers here send for ever, and cou
 """
 
 import time
+import tracemalloc
 
 import pytest
 
@@ -28,11 +29,16 @@ HELD_BY_THE_KERNEL = 8 * 2**20  # bytes that a server gets rid of though nobody 
 
 
 @pytest.fixture
-def weigh(opened, tmp_path, monkeypatch):
-    """Measures two answers, the first of them attacked; returns the run and what was spent."""
+def small(monkeypatch):
+    """Makes the bounds small, so that they are soon met."""
     monkeypatch.setattr(transport, "MOST_BODY_BYTES", MOST)
     monkeypatch.setattr(transport, "MOST_PIECES", 5000)
     monkeypatch.setattr(transport, "MOST_OTHER_BYTES", MOST // 2)
+
+
+@pytest.fixture
+def weigh(opened, tmp_path, small):
+    """Measures two answers, the first of them attacked; returns the run and what was spent."""
     (tmp_path / "rows.jsonl").write_text('{"q": "row 0", "a": "A"}\n{"q": "row 1", "a": "A"}\n')
     (tmp_path / "own.toml").write_text(
         'data = "rows.jsonl"\nprompt = "{q}"\ntarget = "a"\nmax_tokens = 100\n'
@@ -152,3 +158,24 @@ def test_web_pages_are_read_once_from_their_beginning(page):
     read_error(page)
     web_page(page)
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "a body without an end", "chunks without an end", "a gzip bomb", "a gzip bomb in chunks",
+        "an error that is a gzip bomb", "an error whose charset unpacks it", "events for ever",
+        "an error without an end", "an event's line for ever", "a quarter of a million lists",
+    ],
+)  # fmt: skip
+def test_what_it_sends_never_stands_in_memory(opened, small, case):
+    with attacking(CASES[case].attack, victim="question") as served:
+        model = opened(served)
+        _ = model.capabilities  # greeted, and all is imported
+        tracemalloc.start()
+        try:
+            (made,) = generate(model)
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert made.stop == "error" and peak_bytes < 16 * MOST, made

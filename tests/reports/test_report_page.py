@@ -21,6 +21,7 @@ from weighbridge.errors import StorageError
 from weighbridge.records import Contamination, Figure
 from weighbridge.reports import Report, charts, limits, palette, render, wording, write
 from weighbridge.reports.charts import smoothed
+from weighbridge.reports.document import environment
 from weighbridge.reports.page import compose
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -178,6 +179,22 @@ def test_hostile_text_is_inert():
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
     assert not set("\x00\u202e") & set(html)  # nor what would reorder its neighbours
     assert "<script>document.title" in page.text("pre")  # still readable as text
+
+
+def test_what_a_viewer_would_obey_or_hide_is_spelt_out_in_every_name(report):
+    """Names are foreign texts, too: of benchmarks, models and clusters."""
+    text = "x\x1b]0;root\x07\x9b2J\u202egnp\u200b\u2028\U000e0041\r"
+    section = report.sections[0]
+    named = replace(section.candidate, model=replace(section.candidate.model, name=text))
+    sections = (replace(section, title=text, candidate=named), *report.sections[1:])
+    html = render(replace(report, sections=sections, title=text))
+    assert html.count("\\u200b") > 3
+    assert not set(text) - {"x"} - set("]0;root2Jgnp") & set(html)
+
+
+def test_no_template_can_forget_to():
+    said = environment().from_string("<b>{{ text }}</b>").render(text="a\x9b\u2066<")
+    assert said == "<b>a\ufffd\ufffd&lt;</b>"
 
 
 def test_withheld_questions_show_ids_only():
