@@ -217,6 +217,15 @@ class OpenRun:
             stopped=stopped,
             unasked_samples=unasked,
         )
+        self._write_documents(run, planned)
+        (self.folder / "progress.json").unlink(missing_ok=True)
+        # Read back, so that what is reported now and what is verified later are the same thing.
+        sealed = load(self.folder)
+        remember(sealed)
+        return sealed.run
+
+    def _write_documents(self, run: EvalRun, planned: int) -> None:
+        """Write `run.json` and the seal over it and the samples."""
         document = asdict(run) | {
             "schema_version": SCHEMA_VERSION,
             "identity_fields": self._fields,
@@ -224,17 +233,12 @@ class OpenRun:
         }
         document.pop("samples")
         document.pop("conditions")
-        if stopped is None:
+        if run.stopped is None:
             document.pop("stopped")  # runs that can't stop look as they always did
         data = canonical_json(document)
         write_whole(self.folder / "run.json", data, mode=0o444)
-        seal = seal_of(data, read.digest, file_digest(self.folder / "samples.jsonl"))
+        seal = seal_of(data, run.samples_digest, file_digest(self.folder / "samples.jsonl"))
         write_whole(self.folder / "seal.json", canonical_json(seal), mode=0o444)
-        (self.folder / "progress.json").unlink(missing_ok=True)
-        # Read back, so that what is reported now and what is verified later are the same thing.
-        sealed = load(self.folder)
-        remember(sealed)
-        return sealed.run
 
     def _write_progress(self) -> None:
         state = asdict(self._header) | {

@@ -5,7 +5,8 @@ NAME:SUBSET (mmlu:astronomy), or the path of your own .toml. The same run is nev
 an interrupted one goes on, a finished one is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,8 @@ from weighbridge.records import CleanSubset, Contamination, EvalRun, Json
 from weighbridge.records.printable import printable_line
 
 if TYPE_CHECKING:
+    from weighbridge.pipeline.endpoints import Endpoints
+    from weighbridge.pipeline.judge import JudgeChoice
     from weighbridge.pipeline.weighing import Task, Unloaded
 
 NAME = "NAME[:SUBSET]"
@@ -76,16 +79,8 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evaluation.benchmark import Settings
-    from weighbridge.pipeline.judge import JudgeChoice, open_judge
-    from weighbridge.pipeline.weighing import (
-        find_all,
-        look_at_all_prompts,
-        open_any,
-        place_for,
-        stop_rule,
-        weigh,
-        without_weights,
-    )
+    from weighbridge.pipeline.judge import JudgeChoice
+    from weighbridge.pipeline.weighing import find_all, without_weights
 
     around = options.surroundings(
         runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
@@ -106,37 +101,81 @@ def command(
     limit_bytes = options.parse_memory(memory)
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings) for task in chosen])
-    stop = stop_rule(stop_when_decided, margin, around.store, chosen)
-    reach = options.endpoints(runs, around.offline, max_usd)
-    with open_any(model, reach, around.cache, around.device, around.threads, limit_bytes) as opened:
+    finished = []
+    for done in _measured(
+        model, chosen, around, options.endpoints(runs, around.offline, max_usd), choice,
+        stop_when_decided, margin, limit_bytes, allow_weaker_sandbox, tuning_data,
+    ):  # fmt: skip
+        finished.append(done)
+        if not json:
+            say(done.text)
+    if json:
+        emit({"runs": [done.document for done in finished]}, "", True)
+    require_figures([done.run for done in finished])
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A finished run, and what it scores without items of the tuning data."""
+
+    run: EvalRun
+    overlap: tuple[Contamination, CleanSubset] | None
+
+    @property
+    def text(self) -> str:
+        lines = [run_text(self.run)]
+        if self.overlap is not None:
+            lines.append(overlap_text(*self.overlap, self.run.estimate.scale))
+        return "\n".join(lines)
+
+    @property
+    def document(self) -> dict[str, Json]:
+        document = run_json(self.run)
+        if self.overlap is not None:
+            found, clean = self.overlap
+            document["contamination"] = as_plain(found) | {"clean": as_plain(clean)}
+        return document
+
+
+def _measured(
+    model: str,
+    tasks: "list[Task]",
+    around: options.Surroundings,
+    reach: "Endpoints",
+    choice: "JudgeChoice",
+    stop_when_decided: str,
+    margin: float | None,
+    limit_bytes: int | None,
+    allow_weaker_sandbox: bool,
+    tuning_data: Path | None,
+) -> Iterator[_Done]:
+    """Open model and judge, and yield each benchmark's run as it ends."""
+    from weighbridge.pipeline.judge import open_judge
+    from weighbridge.pipeline.weighing import (
+        look_at_all_prompts,
+        open_any,
+        place_for,
+        stop_rule,
+        weigh,
+    )
+
+    stop = stop_rule(stop_when_decided, margin, around.store, tasks)
+    opening = (reach, around.cache, around.device, around.threads, limit_bytes)
+    with open_any(model, *opening) as opened:
         place = place_for(
-            around.store, around.threads, around.started, chosen,
+            around.store, around.threads, around.started, tasks,
             allow_weaker_sandbox=allow_weaker_sandbox, already_paid=reach.budget.already_paid,
         )  # fmt: skip
-        finished = []
-        overlaps: list[tuple[Contamination, CleanSubset]] = []
-        with open_judge(
-            choice, around.store, reach, around.cache, around.device, around.threads, limit_bytes,
-        ) as judging:  # fmt: skip
-            for note in look_at_all_prompts(opened, chosen, judging):
+        with open_judge(choice, around.store, *opening) as judging:
+            for note in look_at_all_prompts(opened, tasks, judging):
                 say(f"note: {printable_line(note)}", err=True)
-            for task in chosen:
+            for task in tasks:
                 with progress(task.title) as bar:
-                    finished.append(weigh(opened, task, place, drawn_on(bar), judging, stop))
-                if tuning_data is not None:
-                    overlaps.append(_overlap(task, finished[-1], around.store, tuning_data))
-                if not json:
-                    say(run_text(finished[-1]))
-                    for found, clean in overlaps[-1:]:
-                        say(overlap_text(found, clean, finished[-1].estimate.scale))
-                if finished[-1].unasked_samples:
+                    run = weigh(opened, task, place, drawn_on(bar), judging, stop)
+                found = _overlap(task, run, around.store, tuning_data) if tuning_data else None
+                yield _Done(run, found)
+                if run.unasked_samples:
                     break  # the cap holds for all of them
-    if json:
-        documents = [run_json(run) for run in finished]
-        for document, (found, clean) in zip(documents, overlaps, strict=False):
-            document["contamination"] = as_plain(found) | {"clean": as_plain(clean)}
-        emit({"runs": documents}, "", True)
-    require_figures(finished)
 
 
 def _show_prompts(model: "Unloaded", tasks: "list[Task]", json: bool) -> None:

@@ -20,6 +20,7 @@ from weighbridge.records.scale import margin as margin_in_words
 
 if TYPE_CHECKING:
     from weighbridge.pipeline.lineage import Lineage, Step
+    from weighbridge.pipeline.weighing import Task
 
 
 def command(
@@ -47,7 +48,6 @@ def command(
     from weighbridge.pipeline.lineage import compare_stages
     from weighbridge.pipeline.weighing import find_all, open_any, place_for, weigh
     from weighbridge.sources.weights import find_weights
-    from weighbridge.statistics import check_margin
 
     if len(models) < 2:
         raise InputError("one stage", "two or more models: BASE BASE+ADAPTER MERGED")
@@ -60,13 +60,7 @@ def command(
     # Every name is looked up before the first stage is measured, so that a typo costs nothing.
     stages = [address_of(name) or find_weights(name, offline=around.offline) for name in models]
     tasks = find_all(benchmark, around.places, settings, shots)
-    if margin is not None:
-        for task in tasks:
-            check_margin(margin, task.benchmark.scale(protocol))
-    if judged := [task.title for task in tasks if task.benchmark.judges]:
-        raise InputError(
-            f"{judged[0]} in a lineage", "benchmarks that need no judge", "evaluate and compare it"
-        )
+    _check(tasks, margin, protocol)
     place = place_for(
         around.store, around.threads, around.started, tasks,
         allow_weaker_sandbox=allow_weaker_sandbox,
@@ -92,6 +86,19 @@ def command(
         raise typer.Exit(1)
     if "inconclusive" in verdicts:
         raise typer.Exit(3)
+
+
+def _check(tasks: "list[Task]", margin: float | None, protocol: str) -> None:
+    """Refuse a margin off a benchmark's scale, and benchmarks that need a judge."""
+    from weighbridge.statistics import check_margin
+
+    if margin is not None:
+        for task in tasks:
+            check_margin(margin, task.benchmark.scale(protocol))
+    if judged := [task.title for task in tasks if task.benchmark.judges]:
+        raise InputError(
+            f"{judged[0]} in a lineage", "benchmarks that need no judge", "evaluate and compare it"
+        )
 
 
 def _lines(found: "Lineage") -> list[str]:

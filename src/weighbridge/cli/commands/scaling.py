@@ -6,12 +6,15 @@ tokens_b or PF-days. `scaling sweep` makes the runs.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
+
+if TYPE_CHECKING:
+    from weighbridge.planning.scaling.ladder import LadderSettings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
@@ -235,9 +238,8 @@ def sweep(
     from weighbridge.cli.drawing import Drawn
     from weighbridge.cli.output import progress
     from weighbridge.cli.scaling_output import check_image, check_parent, keep_law, parse_count
-    from weighbridge.planning.scaling.ladder import LadderSettings, check_experts, rungs
-    from weighbridge.tuning.ladder.corpus import read_corpus
-    from weighbridge.tuning.ladder.sweep import check_length, climb
+    from weighbridge.planning.scaling.ladder import LadderSettings, check_experts
+    from weighbridge.tuning.ladder.sweep import climb
 
     check_image(chart)
     for path in (chart, save_law):
@@ -253,13 +255,7 @@ def sweep(
     )
     workers = options.surroundings(threads=threads).threads
     if dry_run:
-        from weighbridge.tuning.ladder import probe
-
-        planned, text = rungs(settings), read_corpus(corpus, files)
-        check_length(text, planned)
-        plan = (planned, text.name, len(text.train),
-                probe.seconds(planned, text, learning_rate, workers))  # fmt: skip
-        emit(shown.plan_json(*plan), shown.plan_text(*plan), json)
+        _plan_ladder(settings, corpus, files, workers, json)
         return
     with progress("ladder") as bar:
         found = climb(
@@ -275,3 +271,20 @@ def sweep(
     written = [str(path) for path in (chart, save_law) if path]
     document = {**shown.ladder_json(found), "written": list(written)}
     emit(document, "\n".join([shown.ladder_text(found), *written]), json)
+
+
+def _plan_ladder(
+    settings: "LadderSettings", corpus: Path | None, files: str, workers: int, json: bool
+) -> None:
+    """Print which models would be trained, and how long that would take."""
+    from weighbridge.cli import ladder_output as shown
+    from weighbridge.planning.scaling.ladder import rungs
+    from weighbridge.tuning.ladder import probe
+    from weighbridge.tuning.ladder.corpus import read_corpus
+    from weighbridge.tuning.ladder.sweep import check_length
+
+    planned, text = rungs(settings), read_corpus(corpus, files)
+    check_length(text, planned)
+    seconds = probe.seconds(planned, text, settings.learning_rate, workers)
+    plan = (planned, text.name, len(text.train), seconds)
+    emit(shown.plan_json(*plan), shown.plan_text(*plan), json)

@@ -15,6 +15,7 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit, progress, require_figures, run_json, run_text
+from weighbridge.records import EvalRun
 
 if TYPE_CHECKING:
     from weighbridge.evaluation.answers import Answers
@@ -50,9 +51,8 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evaluation.answers import RecordedAnswers, read_answers
-    from weighbridge.evaluation.benchmark import LoadRequest, Settings
+    from weighbridge.evaluation.benchmark import Settings
     from weighbridge.evaluation.fastchat import is_judgments
-    from weighbridge.evaluation.judged_elsewhere import seal_judgments
     from weighbridge.evaluation.runner import evaluate
     from weighbridge.pipeline.judge import JudgeChoice, open_judge
     from weighbridge.pipeline.weighing import find_task, place_for
@@ -63,16 +63,7 @@ def command(
     settings = Settings(protocol=protocol, shots=shots, limit=limit, chat_template=chat_template)
     task = find_task(benchmark, around.places, settings, shots)
     if task.benchmark.judges and answers.is_file() and is_judgments(answers):
-        settings = Settings(protocol="generative", limit=limit)
-        task = replace(task, settings=settings)
-        place = place_for(around.store, around.threads, around.started, [])
-        request = LoadRequest(task.data, task.subset, task.settings)
-        sealed = seal_judgments(
-            answers, task.benchmark, place, request, partial=partial, baseline=baseline
-        )
-        text = "\n".join(map(run_text, sealed))
-        emit({"runs": [run_json(run) for run in sealed]}, text, json)
-        require_figures(sealed)
+        _finish(_judged_elsewhere(answers, task, around, limit, partial, baseline), json)
         return
     read = read_answers(answers)
     task = _as_answered(task, read)
@@ -100,8 +91,34 @@ def command(
             judge=judging,
             on_progress=lambda p: bar(p.done, p.total),
         )
-    emit({"runs": [run_json(run)]}, run_text(run), json)
-    require_figures([run])
+    _finish([run], json)
+
+
+def _finish(sealed: list[EvalRun], json: bool) -> None:
+    text = "\n".join(map(run_text, sealed))
+    emit({"runs": [run_json(run) for run in sealed]}, text, json)
+    require_figures(sealed)
+
+
+def _judged_elsewhere(
+    judgments: Path,
+    task: "Task",
+    around: options.Surroundings,
+    limit: int | None,
+    partial: bool,
+    baseline: str,
+) -> list[EvalRun]:
+    """Seal a file of FastChat's judgments, one run a model."""
+    from weighbridge.evaluation.benchmark import LoadRequest, Settings
+    from weighbridge.evaluation.judged_elsewhere import seal_judgments
+    from weighbridge.pipeline.weighing import place_for
+
+    settings = Settings(protocol="generative", limit=limit)
+    place = place_for(around.store, around.threads, around.started, [])
+    request = LoadRequest(task.data, task.subset, settings)
+    return seal_judgments(
+        judgments, task.benchmark, place, request, partial=partial, baseline=baseline
+    )
 
 
 def _as_answered(task: "Task", answers: "Answers") -> "Task":
