@@ -33,7 +33,7 @@ class Case:
     says: str = ""
     stops: bool = False
     times: int = 1
-    seconds: float = 5.0
+    seconds: float = 60.0
 
 
 def once(data: bytes) -> Attack:
@@ -194,6 +194,12 @@ TIMES = {
     ),
     "100 Continue for ever": Case(
         trickle(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 9), "within 0.1 s", times=2, seconds=SHORT
+    ),
+    "100 Continue for ever, fast": Case(
+        endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 900),
+        "within 0.1 s",
+        times=2,
+        seconds=SHORT,
     ),
     "comments of a stream, slowly": Case(
         trickle(STREAM, b": ping\n\n"), "within 0.1 s", times=2, seconds=SHORT

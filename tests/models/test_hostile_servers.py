@@ -5,6 +5,7 @@ Time and memory are bounded by what is read: servers here send for ever, and cou
 
 import time
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -16,12 +17,13 @@ from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.own import read_own_benchmark
 from weighbridge.evaluation.runner import Place, evaluate
 from weighbridge.evidence import RunStore, verify
-from weighbridge.models.endpoint import Budget, Patience, transport
+from weighbridge.models.endpoint import Budget, Patience, asking, transport
 from weighbridge.models.endpoint.errors import read_error, web_page
+from weighbridge.models.endpoint.sending import send
 from weighbridge.records import Graded, Ungraded
 
 PATIENCE = Patience(
-    request_seconds=5, attempts=2, first_wait_seconds=0.001, longest_wait_seconds=0.002,
+    request_seconds=60, attempts=2, first_wait_seconds=0.001, longest_wait_seconds=0.002,
     give_up_seconds=60,
 )  # fmt: skip
 MOST = 2**20  # of a body, in these tests
@@ -37,19 +39,24 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def weigh(opened, tmp_path, small):
+def weigh(opened, tmp_path, small, monkeypatch):
     """Measures two answers, the first of them attacked; returns the run and what was spent."""
     (tmp_path / "rows.jsonl").write_text('{"q": "row 0", "a": "A"}\n{"q": "row 1", "a": "A"}\n')
     (tmp_path / "own.toml").write_text(
         'data = "rows.jsonl"\nprompt = "{q}"\ntarget = "a"\nmax_tokens = 100\n'
     )
 
-    def weigh_(served, seconds=5.0, runs="runs"):
+    def weigh_(served, seconds=60.0, runs="runs", **patience):
+        async def impatient(client, body, usual, **more):
+            attacked = body["messages"][-1]["content"].startswith("row 0")
+            return await send(client, body, seconds if attacked else usual, **more)
+
+        # Only what is attacked may be given up, however slow the machine is.
+        monkeypatch.setattr(asking, "send", impatient)
         store, budget = RunStore(tmp_path / runs), Budget()
-        patience = Patience(**(vars(PATIENCE) | {"request_seconds": seconds}))
         model = opened(
             served, f"{served.url}?api_key_env=KEY#m", "sk-sentinel", budget=budget,
-            patience=patience, most_at_a_time=1,
+            patience=replace(PATIENCE, **patience), most_at_a_time=1,
         )  # fmt: skip
         benchmark = read_own_benchmark(tmp_path / "own.toml")
         place = Place(store, 1, "2026-01-01T00:00:00+00:00", already_paid=budget.already_paid)
@@ -92,6 +99,29 @@ def test_a_hostile_server_costs_its_own_answer_and_no_more(weigh, case):
         if expected.seconds > SHORT:
             weigh(served, runs="again")
         assert served.asked["row 1"] == 1  # an answer that came is paid for once
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["a body without an end", "a gzip bomb", "brackets 100,000 deep", "choices that are numbers"],
+)
+def test_one_that_is_hostile_from_the_first_letter_stops_the_run_with_one_line(weigh, case):
+    with attacking(CASES[case].attack, greets=False) as served:
+        with pytest.raises(EndpointUnusable) as stopped:
+            weigh(served, give_up_seconds=0.2)
+        assert CASES[case].says in str(stopped.value) and is_one_plain_line(str(stopped.value))
+        assert served.asked == {}
+
+
+def test_whether_a_server_is_alive_is_asked_at_a_price_too(opened):
+    budget = Budget()
+    patience = replace(PATIENCE, give_up_seconds=0.2)
+    with attacking(CASES["choices that are numbers"].attack, greets=False) as served:
+        model = opened(served, budget=budget, patience=patience)
+        with pytest.raises(EndpointUnusable):
+            _ = model.capabilities
+        least = len(served.heads) * PRICE.rate(0).usd(64, 0, 16)
+    assert budget.spent_usd + budget.uncertain_usd >= least > 0
 
 
 def is_endless(case: Case) -> bool:

@@ -336,7 +336,10 @@ class Asker:
             reply = believed(
                 reply, self.input_tokens_at_most(GREETING), GREETING.sampling.max_tokens
             )
-        self._budget.settle(held, self.usd(reply) if isinstance(reply, Answer) else 0.0)
+        if isinstance(reply, Again | NoAnswer) and reply.charged:
+            self._budget.lose(held)
+        else:
+            self._budget.settle(held, self.usd(reply) if isinstance(reply, Answer) else 0.0)
         return isinstance(reply, Answer)
 
     def _counted(self, answer: Answer, asked: Asked) -> Answer:
