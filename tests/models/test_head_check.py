@@ -95,8 +95,8 @@ def test_a_stored_head_of_zeros_beside_tied_embeddings_is_refused(tied):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "can't be read"),
-        ("[]", "holds no object"),
+        ("{", "expected JSON"),
+        ("[]", "holds a JSON list"),
         ('{"eos_token_id": "<|end|>"}', "eos_token_id is '<|end|>'"),
         ('{"eos_token_id": [2, null, "3"]}', "eos_token_id is"),
         ('{"eos_token_id": true}', "eos_token_id is True"),

@@ -194,6 +194,7 @@ def test_a_row_over_many_lines_is_bounded(tmp_path, monkeypatch):
 
 def test_a_line_is_bounded_and_a_long_file_of_short_lines_is_not(tmp_path, monkeypatch):
     monkeypatch.setattr(regular_files, "LINE_BYTES", 5000)
+    monkeypatch.setattr(text_files, "LINE_BYTES", 5000)
     path = tmp_path / "t.jsonl"
     path.write_text('{"a": 1}\n' * 5000)
     assert sum(1 for _ in jsonl_rows(path)) == 5000
@@ -396,6 +397,13 @@ def test_a_tokenizer_s_files_are_looked_at_before_the_library_has_them(name, tmp
     (tmp_path / name).unlink()
     hostile.TOO_LARGE["a hole of a terabyte"](tmp_path / name)
     assert "1,099,511,627,776 bytes" in told(require_model_files, tmp_path)
+
+
+def test_what_a_person_keeps_beside_a_model_is_left_alone(tmp_path):
+    hostile.TOO_LARGE["a hole of a terabyte"](tmp_path / "trainer_state.json")
+    (tmp_path / "notes.txt").write_bytes(b"[" * 5000)
+    (tmp_path / "runs").mkdir()
+    require_model_files(tmp_path)
 
 
 def test_a_member_of_a_folder_leads_nowhere_else(tmp_path):

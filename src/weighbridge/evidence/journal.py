@@ -23,6 +23,7 @@ from weighbridge.sources.json_bounds import require_bounded, whole_number
 from weighbridge.sources.regular_files import bounded_lines, open_regular
 
 _ADAPTER = TypeAdapter(ScoredSample)
+_DECODER = json.JSONDecoder(parse_int=whole_number)
 _ADDED_LATER = frozenset({"charges"})
 _RUN_AGAIN = "the file was altered or cut: run again"
 _MOVE_AWAY = "move the run's folder away and run again"
@@ -177,7 +178,7 @@ def _sample_of(line: bytes, units: "Units") -> ScoredSample:
     if not line.endswith(b"\n"):
         raise ValueError("cut off")
     require_bounded(line)
-    row = json.loads(line, parse_int=whole_number)
+    row = _DECODER.decode(line.decode("utf-8"))
     unit, size = row.pop("unit"), row.pop("unit_size")
     sample = _ADAPTER.validate_python(row)
     units.add(unit, size)

@@ -16,13 +16,7 @@ def strict_json(data: bytes) -> Json:
         RecursionError: It begins as JSON and goes deeper than Python does.
     """
     require_bounded(data)
-    return json.loads(
-        data.decode("utf-8"),
-        object_pairs_hook=_once_each,
-        parse_constant=_no_number,
-        parse_float=_finite,
-        parse_int=whole_number,
-    )
+    return _DECODER.decode(data.decode("utf-8"))
 
 
 def differences(
@@ -81,3 +75,11 @@ def _finite(text: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise ValueError(f"{text} is no number that was written")
     return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_once_each,
+    parse_constant=_no_number,
+    parse_float=_finite,
+    parse_int=whole_number,
+)

@@ -94,7 +94,7 @@ def read_with_notes(folder: Path, dtype: torch.dtype, device: str) -> ReadModel:
             ignore_mismatched_sizes=True,  # the check names both shapes, the loader neither
         )
     notes = check(module)
-    return ReadModel(module.to(device), read_tokenizer(folder), notes)
+    return ReadModel(module.to(device), _read_checked_tokenizer(folder), notes)
 
 
 @contextmanager
@@ -172,14 +172,18 @@ def read_tokenizer(folder: Path, gguf_file: str | None = None) -> Any:
     Raises:
         InputError: It can't be read.
     """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
     if gguf_file is not None:
         path = folder / gguf_file
         return tokenizer_of_gguf(read_gguf_header(path, lists=True), str(path))
     require_model_files(folder)
+    return _read_checked_tokenizer(folder)
+
+
+def _read_checked_tokenizer(folder: Path) -> Any:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
     try:
         return transformers.AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True

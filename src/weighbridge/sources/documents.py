@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weighbridge.errors import InputError, MalformedRow
-from weighbridge.sources.json_bounds import MOST_LEVELS, require_bounded, whole_number
+from weighbridge.sources.json_bounds import (
+    MOST_LEVELS,
+    SURELY_BOUNDED,
+    require_bounded,
+    whole_number,
+)
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, SETTINGS_BYTES
 from weighbridge.sources.text_files import read_text
 
@@ -52,8 +57,10 @@ def parse_json(
         MalformedRow: It is none; says the line and the column.
     """
     try:
-        require_bounded(text)
-        value = _DECODERS[nan, twice].decode(text)
+        if len(text) > SURELY_BOUNDED:  # most rows are short, and a call is dear for each
+            require_bounded(text)
+        decoder = _DECODERS[nan, twice] if nan or twice == "last" else _STRICT
+        value = decoder.decode(text)
     except json.JSONDecodeError as error:
         # The end of a line that is cut short is in that line, not where the next one begins.
         read = text[: min(error.pos, len(text.rstrip("\r\n")))]
@@ -186,6 +193,7 @@ def _decoder(nan: bool, twice: Twice) -> json.JSONDecoder:
 
 
 _DECODERS = {(nan, twice): _decoder(nan, twice) for nan in (False, True) for twice in _TWICE}
+_STRICT = _DECODERS[False, "refuse"]
 
 
 def _whole(path: Path, line: int, value: Any, at: str, halves: Halves) -> Any:

@@ -9,6 +9,8 @@ largest float is none that anything here could count with.
 MOST_LEVELS = 200
 MOST_VALUES = 1 << 25
 MOST_DIGITS = 308
+SURELY_BOUNDED = 2 * MOST_LEVELS
+"""Characters of a text that no bound can catch: each level is opened and closed."""
 _BLOCK_BYTES = 1 << 20
 _ALL_BUT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 
@@ -22,7 +24,7 @@ def require_bounded(text: str | bytes) -> None:
     Raises:
         ValueError: It is; says which.
     """
-    if len(text) <= MOST_LEVELS:
+    if len(text) <= SURELY_BOUNDED:
         return
     opened = _count(text, "[") + _count(text, "{")
     if opened > MOST_LEVELS and deeper_than(text, MOST_LEVELS):

@@ -19,27 +19,27 @@ from weighbridge.sources.regular_files import (
 )
 
 _TEMPLATES = "additional_chat_templates"
-_LARGE = ("tokenizer", "vocab", "merges", "added_tokens", "spm", "spiece", "sentencepiece")
-_OPENED = (".json", ".jinja", ".model", ".txt", ".tiktoken", ".vocab")
-_ANY_SIZE = ".safetensors"
+_LARGE = ("tokenizer.", "vocab.", "merges.", "added_tokens.", "spiece.", "sentencepiece.")
+_SMALL = (
+    "config.", "generation_config.", "tokenizer_config.", "special_tokens_map.", "chat_template.",
+    "adapter_config.", "processor_config.", "preprocessor_config.", "quant",
+)  # fmt: skip
+_OPENED = (".json", ".jinja", ".model", ".txt", ".tiktoken", ".vocab", ".safetensors")
 
 
 def require_model_files(folder: Path) -> None:
     """Check all files of a model, an adapter or a tokenizer that a library may open.
 
     Args:
-        folder: Theirs.
+        folder: The model's, the adapter's or the tokenizer's.
 
     Raises:
         InputError: One is no regular file, leads out of the folder, or is too large or too deep.
     """
     for path in _files(folder):
         what = f"{path.name} of a model"
-        if path.suffix == _ANY_SIZE:
-            require_regular(path, what, within=folder)
-            continue
-        limit = TOKENIZER_BYTES if path.name.startswith(_LARGE) else SETTINGS_BYTES
-        if path.suffix != ".json":
+        limit = _limit(path)
+        if limit is None or path.suffix != ".json":
             require_regular(path, what, within=folder, limit=limit)
             continue
         try:
@@ -48,9 +48,20 @@ def require_model_files(folder: Path) -> None:
             raise InputError(f"{path} is {error}", what, "fetch the model again") from error
 
 
+def _limit(path: Path) -> int | None:
+    """Return the most bytes that a file of this name has; None where that is not known."""
+    if path.name.startswith(_LARGE):
+        return TOKENIZER_BYTES
+    small = path.name.startswith(_SMALL) or path.name.endswith((".index.json", ".jinja"))
+    return SETTINGS_BYTES if small else None
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """Yield what is there under a name that libraries look for; a link to nowhere is nothing."""
     for place in (folder, folder / _TEMPLATES):
         if place.is_dir():
-            found = (path for path in place.iterdir() if path.exists() and not path.is_dir())
-            yield from sorted(path for path in found if path.suffix in (*_OPENED, _ANY_SIZE))
+            yield from sorted(
+                path
+                for path in place.iterdir()
+                if path.suffix in _OPENED and path.exists() and not path.is_dir()
+            )

@@ -150,12 +150,17 @@ def bounded_lines(file: "BufferedReader[Any]", path: Path) -> Iterator[bytes]:
     while line := file.readline(LINE_BYTES + 1):
         number += 1
         if len(line) > LINE_BYTES:
-            raise InputError(
-                f"{path}, line {number} has more than {LINE_BYTES:,} bytes",
-                "a row a line",
-                "check what wrote the file",
-            )
+            raise too_long(path, number)
         yield line
+
+
+def too_long(path: Path, number: int) -> InputError:
+    """Return the refusal of a line that is longer than any row."""
+    return InputError(
+        f"{path}, line {number} has more than {LINE_BYTES:,} bytes",
+        "a row a line",
+        "check what wrote the file",
+    )
 
 
 def too_large(path: Path, size: int, limit: int, what: str) -> InputError:

@@ -20,6 +20,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedReader, BytesIO, RawIOBase, StringIO
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ from typing import Any
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.sources.regular_files import (
     DOCUMENT_BYTES,
+    LINE_BYTES,
     UNPACKED_FREE_BYTES,
     UNPACKED_RATIO,
-    bounded_lines,
     open_regular,
+    too_long,
 )
 
 COMPRESSED = (".gz", ".bz2", ".xz")
@@ -120,14 +122,18 @@ def text_lines(
         mark, encoding = _encoding(head)
         if encoding == "utf-8" and (b"\n" in head or b"\r" not in head):
             file.read(len(mark))
-            for number, line in enumerate(bounded_lines(file, path), start=1):
+            limit = LINE_BYTES  # as `bounded_lines`, without a generator between
+            lines = iter(partial(file.readline, limit + 1), b"")
+            for number, line in enumerate(lines, start=1):
+                if len(line) > limit:
+                    raise too_long(path, number)
                 yield number, _text(path, number, line, encoding)
         else:
             whole = _whole(path, file, what, DOCUMENT_BYTES)
-            lines = list(_decoded_lines(path, whole, mark, encoding))
-            if len(lines) == 1 and not lines[0].endswith("\n"):
-                lines = re.findall(r"[^\r]*\r|[^\r]+", lines[0])
-            yield from enumerate(lines, start=1)
+            texts = list(_decoded_lines(path, whole, mark, encoding))
+            if len(texts) == 1 and not texts[0].endswith("\n"):
+                texts = re.findall(r"[^\r]*\r|[^\r]+", texts[0])
+            yield from enumerate(texts, start=1)
 
 
 def _whole(path: Path, file: "BufferedReader[Any]", what: str, limit: int) -> bytes:

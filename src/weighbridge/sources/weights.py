@@ -176,8 +176,12 @@ def _base_of(folder: Path, offline: bool) -> WeightsLocation:
     """Find the base that an adapter names."""
     _check_adapter(folder)
     do = f"name the base yourself: BASE+{folder}"
-    settings = read_settings(folder / "adapter_config.json", "an adapter's settings", within=folder)
-    base = settings.get("base_model_name_or_path")
+    path = folder / "adapter_config.json"
+    try:
+        base = read_settings(path, "an adapter's", within=folder).get("base_model_name_or_path")
+    except InputError as error:
+        saw = f"{path} names no base model ({error.saw})"
+        raise InputError(saw, "base_model_name_or_path", do) from error
     if not isinstance(base, str) or not base.strip():
         raise InputError(
             f"{folder}/adapter_config.json names no base model "

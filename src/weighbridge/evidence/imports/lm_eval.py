@@ -117,8 +117,7 @@ def _read_one(path: Path, request: ImportRequest) -> Found:
     whole = request.path.is_dir()
     results = _json(path)
     found = _samples_files(request.path, path, results)
-    left_out = _without_samples(found, results) if whole else []
-    tasks, runs = dict[str, _Task](), list[Foreign]()
+    tasks, runs, left_out = dict[str, _Task](), list[Foreign](), list[str]()
     for name, samples in found.items():
         try:
             tasks[name] = _task(name, samples, results, request)
@@ -138,6 +137,8 @@ def _read_one(path: Path, request: ImportRequest) -> Found:
             left_out.append(f"{name}: {why_unread(error)}")
             if len(members) > 1:  # the others of its tasks may be whole
                 waiting[:0] = [(member.name, [member]) for member in members]
+    if whole:
+        left_out += _without_samples(found, results)
     return Found(tuple(runs), tuple(left_out))
 
 
