@@ -75,6 +75,7 @@ def test_what_a_chat_says_is_its_answer_comes_before_its_last_number(text, targe
         ("He reads 72 pages in 3 days.", "72", "3"),
         ("$5 each for 3 people", "5", "3"),
         ("x = 3 and y = 5", "3", "5"),
+        ("Total: $72, of which\n- $50 for food\n- $22 for drinks", "72", "22"),
         ("That is 72 out of 100.", "72", "100"),
     ],
 )
@@ -238,6 +239,7 @@ def test_a_word_of_scale_is_a_unit_too():
         ("The answer is 3*24 = 72", "72"),
         ("#### 70\nNo, I forgot two.\n#### 72", "72"),
         ("The answer is 7 more than 65, that is 72", "72"),
+        ("Final answer: 288 apples / 4 = 72", "72"),
     ],
 )
 def test_a_reply_says_which_number_is_its_answer(text, number):

@@ -36,7 +36,8 @@ _RECONSIDERED = re.compile(
 )  # fmt: skip
 _TAG = re.compile(r"(?i)<(/?)(answer|final_answer)>")
 _GOES_ON = re.compile(
-    r"\s*(?:[-+/×÷=^<>]|\*(?!\*))\s*[\d.$(]|\s+(?:more|less|fewer|times|plus|minus|out of|of)\b"
+    r"(?:\s+[^\W\d]\w{0,20}){0,2}\s*(?:[-+/×÷=^<>]|\*(?!\*))\s*[\d.$(]"
+    r"|\s+(?:more|less|fewer|times|plus|minus|out of|of)\b"
 )
 
 

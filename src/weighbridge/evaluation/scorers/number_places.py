@@ -70,6 +70,7 @@ _OPERATOR = re.compile(
 _RESULT_OF = re.compile(rf"(?:\s+[^\W\d]\w{{0,40}}){{0,3}}{_MARKUP}(?:=|\(){_MARKUP}")
 _NO_MORE = re.compile(r"(?:\s+[^\W\d]\w{0,40}){0,3}[\s*_$).!\]]*(?:\n|\Z)")
 _SENTENCE = re.compile(r"(?<=[.!?])[\s*_)\]]+(?=\S)|\n")
+_BULLET = re.compile(r"[ \t]{0,12}[-*•][ \t]")
 _LIST_MARK = re.compile(r"(?m)^[ \t*_>-]{0,12}(\d{1,3})(?=[.)]\s+\S)")
 
 
@@ -101,9 +102,20 @@ def last_said(plain: str) -> Said | None:
     said = said_at(plain, found, len(found) - 1)
     if said.open or said.as_well:
         return said
-    begin = max((m.end() for m in _SENTENCE.finditer(plain, 0, found[-1].start)), default=0)
+    begin = _context_of(plain, found[-1].start)
     beside = {one.value for one in found[:-1] if one.start >= begin and said.numeral is found[-1]}
     return replace(said, perhaps=said.perhaps | beside)
+
+
+def _context_of(plain: str, at: int) -> int:
+    """Return where the sentence of a place begins, or the line before a list with bullets."""
+    lines = plain[:at].split("\n")
+    count = 0
+    while count < len(lines) and _BULLET.match(lines[-1 - count]):
+        count += 1
+    if count and count < len(lines):
+        return sum(len(line) + 1 for line in lines[: -1 - count])
+    return max((m.end() for m in _SENTENCE.finditer(plain, 0, at)), default=0)
 
 
 def _without_list_marks(plain: str, found: list[Numeral]) -> list[Numeral]:
