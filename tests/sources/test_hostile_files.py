@@ -31,6 +31,7 @@ from weighbridge.sources.tables import csv_rows, jsonl_rows, parquet_rows
 from weighbridge.sources.text_files import read_text
 from weighbridge.sources.weights import find_weights
 from weighbridge.tuning.data import read_conversations
+from weighbridge.tuning.ladder.corpus import read_corpus
 
 
 def own_benchmark(path):
@@ -422,6 +423,19 @@ def test_a_member_of_a_folder_leads_nowhere_else(tmp_path):
     require_model_files(folder)
     (tmp_path / "link").symlink_to(folder)  # the folder itself may be one
     require_model_files(tmp_path / "link")
+
+
+def test_a_corpus_is_the_text_of_its_own_folder(tmp_path):
+    (tmp_path / "secret.txt").write_text("elsewhere")
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "a.txt").write_text("text to learn " * 99)
+    (folder / "b.txt").symlink_to(tmp_path / "secret.txt")
+    hostile.TOO_LARGE["a hole of a terabyte"](folder / "c.txt")
+    hostile.NOT_REGULAR["a named pipe"](folder / "d.txt")
+    found = read_corpus(folder)
+    assert (found.files, found.skipped) == (1, 2)
+    told(read_corpus, folder / "c.txt")
 
 
 def test_the_hub_s_cache_is_one_folder(tmp_path):

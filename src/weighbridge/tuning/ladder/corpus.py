@@ -32,7 +32,7 @@ class Corpus:
         validation: What losses are measured on.
         name: What to call it.
         files: Files read.
-        skipped: Files left out because they aren't UTF-8 text.
+        skipped: Files left out because they aren't UTF-8 text, or no files of the folder.
         digest: Of both parts.
     """
 
@@ -62,6 +62,11 @@ def read_corpus(path: Path | None, pattern: str = "") -> Corpus:
             text = read_regular(file, DOCUMENT_BYTES, "text to learn", within=within)
             text.decode("utf-8")
         except UnicodeDecodeError:
+            skipped += 1
+            continue
+        except InputError:  # of a folder, such as a link that leads out of it
+            if within is None:
+                raise
             skipped += 1
             continue
         except OSError as error:
