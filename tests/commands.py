@@ -11,8 +11,22 @@ import tempfile
 import time
 from pathlib import Path
 
-_EARLY = ("HF_", "TRANSFORMERS_", "OMP_", "PYTHON", "LD_", "TOKENIZERS_")
+_EARLY = ("HF_", "TRANSFORMERS_", "OMP_", "PYTHON", "LD_")
 """Variables that Python or a library reads when it starts: such a command starts afresh."""
+_OURS = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
+"""Those that the product sets itself; the server is always offline."""
+
+
+def _read_early(variables):
+    return {
+        name: value
+        for name, value in variables.items()
+        if name.startswith(_EARLY) and (name not in _OURS or value != "1")
+    }
+
+
+_AT_FIRST = _read_early(os.environ)
+"""As the server of commands has them: a test may have set others, here or for one command."""
 _server: subprocess.Popen | None = None
 _socket = ""
 
@@ -29,7 +43,7 @@ def weighbridge(*words, cwd=None, env=None, fresh=False, **options):
         options: `input` and others of `subprocess.run`.
     """
     words, variables = list(map(str, words)), {**os.environ, **(env or {})}
-    early = any(name.startswith(_EARLY) for name in env or {})
+    early = _read_early(variables) != _AT_FIRST
     if fresh or early or options or os.environ.get("WEIGHBRIDGE_TEST_FRESH"):
         return subprocess.run(
             [sys.executable, "-m", "weighbridge", *words], capture_output=True, text=True,
