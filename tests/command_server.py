@@ -10,24 +10,37 @@ process starts (signals, limits, variables that libraries read when they are imp
 """
 
 import array
+import atexit
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import socket
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import NoReturn
+
+import weighbridge
+
+LIBRARIES = (
+    "torch", "transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama",
+    "peft", "scipy.stats", "scipy.optimize", "altair", "openai", "rich.progress", "pyarrow.parquet",
+)  # fmt: skip
+NOT_OURS = ("weighbridge.__main__", "weighbridge.sandbox.inside")
+"""What runs on import, and what runs in a jail."""
 
 
 def serve(path: str) -> None:
     """Answer requests until whoever asks is gone; returns in a child that is to be a command."""
-    import peft  # noqa: F401
-    import torch  # noqa: F401
-    import transformers.models.auto.modeling_auto
-    import transformers.models.llama.modeling_llama  # noqa: F401
-
-    import weighbridge.cli.main  # noqa: F401
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(weighbridge.__path__, "weighbridge."):
+        if not module.name.startswith(NOT_OURS):
+            importlib.import_module(module.name)
 
     gc.freeze()  # the children share what is imported, and don't look through it for rubbish
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -86,9 +99,21 @@ def _become(request: dict, files: "array.array[int]") -> None:
     tempfile.tempdir = None  # asked of the environment again
 
 
+def _end(code: int) -> NoReturn:
+    """End as an interpreter does, but for taking thousands of modules apart one by one."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     serve(sys.argv[1])
     from weighbridge.cli.main import main
 
     sys.path[0] = str(Path.cwd())  # as `python -m` has it
-    main()
+    try:
+        main()
+    except SystemExit as ended:
+        _end(ended.code if isinstance(ended.code, int) else int(ended.code is not None))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import hostile
-from commands import SEVERAL
+from commands import SEVERAL, weighbridge
 from fuzz.parsers import SEEDS, _inspect_logs
 from scored_runs import sealed
 from weighbridge.evidence import RunStore
@@ -77,13 +77,6 @@ def test_a_command_answers_in_one_line(answered, command, kind):
     assert code == 2, (code, out[-500:], err[-500:])
     assert err.count("\n") == 1 and err.startswith("weighbridge: ") and "Traceback" not in err, err
     assert len(err) < 5000 and "unforeseen" not in err
-
-
-def weighbridge(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *map(str, words)], capture_output=True, text=True,
-        cwd=cwd, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
 
 
 BAD_MEMBERS = {

@@ -1,22 +1,14 @@
 """`weighbridge scaling sweep`: what would be trained, bad input, and (slow) the whole ladder."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
+import commands
 
-def weighbridge(*words, folder, timeout=None):
-    return subprocess.run(
-        [sys.executable, "-m", "weighbridge", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, "COLUMNS": "80"},
-    )
+
+def weighbridge(*words, folder):
+    return commands.weighbridge(*words, cwd=folder, env={"COLUMNS": "80"})
 
 
 def test_a_dry_run_says_what_would_be_trained_and_how_long(tmp_path):
@@ -56,9 +48,7 @@ def test_bad_input_is_one_line(words, told, tmp_path):
 @pytest.mark.soak
 def test_the_default_ladder_foretells_its_largest_model(tmp_path):
     """On the standard library: prediction inside its interval; which loses less, with seeds."""
-    done = weighbridge(
-        "scaling", "sweep", "--json", "--chart", "ladder.svg", folder=tmp_path, timeout=None
-    )
+    done = weighbridge("scaling", "sweep", "--json", "--chart", "ladder.svg", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["held_out"]["inside"]

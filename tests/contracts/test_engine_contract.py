@@ -40,7 +40,14 @@ from weighbridge.models.near_ties import FLOAT32_NATS
 from weighbridge.models.open_weights import OpenWeights
 from weighbridge.records import ModelRef
 
-ALL = [*ARCHITECTURES, *ONE_BY_ONE]
+QUICK = (
+    "llama", "gemma3-window", "gpt-oss", "deepseek-v3", "gpt2", "mistral-window",
+    "lfm2-convolution",
+)  # fmt: skip
+ALL = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+    for name in (*ARCHITECTURES, *ONE_BY_ONE)
+]
 # Tokens of a pack, tokens of a cluster, rows below a token that is still worth sharing.
 SHAPES = ((16, 384, 20), (64, 384, 20), (4096, 384, 20), (4096, 10, 1 << 30), (64, 10, 1))
 SLOTS = (1, 3, 8)

@@ -231,6 +231,14 @@ def trained(config, **lora):
 PEFT_REFUSES = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
 
 
+QUICK = ("llama", "gpt2", "gemma3_text", "qwen3_moe", "deepseek_v2", "mamba2", "gpt_oss")
+
+
+def each(families):
+    """All families, those that few others are like at once and the rest with the slow tests."""
+    return [pytest.param(f, marks=() if f in QUICK else pytest.mark.slow) for f in families]
+
+
 @pytest.mark.parametrize("family", PEFT_REFUSES)
 def test_lora_leaves_out_what_peft_refuses_to_adapt(family):
     """Then peft refuses "all-linear" too: what it would take but `out_proj` is named one by one."""
@@ -243,14 +251,14 @@ def test_lora_leaves_out_what_peft_refuses_to_adapt(family):
     assert lora_parameters(ours, 4) == trained(config, target_modules=names) > 0
 
 
-@pytest.mark.parametrize("family", sorted(set(TEXT) - set(PEFT_REFUSES)))
+@pytest.mark.parametrize("family", each(sorted(set(TEXT) - set(PEFT_REFUSES))))
 def test_lora_on_all_linear_layers_trains_what_peft_trains(family):
     for config in configurations(family):
         ours = lora_parameters(read_architecture(config, "a shape"), rank=4)
         assert ours == trained(config, target_modules="all-linear"), config
 
 
-@pytest.mark.parametrize("family", TEXT)
+@pytest.mark.parametrize("family", each(TEXT))
 def test_lora_on_each_target_trains_what_peft_trains(family):
     for config in configurations(family):
         ours = read_architecture(config, "a shape")

@@ -88,6 +88,7 @@ def test_the_runs_are_what_scaling_fit_reads(ladder):
     assert set(with_mixtures.experts) == {1.0, 4.0}
 
 
+@pytest.mark.slow
 def test_one_process_comes_to_the_same_losses_as_two(ladder, tmp_path):
     again = climb(SMALL, None, "", tmp_path / "one", 1)
     assert losses(again) == losses(ladder[0])
@@ -102,6 +103,7 @@ def test_a_finished_ladder_is_not_trained_again(ladder):
     ]
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_the_same_losses(ladder, tmp_path):
     """kill -9 of the parent alone: its workers must end by themselves."""
     found, *_ = ladder
@@ -266,6 +268,7 @@ def test_a_checkpoint_that_is_none_says_what_to_remove(tmp_path):
         train(rung, read_corpus(None), 1e-2, tmp_path / "bad", lambda tokens: None)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_one_clear_error_and_nothing_is_lost(tmp_path):
     """kill -9 of one worker, as the system does where memory ends."""
     folder = tmp_path / "out"
