@@ -133,6 +133,7 @@ def test_scoring_a_file_of_completions(tmp_path, repository):
     assert done.returncode == 2 and "has no answer to" in done.stderr
 
 
+@pytest.mark.slow
 def test_killed_three_times_an_evaluation_ends_with_the_same_digest(tiny_model, tmp_path):
     rows = "".join(f'{{"q": "question {i}", "a": "A"}}\n' for i in range(400))
     (tmp_path / "test.jsonl").write_text(rows)
