@@ -38,6 +38,7 @@ def test_all_164_canonical_solutions_pass(problems):
     assert marks(problems, lambda sample: sample.target) == [1.0] * 164
 
 
+@pytest.mark.slow
 def test_164_completions_that_only_say_pass_fail(problems):
     assert marks(problems, lambda sample: "    pass\n") == [0.0] * 164
 

@@ -42,6 +42,7 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(tiny_model, ca
         load(find_weights(str(tiny_model)), cache=cache, memory_bytes=100_000_000)
 
 
+@pytest.mark.slow
 def test_less_memory_means_smaller_passes(smollm2):
     unlimited = share_out(smollm2.network, None)
     tight = share_out(smollm2.network, 1_400_000_000)

@@ -127,6 +127,7 @@ def test_a_candidate_that_is_better_and_cheaper_replaces(server, tiny_model, tra
     assert done.returncode == 3 and "release gate" in json.loads(done.stdout)["headline"]
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_worse_does_not(server, tiny_model, trained, tmp_path):
     write_project(tmp_path, tiny_model, server.url, str(trained))
     done = weighbridge("run", "--offline", "--require", "replace", "--json", cwd=tmp_path)
@@ -195,6 +196,7 @@ def kept(folder):
     return sum(file.read_bytes().count(b'"kept"') for file in files)
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_costs_at_most_what_was_in_flight(
     server, tiny_model, trained, tmp_path
 ):

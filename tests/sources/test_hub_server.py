@@ -73,6 +73,7 @@ def test_a_model_is_downloaded_used_and_then_found_without_the_hub(hub, work, ti
     assert len(hub.served) == before
 
 
+@pytest.mark.slow
 def test_a_revision_can_be_named(hub, work, tiny_model):
     hub.add("models/someone/tiny", work)
     shutil.copytree(tiny_model, work / "old")
@@ -96,6 +97,7 @@ def test_what_the_hub_answers_is_said(hub, work, tiny_model, fault, words):
     assert_one_line(evaluate(hub, work, "someone/tiny", "-b", "own.toml"), "someone/tiny", *words)
 
 
+@pytest.mark.slow
 def test_a_download_that_was_cut_off_is_completed(hub, work, tiny_model):
     commit = hub.add("models/someone/tiny", tiny_model)
     hub.fault = "cut"

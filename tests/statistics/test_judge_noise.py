@@ -138,7 +138,12 @@ def _quick(runs, scale):
     return found
 
 
-@pytest.mark.parametrize(("passes", "pass_sd"), [(2, 0.2), (3, 0.2), (5, 0.3), (3, 0.6)])
+def slow(*cases):
+    """Cases that ask the same of other numbers."""
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
+@pytest.mark.parametrize(("passes", "pass_sd"), [(2, 0.2), *slow((3, 0.2), (5, 0.3), (3, 0.6))])
 def test_intervals_cover_what_a_pass_moves(passes, pass_sd):
     """400 rounds, Monte-Carlo error 1.1 points: the widened interval covers, the plain does not."""
     plain, wide, _ = widths_and_coverage(passes, pass_sd, 400, seed=passes)
@@ -146,7 +151,7 @@ def test_intervals_cover_what_a_pass_moves(passes, pass_sd):
     assert wide >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 400)
 
 
-@pytest.mark.parametrize(("passes", "price"), [(2, 1.3), (3, 1.2), (5, 1.12)])
+@pytest.mark.parametrize(("passes", "price"), [(2, 1.3), *slow((3, 1.2), (5, 1.12))])
 def test_a_steady_judge_costs_little(passes, price):
     """No pass moves: both intervals cover; not to know that from two passes has a price."""
     plain, wide, ratio = widths_and_coverage(passes, 0.0, 400, seed=7)

@@ -44,6 +44,7 @@ def ladder(tmp_path_factory):
     return found, folder, said, done
 
 
+@pytest.mark.slow
 def test_a_ladder_learns_and_concludes(ladder):
     found, _, _, done = ladder
     assert len(found.climbed) == len(rungs(SMALL))
@@ -60,6 +61,7 @@ def test_a_ladder_learns_and_concludes(ladder):
     assert fractions[-1] <= 1
 
 
+@pytest.mark.slow
 def test_the_prediction_rests_on_the_smaller_models_alone(ladder):
     found, folder, said, _ = ladder
     written = json.loads((folder / "prediction.json").read_text())
@@ -75,6 +77,7 @@ def test_the_prediction_rests_on_the_smaller_models_alone(ladder):
     assert before <= (folder / "rungs.jsonl").stat().st_mtime
 
 
+@pytest.mark.slow
 def test_the_runs_are_what_scaling_fit_reads(ladder):
     from weighbridge.planning.scaling import parametric
     from weighbridge.planning.scaling.reading import read_points
@@ -94,6 +97,7 @@ def test_one_process_comes_to_the_same_losses_as_two(ladder, tmp_path):
     assert losses(again) == losses(ladder[0])
 
 
+@pytest.mark.slow
 def test_a_finished_ladder_is_not_trained_again(ladder):
     found, folder, *_ = ladder
     again = climb(SMALL, None, "", folder, 2)
@@ -172,12 +176,14 @@ def test_a_run_interrupted_within_goes_on_to_the_same_bits(kind, tmp_path, monke
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_another_ladder_in_the_same_folder_is_refused(ladder):
     _, folder, *_ = ladder
     with pytest.raises(InputError, match="holds another ladder; what differs: settings"):
         climb(replace(SMALL, seed=1), None, "", folder, 1)
 
 
+@pytest.mark.slow
 def test_a_text_that_changed_is_refused(ladder, tmp_path):
     folder = tmp_path / "text"
     folder.mkdir()
@@ -189,6 +195,7 @@ def test_a_text_that_changed_is_refused(ladder, tmp_path):
         climb(SMALL, folder, "", tmp_path / "out", 2)
 
 
+@pytest.mark.slow
 def test_an_altered_prediction_is_noticed(ladder, tmp_path):
     _, folder, *_ = ladder
     path = folder / "prediction.json"
@@ -211,6 +218,7 @@ def test_the_same_text_by_another_path_is_the_same_ladder(tmp_path, monkeypatch)
             climb(SMALL, path, "", tmp_path / "out", 2, lambda done, total: interrupt(0, done))
 
 
+@pytest.mark.slow
 def test_a_torn_last_line_is_taken_back_and_another_is_refused(ladder, tmp_path):
     _, folder, *_ = ladder
     journal = tmp_path / "rungs.jsonl"
