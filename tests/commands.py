@@ -13,8 +13,8 @@ from pathlib import Path
 
 _EARLY = ("HF_", "TRANSFORMERS_", "OMP_", "PYTHON", "LD_")
 """Variables that Python or a library reads when it starts: such a command starts afresh."""
-_OURS = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
-"""Those that the product sets itself; the server is always offline."""
+_OURS = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_XET_HIGH_PERFORMANCE")
+"""Those that the product, or lm-evaluation-harness, sets itself; the server is always offline."""
 
 
 def _read_early(variables):
