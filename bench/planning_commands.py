@@ -12,6 +12,7 @@ without torch and checks their answers.
 import argparse
 import csv
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -94,8 +95,9 @@ def write_gguf(path: Path, config: Any) -> None:
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     writer.close()
-    with path.open("rb+") as file:
-        file.truncate(path.stat().st_size + 4 * sum(int(np.prod(s)) + 64 for s in shapes.values()))
+    held = 4 * sum(int(np.prod(shape)) + 64 for shape in shapes.values())
+    with path.open("rb+") as file:  # reserved, for a file that is a hole is refused
+        os.posix_fallocate(file.fileno(), path.stat().st_size, held)
 
 
 def dense_runs() -> Iterable[tuple[float, ...]]:
