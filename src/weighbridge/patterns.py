@@ -59,7 +59,7 @@ for line in sys.stdin.buffer:
 
 
 class PatternTooSlow(InputError):
-    """A pattern did not come to an end in its time."""
+    """A pattern was still being matched when its time limit was reached."""
 
 
 @dataclass(frozen=True)

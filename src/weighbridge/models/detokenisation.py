@@ -45,7 +45,7 @@ class Detokenisation:
         return text[:-1] if missing and self._bytes_as_letters else text
 
     def ends_with_one_of(self, written: Sequence[int], stop_strings: Sequence[str]) -> bool:
-        """Whether one of the strings is complete with the last tokens."""
+        """Whether the last tokens complete one of the stop strings."""
         if not stop_strings:
             return False
         text = self._decode(written[self.tail_start(written, stop_strings) :])

@@ -84,7 +84,7 @@ def require_generation_config(folder: Path) -> None:
 
 
 def _holds_numbers(weight: torch.Tensor) -> bool:
-    """Whether any element is not 0; usually the first rows show it."""
+    """Whether any element is not 0; stops at the first rows that have one."""
     with torch.no_grad():
         return weight.numel() == 0 or any(bool(rows.any()) for rows in torch.split(weight, 1024))
 

@@ -226,7 +226,7 @@ def _weights_norm(draft: Draft, default: bool) -> None:
 
 
 def _llama(draft: Draft) -> None:
-    """GGUF calls Mixtral `llama` with experts, and Mistral `llama` with a sliding window."""
+    """Read architecture `llama`: GGUF also stores Mixtral (with experts) and Mistral under it."""
     config, keys = draft.config, draft.keys
     width = _rotary(draft)
     if width:

@@ -31,8 +31,9 @@ LINE_BYTES = 64 << 20
 TOKENIZER_BYTES = 128 << 20
 """Of a tokenizer's file; the largest that are published have 35 MB."""
 UNPACKED_FREE_BYTES, UNPACKED_RATIO = 64 << 20, 200
-"""A packed file may always unpack to so much; beyond, to so many times its size. Logs that repeat a
-prompt in every row come to 100; a bomb to 1,000 (gzip), 7,000 (xz) or a million (bzip2)."""
+"""A compressed file may always unpack to the first, and beyond it to the second times its own size.
+Logs that repeat a prompt in every row reach a ratio of 100; decompression bombs reach 1,000 (gzip),
+7,000 (xz) or a million (bzip2)."""
 
 _KINDS = {
     stat.S_IFIFO: ("a named pipe", "write what comes out of it to a file first"),

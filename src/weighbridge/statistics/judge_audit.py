@@ -208,7 +208,7 @@ def human_corrected(
 
 
 FEWEST_LABELLED = 10
-"""With fewer rated items the judge's bias is too uncertain to correct for it."""
+"""With fewer items rated by people, the judge's bias is too uncertain to correct for."""
 
 
 def _half(values: np.ndarray, clusters: Sequence[str]) -> float:

@@ -60,7 +60,7 @@ class LengthReport:
         return self.trained_tokens / self.total_tokens
 
     def sentences(self, what: str) -> tuple[str, ...]:
-        """Return sentences on the rows: their number, and what was dropped, doubled or cut.
+        """Return sentences: how many rows there are, and how many were dropped, repeated or cut.
 
         Args:
             what: What they are for, as "learns from" or "watches the loss on".

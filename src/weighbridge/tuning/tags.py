@@ -56,7 +56,7 @@ def _earlier(renderer: Renderer, before: Sequence[Turn]) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _require_answers_alone(renderer: Renderer, roles: tuple[Role, ...]) -> None:
-    """Check on turns with known words that the tags mark the assistant's words alone."""
+    """Check, on turns whose text is known, that the tags mark only the assistant's text."""
     turns = [Turn(role, f"weighbridge{n}probe") for n, role in enumerate(roles)]
     ids, trained = renderer.tagged(turns)
     learnt = renderer.decode([token for token, t in zip(ids, trained, strict=True) if t])

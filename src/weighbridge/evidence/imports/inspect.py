@@ -92,10 +92,10 @@ def _paths(path: Path) -> list[Path]:
 
 
 def _open(path: Path, within: Path | None) -> _Log:
-    """Open a log of either form; `within` is the folder that was named, if one was.
+    """Open a log, zipped (`.eval`) or JSON; `within` is the folder that the user named, if any.
 
     Raises:
-        InputError: It is none, or was never finished.
+        InputError: The file is no log, or the log was never finished.
     """
     if path.suffix == ".eval" or is_archive(path, _WHAT, within=within):
         return _open_zip(path, within)

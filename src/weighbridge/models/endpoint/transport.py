@@ -74,7 +74,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """Read a body: a reply whole or not at all, of anything else the beginning."""
+    """Read a body: a reply must fit the limit; errors and streams are cut at theirs."""
     if 300 <= response.status_code < 400:
         return b""
     reply = response.status_code < 300
