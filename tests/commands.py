@@ -89,39 +89,3 @@ def _connected() -> socket.socket:
             if _server.poll() is not None:
                 raise RuntimeError(f"the server of commands ended: {_server.returncode}") from error
             time.sleep(0.05)
-
-
-SEVERAL = """
-import contextlib, io, json, os, sys
-from weighbridge.cli.main import main
-found = []
-for words, cwd in json.loads(sys.stdin.read()):
-    os.chdir(cwd)
-    out, err = io.StringIO(), io.StringIO()
-    sys.argv = ["weighbridge", *words]
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as ended:
-            code = ended.code
-    found.append([code, out.getvalue(), err.getvalue()])
-print(json.dumps(found))
-"""
-
-
-def several(commands, env=None):
-    """Run commands one after the other in one child, which imports what they need only once.
-
-    Args:
-        commands: Words and working folder of each.
-        env: Variables beside our own.
-    """
-    asked = json.dumps([[list(map(str, words)), str(cwd)] for words, cwd in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", SEVERAL], input=asked, capture_output=True, text=True,
-        env={**os.environ, **(env or {})},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout.splitlines()[-1])
-    return [subprocess.CompletedProcess(words, *found) for (words, _), found in
-            zip(commands, answers, strict=True)]  # fmt: skip

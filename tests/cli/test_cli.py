@@ -164,11 +164,12 @@ def test_ctrl_c_says_how_to_go_on(tiny_model, tmp_path):
     rows = "".join(f'{{"q": "question {i}", "a": "A"}}\n' for i in range(3000))
     (tmp_path / "test.jsonl").write_text(rows)
     (tmp_path / "own.toml").write_text(
-        'data = "test.jsonl"\nprompt = "{q}"\ntarget = "a"\nmax_tokens = 60\n'
+        'data = "test.jsonl"\nprompt = "{q}"\ntarget = "a"\nmax_tokens = 8\n'
     )
     with subprocess.Popen(
         [sys.executable, "-m", "weighbridge", "evaluate", str(tiny_model), "-b", "own.toml"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as at a terminal
     ) as child:  # fmt: skip
         while not list(tmp_path.glob(".weighbridge/runs/*/samples.jsonl")):
             assert child.poll() is None

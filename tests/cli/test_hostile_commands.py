@@ -12,11 +12,27 @@ from pathlib import Path
 import pytest
 
 import hostile
-from commands import SEVERAL, weighbridge
+from commands import weighbridge
 from fuzz.parsers import SEEDS, _inspect_logs
 from scored_runs import sealed
 from weighbridge.evidence import RunStore
 
+ONE_AFTER_THE_OTHER = """
+import contextlib, io, json, os, sys
+from weighbridge.cli.main import main
+found = []
+for words, cwd in json.loads(sys.stdin.read()):
+    os.chdir(cwd)
+    out, err = io.StringIO(), io.StringIO()
+    sys.argv = ["weighbridge", *words]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+    found.append([code, out.getvalue(), err.getvalue()])
+print(json.dumps(found))
+"""
 PATIENCE_SECONDS = 900  # of all commands together: what waits for a pipe waits for ever
 
 
@@ -62,8 +78,8 @@ def answered(tmp_path_factory):
             line = words.replace("FILE" + (ending[0] if ending else ""), str(path))
             asked.append(((command, kind), line.split(), str(home)))
     done = subprocess.run(
-        [sys.executable, "-c", SEVERAL], capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-        input=json.dumps([[words, home] for _, words, home in asked]), env={**os.environ},
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER], capture_output=True, text=True,
+        input=json.dumps([[words, home] for _, words, home in asked]), timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])

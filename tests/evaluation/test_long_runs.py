@@ -39,6 +39,7 @@ def peak(took):
     return max(took["evaluate_peak_bytes"], took["verify_peak_bytes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["generative", "loglikelihood"])
 def test_twenty_thousand_samples_take_little_more_than_none(repository, tmp_path, protocol):
     took = measured(repository, tmp_path, 20_000, "--protocol", protocol)
@@ -59,6 +60,7 @@ def test_a_million_samples_take_little_more_than_twenty_thousand(repository, tmp
     assert long["evaluate_cpu_seconds"] + long["verify_cpu_seconds"] < 600
 
 
+@pytest.mark.slow
 def test_killed_while_it_streams_it_ends_with_the_same_digest(repository, tmp_path):
     def written():
         return sum(f.stat().st_size for f in (tmp_path / "runs").glob("*/samples.jsonl"))

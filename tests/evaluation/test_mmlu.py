@@ -36,6 +36,7 @@ def test_the_prompt_is_the_harness_prompt_byte_for_byte(tmp_path):
     assert BENCHMARK.continuations(sample, Settings()) == (" A", " B", " C", " D")
 
 
+@pytest.mark.slow
 def test_astronomy_five_shots_gives_the_published_27_of_152(smollm2, real_data, tmp_path):
     """The reference: lm-evaluation-harness 0.4.13, backend hf, fp32, batch size 8."""
     store = RunStore(tmp_path)

@@ -63,7 +63,13 @@ def processor_seconds(reading, text, times=1):
     return min(seconds)
 
 
-@pytest.mark.parametrize("name", READINGS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name.endswith("of a reply") else ())
+        for name in READINGS
+    ],
+)
 def test_twice_the_text_takes_about_twice_the_time(name):
     """Four times would be quadratic. What takes next to no time passes, on any machine."""
     size, reading = 4000, READINGS[name]

@@ -41,7 +41,7 @@ def weighbridge(tmp_path):
 
 
 @needs_jail
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("packed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_six_completions_of_one_problem_three_of_them_right(weighbridge, tmp_path, packed):
     answers = lines({"task_id": "test/0", "completion": text} for text in COMPLETIONS)
     problem = lines([PROBLEM])

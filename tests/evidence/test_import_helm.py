@@ -37,6 +37,7 @@ def answers(real_data, tmp_path_factory):
     return store, {run.model.name: run for run in runs}
 
 
+@pytest.mark.slow
 def test_the_published_means_come_out(answers):
     """HELM MMLU, mean over 57 subjects, as published (aryopg/mmlu-redux @ 4563cfa79b65)."""
     _, runs = answers
@@ -47,6 +48,7 @@ def test_the_published_means_come_out(answers):
         assert len(runs[model].estimate.clusters) == 57
 
 
+@pytest.mark.slow
 def test_answers_that_are_no_letter_are_unparsed_and_both_means_are_there(answers):
     """gpt-4-1106 began to reason in 744 answers: HELM counts them wrong."""
     _, runs = answers
@@ -56,6 +58,7 @@ def test_answers_that_are_no_letter_are_unparsed_and_both_means_are_there(answer
     assert estimate.mean_graded > 0.85 > estimate.mean
 
 
+@pytest.mark.slow
 def test_every_question_finds_its_answer_and_the_run_verifies(answers):
     store, runs = answers
     run = runs["meta_llama-3-70b"]

@@ -149,6 +149,7 @@ def test_a_sample_that_is_there_twice_leaves_no_run_behind(logs, tmp_path):
     assert RunStore(tmp_path / "runs").summaries() == []
 
 
+@pytest.mark.slow
 def test_who_judged_is_told_and_two_judges_are_never_compared(tmp_path):
     pytest.importorskip("inspect_ai")
     logs = run_inspect_judged(tmp_path / "inspect")

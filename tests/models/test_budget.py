@@ -52,6 +52,7 @@ def test_less_memory_means_smaller_passes(smollm2):
         share_out(smollm2.network, 1_100_000_000)
 
 
+@pytest.mark.slow
 def test_prompts_of_2500_tokens_stay_within_the_limit(real_data, tmp_path):
     # A cache of its own: a page that another process has mapped, too, can't be given back.
     as_safetensors(smollm2_file(), tmp_path / "cache")

@@ -1,6 +1,7 @@
 """How the engine works through requests; its numbers are in tests/contracts."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ def test_shared_tokens_are_computed_once():
     assert [sum(computed[i + 1 :]) for i in range(len(computed))] == to_come
 
 
+@pytest.mark.slow
 def test_jobs_are_taken_from_a_stream_a_window_at_a_time(monkeypatch):
     monkeypatch.setattr(generation, "WINDOW", 6)
     network = Network(build("llama"))

@@ -79,6 +79,7 @@ def harness(model, tiny_model, tasks, folder):
     return json.loads(results.read_text())["results"], samples
 
 
+@pytest.mark.slow
 def test_every_kind_of_task_gives_the_numbers_of_the_hf_model(tiny_model, tasks, tmp_path):
     theirs, their_samples = harness("hf", tiny_model, tasks, tmp_path / "hf")
     ours, our_samples = harness("weighbridge", tiny_model, tasks, tmp_path / "ours")
@@ -97,6 +98,7 @@ def test_every_kind_of_task_gives_the_numbers_of_the_hf_model(tiny_model, tasks,
                 assert str(greedy_a) == str(greedy_b)
 
 
+@pytest.mark.slow
 def test_what_the_harness_refuses_is_one_line(tiny_model, tmp_path):
     done = subprocess.run(
         [

@@ -137,6 +137,7 @@ def test_a_candidate_that_is_worse_does_not(server, tiny_model, trained, tmp_pat
     check(tmp_path, outcome)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_costs_more_does_not(server, trained, tmp_path):
     write_project(tmp_path, trained, server.url, str(trained), hourly=5000, margin=0.3)
     done = weighbridge("run", "--offline", "--json", cwd=tmp_path)
@@ -167,6 +168,7 @@ def test_a_candidate_that_is_tuned_first_replaces(server, tiny_model, tmp_path):
     check(tmp_path, outcome)
 
 
+@pytest.mark.slow
 def test_a_cap_leaves_it_open_and_a_higher_one_decides(server, tiny_model, trained, tmp_path):
     with proxying(server.url) as proxy:
         proxy.schedule = lambda turn, nth: "cut" if nth == 0 and "number 1003" in turn else ""

@@ -26,7 +26,13 @@ from weighbridge.planning.anatomy import (
     state_bytes,
 )
 
+QUICK = ("llama", "gpt2", "gemma3_text", "qwen3_moe", "deepseek_v2", "mamba2", "gpt_oss")
 WITHOUT_WINDOWS = {"sliding_window": 1000, "attention_chunk_size": 1000}
+
+
+def each(families):
+    """All families, those that few others are like at once and the rest with the slow tests."""
+    return [pytest.param(f, marks=() if f in QUICK else pytest.mark.slow) for f in families]
 
 
 def built(config, device="cpu", **settings):
@@ -53,7 +59,7 @@ def counted(model, *inputs, **keywords):
     return counter.get_total_flops() - sum(rotary)
 
 
-@pytest.mark.parametrize("family", sorted(set(TEXT) - set(RECURRENT)))
+@pytest.mark.parametrize("family", each(sorted(set(TEXT) - set(RECURRENT))))
 @pytest.mark.parametrize("tokens", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_a_prompt_s_flops_are_those_that_torch_counts(family, tokens):
     """Eager attention computes the whole square, so each token costs what the last one does."""
@@ -229,14 +235,6 @@ def trained(config, **lora):
 
 
 PEFT_REFUSES = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
-
-
-QUICK = ("llama", "gpt2", "gemma3_text", "qwen3_moe", "deepseek_v2", "mamba2", "gpt_oss")
-
-
-def each(families):
-    """All families, those that few others are like at once and the rest with the slow tests."""
-    return [pytest.param(f, marks=() if f in QUICK else pytest.mark.slow) for f in families]
 
 
 @pytest.mark.parametrize("family", PEFT_REFUSES)

@@ -18,6 +18,7 @@ from weighbridge.planning.scaling.forms import tokens_at
 from weighbridge.planning.scaling.prediction import predict
 
 
+@pytest.mark.slow
 def test_the_interval_holds_runs_that_were_not_fitted():
     """Of 60 simulated ladders with a run three times beyond, about 95 % hold that run's loss."""
     inside, alone = 0, 0

@@ -90,6 +90,7 @@ document.getElementById('list').getBoundingClientRect();
 return performance.now() - start"""
 
 
+@pytest.mark.slow
 def test_fourteen_thousand_items_load_and_search_quickly(browser, show, page, capsys):
     run = show(page)
     load = run("const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd")

@@ -79,6 +79,7 @@ def test_the_laws_in_the_documentation_are_those_of_the_catalog(repository, tmp_
     assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-3)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.floats(3.5, 300), min_size=2, max_size=14),

@@ -13,6 +13,7 @@ from weighbridge.errors import InputError
 from weighbridge.sources.hub import hub_snapshot
 
 
+@pytest.mark.slow
 def test_a_cached_hub_model_is_used_offline(tiny_model, tmp_path):
     revision = "0123456789abcdef0123456789abcdef01234567"
     repo = tmp_path / "hub" / "models--someone--tiny-llama"

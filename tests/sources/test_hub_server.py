@@ -87,8 +87,8 @@ def test_a_revision_can_be_named(hub, work, tiny_model):
     ("fault", "words"),
     [
         ("gated", ("403", "hf auth login")),
-        ("missing", ("404", "check the name")),
-        ("broken", ("not in the Hub cache",)),
+        pytest.param("missing", ("404", "check the name"), marks=pytest.mark.slow),
+        pytest.param("broken", ("not in the Hub cache",), marks=pytest.mark.slow),
     ],
 )
 def test_what_the_hub_answers_is_said(hub, work, tiny_model, fault, words):
@@ -108,6 +108,7 @@ def test_a_download_that_was_cut_off_is_completed(hub, work, tiny_model):
     assert source_of(work, done) == ("hub:someone/tiny", commit)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said(hub, work, tiny_model):
     hub.add("models/someone/tiny", tiny_model)
 
@@ -168,6 +169,7 @@ def test_mmlu_is_the_same_from_the_hubs_files_and_the_original_ones(parquet, rea
     assert MMLU.load(LoadRequest(parquet, None, settings)) == originals
 
 
+@pytest.mark.slow
 def test_mmlu_comes_from_the_hub_without_its_training_set(hub, work, parquet, tiny_model):
     commit = hub.add("datasets/cais/mmlu", parquet)
     done = evaluate(hub, work, str(tiny_model), "-b", "mmlu:astronomy", "--limit", "5")
@@ -177,6 +179,7 @@ def test_mmlu_comes_from_the_hub_without_its_training_set(hub, work, parquet, ti
     assert (work / "hub" / "datasets--cais--mmlu" / "snapshots" / commit).is_dir()
 
 
+@pytest.mark.slow
 def test_a_gated_data_set_is_said(hub, work, parquet, tiny_model):
     hub.add("datasets/cais/mmlu", parquet)
     hub.fault = "gated"

@@ -143,6 +143,7 @@ def slow(*cases):
     return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("passes", "pass_sd"), [(2, 0.2), *slow((3, 0.2), (5, 0.3), (3, 0.6))])
 def test_intervals_cover_what_a_pass_moves(passes, pass_sd):
     """400 rounds, Monte-Carlo error 1.1 points: the widened interval covers, the plain does not."""
@@ -151,6 +152,7 @@ def test_intervals_cover_what_a_pass_moves(passes, pass_sd):
     assert wide >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("passes", "price"), [(2, 1.3), *slow((3, 1.2), (5, 1.12))])
 def test_a_steady_judge_costs_little(passes, price):
     """No pass moves: both intervals cover; not to know that from two passes has a price."""

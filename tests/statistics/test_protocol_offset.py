@@ -66,6 +66,7 @@ def test_another_model_s_offset_is_an_assumption_and_widens(measured):
     assert corrected[1] - corrected[0] > raw[1] - raw[0]
 
 
+@pytest.mark.slow
 def test_coverage_with_another_model_s_offset():
     """The protocol is worth the same to three models, drawn item by item: 95 % of 300 intervals."""
     rng = np.random.default_rng(9)

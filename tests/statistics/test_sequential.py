@@ -35,7 +35,14 @@ def ever_out(rounds, sums, sizes, bound, largest):
 
 
 @pytest.mark.parametrize(
-    ("win", "lose"), [(0.10, 0.12), (0.0, 0.02), (0.25, 0.35), (0.005, 0.005), (0.4, 0.1)]
+    ("win", "lose"),
+    [
+        (0.10, 0.12),
+        *(
+            pytest.param(*rates, marks=pytest.mark.slow)
+            for rates in ((0.0, 0.02), (0.25, 0.35), (0.005, 0.005), (0.4, 0.1))
+        ),
+    ],
 )
 def test_looking_after_every_item_errs_in_at_most_one_case_of_forty(win, lose):
     """2,000 simulations of 600 items, 600 looks each; Monte-Carlo error (3 sd) 1.05 points."""

@@ -208,6 +208,7 @@ def test_an_altered_prediction_is_noticed(ladder, tmp_path):
         path.write_text(kept)
 
 
+@pytest.mark.slow
 def test_the_same_text_by_another_path_is_the_same_ladder(tmp_path, monkeypatch):
     folder = tmp_path / "text"
     folder.mkdir()

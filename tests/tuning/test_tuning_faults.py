@@ -11,6 +11,8 @@ import time
 import pytest
 from test_tuning import write_rows
 
+from commands import weighbridge
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -70,6 +72,7 @@ def interrupt(words, folder, after, times):
     return stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 def test_after_ctrl_c_the_same_command_goes_on_to_the_same_bits(
     words, undisturbed, tmp_path, times
@@ -81,6 +84,7 @@ def test_after_ctrl_c_the_same_command_goes_on_to_the_same_bits(
     assert undisturbed("stopped") == undisturbed("whole")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_costs_no_finished_step(words, undisturbed, tmp_path):
     child = subprocess.run(
         words("full"), capture_output=True, text=True,
@@ -95,6 +99,6 @@ def test_a_full_disk_is_said_and_costs_no_finished_step(words, undisturbed, tmp_
 def test_a_folder_that_cannot_be_written_is_said(words):
     if not os.path.isdir("/proc/self"):
         pytest.skip("needs /proc, which even root can't write to")
-    child = subprocess.run(words("/proc/weighbridge"), capture_output=True, text=True)
+    child = weighbridge(*words("/proc/weighbridge")[3:])
     assert child.returncode == 2
     assert_one_line(child.stderr, "/proc/weighbridge")
