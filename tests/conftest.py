@@ -1,5 +1,6 @@
 """What many tests need: real data, real weights, and a tiny model built on the spot."""
 
+import gc
 import os
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,14 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is imported by now stays: a collection that looks through all of it takes half a second.
+
+    There are thousands of them, since libraries and our own engine ask for some.
+    """
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
