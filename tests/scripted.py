@@ -31,13 +31,15 @@ def scripted_module(tokenizer: Any, says: dict[int, str]) -> Any:
     """A module that continues a prompt of so many tokens with a text, and then ends."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
+    from transformers.initialization import no_init_weights
 
     config = GPT2Config(
         vocab_size=len(tokenizer), n_positions=POSITIONS, n_embd=POSITIONS, n_layer=1, n_head=4,
         n_inner=8, tie_word_embeddings=False, bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
-    module = GPT2LMHeadModel(config).eval()
+    with no_init_weights():  # all of them are set below
+        module = GPT2LMHeadModel(config).eval()
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.zero_()

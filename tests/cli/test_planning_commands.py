@@ -82,7 +82,13 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("inspect GGUF", "plan train") else pytest.mark.slow)
+        for name in CHECKS
+    ],
+)
 def test_it_answers_without_torch(name, commands):
     done = answer(commands[name])
     assert done.returncode == 0 and done.stderr == "", done.stderr

@@ -142,7 +142,13 @@ def request_trees(draw):
     return [rows[i] for i in rng.permutation(len(rows))]
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma3-window", "gpt-oss", "deepseek-v3", "gpt2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "llama", "gemma3-window",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("gpt-oss", "deepseek-v3", "gpt2")),
+    ],
+)  # fmt: skip
 @settings(max_examples=12, deadline=None)
 @given(likelihoods=request_trees(), pack_tokens=st.integers(1, 90))
 def test_random_trees_of_requests_have_the_plain_numbers(name, likelihoods, pack_tokens):

@@ -6,7 +6,7 @@ from fuzz.parsers import parsers
 from fuzz.run import fuzz
 from weighbridge.errors import WeighbridgeError
 
-INPUTS = 200
+INPUTS = 60
 
 
 @pytest.fixture(scope="module")

@@ -283,6 +283,14 @@ def test_fewer_at_a_time_where_it_is_too_much_and_more_where_it_is_not(opened, s
         assert 4 < proxy.at_once <= 12
 
 
+def test_certificates_that_cannot_be_read_are_one_clear_error(opened, monkeypatch, tmp_path):
+    for made in (tmp_path / "none.pem", tmp_path / "text.pem"):
+        (tmp_path / "text.pem").write_text("not a certificate")
+        monkeypatch.setenv("SSL_CERT_FILE", str(made))
+        with pytest.raises(InputError, match=f"certificates that can't be read .*{made.name}"):
+            opened("https://localhost:1/v1#m")
+
+
 def test_offline_reaches_this_machine_alone(opened):
     with pytest.raises(InputError, match="offline"):
         opened("openai:gpt-4o", offline=True, key={"OPENAI_API_KEY": "x"}.get)

@@ -38,6 +38,7 @@ def test_a_limit_in_each_server_s_words(opened, wording):
     assert not after.why
 
 
+@pytest.mark.slow
 def test_an_error_with_status_200_is_the_same_error(opened):
     for number, wording in enumerate(WORDINGS):
         body = wording.body[0] if isinstance(wording.body, list) else wording.body

@@ -65,6 +65,7 @@ def test_the_interval_of_what_is_added_is_newcombe_s():
     assert list(found.difference_interval) == pytest.approx(expected, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_what_is_added_is_covered_also_where_few_items_overlap():
     """1,000 simulations; Monte-Carlo error (3 sd) 2.1 points."""
     rng = np.random.default_rng(51)
@@ -182,6 +183,7 @@ def test_evaluate_looks_into_a_file_of_tuning_data(project, tiny_model):
     assert wrong.returncode == 2 and wrong.stderr.startswith("weighbridge: no file at nowhere")
 
 
+@pytest.mark.slow
 def test_a_project_stops_when_decided(project):
     done = weighbridge("run", "--offline", "--stop-when-decided", "--json", cwd=project)
     assert done.returncode == 0, done.stderr

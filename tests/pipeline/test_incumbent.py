@@ -148,7 +148,10 @@ def test_a_candidate_that_costs_more_does_not(server, trained, tmp_path):
 
 @pytest.mark.parametrize(
     ("margin", "hourly", "said"),
-    [(0.02, 0.001, "can't be told"), (0.3, None, "machine_usd_per_hour")],
+    [
+        (0.02, 0.001, "can't be told"),
+        pytest.param(0.3, None, "machine_usd_per_hour", marks=pytest.mark.slow),
+    ],
 )
 def test_what_is_not_known_decides_nothing(server, trained, tmp_path, margin, hourly, said):
     write_project(tmp_path, trained, server.url, str(trained), margin=margin, hourly=hourly)

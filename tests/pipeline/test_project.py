@@ -75,6 +75,7 @@ def test_a_project_runs_to_a_verdict_and_its_report_is_verified(project):
     assert weighbridge("verify", str(folder), cwd=project).returncode == 1
 
 
+@pytest.mark.slow
 def test_required_verdicts_map_to_exit_codes(project):
     path = project / "weighbridge.toml"
     path.write_text(path.read_text() + "required = true\n")

@@ -102,7 +102,7 @@ def test_within_a_window_a_token_attends_to_no_more_than_it(family, context):
     assert seen == forward_flops(ours, context)
 
 
-@pytest.mark.parametrize("family", TEXT)
+@pytest.mark.parametrize("family", each(TEXT))
 def test_the_cache_holds_what_transformers_holds(family):
     """Below the window; at it, transformers keeps one token less, which its next step adds."""
     for config in decodable(family):
@@ -143,7 +143,7 @@ def step(model, cache, tokens):
         model(input_ids=tokens, **{"past_key_values" if attends else "cache_params": cache})
 
 
-@pytest.mark.parametrize("family", RECURRENT)
+@pytest.mark.parametrize("family", each(RECURRENT))
 def test_states_are_those_that_transformers_carries(family):
     """In bf16, of the types that transformers keeps them in, after a prompt and a token more."""
     for config in decodable(family):
@@ -166,7 +166,7 @@ def carried_bytes(kept):
     return 0 if kept is None or isinstance(kept, list) else kept.numel() * kept.element_size()
 
 
-@pytest.mark.parametrize("family", RECURRENT)
+@pytest.mark.parametrize("family", each(RECURRENT))
 def test_a_decoded_token_s_products_with_weights_are_those_that_torch_counts(family):
     """Without convolutions and states, which torch's counter sees in one code path of several."""
     for config in map(widened, decodable(family)):

