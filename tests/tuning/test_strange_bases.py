@@ -6,6 +6,7 @@ import pytest
 import torch
 from test_tuning import rows_of, run, write_rows
 
+from every_architecture import build_tiny
 from weighbridge.errors import InputError
 from weighbridge.models.reading import read_model
 from weighbridge.sources.documents import parse_json
@@ -57,6 +58,25 @@ def test_layers_that_a_recurrence_reads_for_itself_are_named_with_those_that_it_
     with pytest.raises(InputError, match=r"can't attach .*that this model has: .*in_proj"):
         attached(("nothing",))
     assert attached("all-linear") and not any("out_proj" in n for n in attached("all-linear"))
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "is_plain"),
+    [("deepseek_v4", "o_a_proj", False), ("falcon", "query_key_value", True)],
+)
+def test_layers_that_multiply_in_a_way_of_their_own_get_no_adapter(name, layer, is_plain):
+    module = build_tiny(name)
+
+    def attached(target):
+        with attached_adapter(module, TuneSettings(target=target, rank=2), "base") as adapted:
+            return [name for name, p in adapted.named_parameters() if p.requires_grad]
+
+    assert any(layer in name for name in attached("all-linear")) == is_plain
+    if is_plain:
+        assert attached((layer,))
+        return
+    with pytest.raises(InputError, match=f"target {layer} of .*DeepseekV4GroupedLinear multiplies"):
+        attached((layer, "o_b_proj"))
 
 
 @pytest.mark.parametrize(

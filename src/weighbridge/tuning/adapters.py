@@ -72,7 +72,16 @@ _READ_PAST = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}
 
 
 def _require_reached(module: Any, target: str | list[str]) -> None:
-    """Refuse layers by name on which an adapter would change nothing."""
+    """Refuse layers by name on which an adapter would change nothing, or compute nonsense."""
+    for name, layer in module.named_modules():
+        named = name.rpartition(".")[2] in target and not isinstance(target, str)
+        if named and _own_product(layer):
+            raise InputError(
+                f"target {name.rpartition('.')[2]} of {type(module).__name__}: "
+                f"{type(layer).__name__} multiplies in a way of its own, which LoRA doesn't follow",
+                f'"all-linear", or other linear layers that this model has: {_linear(module)}',
+                f"leave {name.rpartition('.')[2]} out of target",
+            )
     past = [name for name in _PAST_ADAPTERS if name in target]
     if module.config.model_type in _READ_PAST and past and not isinstance(target, str):
         raise InputError(
@@ -98,17 +107,34 @@ def _linear(module: Any) -> str:
 def _left_out(module: Any) -> list[str] | None:
     """Name the linear layers that "all-linear" can't mean; None if there are none.
 
-    A router is linear by birth only (it gives a choice, not a product), and peft puts no adapter on
-    what a recurrence's kernels read for themselves.
+    A router is linear by birth only (it gives a choice, not a product), grouped layers multiply
+    each group by itself, and peft puts no adapter on what a recurrence's kernels read for
+    themselves.
     """
     past = module.config.model_type in _READ_PAST
     found = [
         name
         for name, layer in module.named_modules()
         if isinstance(layer, torch.nn.Linear)
-        and ("Router" in type(layer).__name__ or (past and name.endswith(".out_proj")))
+        and (_own_product(layer) or (past and name.endswith(".out_proj")))
     ]
     return found or None
+
+
+def _own_product(layer: Any) -> bool:
+    """Whether a layer is linear by class, and its model's code computes something else with it."""
+    kind = type(layer)
+    if not isinstance(layer, torch.nn.Linear) or not kind.__module__.startswith("transformers."):
+        return False
+    if kind.forward is torch.nn.Linear.forward:
+        return "Router" in kind.__name__
+    row = torch.ones(1, layer.in_features, dtype=layer.weight.dtype, device=layer.weight.device)
+    try:
+        with torch.no_grad():
+            made, plain = layer(row), torch.nn.functional.linear(row, layer.weight, layer.bias)
+    except RuntimeError:
+        return True
+    return not (isinstance(made, Tensor) and torch.allclose(made, plain, rtol=1e-3, atol=1e-5))
 
 
 def adapter_parameters(adapted: Any) -> dict[str, Tensor]:
