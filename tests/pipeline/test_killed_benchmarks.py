@@ -86,8 +86,9 @@ class Command:
 
     def finish(self):
         done = subprocess.run([*self.words, "--json"], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
         (run,) = json.loads(done.stdout)["runs"]
+        # A tiny model's babble may hold nothing that can be graded: then the run concludes nothing.
+        assert done.returncode == (0 if run["mean_graded"] is not None else 3), done.stderr
         return run
 
 
