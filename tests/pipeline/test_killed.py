@@ -44,7 +44,7 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cac
 
     def words(folder):
         return (
-            "evaluate", "smollm2-135m", "-b", "service_desk", "--limit", 200, "--threads", 2,
+            "evaluate", "smollm2-135m", "-b", "service_desk", "--limit", 112, "--threads", 2,
             "--runs", tmp_path / folder, "--cache", cache,
         )  # fmt: skip
 
@@ -54,7 +54,7 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cac
 
     for _ in range(3):
         kill_after(words("killed"), units_done, rng)
-    assert 0 < units_done() < 200
+    assert 0 < units_done() < 112
     (killed,), (whole,) = run(*words("killed"))["runs"], run(*words("whole"))["runs"]
     assert killed["samples_digest"] == whole["samples_digest"]
     folder = tmp_path / "killed" / killed["run"]
