@@ -17,9 +17,9 @@ def command(*words):
     return [sys.executable, "-m", "weighbridge", *map(str, words), "--json"]
 
 
-def run(*words):
+def run(*words, code=0):
     done = subprocess.run(command(*words), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 
 
@@ -44,7 +44,7 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cac
 
     def words(folder):
         return (
-            "evaluate", "smollm2-135m", "-b", "service_desk", "--limit", 112, "--threads", 2,
+            "evaluate", "smollm2-135m", "-b", "service_desk", "--limit", 80, "--threads", 2,
             "--runs", tmp_path / folder, "--cache", cache,
         )  # fmt: skip
 
@@ -54,8 +54,9 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cac
 
     for _ in range(3):
         kill_after(words("killed"), units_done, rng)
-    assert 0 < units_done() < 112
-    (killed,), (whole,) = run(*words("killed"))["runs"], run(*words("whole"))["runs"]
+    assert 0 < units_done() < 80
+    # The untuned model writes nothing that can be graded, and a run of that concludes nothing.
+    killed, whole = (run(*words(folder), code=3)["runs"][0] for folder in ("killed", "whole"))
     assert killed["samples_digest"] == whole["samples_digest"]
     folder = tmp_path / "killed" / killed["run"]
     assert run("verify", folder)["ok"]
