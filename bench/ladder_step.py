@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional
 
 from weighbridge.planning.scaling.ladder import Shape
-from weighbridge.tuning.ladder.decoder import Decoder
+from weighbridge.pretraining.decoder import Decoder
 
 SHAPES = (Shape(16, 2), Shape(32, 3), Shape(48, 4), Shape(96, 4))
 MIXTURES = tuple(shape.mixture(8, 2) for shape in SHAPES[1:])

@@ -1,11 +1,45 @@
-"""Atomic writes: after a crash a file is complete or absent."""
+"""Files and folders written whole, and locks: after a crash each is complete or absent."""
 
+import errno
+import fcntl
+import glob
 import os
-from contextlib import suppress
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from weighbridge.errors import InputError, StorageError
 
 PART = ".part"
 """Ending of files that are being written; one that a killed process left may be removed."""
+_PARTIAL = ".partial-"
+_HELD = ".held"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors about a disk into one line that says what to do.
+
+    Args:
+        path: What is used, where the system doesn't name a file.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or path
+        if error.errno in _FULL:
+            raise StorageError(
+                f"no room left to write {where}", "", "free space and run again: it goes on"
+            ) from error
+        raise StorageError(
+            f"can't use {where}: {error.strerror or error}",
+            "a folder that can be written",
+            "name another folder; what is finished is kept",
+        ) from error
 
 
 def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -28,6 +62,133 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+def write_whole(path: Path, data: str | bytes, mode: int = 0o644) -> None:
+    """Write a file in one step, with errors that say what to do; text is UTF-8."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, data.encode() if isinstance(data, str) else data, mode)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line and hand it to the system at once."""
+    with storage_errors(path), path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes `path`'s name once the block ends without an error.
+
+    An older folder of that name is replaced. A kill at any moment leaves the old one, none, or the
+    new one whole.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{path.name}-", dir=path.parent))
+        try:
+            partial.chmod(0o755)
+            yield partial
+            for file in partial.rglob("*"):
+                _sync(file)
+            _sync(partial)
+            if path.exists():
+                shutil.rmtree(path)
+            partial.rename(path)
+            _sync(path.parent)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes `path`'s name once the block ends without an error.
+
+    What bears that name already stays, but for an empty folder. What an earlier process, killed
+    meanwhile, left half-written is removed: it is known by the lock that nobody holds any more.
+
+    Raises:
+        InputError: Something of that name came to be meanwhile.
+        StorageError: The disk is full or can't be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{path.name}-", dir=path.parent))
+        try:
+            partial.chmod(0o755)
+            with (partial / _HELD).open("w", encoding="ascii") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield partial
+                for file in partial.rglob("*"):
+                    _sync(file)
+                _sync(partial)
+                _take_name(partial, path)
+            (path / _HELD).unlink(missing_ok=True)
+            _sync(path.parent)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _take_name(partial: Path, path: Path) -> None:
+    try:
+        partial.rename(path)  # the system replaces an empty folder only
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise InputError(
+            f"{path} came to be in the meantime",
+            "a new folder: what exists is never deleted",
+            "name another one; what is finished is not done again",
+        ) from error
+
+
+def _remove_abandoned(path: Path) -> None:
+    for partial in path.parent.glob(f"{_PARTIAL}{glob.escape(path.name)}-*"):
+        try:
+            with _lock_file(partial / _HELD, os.O_RDWR) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(partial, ignore_errors=True)
+        except OSError:
+            continue  # it is being written, or it is not ours
+
+
+@contextmanager
+def sole_owner(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process alone; the system lets go of it however the process ends.
+
+    Raises:
+        StorageError: Another process holds it.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _lock_file(folder / ".lock", os.O_WRONLY | os.O_CREAT)
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StorageError(
+                f"another process is tuning in {folder}", "one at a time", "wait for it, or stop it"
+            ) from error
+        yield
+
+
+def _lock_file(path: Path, flags: int) -> BinaryIO:
+    """Open a file that is held and never read; no pipe is waited for, and no link followed."""
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    return os.fdopen(handle, "wb", buffering=0)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left half-written in `folder`. Only under `sole_owner`."""
+    for leftover in (*folder.glob(f"{_PARTIAL}*"), *folder.glob(f".*{PART}")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut, where the system can."""
     with suppress(OSError):
@@ -36,3 +197,11 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

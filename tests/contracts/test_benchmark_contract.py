@@ -28,7 +28,7 @@ from weighbridge.evaluation.protocols import BY_LIKELIHOOD, NEEDS
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
 from weighbridge.evaluation.runner import Place, evaluate
 from weighbridge.evidence import RunStore, verify
-from weighbridge.pipeline.weighing import at_sandbox_level
+from weighbridge.opening.tasks import at_sandbox_level
 from weighbridge.records import Generation, Graded, Ungraded
 from weighbridge.sandbox import Level, probe
 

@@ -13,7 +13,7 @@ from weighbridge.evaluation.runner import Place, evaluate
 from weighbridge.evaluation.scorers.final_number import read_number, score_final_number
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.open_weights import load as load_model
-from weighbridge.pipeline.weighing import find_task
+from weighbridge.opening.tasks import find_task
 from weighbridge.records import Generation, Graded, Ungraded
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import find_weights

@@ -14,7 +14,7 @@ from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK
 from weighbridge.evaluation.runner import Place, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.open_weights import load
-from weighbridge.pipeline.weighing import at_sandbox_level
+from weighbridge.opening.tasks import at_sandbox_level
 from weighbridge.records import ALARM
 from weighbridge.reports import wording
 from weighbridge.sandbox import Level, probe

@@ -10,7 +10,7 @@ from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK
 from weighbridge.evaluation.runner import Place, evaluate
 from weighbridge.evidence import RunStore
-from weighbridge.pipeline.weighing import at_sandbox_level
+from weighbridge.opening.tasks import at_sandbox_level
 from weighbridge.sandbox import Level, Probe, probe
 
 jailed = pytest.mark.skipif(

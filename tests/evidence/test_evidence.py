@@ -238,7 +238,7 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
 
 def test_a_folder_that_can_not_be_written_says_so(tmp_path):
     with (
-        pytest.raises(StorageError, match="can't be written"),
+        pytest.raises(StorageError, match="can't use"),
         RunStore(Path("/proc/weighbridge")).open(FIELDS, header()),
     ):
         pass

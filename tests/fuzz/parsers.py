@@ -165,7 +165,7 @@ ITEMS = _rows(
 def _projects(folder: Path) -> list[Parser]:
     from weighbridge.evaluation.benchmark import LoadRequest, Settings
     from weighbridge.evaluation.own import read_own_benchmark
-    from weighbridge.pipeline.project import read_project
+    from weighbridge.project.project_file import read_project
 
     def loaded(path: Path) -> object:
         benchmark = read_own_benchmark(path)
@@ -232,11 +232,11 @@ SHARED = _rows({"conversations": [{"from": "human", "value": "u"}, {"from": "gpt
 
 
 def _answers(folder: Path) -> list[Parser]:
+    from weighbridge.comparison.contamination import tuning_texts
     from weighbridge.evaluation.answers import read_answers
     from weighbridge.evaluation.fastchat import is_judgments, read_files, read_judgments
     from weighbridge.evaluation.fastchat_pairs import read_pairs
     from weighbridge.evaluation.human_labels import read_human_labels
-    from weighbridge.pipeline.contamination import tuning_texts
     from weighbridge.tuning.data import read_conversations
 
     chat = folder / "mt_bench"
@@ -492,7 +492,7 @@ def _evidence(folder: Path) -> list[Parser]:
     from scored_runs import answer, sealed
     from weighbridge.evidence import RunStore, verify
     from weighbridge.evidence.journal import Journal, read_samples
-    from weighbridge.pipeline.reporting import verify_report
+    from weighbridge.project.report import verify_report
     from weighbridge.records import Charge, Graded, Rate, Ungraded
 
     runs = RunStore(folder / "evidence/.weighbridge/runs")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from sample_report import choices, service_desk_report
 
+from weighbridge.comparison.judge_evidence import readings, told
+from weighbridge.comparison.two_runs import compare_with_evidence, without_samples
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK
 from weighbridge.evaluation.judged_elsewhere import seal_judgments
 from weighbridge.evaluation.runner import Place
 from weighbridge.evidence import RunStore
-from weighbridge.pipeline.comparing import compare_with_evidence, without_samples
-from weighbridge.pipeline.judge_audit import readings, told
 from weighbridge.records import HumanLabel, ProtocolOffset
 from weighbridge.reports import BenchmarkSection, Finding, Report
 

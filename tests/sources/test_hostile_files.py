@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 import hostile
+from weighbridge.comparison.contamination import tuning_texts
 from weighbridge.errors import InputError, MalformedRow, WeighbridgeError
 from weighbridge.evaluation.answers import read_answers
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
@@ -17,9 +18,9 @@ from weighbridge.evaluation.fastchat import rows as fastchat_rows
 from weighbridge.evaluation.human_labels import read_human_labels
 from weighbridge.evaluation.own import read_own_benchmark
 from weighbridge.evidence.importing import ImportRequest, read_foreign
-from weighbridge.pipeline.contamination import tuning_texts
-from weighbridge.pipeline.project import read_project
 from weighbridge.planning.scaling.reading import read_points
+from weighbridge.pretraining.corpus import read_corpus
+from weighbridge.project.project_file import read_project
 from weighbridge.sources import archives, json_bounds, regular_files, tables, text_files
 from weighbridge.sources.configs import find_config
 from weighbridge.sources.documents import read_json, read_settings, read_toml
@@ -31,7 +32,6 @@ from weighbridge.sources.tables import csv_rows, jsonl_rows, parquet_rows
 from weighbridge.sources.text_files import read_text
 from weighbridge.sources.weights import find_weights
 from weighbridge.tuning.data import read_conversations
-from weighbridge.tuning.ladder.corpus import read_corpus
 
 
 def own_benchmark(path):

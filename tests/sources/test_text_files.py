@@ -9,14 +9,14 @@ import lzma
 
 import pytest
 
+from weighbridge.comparison.contamination import tuning_texts
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks import humaneval
 from weighbridge.evaluation.fastchat import rows as fastchat_rows
 from weighbridge.evaluation.own.definition import read_definition
-from weighbridge.pipeline.contamination import tuning_texts
-from weighbridge.pipeline.project import read_project
+from weighbridge.project.project_file import read_project
 from weighbridge.sources.documents import parse_json, read_json, read_toml
 from weighbridge.sources.tables import csv_rows, jsonl_rows, table_rows
 from weighbridge.sources.text_files import read_text, text_lines

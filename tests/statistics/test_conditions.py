@@ -7,12 +7,10 @@ import pytest
 
 from commands import weighbridge
 from scored_runs import run, sealed
+from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
-from weighbridge.pipeline.project import Weigh
-from weighbridge.pipeline.verdict import judge
-from weighbridge.pipeline.weighed import Weighed
-from weighbridge.records import ModelRef, Origin
+from weighbridge.records import BenchmarkSpec, ModelRef, Origin
 from weighbridge.statistics import compare
 from weighbridge.statistics.conditions import (
     ANYTHING,
@@ -21,6 +19,7 @@ from weighbridge.statistics.conditions import (
     differences,
     refuse_confounders,
 )
+from weighbridge.verdict.paid import judge
 
 SCORES = [1.0, 0.0, 1.0, 1.0] * 20
 GREEDY = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 64, "stop": ["\n"]}
@@ -189,5 +188,9 @@ def test_evidence_of_before_that_has_no_such_fields_is_compared(tmp_path):
 def test_a_project_says_what_its_own_runs_differ_in():
     one = asked(temperature=0.7)
     found = compare(one, PLAIN, margin=0.1, accepted=ANYTHING)
-    said = judge([Weighed(Weigh("b"), PLAIN, one, found, ())], []).findings[0].sentence
+    said = (
+        judge([BenchmarkComparison(BenchmarkSpec("b"), PLAIN, one, found, ())], [])
+        .findings[0]
+        .sentence
+    )
     assert said.endswith("The two were not asked alike: temperature (0.7 against 0.0).")

@@ -7,16 +7,16 @@ import pytest
 
 from commands import weighbridge
 from scored_runs import answer, run, run_of, sealed
+from weighbridge.comparison.before_after import BenchmarkComparison
+from weighbridge.comparison.lineage import compare_stages
 from weighbridge.errors import InputError
-from weighbridge.pipeline.lineage import compare_stages
-from weighbridge.pipeline.project import Economics, Weigh
-from weighbridge.pipeline.replacement import judge_replacement
-from weighbridge.pipeline.verdict import judge
-from weighbridge.pipeline.weighed import Weighed
-from weighbridge.records import RepeatSpread, Ungraded, told_apart
+from weighbridge.records import BenchmarkSpec, RepeatSpread, Ungraded, told_apart
 from weighbridge.statistics import compare
 from weighbridge.statistics.judge_noise import with_judge_noise
 from weighbridge.statistics.protocol_offset import protocol_offset
+from weighbridge.verdict.economics import Economics
+from weighbridge.verdict.paid import judge
+from weighbridge.verdict.replacement import judge_replacement
 
 N = 40
 SILENT = [Ungraded("unparsed")] * 30 + [Ungraded("refused")] * 10
@@ -66,7 +66,7 @@ def test_a_judge_s_noise_and_an_offset_conclude_nothing_either():
 
 def weighed(a, b, role="target"):
     after, before = (told_apart(RUNS[name]) for name in (a, b))
-    return Weighed(Weigh("b", role, 0.1, required=True), before, after,
+    return BenchmarkComparison(BenchmarkSpec("b", role, 0.1, required=True), before, after,
                    compare(after, before, margin=0.1), ())  # fmt: skip
 
 

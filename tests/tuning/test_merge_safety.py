@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from weighbridge.cli.main import app
 from weighbridge.errors import InputError
 from weighbridge.models.reading import read_model
+from weighbridge.storage import new_folder
 from weighbridge.tuning.adapters import attached_adapter, load_adapter
 from weighbridge.tuning.merging import merge_adapter, merged_before
-from weighbridge.tuning.storage import new_folder
 
 PROBE = torch.arange(5, 60)[None]
 
@@ -125,7 +125,7 @@ def test_what_a_killed_merge_left_is_removed_by_the_next_and_by_no_other(tmp_pat
     child = subprocess.Popen(
         [sys.executable, "-c",
          "import sys, time; from pathlib import Path\n"
-         "from weighbridge.tuning.storage import new_folder\n"
+         "from weighbridge.storage import new_folder\n"
          "with new_folder(Path(sys.argv[1])) as partial:\n"
          "    (partial / 'model.safetensors').write_bytes(b'half')\n"
          "    print('writing', flush=True); time.sleep(600)\n", str(tmp_path / "merged")],

@@ -10,8 +10,8 @@ from weighbridge.records.scale import Scale, figure, gap, is_share, named
 from weighbridge.records.scale import margin as margin_in_words
 
 if TYPE_CHECKING:
-    from weighbridge.pipeline.comparing import Compared
-    from weighbridge.pipeline.grouping import GroupComparison
+    from weighbridge.comparison.groups import GroupComparison
+    from weighbridge.comparison.two_runs import Compared
 
 PAIR = "RUN_A,RUN_B"
 
@@ -41,7 +41,7 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
         *(_flip(flip) for flip in result.flips[:flips]),
     ]
     if found.audit is not None:
-        from weighbridge.pipeline.judge_audit import told
+        from weighbridge.comparison.judge_evidence import told
 
         lines.append(f"  Judge audit ({found.audit.judge}):")
         for label, sentence in told(found.audit, result):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from weighbridge.cli.output import Rate, progress, say
-from weighbridge.pipeline.stages import Bar
+from weighbridge.project.stages import Bar
 
 
 class Drawn:

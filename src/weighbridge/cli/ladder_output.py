@@ -26,7 +26,7 @@ from weighbridge.planning.scaling.parametric import percentile_interval
 from weighbridge.records import Json
 
 if TYPE_CHECKING:
-    from weighbridge.tuning.ladder.findings import Ladder
+    from weighbridge.pretraining.findings import Ladder
 
 
 def plan_json(

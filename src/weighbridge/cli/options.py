@@ -15,7 +15,7 @@ from weighbridge.sources.weights import default_cache
 
 if TYPE_CHECKING:  # evidence brings scipy, a second that a command without runs does not need
     from weighbridge.evidence import RunStore
-    from weighbridge.pipeline.endpoints import Endpoints
+    from weighbridge.opening.endpoints import Endpoints
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never reach for the network.")]
@@ -171,7 +171,7 @@ def stays_offline(offline: bool) -> bool:
 def endpoints(runs: Path, offline: bool, max_usd: float | None = None) -> "Endpoints":
     """Return what opening endpoints needs; their keys are looked up here alone."""
     from weighbridge.models.endpoint import Budget
-    from weighbridge.pipeline.endpoints import Endpoints
+    from weighbridge.opening.endpoints import Endpoints
 
     return Endpoints(
         answers=runs.parent / "answers",

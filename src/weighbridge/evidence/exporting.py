@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weighbridge.errors import InputError, UnknownName
-from weighbridge.evidence.files import storage_errors, write_whole
 from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.records import EvalRun
+from weighbridge.storage import storage_errors, write_whole
 
 _FOLDER = Path(__file__).parent / "exports"
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import EvidenceError, InputError, StorageError
-from weighbridge.evidence.files import storage_errors
 from weighbridge.evidence.plain_json import differences, strict_json
 from weighbridge.records import Json, ScoredSample
 from weighbridge.sources.json_bounds import require_bounded, whole_number
 from weighbridge.sources.regular_files import bounded_lines, open_regular
+from weighbridge.storage import storage_errors
 
 _ADAPTER = TypeAdapter(ScoredSample)
 _DECODER = json.JSONDecoder(parse_int=whole_number)

@@ -21,7 +21,6 @@ from weighbridge.errors import (
 )
 from weighbridge.evidence.checked import read_run, remember
 from weighbridge.evidence.document import load, read_object, run_identity
-from weighbridge.evidence.files import storage_errors, write_whole
 from weighbridge.evidence.journal import Journal
 from weighbridge.evidence.seal import SCHEMA_VERSION, file_digest, seal_of, tally
 from weighbridge.records import (
@@ -34,6 +33,7 @@ from weighbridge.records import (
     Stopped,
     canonical_json,
 )
+from weighbridge.storage import storage_errors, write_whole
 
 PROGRESS_SECONDS = 1.0
 """Seconds between writes of the counters. A kill may lose these counts, but no samples."""

@@ -8,6 +8,7 @@ from weighbridge.records.anatomy import (
     PartRole,
     StoredWeights,
 )
+from weighbridge.records.benchmark_spec import BenchmarkRole, BenchmarkSpec, SkippedBenchmark
 from weighbridge.records.charge import Charge, Price, Rate, charged_by
 from weighbridge.records.comparison import Comparison, Difference, Flip, VarianceSplit, Verdict
 from weighbridge.records.contamination import CleanSubset, Contamination
@@ -57,6 +58,8 @@ __all__ = [
     "Agreement",
     "Anatomy",
     "AnatomyPart",
+    "BenchmarkRole",
+    "BenchmarkSpec",
     "Charge",
     "CleanSubset",
     "Comparison",
@@ -91,6 +94,7 @@ __all__ = [
     "Score",
     "ScoredSample",
     "SelfPreference",
+    "SkippedBenchmark",
     "Slice",
     "Slicing",
     "Stopped",

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.models.adapters import put_on, require_patterns_end
+from weighbridge.storage import whole_folder
 from weighbridge.tuning.settings import TuneSettings
-from weighbridge.tuning.storage import whole_folder, write_tensors
+from weighbridge.tuning.tensors import write_tensors
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from torch import Tensor
 from weighbridge.errors import WeighbridgeError
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
+from weighbridge.storage import whole_folder
 from weighbridge.tuning.settings import Metric
-from weighbridge.tuning.storage import read_tensors, whole_folder, write_tensors
+from weighbridge.tuning.tensors import read_tensors, write_tensors
 
 _KEEP = 2
 _ADAPTER, _OPTIMIZER, _STATE = "adapter.safetensors", "optimizer.safetensors", "state.json"

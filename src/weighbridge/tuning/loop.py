@@ -23,6 +23,7 @@ from weighbridge.process_memory import (
     restart_peak,
 )
 from weighbridge.sources.digests import file_digest
+from weighbridge.storage import append_line, sole_owner, write_whole
 from weighbridge.tuning import adapters, batches, checkpoint, memory, plan
 from weighbridge.tuning.data import Conversation
 from weighbridge.tuning.fused import fused_lora
@@ -41,7 +42,6 @@ from weighbridge.tuning.settings import (
     TuneSettings,
     Validated,
 )
-from weighbridge.tuning.storage import append_line, sole_owner, write_whole
 
 _PROBE_TOKENS = 64
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.documents import read_settings
+from weighbridge.storage import new_folder
 from weighbridge.tuning.adapters import load_adapter
-from weighbridge.tuning.storage import new_folder, write_tensors
+from weighbridge.tuning.tensors import write_tensors
 
 MERGE_TOLERANCE = 1e-4  # for logits of up to 10; in proportion beyond
 _WEIGHTS, _RECORD = "model.safetensors", "weighbridge_merge.json"

@@ -14,9 +14,9 @@ from weighbridge.errors import InputError
 from weighbridge.records import Json, canonical_digest
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.documents import read_settings
+from weighbridge.storage import sweep, write_whole
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.settings import TuneResult, TuneSettings
-from weighbridge.tuning.storage import sweep, write_whole
 
 
 def run_identity(

@@ -34,7 +34,7 @@ def command(
     from weighbridge.errors import InputError
     from weighbridge.evaluation.reasoning import answer_of
     from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling
-    from weighbridge.pipeline.weighing import open_any
+    from weighbridge.opening.models import open_any
     from weighbridge.records import Message
     from weighbridge.sources.text_files import read_text
 

@@ -26,8 +26,8 @@ from weighbridge.errors import InputError
 from weighbridge.records import EvalRun, HumanLabel, Json
 
 if TYPE_CHECKING:
+    from weighbridge.comparison.two_runs import Compared
     from weighbridge.evidence import RunStore
-    from weighbridge.pipeline.comparing import Compared
 
 
 def command(
@@ -58,9 +58,9 @@ def command(
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
+    from weighbridge.comparison.groups import compare_groups
+    from weighbridge.comparison.two_runs import compare_with_evidence
     from weighbridge.evidence import RunStore
-    from weighbridge.pipeline.comparing import compare_with_evidence
-    from weighbridge.pipeline.grouping import compare_groups
     from weighbridge.statistics.conditions import Accepted
 
     if html is not None and html.exists() and not overwrite:
@@ -111,8 +111,8 @@ def _pair(store: "RunStore", option: str, named_runs: str) -> tuple[EvalRun, Eva
 
 
 def _write_items(path: Path, run_a: EvalRun, run_b: EvalRun, found: "Compared") -> None:
-    from weighbridge.evidence.files import write_whole
     from weighbridge.reports import render_explorer
+    from weighbridge.storage import write_whole
 
     page = render_explorer(run_a, run_b, found.comparison, found.across)
     write_whole(path, page.encode("utf-8"))

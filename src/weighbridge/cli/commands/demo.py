@@ -20,7 +20,7 @@ def command(
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
-    from weighbridge.pipeline.example import example_project
+    from weighbridge.project.example import example_project
 
     code = run_project(
         example_project(), "", require="", dry_run=dry_run, data=data, runs=runs, cache=cache,

@@ -8,7 +8,7 @@ def command(cache: options.Cache = None, json: options.Json = False) -> None:
     """See the module's docstring, which is the help."""
     import typer
 
-    from weighbridge.pipeline.health import examine, healthy
+    from weighbridge.opening.doctor import examine, healthy
 
     around = options.surroundings(cache=cache)
     checks = examine(around.cache)

@@ -30,9 +30,9 @@ from weighbridge.records import CleanSubset, Contamination, EvalRun, Json
 from weighbridge.records.printable import printable_line
 
 if TYPE_CHECKING:
-    from weighbridge.pipeline.endpoints import Endpoints
-    from weighbridge.pipeline.judge import JudgeChoice
-    from weighbridge.pipeline.weighing import Task, Unloaded
+    from weighbridge.opening.endpoints import Endpoints
+    from weighbridge.opening.judge import JudgeChoice
+    from weighbridge.opening.tasks import Task, Unloaded
 
 NAME = "NAME[:SUBSET]"
 
@@ -79,8 +79,9 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evaluation.benchmark import Settings
-    from weighbridge.pipeline.judge import JudgeChoice
-    from weighbridge.pipeline.weighing import find_all, without_weights
+    from weighbridge.opening.judge import JudgeChoice
+    from weighbridge.opening.models import without_weights
+    from weighbridge.opening.tasks import find_all
 
     around = options.surroundings(
         runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
@@ -150,14 +151,10 @@ def _measured(
     tuning_data: Path | None,
 ) -> Iterator[_Done]:
     """Open model and judge, and yield each benchmark's run as it ends."""
-    from weighbridge.pipeline.judge import open_judge
-    from weighbridge.pipeline.weighing import (
-        look_at_all_prompts,
-        open_any,
-        place_for,
-        stop_rule,
-        weigh,
-    )
+    from weighbridge.opening.judge import open_judge
+    from weighbridge.opening.models import open_any
+    from weighbridge.opening.preview import look_at_all_prompts
+    from weighbridge.opening.tasks import place_for, stop_rule, weigh
 
     stop = stop_rule(stop_when_decided, margin, around.store, tasks)
     opening = (reach, around.cache, around.device, around.threads, limit_bytes)
@@ -180,7 +177,7 @@ def _measured(
 
 def _show_prompts(model: "Unloaded", tasks: "list[Task]", json: bool) -> None:
     """Print each benchmark's first prompt as the model reads it; what was found, to stderr."""
-    from weighbridge.pipeline.weighing import first_prompt, look_at_prompts
+    from weighbridge.opening.preview import first_prompt, look_at_prompts
 
     shown: list[dict[str, Json]] = [
         {
@@ -201,7 +198,7 @@ def _overlap(
     task: "Task", run: EvalRun, store: RunStore, tuning_data: Path
 ) -> tuple[Contamination, CleanSubset]:
     """Which items overlap with tuning data, and what the run scores without them."""
-    from weighbridge.pipeline.contamination import find_overlap, score_without
+    from weighbridge.comparison.contamination import find_overlap, score_without
 
     found = find_overlap(task.benchmark, task.items(task.settings), tuning_data)
     return found, score_without(store.read(run.run_id), found)
@@ -211,8 +208,10 @@ def _intended(
     model: str, judge: str, judge_repeats: int, chosen: "Sequence[Task]"
 ) -> tuple[dict[str, Json], str]:
     """Return what would run, and what it would cost at endpoints, as JSON and as text."""
-    from weighbridge.pipeline.endpoints import ASSUMPTIONS, address_of, estimate_spending, told
-    from weighbridge.pipeline.weighing import notes_before_loading, what_would_run
+    from weighbridge.opening.endpoints import address_of
+    from weighbridge.opening.preview import notes_before_loading
+    from weighbridge.opening.spending import ASSUMPTIONS, estimate_spending, told
+    from weighbridge.opening.tasks import what_would_run
 
     rows, lines = what_would_run(model, chosen), list[str]()
     notes = notes_before_loading(model, chosen)

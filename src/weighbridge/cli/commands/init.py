@@ -14,7 +14,7 @@ def command(
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
-    from weighbridge.pipeline.example import write_template
+    from weighbridge.project.example import write_template
 
     written = write_template(folder)
     lines = [f"wrote {path}" for path in written]

@@ -85,7 +85,7 @@ def _check_picture(image: Path | None) -> None:
 def _count_only(found: "FoundConfig", image: Path | None, json: bool) -> None:
     """Print the counts of a model of unknown architecture."""
     from weighbridge.cli.anatomy_table import counted_text
-    from weighbridge.pipeline.unknown_models import count_unknown
+    from weighbridge.opening.unknown_models import count_unknown
 
     counted = count_unknown(found)
     if image is not None:

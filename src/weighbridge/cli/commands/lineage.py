@@ -19,8 +19,8 @@ from weighbridge.records.scale import figure, gap
 from weighbridge.records.scale import margin as margin_in_words
 
 if TYPE_CHECKING:
-    from weighbridge.pipeline.lineage import Lineage, Step
-    from weighbridge.pipeline.weighing import Task
+    from weighbridge.comparison.lineage import Lineage, Step
+    from weighbridge.opening.tasks import Task
 
 
 def command(
@@ -43,10 +43,11 @@ def command(
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
+    from weighbridge.comparison.lineage import compare_stages
     from weighbridge.evaluation.benchmark import Settings
-    from weighbridge.pipeline.endpoints import address_of
-    from weighbridge.pipeline.lineage import compare_stages
-    from weighbridge.pipeline.weighing import find_all, open_any, place_for, weigh
+    from weighbridge.opening.endpoints import address_of
+    from weighbridge.opening.models import open_any
+    from weighbridge.opening.tasks import find_all, place_for, weigh
     from weighbridge.sources.weights import find_weights
 
     if len(models) < 2:

@@ -44,8 +44,8 @@ def command(
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
+    from weighbridge.comparison.power import Wanted, forecast
     from weighbridge.evidence import RunStore
-    from weighbridge.pipeline.powering import Wanted, forecast
 
     wanted = Wanted(
         margin=margin, difference=difference, items=items, repeats=repeats, rate=rate,

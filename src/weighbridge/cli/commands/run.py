@@ -16,7 +16,7 @@ from weighbridge.cli import options
 from weighbridge.records import Json
 
 if TYPE_CHECKING:
-    from weighbridge.pipeline.plan import Plan
+    from weighbridge.project.plan import Plan
 
 
 def command(
@@ -71,10 +71,10 @@ def run_project(
     """Run a project file's stages and print the outcome; return the exit code."""
     from weighbridge.cli.drawing import Drawn
     from weighbridge.cli.output import emit, have_figures
-    from weighbridge.pipeline.plan import Where, make_plan
-    from weighbridge.pipeline.project import read_project
-    from weighbridge.pipeline.reporting import as_json, report_folder, write_report
-    from weighbridge.pipeline.stages import run_stages
+    from weighbridge.project.plan import RunEnvironment, make_plan
+    from weighbridge.project.project_file import read_project
+    from weighbridge.project.report import as_json, report_folder, write_report
+    from weighbridge.project.stages import run_stages
 
     project = read_project(path)
     around = options.surroundings(
@@ -82,7 +82,7 @@ def run_project(
         threads=threads, offline=offline,
     )  # fmt: skip
     state = runs.parent
-    where = Where(
+    where = RunEnvironment(
         around.store, state, around.cache, around.places, device, around.threads,
         around.offline, around.started, options.endpoints(runs, around.offline, max_usd),
         allow_weaker_sandbox, stop_when_decided,
@@ -117,8 +117,9 @@ def run_project(
 
 def _intended(base: str, plan: "Plan") -> tuple[dict[str, Json], str]:
     """Return what would run and what would be skipped, as JSON and as text."""
-    from weighbridge.pipeline.endpoints import ASSUMPTIONS, estimate_spending, told
-    from weighbridge.pipeline.weighing import notes_before_loading, what_would_run
+    from weighbridge.opening.preview import notes_before_loading
+    from weighbridge.opening.spending import ASSUMPTIONS, estimate_spending, told
+    from weighbridge.opening.tasks import what_would_run
 
     tasks = [task for _, task in plan.tasks]
     rows, notes = what_would_run(base, tasks), notes_before_loading(plan.base, tasks)

@@ -239,7 +239,7 @@ def sweep(
     from weighbridge.cli.output import progress
     from weighbridge.cli.scaling_output import check_image, check_parent, keep_law, parse_count
     from weighbridge.planning.scaling.ladder import LadderSettings, check_experts
-    from weighbridge.tuning.ladder.sweep import climb
+    from weighbridge.pretraining.sweep import climb
 
     check_image(chart)
     for path in (chart, save_law):
@@ -279,9 +279,9 @@ def _plan_ladder(
     """Print which models would be trained, and how long that would take."""
     from weighbridge.cli import ladder_output as shown
     from weighbridge.planning.scaling.ladder import rungs
-    from weighbridge.tuning.ladder import probe
-    from weighbridge.tuning.ladder.corpus import read_corpus
-    from weighbridge.tuning.ladder.sweep import check_length
+    from weighbridge.pretraining import probe
+    from weighbridge.pretraining.corpus import read_corpus
+    from weighbridge.pretraining.sweep import check_length
 
     planned, text = rungs(settings), read_corpus(corpus, files)
     check_length(text, planned)

@@ -19,7 +19,7 @@ from weighbridge.records import EvalRun
 
 if TYPE_CHECKING:
     from weighbridge.evaluation.answers import Answers
-    from weighbridge.pipeline.weighing import Task
+    from weighbridge.opening.tasks import Task
 
 
 def command(
@@ -54,8 +54,8 @@ def command(
     from weighbridge.evaluation.benchmark import Settings
     from weighbridge.evaluation.fastchat import is_judgments
     from weighbridge.evaluation.runner import evaluate
-    from weighbridge.pipeline.judge import JudgeChoice, open_judge
-    from weighbridge.pipeline.weighing import find_task, place_for
+    from weighbridge.opening.judge import JudgeChoice, open_judge
+    from weighbridge.opening.tasks import find_task, place_for
 
     around = options.surroundings(
         runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
@@ -111,7 +111,7 @@ def _judged_elsewhere(
     """Seal a file of FastChat's judgments, one run a model."""
     from weighbridge.evaluation.benchmark import LoadRequest, Settings
     from weighbridge.evaluation.judged_elsewhere import seal_judgments
-    from weighbridge.pipeline.weighing import place_for
+    from weighbridge.opening.tasks import place_for
 
     settings = Settings(protocol="generative", limit=limit)
     place = place_for(around.store, around.threads, around.started, [])

@@ -45,9 +45,10 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.cli.drawing import Drawn
-    from weighbridge.pipeline.project import Tune
-    from weighbridge.pipeline.stages import tuning_bar
-    from weighbridge.pipeline.tuning import (
+    from weighbridge.opening.models import open_model
+    from weighbridge.project.project_file import Tune
+    from weighbridge.project.stages import tuning_bar
+    from weighbridge.project.tuning import (
         base_digest_of,
         masks_of,
         merge_tuned,
@@ -56,7 +57,6 @@ def command(
         settings_from,
         tune_model,
     )
-    from weighbridge.pipeline.weighing import open_model
     from weighbridge.tuning.merging import merged_before, require_free
 
     around = options.surroundings(

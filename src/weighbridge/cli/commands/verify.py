@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evidence import RunStore, verify
-    from weighbridge.pipeline.reporting import is_report, verify_report
+    from weighbridge.project.report import is_report, verify_report
 
     store = RunStore(runs)
     found, lines = [], []

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from weighbridge.evidence.files import storage_errors
 from weighbridge.models.endpoint.replies import Answer
 from weighbridge.records import Json, canonical_json
 from weighbridge.sources.regular_files import bounded_lines, open_regular
+from weighbridge.storage import storage_errors
 
 _ANSWER = TypeAdapter(Answer)
 KEPT = "2"  # of keeping replies; raise it when one that was kept as an answer may have been none

@@ -1,0 +1,1 @@
+"""Two runs with all that bears on their comparison."""

@@ -1,0 +1,95 @@
+"""One benchmark before and after, compared: headline, parts, and without what was learnt."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from weighbridge.comparison.contamination import score_without, without
+from weighbridge.comparison.two_runs import compare_with_evidence, without_samples
+from weighbridge.evidence import RunStore
+from weighbridge.records import (
+    BenchmarkSpec,
+    CleanSubset,
+    Comparison,
+    Contamination,
+    EvalRun,
+    HumanLabel,
+    JudgeAudit,
+    told_apart,
+)
+from weighbridge.records.scale import width
+from weighbridge.statistics import compare
+from weighbridge.statistics.conditions import ANYTHING
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class BenchmarkComparison:
+    """One benchmark before and after, and the comparison of the two.
+
+    Attributes:
+        weigh: What was asked for.
+        before: The base's run, without samples.
+        after: The tuned model's.
+        comparison: After minus before, over all items.
+        parts: The same for each named part.
+        audit: Of the judge, where a model judged.
+        contamination: Items that overlap with the tuning data; None where that was not looked for.
+        clean: The comparison without them; None where none overlap, or all do.
+        clean_scores: Headline beside clean score, before and after; empty where none overlap.
+    """
+
+    weigh: BenchmarkSpec
+    before: EvalRun
+    after: EvalRun
+    comparison: Comparison
+    parts: tuple[Comparison, ...]
+    audit: JudgeAudit | None = None
+    contamination: Contamination | None = None
+    clean: Comparison | None = None
+    clean_scores: tuple[CleanSubset, ...] = ()
+
+    @property
+    def decisive(self) -> Comparison | None:
+        """The comparison that a verdict uses: without items in the tuning data; None if all are."""
+        overlapping = self.contamination is not None and self.contamination.found
+        return self.clean if overlapping else self.comparison
+
+
+def compare_runs(
+    wanted: BenchmarkSpec,
+    store: RunStore,
+    before: str,
+    after: str,
+    labels: tuple[HumanLabel, ...] = (),
+    contamination: Contamination | None = None,
+) -> BenchmarkComparison:
+    """Compare the tuned model's run with the base's, in the headline and in each part.
+
+    Where items overlap with the tuning data, the two are compared without them, too.
+    """
+    old, new = told_apart(store.read(before)), told_apart(store.read(after))
+    # A part is a share, whatever scale the headline is on, and so is its margin.
+    share = None if wanted.margin is None else wanted.margin / width(new.estimate.scale)
+    parts = tuple(
+        compare(new, old, margin=share, metric=name, accepted=ANYTHING)
+        for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
+    )
+    # A report is made again from its own runs, whatever else the store holds by then.
+    found = compare_with_evidence(
+        new, old, None, margin=wanted.margin, labels=labels, accepted=ANYTHING
+    )
+    clean: Comparison | None = None
+    scores: tuple[CleanSubset, ...] = ()
+    if contamination is not None and contamination.found:
+        kept = without(new, contamination), without(old, contamination)
+        if kept[0].samples and kept[1].samples:
+            clean = compare_with_evidence(
+                *kept, None, margin=wanted.margin, labels=labels, accepted=ANYTHING
+            ).comparison
+        scores = (score_without(old, contamination), score_without(new, contamination))
+    return BenchmarkComparison(
+        wanted, without_samples(old), without_samples(new), found.comparison, parts, found.audit,
+        contamination, clean, scores,
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+"""Opening endpoints: keys, the cap on spending, where answers are kept."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from weighbridge.models.endpoint import (
+    Budget,
+    Endpoint,
+    EndpointAddress,
+    Patience,
+    is_endpoint,
+    open_endpoint,
+    read_address,
+)
+from weighbridge.models.protocol import Capability, Finding, Prompt, Shape
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """What opening an endpoint needs beside its address.
+
+    Attributes:
+        answers: Folder in which answers are kept.
+        key: Looks up an environment variable.
+        budget: What may be spent, over all endpoints.
+        patience: How long to wait.
+        most_at_a_time: Requests at a time, at most.
+        offline: Whether only servers on this machine may be reached.
+    """
+
+    answers: Path
+    key: Callable[[str], str | None]
+    budget: Budget = field(default_factory=Budget)
+    patience: Patience = field(default_factory=Patience)
+    most_at_a_time: int = 64
+    offline: bool = False
+
+    def open(self, address: EndpointAddress, by: Literal["model", "judge"] = "model") -> Endpoint:
+        """Open an endpoint; nothing is sent yet. Raises as `open_endpoint` does."""
+        return open_endpoint(
+            address, key=self.key, answers=self.answers, budget=self.budget, by=by,
+            patience=self.patience, most_at_a_time=self.most_at_a_time, offline=self.offline,
+        )  # fmt: skip
+
+
+class UnopenedEndpoint:
+    """An endpoint for dry runs: its prompts can't be checked, since the server renders them."""
+
+    capabilities = frozenset({Capability.ONLY_CHAT})
+
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+        """Find nothing: the chat template is the server's."""
+        return ()
+
+    def as_read(self, prompt: Prompt) -> str:
+        """Return the turns as they are sent."""
+        return "\n\n".join(f"[{turn.role}]\n{turn.content}" for turn in prompt.messages)
+
+
+def address_of(spec: str) -> EndpointAddress | None:
+    """Return a model's address, if it is an endpoint's name."""
+    return read_address(spec) if is_endpoint(spec) else None

@@ -1,0 +1,119 @@
+"""What a benchmark would cost at an endpoint, estimated before anything is asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from weighbridge.evaluation.grading import sampling_for
+from weighbridge.models.endpoint import (
+    EndpointAddress,
+    find_price,
+)
+from weighbridge.models.protocol import Prompt
+from weighbridge.records import Json, Price
+
+if TYPE_CHECKING:
+    from weighbridge.opening.tasks import Task
+
+
+CHARACTERS_A_TOKEN = 4  # of English, as OpenAI's own rule of thumb says
+
+
+JUDGE_PROMPT_TOKENS = 400  # MT-Bench's longest judge prompt without what is put in
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What one benchmark would cost at an endpoint.
+
+    Attributes:
+        who: The model, or the judge.
+        requests: Answers asked for.
+        input_tokens: Likely.
+        output_tokens_at_most: If every answer were as long as allowed.
+        usd: Of both; None where no price is known.
+        price: Where the price comes from.
+    """
+
+    who: str
+    requests: int
+    input_tokens: int
+    output_tokens_at_most: int
+    usd: float | None
+    price: str
+
+
+def estimate_spending(
+    model: EndpointAddress | None,
+    judge: EndpointAddress | None,
+    task: "Task",
+    judge_repeats: int = 1,
+) -> list[Spending]:
+    """Estimate what a task costs, from its items as they would be asked.
+
+    Args:
+        model: Who is asked; None for open weights.
+        judge: Who judges, where an endpoint does.
+        task: The benchmark.
+        judge_repeats: Judgements of each answer.
+    """
+    settings, benchmark = replace(task.settings, chat_template=True), task.benchmark
+    method = benchmark.judges.get(settings.protocol or benchmark.protocols[0])
+    asked = judged = asked_tokens = judged_tokens = written = 0
+    for sample in task.items(settings):
+        most = sampling_for(benchmark, settings, sample).max_tokens
+        for turn in range(benchmark.turns):
+            question = _tokens(benchmark.prompt(benchmark.turn(sample, turn), settings))
+            asked += settings.repeats
+            asked_tokens += settings.repeats * (question + turn * most)
+            written += settings.repeats * most
+            judged += settings.repeats * judge_repeats
+            judged_tokens += (
+                settings.repeats * judge_repeats * (JUDGE_PROMPT_TOKENS + question + most)
+            )
+    found = [_spending("model", model, asked, asked_tokens, written)] if model else []
+    if judge and method:
+        orders = 2 if method.needs_baseline else 1
+        longest = orders * judged * method.sampling.max_tokens
+        found.append(_spending("judge", judge, orders * judged, orders * judged_tokens, longest))
+    return found
+
+
+ASSUMPTIONS = (
+    f"a token is {CHARACTERS_A_TOKEN} characters of a prompt",
+    "every answer is as long as its limit allows",
+    "nothing is cached by the server, and nothing is asked twice",
+)
+
+
+def _spending(
+    who: str, address: EndpointAddress, requests: int, input_tokens: int, output_tokens: int
+) -> Spending:
+    price = find_price(address, datetime.now(UTC))
+    usd = _usd(price, requests, input_tokens, output_tokens) if price else None
+    source = price.source if price else "no price known"
+    return Spending(who, requests, input_tokens, output_tokens, usd, source)
+
+
+def _usd(price: Price, requests: int, input_tokens: int, output_tokens: int) -> float:
+    # Thresholds are for one prompt's length, so the mean prompt decides.
+    rate = price.rate(input_tokens // max(requests, 1))
+    return rate.usd(input_tokens, 0, output_tokens)
+
+
+def _tokens(prompt: Prompt) -> int:
+    texts = [prompt.text] if prompt.text is not None else [m.content for m in prompt.messages]
+    return -(-sum(map(len, texts)) // CHARACTERS_A_TOKEN) + 4 * len(texts)
+
+
+def told(spending: Sequence[Spending]) -> tuple[list[str], list[dict[str, Json]]]:
+    """Return estimates as lines for a person and as JSON."""
+    lines = [
+        f"  {s.who}: {s.requests} requests, {s.input_tokens:,} tokens in, at most "
+        f"{s.output_tokens_at_most:,} out: "
+        + (f"about {s.usd:.4f} USD" if s.usd is not None else "cost unknown")
+        + f"\n    ({s.price})"
+        for s in spending
+    ]
+    return lines, [dict(vars(s)) for s in spending]

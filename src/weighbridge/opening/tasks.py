@@ -1,0 +1,191 @@
+"""Finding benchmarks and their data, and running them: for commands and stages."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.errors import InputError
+from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.judging import Judge
+from weighbridge.evaluation.place import Place, Progressed
+from weighbridge.evaluation.registry import find_benchmark
+from weighbridge.evaluation.runner import evaluate
+from weighbridge.evaluation.stopping import StopRule
+from weighbridge.evidence import RunStore
+from weighbridge.models.protocol import Model
+from weighbridge.opening.endpoints import UnopenedEndpoint
+from weighbridge.records import EvalRun, Json, Sample
+from weighbridge.records.scale import default_margin
+from weighbridge.sources.datasets import DataPlaces, find_data
+
+if TYPE_CHECKING:
+    from weighbridge.models.template_checks import UnloadedModel
+
+    Unloaded = UnloadedModel | UnopenedEndpoint
+
+
+@dataclass(frozen=True)
+class Task:
+    """One benchmark to run: the benchmark, the part of it, its data and the settings."""
+
+    benchmark: Benchmark
+    subset: str | None
+    data: Path | None
+    settings: Settings
+
+    @property
+    def title(self) -> str:
+        """Benchmark and subset as typed."""
+        return f"{self.benchmark.name}:{self.subset}" if self.subset else self.benchmark.name
+
+    def items(self, settings: Settings) -> Iterable[Sample]:
+        """Read its items, which may be a stream."""
+        return self.benchmark.load(LoadRequest(self.data, self.subset, settings))
+
+
+def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | None = None) -> Task:
+    """Resolve `NAME[:SUBSET]` and find its data.
+
+    Raises:
+        UnknownName: No such benchmark or subset.
+        MissingPiece: Its data is nowhere; says the command that gets it.
+    """
+    subset = None
+    if not name.endswith(".toml"):
+        name, _, rest = name.partition(":")
+        subset = rest or None
+    benchmark = find_benchmark(name)
+    data = places.named.get(benchmark.name)
+    if benchmark.data is not None:
+        need = benchmark.data
+        data = find_data(
+            need.name,
+            places,
+            package=need.package,
+            package_file_name=need.package_file,
+            hub=need.hub,
+            hub_files=need.hub_files,
+            get_it=need.get_it,
+        )
+    if shots is None:
+        chat = settings.chat_template
+        usual = benchmark.default_chat_shots if chat else benchmark.default_shots
+        settings = replace(settings, shots=usual)
+    return Task(benchmark, subset, data, settings)
+
+
+def find_all(
+    names: Sequence[str], places: DataPlaces, settings: Settings, shots: int | None
+) -> list[Task]:
+    """Resolve every name before anything is loaded, so that a typo costs nothing."""
+    return [find_task(name, places, settings, shots) for name in names]
+
+
+def what_would_run(model: str, tasks: Sequence[Task]) -> list[dict[str, Json]]:
+    """Describe runs without starting them."""
+    return [
+        {
+            "model": model,
+            "benchmark": task.title,
+            "n": sum(1 for _ in task.items(task.settings))
+            * task.settings.repeats
+            * task.benchmark.turns,
+            "protocol": task.settings.protocol or task.benchmark.protocols[0],
+        }
+        for task in tasks
+    ]
+
+
+def place_for(
+    store: RunStore,
+    threads: int,
+    started: str,
+    tasks: Sequence[Task],
+    *,
+    allow_weaker_sandbox: bool = False,
+    already_paid: Callable[[float], None] = lambda usd: None,
+) -> Place:
+    """Describe where runs happen; asks for a sandbox only if something will run in it.
+
+    Raises:
+        SandboxUnavailable: A task runs model-written code and there is no jail for it.
+    """
+    place = Place(
+        store, threads, started, graders=max(1, threads), already_paid=already_paid
+    )  # fmt: skip
+    if any(task.benchmark.executes_code for task in tasks):
+        return at_sandbox_level(place, allow_weaker_sandbox)
+    return place
+
+
+def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
+    """Note the best level of the sandbox on this machine in a place.
+
+    Raises:
+        SandboxUnavailable: No sandbox works, or only a weaker one that is not allowed.
+    """
+    from weighbridge.errors import SandboxUnavailable
+    from weighbridge.sandbox import Level, probe
+
+    found = probe()
+    weaker = found.level is not Level.OUTSIDE_TESTER
+    if found.level is Level.NONE:
+        raise SandboxUnavailable(
+            f"no sandbox for model-written code ({found.detail})", "bubblewrap", found.fix
+        )
+    if weaker and not allow_weaker:
+        raise SandboxUnavailable(
+            f"only the weaker sandbox works here ({found.detail})",
+            f"level {Level.OUTSIDE_TESTER}",
+            f"{found.fix}; or accept verdicts that hostile code can fake: --allow-weaker-sandbox",
+        )
+    return replace(
+        place, sandbox_level=str(found.level), weaker_sandbox=weaker, weaker_allowed=allow_weaker
+    )
+
+
+def stop_rule(
+    reference: str, margin: float | None, store: RunStore, tasks: Sequence[Task]
+) -> StopRule | None:
+    """Read the run that a new one is to be decided against; None where none is named.
+
+    Raises:
+        InputError: There are several benchmarks, and the run is of one; or a margin to no run.
+    """
+    if not reference:
+        if margin is not None:
+            raise InputError(
+                f"--margin {margin:g} without a run",
+                "--stop-when-decided RUN, which it belongs to",
+                "leave it out; `compare` takes a margin, too",
+            )
+        return None
+    if len(tasks) > 1:
+        raise InputError(
+            f"--stop-when-decided with {len(tasks)} benchmarks", "one: a run is of one benchmark"
+        )
+    run = store.read(reference)
+    return StopRule(run, default_margin(run.estimate.scale) if margin is None else margin)
+
+
+def weigh(
+    model: Model,
+    task: Task,
+    place: Place,
+    on_progress: Callable[[Progressed], None],
+    judge: Judge | None = None,
+    stop: StopRule | None = None,
+) -> EvalRun:
+    """Run one task; the judge is asked only where the benchmark needs one."""
+    return evaluate(
+        model,
+        task.benchmark,
+        place,
+        subset=task.subset,
+        settings=task.settings,
+        data=task.data,
+        judge=judge,
+        stop=stop,
+        on_progress=on_progress,
+    )

@@ -1,0 +1,179 @@
+"""What a ladder says once its models are trained: a law, a prediction, dense against mixture."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from weighbridge.errors import InputError
+from weighbridge.planning.scaling import equal_compute, isoflop, mixture
+from weighbridge.planning.scaling.equal_compute import EqualCompute
+from weighbridge.planning.scaling.isoflop import IsoFlopFit
+from weighbridge.planning.scaling.ladder import Rung
+from weighbridge.planning.scaling.mixture import MixtureFit
+from weighbridge.planning.scaling.parametric import ParametricFit
+from weighbridge.planning.scaling.points import Points
+from weighbridge.planning.scaling.prediction import Prediction
+from weighbridge.pretraining.corpus import Corpus
+from weighbridge.pretraining.training import Trained
+
+BOOTSTRAPS = 2000
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """A rung and its result."""
+
+    rung: Rung
+    trained: Trained
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """What a ladder says.
+
+    Attributes:
+        corpus: The text's name.
+        corpus_bytes: Bytes to train on.
+        digest: Of the text.
+        climbed: Every rung, in the ladder's order.
+        points: The dense runs that the law is fitted to.
+        law: Approach 3 on them.
+        isoflops: Approach 2 on them; None where the budgets don't give it.
+        why_no_isoflops: Why.
+        joint: The joint form of dense models and mixtures; None without mixtures.
+        pairs: Dense against mixture, by budget.
+        prediction: Of the held-out dense run, made before it was trained.
+        held_out: The loss that it came to.
+        held_out_mixture: The loss of the mixture beside it; None without mixtures.
+        runs: The CSV of all runs.
+        seconds: Of training, over all processes.
+    """
+
+    corpus: str
+    corpus_bytes: int
+    digest: str
+    climbed: tuple[Climbed, ...]
+    points: Points
+    law: ParametricFit
+    isoflops: IsoFlopFit | None
+    why_no_isoflops: str
+    joint: MixtureFit | None
+    pairs: tuple[EqualCompute, ...]
+    prediction: Prediction
+    held_out: float
+    held_out_mixture: float | None
+    runs: Path
+    seconds: float
+
+
+def as_points(climbed: Iterable[Climbed], kind: str, source: str) -> Points:
+    """Return runs as points of a fit.
+
+    Args:
+        climbed: Runs.
+        kind: ``dense`` leaves mixtures out; ``all`` takes both. None takes what was held out.
+        source: What to call them.
+    """
+    kinds = {"dense": ("dense",), "all": ("dense", "mixture")}[kind]
+    taken = [one for one in climbed if one.rung.role in kinds]
+    over = [one.rung.flops / (6 * one.rung.shape.active_parameters * one.rung.tokens)
+            for one in taken]  # fmt: skip
+    note = (
+        f"FLOPs are {min(over):.2f} to {max(over):.2f} times 6ND (attention); the exponent "
+        "is that of 6ND"
+    )
+    return Points(
+        parameters=np.array([one.rung.shape.active_parameters for one in taken], float),
+        tokens=np.array([one.rung.tokens for one in taken], float),
+        loss=np.array([one.trained.loss for one in taken], float),
+        flops=np.array([one.rung.flops for one in taken], float),
+        budgets=np.array([one.rung.budget for one in taken], float),
+        experts=np.array([one.rung.shape.experts for one in taken], float),
+        source=source,
+        notes=(note, "tokens are bytes: a law of bytes doesn't say how many tokens to buy"),
+    )
+
+
+def conclude(
+    corpus: Corpus,
+    done: Sequence[Climbed],
+    points: Points,
+    law: ParametricFit,
+    prediction: Prediction,
+    table: Path,
+    seed: int,
+) -> Ladder:
+    """Gather what a trained ladder says.
+
+    Args:
+        corpus: What was learnt.
+        done: Every rung.
+        points: The dense runs that were fitted.
+        law: Their law.
+        prediction: What it said of the held-out run.
+        table: `runs.csv`.
+        seed: Of resamples.
+    """
+    isoflops, why_not = None, ""
+    try:
+        isoflops = isoflop.fit(points, bootstraps=BOOTSTRAPS, seed=seed)
+    except InputError as error:
+        why_not = error.saw
+    together = as_points(done, "all", corpus.name)
+    joint = None
+    if any(one.rung.shape.experts > 1 for one in done):
+        with suppress(InputError):
+            joint = mixture.fit(together, bootstraps=200, seed=seed)
+    apart = {one.rung.role: one.trained.loss for one in done if "held_out" in one.rung.role}
+    return Ladder(
+        corpus=corpus.name,
+        corpus_bytes=len(corpus.train),
+        digest=corpus.digest,
+        climbed=tuple(done),
+        points=points,
+        law=law,
+        isoflops=isoflops,
+        why_no_isoflops=why_not,
+        joint=joint,
+        pairs=tuple(_pairs(done, law)),
+        prediction=prediction,
+        held_out=apart["held_out"],
+        held_out_mixture=apart.get("held_out_mixture"),
+        runs=table,
+        seconds=sum(one.trained.seconds for one in done),
+    )
+
+
+def _pairs(done: Sequence[Climbed], law: ParametricFit) -> Iterable[EqualCompute]:
+    """Set each mixture that was trained with several seeds beside the dense model of its shape."""
+    by_run: dict[tuple[float, int, int], dict[bool, dict[int, Climbed]]] = {}
+    for one in done:
+        key = (one.rung.budget, one.rung.shape.hidden, one.rung.shape.layers)
+        sides = by_run.setdefault(key, {False: {}, True: {}})
+        sides[one.rung.shape.experts > 1][one.rung.seed] = one
+    for (flops, _, _), sides in sorted(by_run.items()):
+        seeds = sorted(sides[False].keys() & sides[True].keys())
+        if len(seeds) < 2:
+            continue
+        dense, mixed = ([side[seed].trained.loss for seed in seeds] for side in sides.values())
+        differences = [b - a for a, b in zip(dense, mixed, strict=True)]
+        interval = equal_compute.paired_interval(differences)
+        mean = float(np.mean(differences))
+        shapes = [side[seeds[0]].rung.shape for side in sides.values()]
+        yield EqualCompute(
+            flops=flops,
+            parameters=shapes[0].parameters,
+            active_parameters=shapes[1].active_parameters,
+            total_parameters=shapes[1].parameters,
+            dense=tuple(dense),
+            mixture=tuple(mixed),
+            difference=mean,
+            interval=interval,
+            worth=equal_compute.worth_in_compute(
+                law.law, shapes[0].parameters, sides[False][seeds[0]].rung.tokens, mean
+            ),
+            lower=equal_compute.lower_of(interval),
+        )

@@ -1,0 +1,167 @@
+"""A ladder from beginning to end: train, fit, predict, train what was held out, conclude.
+
+The folder's files: `ladder.json` says what is trained on what; `rungs.jsonl` has a line for each
+model that is done; `prediction.json` is written before the held-out models are trained; `runs.csv`
+is what `scaling fit` reads. Killed at any moment, the same command goes on.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from weighbridge.errors import InputError
+from weighbridge.planning.scaling import parametric
+from weighbridge.planning.scaling.ladder import LadderSettings, Rung, rungs
+from weighbridge.planning.scaling.prediction import predict
+from weighbridge.pretraining.corpus import Corpus, read_corpus
+from weighbridge.pretraining.findings import BOOTSTRAPS, Climbed, Ladder, as_points, conclude
+from weighbridge.pretraining.folder import (
+    append_record,
+    claim,
+    kept_prediction,
+    read_journal,
+    write_runs,
+)
+from weighbridge.pretraining.workers import Job, train_all
+from weighbridge.storage import sole_owner, storage_errors, sweep
+
+MOST_EPOCHS = 4
+"""Passes over a text after which more of them are worth clearly less than new text (Muennighoff et
+al. 2023, arXiv:2305.16264)."""
+
+
+def climb(
+    settings: LadderSettings,
+    corpus_path: Path | None,
+    pattern: str,
+    folder: Path,
+    workers: int,
+    on_flops: Callable[[float, float], None] = lambda done, total: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Ladder:
+    """Train a ladder, or what is left of it, and conclude.
+
+    Args:
+        settings: What it is made of.
+        corpus_path: The text; None is Python's standard library.
+        pattern: Files of it.
+        folder: Where it is kept.
+        workers: Models trained at once; losses don't depend on it.
+        on_flops: Told of FLOPs done, of all.
+        say: Told of each finished stage.
+
+    Raises:
+        InputError: The text is too short, or the folder holds another ladder.
+        StorageError: The disk is full or can't be written, or another process has the folder.
+    """
+    _check_apart(folder, corpus_path)
+    corpus = read_corpus(corpus_path, pattern)
+    planned = rungs(settings)
+    check_length(corpus, planned)
+    with sole_owner(folder):
+        sweep(folder)
+        claim(folder, settings, corpus)
+        job = Job(
+            corpus_path, pattern, corpus.digest, settings.learning_rate, folder / "checkpoints"
+        )
+        site = _Site(folder, job, workers, planned, on_flops)
+        fitted = [rung for rung in planned if not rung.role.startswith("held_out")]
+        done = site.train(fitted)
+        write_runs(folder, done)
+        points = as_points(done, "dense", corpus.name)
+        law = parametric.fit(points, bootstraps=BOOTSTRAPS, seed=settings.seed, threads=workers)
+        held_out = next(rung for rung in planned if rung.role == "held_out")
+        prediction = predict(
+            law, points, held_out.shape.active_parameters, held_out.tokens, settings.seed
+        )
+        prediction = kept_prediction(folder, prediction, held_out)
+        say(
+            f"predicted before training: {prediction.loss:.3f} nats per byte, "
+            f"95% interval {prediction.interval[0]:.3f} to {prediction.interval[1]:.3f}, for "
+            f"{held_out.name}"
+        )
+        done = site.train(planned)
+        table = write_runs(folder, done)
+    return conclude(corpus, done, points, law, prediction, table, settings.seed)
+
+
+def _check_apart(folder: Path, corpus: Path | None) -> None:
+    """Refuse a folder whose files would become part of the text.
+
+    Raises:
+        InputError: It lies in the corpus, and not in a hidden folder of it.
+    """
+    if corpus is None or not folder.resolve().is_relative_to(corpus.resolve()):
+        return
+    inside = folder.resolve().relative_to(corpus.resolve())
+    if not any(part.startswith(".") for part in inside.parts):
+        raise InputError(
+            f"the ladder's folder {folder} lies in its text, {corpus}",
+            "a folder outside, or a hidden one",
+            "choose another with --out",
+        )
+
+
+def check_length(corpus: Corpus, planned: Sequence[Rung]) -> None:
+    """Refuse a text that would be repeated too often, or is too short to measure a loss on.
+
+    Raises:
+        InputError: It is.
+    """
+    longest = max(rung.tokens for rung in planned)
+    if len(corpus.train) * MOST_EPOCHS < longest:
+        raise InputError(
+            f"{corpus.name} has {len(corpus.train):,} bytes to train on, and the longest run takes "
+            f"{longest:,}",
+            f"text enough for at most {MOST_EPOCHS} passes, {longest // MOST_EPOCHS:,} bytes",
+            "add text, or spend less with --largest",
+        )
+    context = planned[0].context_tokens
+    if len(corpus.validation) < 100 * context:
+        raise InputError(
+            f"{corpus.name} leaves {len(corpus.validation):,} bytes to measure losses on",
+            f"at least {100 * context:,}",
+            "add text",
+        )
+
+
+class _Site:
+    """The folder of a ladder that is being trained."""
+
+    def __init__(
+        self,
+        folder: Path,
+        job: Job,
+        workers: int,
+        planned: Sequence[Rung],
+        on_flops: Callable[[float, float], None],
+    ) -> None:
+        self._journal = folder / "rungs.jsonl"
+        self._job, self._workers, self._planned = job, workers, planned
+        self._on_flops = on_flops
+        self._total = sum(rung.flops for rung in planned)
+        with storage_errors(job.checkpoints):
+            job.checkpoints.mkdir(exist_ok=True)
+        sweep(job.checkpoints)
+
+    def train(self, wanted: Sequence[Rung]) -> list[Climbed]:
+        """Train those that aren't done; return all that are wanted, in their order."""
+        done = {trained.name: trained for trained in read_journal(self._journal)}
+        left = [rung for rung in wanted if rung.name not in done]
+        by_name = {rung.name: rung for rung in self._planned}
+        for name in done.keys() & by_name.keys():  # left where a kill came after the record
+            self._job.checkpoint(by_name[name]).unlink(missing_ok=True)
+        ended = sum(by_name[name].flops for name in done if name in by_name)
+        partly = 0.0
+
+        def progressed(more: float) -> None:
+            nonlocal partly
+            partly += more
+            self._on_flops(min(ended + partly, self._total), self._total)
+
+        with closing(train_all(left, self._job, self._workers, progressed)) as ending:
+            for trained in ending:
+                append_record(self._journal, trained)
+                done[trained.name] = trained
+                self._job.checkpoint(by_name[trained.name]).unlink(missing_ok=True)
+        return [Climbed(rung, done[rung.name]) for rung in wanted]

@@ -1,0 +1,188 @@
+"""Plans a project: finds everything that it names before anything is loaded or spent."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
+from weighbridge.evaluation.benchmark import Settings
+from weighbridge.evaluation.human_labels import read_human_labels
+from weighbridge.evaluation.place import Place
+from weighbridge.evidence import RunStore
+from weighbridge.models.endpoint import EndpointAddress
+from weighbridge.opening.endpoints import Endpoints, address_of
+from weighbridge.opening.judge import JudgeChoice
+from weighbridge.opening.tasks import Task, at_sandbox_level, find_task
+from weighbridge.project.project_file import Project, refuse_margin
+from weighbridge.project.tuning import TuningFiles, read_tuning_files, settings_from
+from weighbridge.records import BenchmarkSpec, HumanLabel, SkippedBenchmark
+from weighbridge.sources.datasets import DataPlaces
+from weighbridge.sources.weights import WeightsLocation, find_weights
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class RunEnvironment:
+    """Everything that stages need and that is not in the project file."""
+
+    store: RunStore
+    state: Path
+    cache: Path
+    places: DataPlaces
+    device: str
+    threads: int
+    offline: bool
+    started: str
+    endpoints: Endpoints
+    allow_weaker_sandbox: bool = False
+    stop_when_decided: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run, checked before anything is loaded."""
+
+    project: Project
+    base: WeightsLocation | EndpointAddress
+    tasks: tuple[tuple[BenchmarkSpec, Task], ...]
+    left: tuple[SkippedBenchmark, ...]
+    files: TuningFiles | None
+    place: Place
+    judge: JudgeChoice = field(default_factory=JudgeChoice)
+    labels: tuple[HumanLabel, ...] = ()
+    incumbent: EndpointAddress | None = None
+
+
+def make_plan(project: Project, where: RunEnvironment) -> Plan:
+    """Find everything that the project names; what is missing is left out by name, never silently.
+
+    Raises:
+        InputError: Something that the project itself brings is wrong.
+        MissingPiece: The base model, or a target's data, is not here.
+    """
+    if not project.evaluate:
+        raise InputError(f"{project.path} evaluates nothing", "at least one [[evaluate]]")
+    base = address_of(project.model.base) or find_weights(
+        _beside(project, project.model.base), offline=where.offline
+    )
+    incumbent = project.incumbent.address if project.incumbent else None
+    if incumbent is not None and where.stop_when_decided:
+        raise InputError(
+            "--stop-when-decided with an [incumbent]",
+            "a project that tunes",
+            "leave it out, or use --max-usd",
+        )
+    for address in (base, incumbent):
+        if isinstance(address, EndpointAddress):
+            # Its key is there, and a price where there's a cap.
+            where.endpoints.open(address).close()
+    files = None
+    if project.tune is not None:
+        if isinstance(base, EndpointAddress):
+            raise InputError(f"[tune] with the endpoint {base.host}", "open weights to tune")
+        validation = project.tune.validation
+        files = read_tuning_files(
+            project.folder / project.tune.train,
+            project.folder / validation if validation else None,
+        )
+        settings_from(project.tune)
+    tasks: list[tuple[BenchmarkSpec, Task]] = []
+    left: list[SkippedBenchmark] = []
+    place = Place(
+        where.store, where.threads, where.started, max(1, where.threads),
+        already_paid=where.endpoints.budget.already_paid,
+    )  # fmt: skip
+    for wanted in project.evaluate:
+        try:
+            task = _task(project, wanted, where)
+            if task.benchmark.executes_code:
+                place = at_sandbox_level(place, where.allow_weaker_sandbox)
+        except (MissingPiece, SandboxUnavailable) as error:
+            if wanted.role == "target":
+                raise
+            command = error.do.removeprefix("get it with: ")
+            left.append(SkippedBenchmark(wanted, f"{error.saw}; needs {error.expected}", command))
+            continue
+        tasks.append((wanted, task))
+    judge, labels = _judge(project, [task for _, task in tasks])
+    return Plan(project, base, tuple(tasks), tuple(left), files, place, judge, labels, incumbent)
+
+
+def _judge(project: Project, tasks: list[Task]) -> tuple[JudgeChoice, tuple[HumanLabel, ...]]:
+    """Return who judges, and what people said of the answers.
+
+    Raises:
+        InputError: Something must be judged and `[judge]` does not say by whom, or what it names is
+            not there.
+    """
+    named = project.judge
+    judged = [task for task in tasks if task.benchmark.judges.get(protocol_of(task)) is not None]
+    if judged and named is None:
+        raise InputError(
+            f"{project.path}: {judged[0].title} without a judge",
+            "a model that judges the answers",
+            'add [judge] with model = "NAME"',
+        )
+    if named is None:
+        JudgeChoice().check((task.benchmark, task.settings) for task in tasks)
+        return JudgeChoice(), ()
+    choice = JudgeChoice(
+        _beside(project, named.model), named.repeats, named.max_tokens,
+        _beside(project, named.baseline) if named.baseline else "",
+    )  # fmt: skip
+    choice.check((task.benchmark, task.settings) for task in tasks)
+    if not named.human or not judged:
+        return choice, ()
+    scale = judged[0].benchmark.scale(protocol_of(judged[0]))
+    return choice, read_human_labels(project.folder / named.human, scale)
+
+
+def protocol_of(task: Task) -> str:
+    """Return how a task's answers are obtained, the benchmark's own way unless stated."""
+    return task.settings.protocol or task.benchmark.protocols[0]
+
+
+def _beside(project: Project, name: str) -> str:
+    """A path in a project file is relative to it; other names stand as they are."""
+    beside = project.folder / name
+    try:
+        there = beside.exists() and not Path(name).is_absolute()
+    except OSError:  # such as a name longer than any file's
+        return name
+    return str(beside) if there else name
+
+
+def _task(project: Project, wanted: BenchmarkSpec, where: RunEnvironment) -> Task:
+    settings = Settings(
+        protocol=wanted.protocol,
+        shots=wanted.shots or 0,
+        limit=wanted.limit,
+        repeats=wanted.repeats,
+        seed=wanted.seed,
+        temperature=wanted.temperature,
+        max_tokens=wanted.max_tokens,
+        chat_template=wanted.chat_template,
+    )
+    task = find_task(_beside(project, wanted.benchmark), where.places, settings, wanted.shots)
+    if project.incumbent is not None:
+        task = _for_both(task, project, wanted, where)
+    if wanted.margin is not None:
+        scale = task.benchmark.scale(protocol_of(task))
+        refuse_margin(project.path, wanted.benchmark, wanted.margin, scale)
+    # Reading the items now means that a malformed row costs seconds, not the tuning run.
+    if not sum(1 for _ in task.items(task.settings)):
+        raise InputError(f"{wanted.benchmark} has no items", "at least one")
+    return task
+
+
+def _for_both(task: Task, project: Project, wanted: BenchmarkSpec, where: RunEnvironment) -> Task:
+    """Return settings that both models can follow: a conversation, answered in text."""
+    settings = task.settings
+    if not settings.protocol and "generative" in task.benchmark.protocols:
+        settings = replace(settings, protocol="generative")
+    if settings.chat_template is None:
+        settings = replace(settings, chat_template=True)
+    name = _beside(project, wanted.benchmark)
+    return find_task(name, where.places, settings, wanted.shots)

@@ -1,0 +1,247 @@
+"""The project's report: written from evidence, and checked by making it again from evidence."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from weighbridge.comparison.before_after import BenchmarkComparison, compare_runs
+from weighbridge.comparison.contamination import overlap_again
+from weighbridge.comparison.judge_evidence import readings, told
+from weighbridge.comparison.two_runs import offsets_among
+from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
+from weighbridge.evidence import Check, RunStore, Verification, verify
+from weighbridge.evidence.plain_json import strict_json
+from weighbridge.project.report_facts import Measured, ReportFacts, facts_of, slug
+from weighbridge.project.stages import Outcome
+from weighbridge.records import BenchmarkRole, HumanLabel, Json, ProtocolOffset, canonical_json
+from weighbridge.reports import BenchmarkSection, Report, Skipped, render, render_explorer, write
+from weighbridge.sources.digests import file_digest
+from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
+from weighbridge.storage import write_whole
+from weighbridge.verdict.economics import viability
+from weighbridge.verdict.findings import Judged
+from weighbridge.verdict.paid import judge
+from weighbridge.verdict.replacement import judge_replacement
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report on disk, and what it concludes."""
+
+    page: Path
+    facts: Path
+    charts: tuple[Path, ...]
+    judged: Judged
+
+
+_FACTS = TypeAdapter(ReportFacts)
+
+
+def write_report(
+    outcome: Outcome, folder: Path, generated: str, project_argument: str, store: RunStore
+) -> Written:
+    """Write page, charts and `report.json` into a folder."""
+    facts = facts_of(outcome, generated, project_argument)
+    judged = _judged(outcome.weighed, facts)
+    runs = [run for w in outcome.weighed for run in (w.before, w.after)]
+    report = _report(facts, outcome.weighed, judged, offsets_among(runs, store))
+    written = write(report, folder)
+    for name, items in _items_pages(report, store):
+        write_whole(folder / name, items)
+    document = asdict(facts) | {
+        "verdict": judged.verdict,
+        "page_digest": _digest(written.html),
+    }
+    path = folder / "report.json"
+    write_whole(path, canonical_json(document))
+    return Written(written.html, path, written.charts, judged)
+
+
+def _items_pages(report: Report, store: RunStore) -> Iterator[tuple[str, bytes]]:
+    """Make each benchmark's page of items; two runs' samples are in memory at a time."""
+    for section in report.sections:
+        candidate, reference = (
+            store.read(run.run_id) for run in (section.candidate, section.reference)
+        )
+        page = render_explorer(candidate, reference, section.comparison)
+        yield section.items_page, page.encode("utf-8")
+
+
+def is_report(path: Path) -> bool:
+    """Whether a path is a report's folder, page or `report.json`."""
+    return (_folder_of(path) / "report.json").is_file()
+
+
+def verify_report(path: Path, store: RunStore) -> list[Verification]:
+    """Check every run of a report, then make the page again and compare it byte for byte."""
+    folder = _folder_of(path)
+    try:
+        data = _part(folder, "report.json")
+        facts = _FACTS.validate_python(strict_json(data))
+    except (OSError, ValueError, RecursionError, ValidationError, InputError) as error:
+        raise EvidenceError(f"{folder}/report.json can't be read", "as it was written") from error
+    names = dict.fromkeys(run for m in facts.measured for run in (m.before, m.after))
+    found = [verify(store.folder_of(name)) for name in names]
+    found.append(
+        Verification(str(folder / "report.html"), tuple(_page_checks(facts, folder, store)))
+    )
+    return found
+
+
+def _judged(weighed: Sequence[BenchmarkComparison], facts: ReportFacts) -> Judged:
+    if facts.replacement is None:
+        return judge(weighed, facts.left)
+    stated = facts.replacement
+    return judge_replacement(weighed, facts.left, stated.economics, stated.use)
+
+
+def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Check]:
+    try:
+        weighed = [_weighed(m, store, facts.labels) for m in facts.measured]
+        judged = _judged(weighed, facts)
+        offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
+        report = _report(facts, weighed, judged, offsets)
+        page, stands = render(report).encode(), _part(folder, "report.html")
+        items = [
+            Check(f"{name} made again from samples", made == _part(folder, name), "")
+            for name, made in _items_pages(report, store)
+        ]
+    except (OSError, ValueError, WeighbridgeError) as error:  # such as half a character in a text
+        return [Check("page", False, str(error))]
+    again = "sha256:" + hashlib.sha256(page).hexdigest()
+    return [
+        Check(
+            "verdict", judged.verdict == facts.verdict, f"{facts.verdict}, again {judged.verdict}"
+        ),
+        Check(
+            "page digest", _digest(folder / "report.html") == facts.page_digest, facts.page_digest
+        ),
+        Check("page made again from samples", page == stands, again),
+        *items,
+        *_overlap_checks(facts, store),
+    ]
+
+
+def _overlap_checks(facts: ReportFacts, store: RunStore) -> list[Check]:
+    """Look for the items in the tuning data again, where both are at hand."""
+    path, found = Path(facts.tuning_data), []
+    for measured in facts.measured:
+        stated = measured.contamination
+        if stated is None or not path.is_file() or file_digest(path) != stated.tuning_digest:
+            continue
+        again = overlap_again(store.read(measured.before), path)
+        if again is not None:
+            name = f"overlap of {measured.weigh.benchmark} with the tuning data"
+            found.append(Check(name, again == stated, f"{len(again.found)} of {again.items} items"))
+    return found
+
+
+def _folder_of(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _digest(path: Path) -> str:
+    return "sha256:" + hashlib.sha256(_part(path.parent, path.name)).hexdigest()
+
+
+def _part(folder: Path, name: str) -> bytes:
+    """Read one of a report's files."""
+    return read_regular(folder / name, DOCUMENT_BYTES, "a part of a report", within=folder)
+
+
+def _weighed(
+    measured: Measured, store: RunStore, labels: tuple[HumanLabel, ...]
+) -> BenchmarkComparison:
+    m = measured
+    return compare_runs(m.weigh, store, m.before, m.after, labels, m.contamination)
+
+
+def _report(
+    facts: ReportFacts,
+    weighed: Sequence[BenchmarkComparison],
+    judged: Judged,
+    offsets: tuple[ProtocolOffset, ...],
+) -> Report:
+    order: dict[BenchmarkRole, int] = {"target": 0, "guard": 1}
+    return Report(
+        title=facts.title,
+        question=facts.question,
+        verdict=judged.verdict,
+        headline=judged.headline,
+        findings=judged.findings,
+        sections=tuple(
+            BenchmarkSection(
+                title=_title(w, weighed),
+                candidate=w.after,
+                reference=w.before,
+                comparison=w.comparison,
+                role=w.weigh.role,
+                part_comparisons=w.parts,
+                items_page=f"items-{number}.html",
+                audit=told(w.audit, w.comparison) if w.audit is not None else (),
+                readings=readings(w.audit, w.comparison) if w.audit is not None else (),
+                contamination=w.contamination,
+                clean_scores=w.clean_scores,
+                clean_comparison=w.clean,
+            )
+            for number, w in enumerate(sorted(weighed, key=lambda w: order[w.weigh.role]), start=1)
+        ),
+        training=facts.training,
+        training_facts=dict(facts.training_facts),
+        forecasts=facts.forecasts,
+        skipped=tuple(Skipped(x.weigh.benchmark, x.why, x.get_it) for x in facts.left),
+        provenance=dict(facts.provenance),
+        generated=facts.generated,
+        reproduce=facts.reproduce,
+        offsets=offsets,
+    )
+
+
+def _title(weighed: BenchmarkComparison, every: Sequence[BenchmarkComparison]) -> str:
+    """Return a benchmark's title, with its protocol if the report has it by several."""
+    title = weighed.after.title
+    alone = sum(other.after.title == title for other in every) == 1
+    return title if alone else f"{title}, {weighed.after.protocol}"
+
+
+def report_folder(state: Path, name: str) -> Path:
+    """Return where a project's report goes."""
+    return state / "reports" / slug(name)
+
+
+def as_json(written: Written, outcome: Outcome) -> dict[str, Any]:
+    """Return what `run` and `demo` print with --json."""
+    project = outcome.plan.project
+    found = viability(outcome.weighed, project.economics) if project.incumbent else None
+    return {
+        "verdict": written.judged.verdict,
+        "economics": asdict(found) if found else None,
+        "headline": written.judged.headline,
+        "findings": [asdict(finding) for finding in written.judged.findings],
+        "report": str(written.page),
+        "adapter": str(outcome.tuned.adapter) if outcome.tuned else None,
+        "runs": [r.run_id for w in outcome.weighed for r in (w.before, w.after)],
+        "contamination": [contamination_json(w) for w in outcome.weighed if w.contamination],
+        "skipped": [
+            {"benchmark": x.weigh.benchmark, "why": x.why, "get_it": x.get_it}
+            for x in outcome.plan.left
+        ],
+    }
+
+
+def contamination_json(weighed: BenchmarkComparison) -> dict[str, Json]:
+    """Return which items overlap with the tuning data, and what is scored without them."""
+    clean = weighed.clean
+    return {
+        "benchmark": weighed.comparison.benchmark,
+        **(asdict(weighed.contamination) if weighed.contamination else {}),
+        "scores": [asdict(score) for score in weighed.clean_scores],
+        "difference": weighed.comparison.difference,
+        "clean_difference": clean.difference if clean else None,
+        "clean_interval": list(clean.interval) if clean else None,
+        "clean_verdict": clean.verdict if clean else None,
+    }

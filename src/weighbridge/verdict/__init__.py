@@ -1,0 +1,1 @@
+"""From comparisons to an answer: pure functions; missing evidence never passes."""

@@ -1,0 +1,111 @@
+"""What the same items cost at the incumbent and with the candidate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weighbridge.comparison.before_after import BenchmarkComparison
+from weighbridge.records import EvalRun
+
+HOURS_A_MONTH = 730
+
+
+@dataclass(frozen=True)
+class Economics:
+    """`[economics]`: what the candidate costs where it would run.
+
+    Attributes:
+        machine_usd_per_hour: Of the machine that the candidate was measured on.
+        utilization: Share of the hours paid for in which it works.
+        max_cost_ratio: The candidate may cost this many times what the incumbent does.
+    """
+
+    machine_usd_per_hour: float
+    utilization: float = 1.0
+    max_cost_ratio: float = 1.0
+
+
+@dataclass(frozen=True)
+class Viability:
+    """What the same items cost at the incumbent and with the candidate.
+
+    Attributes:
+        items: Items that both answered.
+        incumbent_usd_per_item: As charged.
+        candidate_usd_per_item: At the stated use of the machine, or as charged.
+        cost_ratio: Candidate over incumbent; below 1 the candidate is cheaper.
+        break_even_utilization: Share of its paid hours that the machine must work for both to cost
+            the same; None where the candidate is paid by the token.
+        break_even_items_per_month: Items a month at which the incumbent costs what the machine
+            does; None likewise.
+        conditions: Under which this holds.
+    """
+
+    items: int
+    incumbent_usd_per_item: float
+    candidate_usd_per_item: float
+    cost_ratio: float
+    break_even_utilization: float | None
+    break_even_items_per_month: float | None
+    conditions: tuple[str, ...]
+
+
+def viability(
+    weighed: Sequence[BenchmarkComparison], economics: Economics | None
+) -> Viability | None:
+    """Compare what the items cost; None where either side's cost is not known.
+
+    What a judge charged, and how long it took, is no part of either side's: neither model would
+    be judged in production.
+    """
+    items = sum(min(w.before.estimate.n, w.after.estimate.n) for w in weighed)
+    if not items or not all(w.before.provenance.model_is_priced for w in weighed):
+        return None
+    by_token = all(w.after.provenance.model_is_priced for w in weighed)
+    if not by_token and economics is None:
+        return None
+    incumbent = (
+        sum(_per_item(w, w.before, w.before.provenance.model_cost_usd) for w in weighed) / items
+    )
+    if by_token:
+        own = sum(_per_item(w, w.after, w.after.provenance.model_cost_usd) for w in weighed) / items
+        ratio = own / incumbent if incumbent else float("inf")
+        return Viability(items, incumbent, own, ratio, None, None, _BY_TOKEN)
+    assert economics is not None
+    seconds = sum(_per_item(w, w.after, w.after.provenance.model_seconds) for w in weighed) / items
+    busy = seconds * economics.machine_usd_per_hour / 3600
+    own = busy / economics.utilization
+    ratio = own / incumbent if incumbent else float("inf")
+    monthly = economics.machine_usd_per_hour * HOURS_A_MONTH
+    return Viability(
+        items=items,
+        incumbent_usd_per_item=incumbent,
+        candidate_usd_per_item=own,
+        cost_ratio=ratio,
+        break_even_utilization=busy / incumbent if incumbent else None,
+        break_even_items_per_month=monthly / incumbent if incumbent else None,
+        conditions=_conditions(economics, seconds, weighed),
+    )
+
+
+_BY_TOKEN = ("both are paid by the token, at the prices that the runs record",)
+
+
+def _conditions(
+    economics: Economics, seconds: float, weighed: Sequence[BenchmarkComparison]
+) -> tuple[str, ...]:
+    after = [w.after.provenance for w in weighed]
+    judged_too = any(where.judge and where.judge_seconds is None for where in after)
+    what = ", its judge's time included" if judged_too else ""
+    return (
+        f"the machine costs {economics.machine_usd_per_hour:g} USD an hour and works in "
+        f"{economics.utilization:.0%} of the hours paid for",
+        f"an item takes it {seconds:.3g} s{what}, as measured in these runs, one run at a time",
+        "items are as long as these, and the incumbent's prices stay",
+        "nobody's working time is counted",
+    )
+
+
+def _per_item(weighed: BenchmarkComparison, run: EvalRun, total: float) -> float:
+    """What a run's total comes to for the items that both answered."""
+    shared = min(weighed.before.estimate.n, weighed.after.estimate.n)
+    return shared * total / run.estimate.n if run.estimate.n else 0.0

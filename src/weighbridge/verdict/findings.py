@@ -1,0 +1,126 @@
+"""What each benchmark supports as one of several, and the words for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from weighbridge.comparison.before_after import BenchmarkComparison
+from weighbridge.records import Comparison, SkippedBenchmark
+from weighbridge.records import Verdict as Supported
+from weighbridge.records.scale import gap, is_share, named
+from weighbridge.reports import Finding, wording
+from weighbridge.statistics.conditions import shown
+from weighbridge.statistics.families import decide_together
+
+Verdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdict, a sentence that says why, and what it rests on."""
+
+    verdict: Verdict
+    headline: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A benchmark with the verdict that it supports as one of several."""
+
+    weighed: BenchmarkComparison
+    supports: Supported
+    family: int
+
+    @property
+    def role(self) -> str:
+        """Target or guard."""
+        return self.weighed.weigh.role
+
+    @property
+    def holds(self) -> bool:
+        """Whether the candidate is shown to be no worse than its reference."""
+        return self.supports in ("superior", "equivalent", "non_inferior")
+
+    @property
+    def told_no_better(self) -> bool:
+        """Whether the candidate is shown not to be better: no worse is not that."""
+        return self.supports in ("inferior", "equivalent")
+
+
+def decide(weighed: Sequence[BenchmarkComparison]) -> list[Decided]:
+    """Correct what each benchmark supports for there being several."""
+    told = [w for w in weighed if w.decisive is not None]
+    joint = iter(decide_together([w.decisive for w in told if w.decisive is not None]))
+    return [
+        Decided(w, next(joint).verdict if w.decisive is not None else "inconclusive", len(told))
+        for w in weighed
+    ]
+
+
+def points(decided: Decided, what: str) -> str:
+    """Say what came out, with the figures that it rests on."""
+    weighed = decided.weighed
+    c = weighed.decisive
+    if c is None:
+        return f"{weighed.comparison.benchmark} {what}: every item overlaps with the tuning data."
+    if c.why_unknown:
+        return f"{c.benchmark} {what}: {c.why_unknown}."
+    before, after = (wording.value(mean, c.scale) for mean in (c.mean_b, c.mean_a))
+    unit = "" if is_share(c.scale) else f" on {named(c.scale)}"
+    return (
+        f"{c.benchmark} {what}: {before} to {after}{unit}, a difference of "
+        f"{wording.difference(c.difference, c.interval, c.scale)} "
+        f"on {c.n} paired items{_left_out(weighed)}."
+        f"{_uncorrected(decided, c)}{_lost(c)}{_confounded(c)}"
+    )
+
+
+def _left_out(weighed: BenchmarkComparison) -> str:
+    found = weighed.contamination
+    if found is None or not found.found:
+        return ""
+    return (
+        f", without {len(found.found)} of {found.items} that overlap with the tuning data (with "
+        f"them {gap(weighed.comparison.difference, weighed.comparison.scale)})"
+    )
+
+
+def _uncorrected(decided: Decided, comparison: Comparison) -> str:
+    if decided.supports == comparison.verdict:
+        return ""
+    by_itself = comparison.verdict.replace("_", "-")
+    return f" By itself it is {by_itself}; as one of {decided.family} benchmarks not (Holm)."
+
+
+def _confounded(comparison: Comparison) -> str:
+    found = [one for one in comparison.differences if one.confounds]
+    if not found:
+        return ""
+    listed = ", ".join(f"{one.what} ({shown(one.a)} against {shown(one.b)})" for one in found)
+    return f" The two were not asked alike: {listed}."
+
+
+def _lost(comparison: Comparison) -> str:
+    if not comparison.lost:
+        return ""
+    low, high = (gap(bound, comparison.scale) for bound in comparison.bounds)
+    return (
+        f" {comparison.lost} answers were lost to the machine: with them the difference lies "
+        f"between {low} and {high}."
+    )
+
+
+def undecided(decided: Decided) -> str:
+    """Return words for an undecided benchmark; more items help only if something was graded."""
+    c = decided.weighed.decisive
+    if c is None or c.why_unknown:
+        return "can't be told"
+    return "can't be told at this size"
+
+
+def missing(left: SkippedBenchmark) -> Finding:
+    """Return the finding on a benchmark that was not run."""
+    do = f" Get it: {left.get_it}" if left.get_it else ""
+    title = f"{left.weigh.benchmark}: not measured"
+    return Finding(title, "insufficient", f"{left.why[:1].upper()}{left.why[1:]}.{do}")

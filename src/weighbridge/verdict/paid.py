@@ -1,0 +1,91 @@
+"""From comparisons to a verdict. Missing evidence never passes.
+
+Where items overlap with the tuning data, only the others decide. Where several benchmarks are
+compared, each kind of claim is corrected for that (Holm). A verdict of *paid* needs all its claims
+at once, for which no correction is necessary (Berger 1982, Technometrics 24:295); the corrected
+ones are asked for anyway, so that findings and verdict never contradict each other.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from weighbridge.comparison.before_after import BenchmarkComparison
+from weighbridge.records import SkippedBenchmark
+from weighbridge.records.scale import margin
+from weighbridge.reports import Finding
+from weighbridge.verdict.findings import (
+    Decided,
+    Judged,
+    Verdict,
+    decide,
+    missing,
+    points,
+    undecided,
+)
+
+
+def judge(weighed: Sequence[BenchmarkComparison], left: Sequence[SkippedBenchmark]) -> Judged:
+    """Judge a tuning project.
+
+    It *paid* if every target is better beyond chance, no guard is worse beyond its margin, and no
+    required guard is missing or undecided. It *did not pay* if a guard is worse beyond its margin,
+    or no target is better although each could be told. Otherwise the evidence is insufficient:
+    one target that is better beside one that is not is neither.
+    """
+    decided = decide(weighed)
+    targets = [d for d in decided if d.role == "target"]
+    guards = [d for d in decided if d.role == "guard"]
+    findings = (*map(_target, targets), *map(_guard, guards), *map(missing, left))
+    return Judged(*_conclude(targets, guards, left), findings)
+
+
+def _conclude(
+    targets: Sequence[Decided], guards: Sequence[Decided], left: Sequence[SkippedBenchmark]
+) -> tuple[Verdict, str]:
+    """Return the verdict and its headline; `judge` states the rule."""
+    broken = [d for d in guards if d.supports == "inferior"]
+    improved = [d for d in targets if d.supports == "superior"]
+    others = [d for d in targets if d.supports != "superior"]
+    untold = [d for d in others if not d.told_no_better]
+    left_targets = [x.weigh for x in left if x.weigh.role == "target"]
+    if broken:
+        return "did not pay", points(broken[0], "got worse")
+    if untold:
+        return "insufficient evidence", points(untold[0], "can't be told")
+    if left_targets:
+        return "insufficient evidence", f"The target {left_targets[0].benchmark} was not measured."
+    if not targets:
+        return "insufficient evidence", "No target was measured."
+    if not improved:
+        return "did not pay", points(others[0], "did not improve")
+    if others:
+        better, not_better = points(improved[0], "improved"), points(others[0], "did not improve")
+        return "insufficient evidence", f"Not every target improved. {better} {not_better}"
+    open_guards = [d.weighed.weigh for d in guards if d.weighed.weigh.required and not d.holds]
+    open_guards += [x.weigh for x in left if x.weigh.required]
+    if open_guards:
+        name = open_guards[0].benchmark
+        headline = f"Targets improved, but the required guard {name} leaves it open."
+        return "insufficient evidence", headline
+    return "paid", points(improved[0], "improved")
+
+
+def _target(decided: Decided) -> Finding:
+    outcome: Literal["yes", "no", "insufficient"] = "insufficient"
+    if decided.supports == "superior":
+        outcome = "yes"
+    elif decided.told_no_better:
+        outcome = "no"
+    what = {"yes": "improved", "no": "did not improve", "insufficient": "can't be told"}[outcome]
+    title = f"{decided.weighed.comparison.benchmark}: better"
+    return Finding(title, outcome, points(decided, what))
+
+
+def _guard(decided: Decided) -> Finding:
+    c = decided.weighed.comparison
+    title = f"{c.benchmark}: no worse than {margin(c.margin, c.scale)}"
+    if decided.holds:
+        return Finding(title, "yes", points(decided, "held"))
+    if decided.supports == "inferior":
+        return Finding(title, "no", points(decided, "got worse"))
+    return Finding(title, "insufficient", points(decided, undecided(decided)))

@@ -1,0 +1,98 @@
+"""From comparisons with the incumbent to a verdict: replace, keep, or insufficient evidence.
+
+Three findings, each of which can be missing, and what is missing never passes: capability parity
+(no benchmark worse than the incumbent beyond its margin), economic viability (what the same items
+cost), and fitness to release, which only a project that releases its weights needs.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from weighbridge.comparison.before_after import BenchmarkComparison
+from weighbridge.records import SkippedBenchmark
+from weighbridge.records.scale import margin
+from weighbridge.reports import Finding
+from weighbridge.verdict.economics import Economics, viability
+from weighbridge.verdict.findings import Decided, Judged, decide, missing, points, undecided
+
+Use = Literal["in house", "release"]
+"""What becomes of a model that passes: used, or its weights released, which needs gates."""
+
+
+def judge_replacement(
+    weighed: Sequence[BenchmarkComparison],
+    left: Sequence[SkippedBenchmark],
+    economics: Economics | None,
+    use: Use,
+) -> Judged:
+    """Judge whether the candidate can take the incumbent's place.
+
+    *keep*: a benchmark is worse beyond its margin, or the candidate costs more than allowed.
+    *replace*: every benchmark of the project was measured in full and is no worse, and it costs no
+    more. Otherwise the evidence is insufficient.
+    """
+    parity = [_parity(d) for d in decide(weighed)]
+    money = _economy(weighed, economics)
+    fitness = _fitness(use)
+    findings = (*parity, *map(missing, left), money, fitness)
+    needed = [*parity, *(missing(x) for x in left if _needed(x)), money]
+    needed += [fitness] if use == "release" else []
+    against = next((f for f in needed if f.outcome == "no"), None)
+    if against is not None:
+        return Judged("keep", against.sentence, findings)
+    undecided = next((f for f in needed if f.outcome == "insufficient"), None)
+    if undecided is not None or not parity:
+        why = undecided.sentence if undecided else "No benchmark was measured on both."
+        return Judged("insufficient evidence", why, findings)
+    headline = f"No benchmark is worse beyond its margin. {money.sentence}"
+    return Judged("replace", headline, findings)
+
+
+def _parity(decided: Decided) -> Finding:
+    weighed = decided.weighed
+    c = weighed.comparison
+    title = f"{c.benchmark}: no worse than the incumbent by {margin(c.margin, c.scale)}"
+    if unasked := max(weighed.before.unasked_samples, weighed.after.unasked_samples):
+        part = f"was asked in part ({unasked} samples are missing)"
+        return Finding(title, "insufficient", points(decided, part))
+    if decided.holds:
+        return Finding(title, "yes", points(decided, "holds"))
+    if decided.supports == "inferior":
+        return Finding(title, "no", points(decided, "is worse"))
+    return Finding(title, "insufficient", points(decided, undecided(decided)))
+
+
+def _economy(weighed: Sequence[BenchmarkComparison], economics: Economics | None) -> Finding:
+    most = economics.max_cost_ratio if economics else 1.0
+    title = f"Costs at most {most:g} times what the incumbent does"
+    found = viability(weighed, economics)
+    if found is None:
+        why = "What the candidate costs is not known: [economics] machine_usd_per_hour states it."
+        if not weighed or not all(w.before.provenance.model_is_priced for w in weighed):
+            why = "What the incumbent costs is not known: [incumbent] price states it."
+        return Finding(title, "insufficient", why)
+    sentence = (
+        f"An item costs {found.candidate_usd_per_item:.3g} USD against the incumbent's "
+        f"{found.incumbent_usd_per_item:.3g}, {found.cost_ratio:.3g} times as much"
+    )
+    if found.break_even_utilization is not None:
+        share = found.break_even_utilization
+        sentence += (
+            f"; both cost the same where the machine works {share:.1%} of the time"
+            if share <= 1
+            else "; even a machine that always works costs more"
+        )
+    sentence += f". This holds if {'; '.join(found.conditions)}."
+    return Finding(title, "yes" if found.cost_ratio <= most else "no", sentence)
+
+
+def _fitness(use: Use) -> Finding:
+    title = "Fit to release"
+    if use == "release":
+        return Finding(title, "insufficient", "No release gate was run on the candidate.")
+    why = 'Not asked: the candidate is used in house. To release its weights, set use = "release".'
+    return Finding(title, "insufficient", why)
+
+
+def _needed(left: SkippedBenchmark) -> bool:
+    return left.weigh.required or left.weigh.role == "target"

@@ -1,0 +1,117 @@
+"""A whole project on a tiny model: both verdicts' paths, the report, and its verification."""
+
+import json
+
+import pytest
+
+from commands import weighbridge
+from weighbridge.errors import InputError, UnknownName
+from weighbridge.project.project_file import read_project
+
+PROJECT = """
+[project]
+name = "letters"
+question = "Does it learn letters?"
+[model]
+base = "{base}"
+[tune]
+train = "train.jsonl"
+validation = "test.jsonl"
+learning_rate = 1e-2
+epochs = 6
+batch_size = 8
+rank = 8
+[[evaluate]]
+benchmark = "letters.toml"
+[[evaluate]]
+benchmark = "mmlu"
+role = "guard"
+"""
+
+
+@pytest.fixture
+def project(tiny_model, tmp_path):
+    for name, count, first in (("train", 48, 0), ("test", 24, 1000)):
+        with (tmp_path / f"{name}.jsonl").open("w") as file:
+            for i in range(first, first + count):
+                user, answer = f"say {'ABCD'[i % 4]} number {i}", "ABCD"[i % 4]
+                turns = [
+                    {"role": "user", "content": user},
+                    {"role": "assistant", "content": answer},
+                ]
+                file.write(json.dumps({"messages": turns}) + "\n")
+    (tmp_path / "letters.toml").write_text(
+        'data = "test.jsonl"\nmessages = "messages"\nmax_tokens = 4\n'
+    )
+    (tmp_path / "weighbridge.toml").write_text(PROJECT.format(base=tiny_model))
+    return tmp_path
+
+
+def test_a_project_runs_to_a_verdict_and_its_report_is_verified(project):
+    done = weighbridge("run", "--offline", "--json", cwd=project)
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["verdict"] == "paid", outcome
+    (skipped,) = outcome["skipped"]
+    assert skipped["benchmark"] == "mmlu" and skipped["get_it"].startswith("hf download")
+    assert "skipped mmlu" in done.stderr
+
+    page = (project / outcome["report"]).read_text()
+    assert "paid" in page.lower() and "letters" in page and "mmlu" in page
+    folder = project / ".weighbridge/reports/letters"
+    items = (folder / "items-1.html").read_text()
+    assert "items-1.html" in page and "letters" in items and "What became of the answers" in items
+    checked = weighbridge("verify", str(folder), cwd=project)
+    assert checked.returncode == 0, checked.stdout
+
+    again = weighbridge("run", "--offline", "--json", cwd=project)
+    assert json.loads(again.stdout)["runs"] == outcome["runs"]
+
+    (folder / "items-1.html").write_text(items.replace("What became", "What came", 1))
+    altered = weighbridge("verify", str(folder), cwd=project)
+    assert altered.returncode == 1 and "items-1.html" in altered.stdout
+    (folder / "items-1.html").write_text(items)
+    (folder / "report.html").write_text(page.replace("paid", "lost", 1))
+    assert weighbridge("verify", str(folder), cwd=project).returncode == 1
+
+
+@pytest.mark.slow
+def test_required_verdicts_map_to_exit_codes(project):
+    path = project / "weighbridge.toml"
+    path.write_text(path.read_text() + "required = true\n")
+    done = weighbridge("run", "--offline", "--require", "paid", "--json", cwd=project)
+    assert done.returncode == 3, done.stdout
+    assert json.loads(done.stdout)["verdict"] == "insufficient evidence"
+
+
+def test_dry_run_starts_nothing(project):
+    done = weighbridge("run", "--offline", "--dry-run", "--json", cwd=project)
+    assert [row["n"] for row in json.loads(done.stdout)["would_run"]] == [24]
+    assert not (project / ".weighbridge").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (("epochs", "epoch"), UnknownName, "did you mean epochs"),
+        (("[tune]", "[tuning]"), UnknownName, "did you mean tune"),
+        (('"guard"', '"gard"'), UnknownName, "did you mean guard"),
+        (("epochs = 6", 'epochs = "six"'), InputError, "tune.epochs"),
+        (("[model]", "[model"), InputError, "line"),
+        (('role = "guard"', 'role = "guard"\nmargin = 5'), InputError, "2 points are 0.02"),
+    ],
+)
+def test_a_wrong_project_file_is_one_clear_error(project, change, error, said):
+    path = project / "weighbridge.toml"
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(error, match=said):
+        read_project(path)
+
+
+def test_the_shipped_example_and_the_template_are_valid(repository, tmp_path):
+    shipped = read_project(repository / "examples/service_desk/weighbridge.toml")
+    assert [w.benchmark for w in shipped.evaluate] == ["service_desk", "mmlu", "humaneval"]
+    done = weighbridge("init", str(tmp_path / "mine"), cwd=tmp_path)
+    assert done.returncode == 0
+    assert read_project(tmp_path / "mine").model.base == "smollm2-135m"
+    assert weighbridge("init", str(tmp_path / "mine"), cwd=tmp_path).returncode == 2
