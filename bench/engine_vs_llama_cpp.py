@@ -39,7 +39,7 @@ def peer(path: str, prompts: list[list[int]], new: int, threads: int) -> tuple[f
 
 def ours(path: str, prompts: list[list[int]], new: int) -> tuple[float, float]:
     """Return tokens a second of prompts and of generation."""
-    from weighbridge.models.engine.generation import Job, write_sequences
+    from weighbridge.models.engine.generation import GenerationJob, write_sequences
     from weighbridge.models.open_weights import load
     from weighbridge.sources.weights import default_cache, find_weights
 
@@ -48,7 +48,7 @@ def ours(path: str, prompts: list[list[int]], new: int) -> tuple[float, float]:
     rows = [np.array(tokens, dtype=np.int64) for tokens in prompts]
 
     def write(each: int) -> float:
-        jobs = [Job(row, each) for row in rows]
+        jobs = [GenerationJob(row, each) for row in rows]
         started = time.perf_counter()
         for _ in write_sequences(model.network, jobs, 1024, 1 << 30, lambda tokens: None):
             pass

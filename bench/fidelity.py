@@ -121,10 +121,10 @@ def peer_logprobs(path: Path, prompts: list[list[int]], threads: int) -> list[np
 
 def our_greedy(model: Any, prompts: list[list[int]], new: int, end: int) -> list[list[int]]:
     """Continue each prompt greedily by our engine."""
-    from weighbridge.models.engine.generation import Job, write_sequences
+    from weighbridge.models.engine.generation import GenerationJob, write_sequences
 
     rows = [np.array(prompt, dtype=np.int64) for prompt in prompts]
-    jobs = [Job(row, new, finished=lambda written: written[-1] == end) for row in rows]
+    jobs = [GenerationJob(row, new, finished=lambda written: written[-1] == end) for row in rows]
     found = dict(write_sequences(model.network, jobs, 1024, 1 << 30, lambda tokens: None))
     return [found[index] for index in range(len(prompts))]
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import transformers
 
-from weighbridge.models.engine.generation import CAPACITY_STEP, Job, write_sequences
+from weighbridge.models.engine.generation import CAPACITY_STEP, GenerationJob, write_sequences
 from weighbridge.models.engine.scoring import Likelihood
 
 VOCABULARY = 61
@@ -186,7 +186,7 @@ def plain_scores(
     return scores
 
 
-def plain_text(model: Any, job: Job) -> list[int]:
+def plain_text(model: Any, job: GenerationJob) -> list[int]:
     """The plainest path there is: the whole sequence again for each token, no cache."""
     written = job.tokens
     for _ in range(job.max_tokens):
@@ -196,7 +196,7 @@ def plain_text(model: Any, job: Job) -> list[int]:
     return list(map(int, written[len(job.tokens) :]))
 
 
-def write(network: Any, jobs: list[Job], slots: int) -> dict[int, list[int]]:
+def write(network: Any, jobs: list[GenerationJob], slots: int) -> dict[int, list[int]]:
     """Write all jobs with room for so many at once."""
     memory = slots * CAPACITY_STEP * network.key_value_bytes
     return dict(write_sequences(network, jobs, 64, memory, lambda count: None))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.protocol import Capability, Generated, ScoreResult
 from weighbridge.process_memory import peak_memory_bytes, restart_peak
@@ -81,7 +81,7 @@ def measure(folder: Path, samples: int, protocol: str) -> dict:
     """Evaluate, verify and show, and say what each took."""
     benchmark = chosen(write_benchmark(folder, samples), protocol)
     store = RunStore(folder / "runs")
-    place = Place(store, 1, "2026-01-01T00:00:00+00:00")
+    place = RunContext(store, 1, "2026-01-01T00:00:00+00:00")
     took = {"start_bytes": peak_memory_bytes()}
 
     def timed(name, work):

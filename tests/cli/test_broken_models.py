@@ -12,7 +12,7 @@ from tiny import build_tiny_model
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore
 from weighbridge.models.open_weights import load
 from weighbridge.models.protocol import Prompt
@@ -81,17 +81,17 @@ def test_once_mended_the_run_goes_on_to_the_same_digest(kind, own, tmp_path):
     benchmark = choices() if kind == "score" else read_own_benchmark(own)
     folder = build_tiny_model(tmp_path / "m", tie_word_embeddings=False)
     model = load(find_weights(str(folder)), cache=tmp_path / "cache")
-    undisturbed = evaluate(model, benchmark, Place(RunStore(tmp_path / "a"), **PLACE))
+    undisturbed = evaluate(model, benchmark, RunContext(RunStore(tmp_path / "a"), **PLACE))
     store = RunStore(tmp_path / "b")
     # As if memory had gone bad: the same weights by their digest, and no numbers from them.
     weight = model.module.get_input_embeddings().weight
     token, before = break_token(weight, model.tokenizer)
     with pytest.raises(InputError, match=r"sample q[23]\d, or one computed beside it"):
-        evaluate(model, benchmark, Place(store, **PLACE))
+        evaluate(model, benchmark, RunContext(store, **PLACE))
     with torch.no_grad():
         weight[token] = before
     computed = model.computed_tokens
-    mended = evaluate(model, benchmark, Place(store, **PLACE))
+    mended = evaluate(model, benchmark, RunContext(store, **PLACE))
     again = model.computed_tokens - computed
     assert mended.samples_digest == undisturbed.samples_digest
     assert 0 < again < undisturbed.provenance.computed_tokens

@@ -26,7 +26,7 @@ from weighbridge.evaluation.own.kind import kind_names
 from weighbridge.evaluation.own.kinds import choice
 from weighbridge.evaluation.protocols import BY_LIKELIHOOD, NEEDS
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.opening.tasks import at_sandbox_level
 from weighbridge.records import Generation, Graded, Ungraded
@@ -207,7 +207,7 @@ def task(request, model, repository, originals, tmp_path):
     baseline = dict.fromkeys(turns, "An answer.")
 
     def run(who, root, judge=None, **changed):
-        place = Place(RunStore(tmp_path / root), 1, "2026-01-01T00:00:00+00:00")
+        place = RunContext(RunStore(tmp_path / root), 1, "2026-01-01T00:00:00+00:00")
         if benchmark.executes_code:
             place = at_sandbox_level(place, allow_weaker=False)
         judging = Judge(judge or model, max_tokens=4, baseline=baseline)

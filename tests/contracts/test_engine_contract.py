@@ -30,10 +30,10 @@ from tiny import build_tokenizer
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.benchmarks.mmlu import BENCHMARK as MMLU
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore
 from weighbridge.models.engine import scoring, tree
-from weighbridge.models.engine.generation import Job, write_sequences
+from weighbridge.models.engine.generation import GenerationJob, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.near_ties import FLOAT32_NATS
@@ -113,7 +113,7 @@ def test_greedy_text_is_that_of_one_sequence_at_a_time(name):
         *(np.concatenate([examples, question, tokens(rng, 1, 6)]) for _ in range(3)),
         np.concatenate([examples, tokens(rng, 1, 9)]),
     ]
-    jobs = [Job(prompt, int(rng.integers(1, 16))) for prompt in prompts]
+    jobs = [GenerationJob(prompt, int(rng.integers(1, 16))) for prompt in prompts]
     expected = [plain_text(plain_model(name), job) for job in jobs]
     for slots in SLOTS:
         written = write(network(name), jobs, slots)
@@ -162,7 +162,7 @@ def test_random_trees_of_requests_have_the_plain_numbers(name, likelihoods, pack
 @settings(max_examples=6, deadline=None)
 @given(likelihoods=request_trees(), slots=st.integers(1, 9), longest=st.integers(1, 12))
 def test_random_trees_of_prompts_have_the_plain_text(name, likelihoods, slots, longest):
-    jobs = [Job(x.context, 1 + i % longest) for i, x in enumerate(likelihoods[:10])]
+    jobs = [GenerationJob(x.context, 1 + i % longest) for i, x in enumerate(likelihoods[:10])]
     written = write(network(name), jobs, slots)
     assert [written[i] for i in range(len(jobs))] == [
         plain_text(plain_model(name), job) for job in jobs
@@ -172,7 +172,7 @@ def test_random_trees_of_prompts_have_the_plain_text(name, likelihoods, slots, l
 @pytest.mark.parametrize("name", ["llama", "mistral-window", "deepseek-v2", "lfm2-convolution"])
 def test_a_stream_left_halfway_goes_on_with_the_same_text(name):
     rng = np.random.default_rng(11)
-    jobs = [Job(tokens(rng, 1, 20), int(rng.integers(1, 12))) for _ in range(12)]
+    jobs = [GenerationJob(tokens(rng, 1, 20), int(rng.integers(1, 12))) for _ in range(12)]
     whole = write(network(name), jobs, 4)
     stream = write_sequences(network(name), jobs, 64, 1 << 20, lambda count: None)
     first = dict(islice(stream, 5))
@@ -217,7 +217,7 @@ class Stopped:
 def test_an_interrupted_run_goes_on_to_the_samples_of_an_undisturbed_one(name, kind, tmp_path):
     benchmark, asked = kind(tmp_path)
     model = open_weights(name)
-    place = functools.partial(Place, threads=1, started="2026-01-01T00:00:00+00:00")
+    place = functools.partial(RunContext, threads=1, started="2026-01-01T00:00:00+00:00")
     undisturbed = evaluate(model, benchmark, place(RunStore(tmp_path / "whole")), **asked)
     store = RunStore(tmp_path / "stopped")
     half = undisturbed.provenance.computed_tokens // 2

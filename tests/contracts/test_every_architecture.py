@@ -13,7 +13,7 @@ from every_architecture import NAMES, build_tiny
 from tiny import build_tokenizer
 from weighbridge.errors import WeighbridgeError
 from weighbridge.models.engine.alone import own_inputs
-from weighbridge.models.engine.generation import Job
+from weighbridge.models.engine.generation import GenerationJob
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.reading import read_model
@@ -104,7 +104,10 @@ def test_scores_and_text_are_those_of_transformers(name, tmp_path):
         Likelihood(np.concatenate([shared, tokens(rng, n, n + 1)]), tokens(rng, 1, 4))
         for n in (3, 9, 20, 1)
     ]
-    jobs = [Job(np.concatenate([shared, tokens(rng, 2, 3)]), 6), Job(tokens(rng, 5, 6), 6)]
+    jobs = [
+        GenerationJob(np.concatenate([shared, tokens(rng, 2, 3)]), 6),
+        GenerationJob(tokens(rng, 5, 6), 6),
+    ]
     try:
         network = Network(read_model(tmp_path, torch.float32, "cpu")[0])
         found = score_tokens(network, rows, 64, lambda done, to_come: None)

@@ -7,7 +7,7 @@ import pytest
 from scripted_server import Out, chat, replying
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.marks import FILED_AS_REASONING, HALF_CHARACTER
 from weighbridge.records import ALARM, Graded, Ungraded
@@ -26,7 +26,7 @@ def run(opened, tmp_path):
     def run_(script, limit=ROWS, toml='prompt = "{q}"\ntarget = "a"\nmax_tokens = 100\n'):
         (tmp_path / "own.toml").write_text(f'data = "rows.jsonl"\n{toml}')
         store = RunStore(tmp_path / f"runs-{limit}")
-        place = Place(store, 1, "2026-01-01T00:00:00+00:00")
+        place = RunContext(store, 1, "2026-01-01T00:00:00+00:00")
         with replying(lambda body, nth: script(row_of(body))) as served:
             benchmark = read_own_benchmark(tmp_path / "own.toml")
             made = evaluate(opened(served), benchmark, place, settings=Settings(limit=limit))
@@ -114,7 +114,7 @@ def test_a_cap_a_minute_is_kept_by_asking_for_less(opened, tmp_path):
     with replying(script) as served:
         store = RunStore(tmp_path / "runs")
         benchmark = read_own_benchmark(tmp_path / "own.toml")
-        place = Place(store, 1, "2026-01-01T00:00:00+00:00")
+        place = RunContext(store, 1, "2026-01-01T00:00:00+00:00")
         made = store.read(evaluate(opened(served), benchmark, place).run_id)
         assert sorted(body["max_tokens"] for body in served.asked) == [240, 240, 512, 512]
     assert reasons(made) == ["graded"] * 2 and made.estimate.mean == 1.0
@@ -139,7 +139,7 @@ def test_tokens_of_one_text_decide_by_their_sum(opened, tmp_path):
     with replying(lambda body, nth: Out(chat("A", "length", choice={"logprobs": shown}))) as served:
         store = RunStore(tmp_path / "runs")
         benchmark = read_own_benchmark(tmp_path / "own.toml")
-        place = Place(store, 1, "2026-01-01T00:00:00+00:00")
+        place = RunContext(store, 1, "2026-01-01T00:00:00+00:00")
         made = store.read(evaluate(opened(served), benchmark, place).run_id)
     assert made.protocol == "letter" and made.estimate.mean == 1.0
     assert made.samples[0].logprobs[0] == pytest.approx(-0.2328, abs=1e-4)

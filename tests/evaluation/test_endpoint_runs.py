@@ -18,9 +18,9 @@ from fault_proxy import FAULTS, proxying
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.own import read_own_benchmark
 from weighbridge.evaluation.registry import find_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
-from weighbridge.models.endpoint import Budget, Patience, open_endpoint, read_address
+from weighbridge.models.endpoint import Patience, SpendingBudget, open_endpoint, read_address
 from weighbridge.models.open_weights import load
 from weighbridge.records import Graded, Price, Rate, Ungraded
 from weighbridge.sources.weights import find_weights
@@ -56,13 +56,13 @@ def write_benchmark(folder, rows=ROWS):
 
 
 def run_once(url, folder, benchmark, *, patience=QUICK, budget=None, price=PRICE):
-    budget = budget or Budget()
+    budget = budget or SpendingBudget()
     address = replace(read_address(f"{url}#tiny"), price=price)
     model = open_endpoint(
         address, key={}.get, answers=folder / "answers", budget=budget, patience=patience
     )
     store = RunStore(folder / "runs")
-    place = Place(store, 1, "2026-01-01T00:00:00+00:00", already_paid=budget.already_paid)
+    place = RunContext(store, 1, "2026-01-01T00:00:00+00:00", already_paid=budget.already_paid)
     try:
         run = evaluate(model, benchmark, place, settings=Settings())
     finally:
@@ -172,7 +172,7 @@ def test_a_cap_leaves_a_partial_run_that_a_higher_cap_finishes(served, undisturb
         parts, caps = [], [0.4, 0.7]
         for share in caps:
             cap = share * whole.provenance.cost_usd + 0.0006
-            part = run_once(proxy.url, tmp_path / "capped", benchmark, budget=Budget(cap))
+            part = run_once(proxy.url, tmp_path / "capped", benchmark, budget=SpendingBudget(cap))
             assert proxy.charged_usd <= cap
             assert part.provenance.cost_usd <= cap
             parts.append(part)
@@ -182,7 +182,7 @@ def test_a_cap_leaves_a_partial_run_that_a_higher_cap_finishes(served, undisturb
         assert first.provenance.notes[0].startswith(f"PARTIAL: the first {first.estimate.n} of")
         low, high = first.estimate.interval
         assert low <= first.estimate.mean <= high and high - low > 0
-        final = run_once(proxy.url, tmp_path / "capped", benchmark, budget=Budget(1.0))
+        final = run_once(proxy.url, tmp_path / "capped", benchmark, budget=SpendingBudget(1.0))
         assert proxy.again == [] and max(proxy.came.values()) == 1
     assert final.unasked_samples == 0 and outcomes(final) == outcomes(whole)
     # Two addresses, the same answers: all but the server's name agrees.
@@ -196,7 +196,7 @@ def test_a_cap_below_the_first_request_asks_nothing(served, tmp_path):
     benchmark = read_own_benchmark(write_benchmark(tmp_path))
     asked = len(served.asked)
     with pytest.raises(CapReached) as reached:
-        run_once(served.url, tmp_path, benchmark, budget=Budget(1e-6))
+        run_once(served.url, tmp_path, benchmark, budget=SpendingBudget(1e-6))
     assert reached.value.exit_code == 3 and len(served.asked) == asked
 
 
@@ -206,7 +206,7 @@ def test_letters_run_and_say_how(served, tmp_path):
     (tmp_path / "dev/astronomy_dev.csv").write_text("What?,a,b,c,d,B\n")
     (tmp_path / "test/astronomy_test.csv").write_text("Why?,a,b,c,d,B\nHow?,a,b,c,d,C\n" * 3)
     model = open_endpoint(read_address(served.spec), key={}.get, answers=tmp_path / "answers")
-    place = Place(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
     try:
         run = evaluate(
             model, find_benchmark("mmlu"), place, subset="astronomy", data=tmp_path,

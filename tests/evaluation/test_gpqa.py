@@ -15,7 +15,7 @@ from weighbridge.errors import InputError, MalformedRow, UnknownName, Weighbridg
 from weighbridge.evaluation.answers import Answers, RecordedAnswers
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.gpqa import ANSWERS, BENCHMARK, COLUMNS, choice_order
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.records import Generation, Graded, Ungraded
 
@@ -168,7 +168,7 @@ def test_a_model_that_quotes_the_question_leaves_none_behind_either(folder, tmp_
     answers = tmp_path / "answers.jsonl"
     answers.write_text("")
     store = RunStore(tmp_path / "runs")
-    place = Place(store, 1, "2026-01-01T00:00:00+00:00")
+    place = RunContext(store, 1, "2026-01-01T00:00:00+00:00")
     settings = Settings(protocol="generative")
 
     def measure(benchmark):

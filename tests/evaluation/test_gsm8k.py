@@ -9,7 +9,7 @@ import pytest
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.gsm8k import BENCHMARK, INSTRUCTION
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evaluation.scorers.final_number import read_number, score_final_number
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.open_weights import load as load_model
@@ -155,7 +155,7 @@ def test_a_number_that_the_token_limit_may_have_cut_is_not_read(text):
 def test_a_run_is_sealed_with_both_readings_and_verifies(tiny_model, cache, data, tmp_path):
     model = load_model(find_weights(str(tiny_model)), cache=cache)
     store = RunStore(tmp_path / "runs")
-    place = Place(store, 1, "2026-01-01T00:00:00+00:00")
+    place = RunContext(store, 1, "2026-01-01T00:00:00+00:00")
     settings = Settings(shots=1, max_tokens=24)
     run = evaluate(model, BENCHMARK, place, settings=settings, data=data)
     assert run.estimate.n == 2 and run.protocol == "generative"

@@ -11,7 +11,7 @@ from weighbridge.errors import InputError
 from weighbridge.evaluation.answers import Answers, RecordedAnswers
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.open_weights import load
 from weighbridge.opening.tasks import at_sandbox_level
@@ -40,7 +40,7 @@ def measure(tmp_path):
         }
         (tmp_path / name).write_text(json.dumps(recorded))
         model = RecordedAnswers(Answers(tmp_path / name, recorded))
-        place = Place(RunStore(tmp_path / "runs"), 2, "2026-01-01T00:00:00+00:00")
+        place = RunContext(RunStore(tmp_path / "runs"), 2, "2026-01-01T00:00:00+00:00")
         place = at_sandbox_level(place, allow_weaker=False)
         settings = Settings(repeats=len(texts[0]))
         run = evaluate(model, BENCHMARK, place, settings=settings, data=data)
@@ -84,7 +84,7 @@ def test_replies_without_code_raise_an_alarm_and_wrong_code_does_not(measure):
 
 def test_greedy_answers_are_not_drawn_twenty_times(tiny_model, tmp_path):
     model = load(find_weights(str(tiny_model)), cache=tmp_path / "cache", threads=1)
-    place = Place(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
     data = write_humaneval(tmp_path)
     with pytest.raises(InputError, match=r"--repeats 20 at temperature 0.*--temperature 0\.8"):
         evaluate(model, BENCHMARK, place, settings=Settings(repeats=20), data=data)

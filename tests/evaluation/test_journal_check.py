@@ -7,7 +7,7 @@ import pytest
 from weighbridge.errors import EvidenceError
 from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 
 ITEMS = 300
@@ -42,7 +42,7 @@ class Tired(RecordedAnswers):
 
 @pytest.fixture
 def unfinished(bench, tmp_path):
-    place = Place(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
     with pytest.raises(KeyboardInterrupt):
         evaluate(Tired(read_answers(tmp_path / "answers.jsonl")), bench, place)
     (journal,) = (tmp_path / "runs").glob("*/samples.jsonl")

@@ -11,7 +11,7 @@ from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK
 from weighbridge.evaluation.judging import Judge
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.open_weights import load
 from weighbridge.models.protocol import Generated
@@ -53,7 +53,7 @@ class Watched:
 
 
 def run(model, judge, data, root, settings=SETTINGS, benchmark=SMALL, subset="math"):
-    place = Place(RunStore(root), threads=1, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(root), threads=1, started="2026-01-01T00:00:00+00:00")
     return evaluate(
         model, benchmark, place, subset=subset, settings=settings,
         data=data / "mt_bench", judge=judge,

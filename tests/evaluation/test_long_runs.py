@@ -16,7 +16,7 @@ from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.items import cut, survey
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore
 from weighbridge.records import Message, Sample, canonical_digest
 
@@ -83,7 +83,7 @@ def own(tmp_path):
 
 
 def place(tmp_path):
-    return Place(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
+    return RunContext(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
 
 
 class Meddler(Ready):

@@ -5,7 +5,7 @@ import pytest
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.mmlu import BENCHMARK, GROUPS, SUBJECTS
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 
 FIRST_ASTRONOMY_LOGPROBS = (-0.93851, -1.57601, -1.23939, -2.33375)
@@ -40,7 +40,7 @@ def test_the_prompt_is_the_harness_prompt_byte_for_byte(tmp_path):
 def test_astronomy_five_shots_gives_the_published_27_of_152(smollm2, real_data, tmp_path):
     """The reference: lm-evaluation-harness 0.4.13, backend hf, fp32, batch size 8."""
     store = RunStore(tmp_path)
-    place = Place(store, threads=2, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(store, threads=2, started="2026-01-01T00:00:00+00:00")
     run = evaluate(
         smollm2, BENCHMARK, place, subset="astronomy", settings=Settings(shots=5),
         data=real_data / "mmlu",
@@ -53,7 +53,7 @@ def test_astronomy_five_shots_gives_the_published_27_of_152(smollm2, real_data, 
 
 
 def test_repeats_are_refused_before_anything_runs(smollm2, real_data, tmp_path):
-    place = Place(RunStore(tmp_path), threads=2, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(tmp_path), threads=2, started="2026-01-01T00:00:00+00:00")
     with pytest.raises(InputError, match="each repeat would be the same"):
         evaluate(
             smollm2, BENCHMARK, place, subset="astronomy", settings=Settings(repeats=2),

@@ -8,7 +8,7 @@ from weighbridge.cli.output import run_json, run_text
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.mmlu import BENCHMARK, GROUPS, SUBJECTS
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.open_weights import load as load_model
 from weighbridge.models.protocol import Prompt, ScoreRequest
@@ -35,7 +35,7 @@ def measure(tiny_model, cache, data, tmp_path):
     store = RunStore(tmp_path / "runs")
 
     def run(protocol, **settings):
-        place = Place(store, 1, "2026-01-01T00:00:00+00:00")
+        place = RunContext(store, 1, "2026-01-01T00:00:00+00:00")
         chosen = Settings(protocol=protocol, **settings)
         found = evaluate(model, BENCHMARK, place, subset="astronomy", settings=chosen, data=data)
         return model, store, found

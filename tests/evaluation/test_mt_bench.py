@@ -13,7 +13,7 @@ from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK, CATEGORIES
 from weighbridge.evaluation.fastchat import read_files, read_judgments
 from weighbridge.evaluation.judged_elsewhere import seal_judgments
 from weighbridge.evaluation.judges import pairwise, single_answer
-from weighbridge.evaluation.runner import Place
+from weighbridge.evaluation.runner import RunContext
 from weighbridge.evidence import RunStore, verify
 from weighbridge.records import Graded, Ungraded
 from weighbridge.statistics import compare
@@ -198,7 +198,7 @@ def test_a_pair_with_an_unreadable_order_is_ungraded():
 @pytest.fixture(scope="module")
 def published(home, tmp_path_factory):
     store = RunStore(tmp_path_factory.mktemp("runs"))
-    place = Place(store, threads=2, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(store, threads=2, started="2026-01-01T00:00:00+00:00")
     file = home / "published/model_judgment/gpt-4_single.jsonl"
     runs = seal_judgments(file, BENCHMARK, place, LoadRequest(home, None, Settings()))
     return store, {run.model.name: run for run in runs}
@@ -241,7 +241,7 @@ def test_judgments_of_some_questions_need_partial(home, tmp_path):
     file = tmp_path / "some.jsonl"
     source = home / "published/model_judgment/gpt-4_single.jsonl"
     file.write_text("".join(source.read_text().splitlines(keepends=True)[:3]))
-    place = Place(RunStore(tmp_path / "runs"), threads=2, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(tmp_path / "runs"), threads=2, started="2026-01-01T00:00:00+00:00")
     request = LoadRequest(home, None, Settings())
     with pytest.raises(InputError, match=r"no judgment of mistral-orpo-mix's answer 81/2 and 156"):
         seal_judgments(file, BENCHMARK, place, request)
@@ -295,6 +295,6 @@ def test_a_judgment_of_an_unknown_question_is_named(home, tmp_path):
     }  # fmt: skip
     file = tmp_path / "j.jsonl"
     file.write_text(json.dumps(row) + "\n")
-    place = Place(RunStore(tmp_path / "runs"), threads=2, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(tmp_path / "runs"), threads=2, started="2026-01-01T00:00:00+00:00")
     with pytest.raises(MalformedRow, match="line 1, column question_id: 7"):
         seal_judgments(file, BENCHMARK, place, LoadRequest(home, None, Settings()))

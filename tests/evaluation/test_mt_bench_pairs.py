@@ -11,7 +11,7 @@ from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK
 from weighbridge.evaluation.fastchat import is_judgments
 from weighbridge.evaluation.judged_elsewhere import seal_judgments
-from weighbridge.evaluation.place import Place
+from weighbridge.evaluation.run_context import RunContext
 from weighbridge.evidence import RunStore, verify
 from weighbridge.records import Graded, Ungraded
 
@@ -108,7 +108,7 @@ def seal(home, tmp_path, rows, **more):
     file = tmp_path / "gpt-4_pair.jsonl"
     file.write_text("".join(json.dumps(each) + "\n" for each in rows))
     store = RunStore(tmp_path / "runs")
-    place = Place(store, threads=1, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(store, threads=1, started="2026-01-01T00:00:00+00:00")
     request = LoadRequest(home, None, Settings(protocol="generative"))
     runs = seal_judgments(file, BENCHMARK, place, request, **more)
     return store, {run.model.name: store.read(run.run_id) for run in runs}

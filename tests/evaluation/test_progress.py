@@ -8,7 +8,7 @@ import pytest
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.benchmarks.mmlu import BENCHMARK as MMLU
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore
 from weighbridge.models.open_weights import load
 from weighbridge.sources.weights import find_weights
@@ -17,7 +17,7 @@ from weighbridge.sources.weights import find_weights
 @pytest.fixture
 def events(tiny_model, cache, tmp_path):
     model = load(find_weights(str(tiny_model)), cache=cache)
-    place = Place(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
 
     def run(benchmark, **rest):
         seen = []

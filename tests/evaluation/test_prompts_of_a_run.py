@@ -10,7 +10,7 @@ from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK as MT_BENCH
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.prompt_shapes import check_prompts
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evaluation.scorers.exact import score_exact
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.protocol import Prompt, Sampling
@@ -39,7 +39,7 @@ def length(tokenizer, text):
 
 
 def run(model, tmp_path, asked=None, **more):
-    place = Place(RunStore(tmp_path), threads=1, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(tmp_path), threads=1, started="2026-01-01T00:00:00+00:00")
     return evaluate(model, asked or benchmark(), place, **more)
 
 

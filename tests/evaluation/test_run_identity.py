@@ -12,7 +12,7 @@ import pytest
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.benchmarks.mmlu import BENCHMARK as MMLU
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.open_weights import load
 from weighbridge.sources.weights import find_weights
@@ -43,7 +43,7 @@ def chosen(tmp_path):
 
 
 def place(folder, year=2026, threads=1, **more):
-    return Place(RunStore(folder / "runs"), threads, f"{year}-01-01T00:00:00+00:00", **more)
+    return RunContext(RunStore(folder / "runs"), threads, f"{year}-01-01T00:00:00+00:00", **more)
 
 
 class Stop(Exception):

@@ -8,7 +8,7 @@ from weighbridge import sandbox
 from weighbridge.errors import InputError, SandboxUnavailable
 from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore
 from weighbridge.opening.tasks import at_sandbox_level
 from weighbridge.sandbox import Level, Probe, probe
@@ -46,7 +46,7 @@ def run_of(tmp_path):
         answers.write_text(
             "".join(json.dumps({"task_id": n, "completion": completion}) + "\n" for n, _ in ROWS)
         )
-        place = Place(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
+        place = RunContext(RunStore(tmp_path / "runs"), 1, "2026-01-01T00:00:00+00:00")
         allowed = at_sandbox_level(place, level.get("allow_weaker", False))
         run = evaluate(RecordedAnswers(read_answers(answers)), BENCHMARK, allowed, data=data)
         return place.store.read(run.run_id)
@@ -95,4 +95,4 @@ def test_without_a_jail_no_word_helps(monkeypatch, tmp_path):
     found = Probe(Level.NONE, "bwrap is not on the PATH", "install it")
     monkeypatch.setattr(sandbox, "probe", lambda: found)
     with pytest.raises(SandboxUnavailable, match="install it"):
-        at_sandbox_level(Place(RunStore(tmp_path), 1, "now"), allow_weaker=True)
+        at_sandbox_level(RunContext(RunStore(tmp_path), 1, "now"), allow_weaker=True)

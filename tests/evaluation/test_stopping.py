@@ -10,7 +10,7 @@ from weighbridge.errors import InputError
 from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evaluation.stopping import StopRule, cut_at_clusters
 from weighbridge.evidence import RunStore, verify
 from weighbridge.statistics import compare
@@ -43,7 +43,7 @@ def answering(folder, name, right):
 
 
 def place(folder):
-    return Place(RunStore(folder / "runs"), 1, "2026-01-01T00:00:00+00:00")
+    return RunContext(RunStore(folder / "runs"), 1, "2026-01-01T00:00:00+00:00")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from weighbridge.evidence.exporting import (
     find_exporter,
 )
 from weighbridge.evidence.importing import find_importer, importer_names
-from weighbridge.records import Graded, Provenance, ScoredSample, Stopped, Ungraded
+from weighbridge.records import Graded, Provenance, ScoredSample, StoppedEarly, Ungraded
 from weighbridge.statistics import estimate
 
 HOSTILE = '=1+1,"quoted"\n\r\n\ttab \u202e ünïcode 🦆 ' + "x" * 5000
@@ -133,7 +133,7 @@ def test_a_rating_is_no_share(run, tmp_path):
         samples=samples,
         estimate=estimate(samples, scale=(1.0, 10.0)),
         provenance=replace(run.provenance, judge="gpt-4"),
-        stopped=Stopped(20, 10, "inferior", -0.5, (-0.9, -0.1)),
+        stopped=StoppedEarly(20, 10, "inferior", -0.5, (-0.9, -0.1)),
     )
     request = ExportRequest((rated,), tmp_path / "repo", dataset="org/data")
     results, card = export_runs("hugging-face", request)

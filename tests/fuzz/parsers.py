@@ -452,7 +452,7 @@ def _endpoints() -> list[Parser]:
     from weighbridge.models.endpoint.bodies import read_body
     from weighbridge.models.endpoint.errors import read_error
     from weighbridge.models.endpoint.failures import read_failure
-    from weighbridge.models.endpoint.replies import Answer
+    from weighbridge.models.endpoint.replies import ServerAnswer
 
     def body(data: bytes) -> None:
         read_body(data, NOW)
@@ -473,7 +473,7 @@ def _endpoints() -> list[Parser]:
                 read_failure(status, read_error(ERRORS[1]), named, NOW)
 
     request = Request({"endpoint": "x", "messages": []})
-    kept = request.keep(Answer("text", "end", 5, 2, 1)).encode()
+    kept = request.keep(ServerAnswer("text", "end", 5, 2, 1)).encode()
     return [
         Parser("reply of an endpoint", (json.dumps(REPLY).encode(), STREAM), json_changed, body, 3),
         Parser("error of an endpoint", ERRORS, json_changed, failure, 2),

@@ -9,7 +9,7 @@ import pytest
 from endpoint_server import serving_weights
 from fault_proxy import FAULTS, proxying
 from weighbridge.errors import CapReached, EndpointUnusable, InputError, MissingPiece
-from weighbridge.models.endpoint import Budget, Patience, open_endpoint, read_address
+from weighbridge.models.endpoint import Patience, SpendingBudget, open_endpoint, read_address
 from weighbridge.models.open_weights import load
 from weighbridge.models.protocol import (
     Capability,
@@ -323,7 +323,7 @@ def test_a_cap_is_not_exceeded_by_what_is_in_flight(opened, served):
         rng = random.Random(3)
         proxy.schedule = lambda turn, nth: rng.choice(["", "", "", "cut", "slow", "500"])
         proxy.slow_seconds = 1.5
-        budget = Budget(0.02)
+        budget = SpendingBudget(0.02)
         patience = replace(QUICK, request_seconds=1.0, attempts=200, give_up_seconds=600)
         model = opened(f"{proxy.url}#tiny", budget=budget, price=PRICE, patience=patience)
         answered = []
@@ -338,4 +338,4 @@ def test_a_cap_is_not_exceeded_by_what_is_in_flight(opened, served):
 
 def test_a_cap_without_a_price_is_refused(opened):
     with pytest.raises(InputError, match="price is not known"):
-        opened(budget=Budget(1.0))
+        opened(budget=SpendingBudget(1.0))

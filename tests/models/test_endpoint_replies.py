@@ -7,7 +7,7 @@ import pytest
 
 from scripted_server import QUICK, Out, ask, chat, generate, replying
 from weighbridge.errors import EndpointUnusable
-from weighbridge.models.endpoint import Budget
+from weighbridge.models.endpoint import SpendingBudget
 from weighbridge.models.endpoint.asking import BUSY_TRIES
 from weighbridge.models.endpoint.text import one_line
 from weighbridge.models.endpoint.usage import SIGN
@@ -385,10 +385,10 @@ def test_a_request_is_sent_on_to_nobody(opened, status):
 def test_what_is_no_answer_is_paid_for_and_not_kept(opened):
     """Once a server is mended, a reply that could not be used stands in nobody's way."""
     with replying(lambda body, nth: Out(chat("x", None if nth == 0 else "stop"))) as served:
-        budget = Budget(1.0)
+        budget = SpendingBudget(1.0)
         (made,) = generate(opened(served, budget=budget))
         assert made.stop == "error" and budget.spent_usd >= made.charge.usd > 0
-        (made,) = generate(opened(served, budget=(later := Budget(1.0))))
+        (made,) = generate(opened(served, budget=(later := SpendingBudget(1.0))))
         assert (made.stop, len(served.asked)) == ("end", 2)
         assert later.uncertain_usd > 0  # its cost is not forgotten
 

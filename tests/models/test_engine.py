@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from architectures import build, tree_of_requests, write
 from weighbridge.models.engine import generation
-from weighbridge.models.engine.generation import BROKEN, CAPACITY_STEP, Job, write_sequences
+from weighbridge.models.engine.generation import (
+    BROKEN,
+    CAPACITY_STEP,
+    GenerationJob,
+    write_sequences,
+)
 from weighbridge.models.engine.layout import layout_of, packed
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import score_tokens
@@ -47,7 +52,7 @@ def test_jobs_are_taken_from_a_stream_a_window_at_a_time(monkeypatch):
         for i in range(40):
             taken += 1
             # One needs more positions than all before it, so that slots are laid out anew.
-            yield Job(rng.integers(3, 61, 1 + i % 7), 300 if i == 20 else 1 + i % 5)
+            yield GenerationJob(rng.integers(3, 61, 1 + i % 7), 300 if i == 20 else 1 + i % 5)
 
     memory = 3 * CAPACITY_STEP * network.key_value_bytes
     rng_state = rng.bit_generator.state
@@ -69,7 +74,9 @@ def test_sampled_text_depends_on_its_own_seed_alone(seed, temperature, top_p):
     network = _SHARED
     rng = np.random.default_rng(seed)
     jobs = [
-        Job(rng.integers(3, 61, 6), 8, temperature=temperature, top_p=top_p, seed=seed + i)
+        GenerationJob(
+            rng.integers(3, 61, 6), 8, temperature=temperature, top_p=top_p, seed=seed + i
+        )
         for i in range(5)
     ]
     forwards = write(network, jobs, 2)
@@ -117,8 +124,8 @@ def test_a_sequence_whose_logits_are_no_numbers_ends_and_those_before_it_are_who
         model.get_output_embeddings().weight[60] = 0.0  # nobody writes it by himself
     network = Network(model)
     rng = np.random.default_rng(0)
-    jobs = [Job(rng.integers(3, 50, 5), 6) for _ in range(4)]
-    together = write(network, [*jobs, Job(np.array([5, 60, 7]), 6)], 3)
+    jobs = [GenerationJob(rng.integers(3, 50, 5), 6) for _ in range(4)]
+    together = write(network, [*jobs, GenerationJob(np.array([5, 60, 7]), 6)], 3)
     assert together.pop(4) == [BROKEN]
     assert [together[i] for i in range(4)] == [write(network, [job], 1)[0] for job in jobs]
     assert all(BROKEN not in written for written in together.values())

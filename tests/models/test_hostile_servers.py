@@ -15,9 +15,9 @@ from scripted_server import PRICE, Out, ask, chat, generate, replying
 from weighbridge.errors import EndpointUnusable, InputError
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
-from weighbridge.models.endpoint import Budget, Patience, asking, transport
+from weighbridge.models.endpoint import Patience, SpendingBudget, asking, transport
 from weighbridge.models.endpoint.errors import read_error, web_page
 from weighbridge.models.endpoint.sending import send
 from weighbridge.records import Graded, Ungraded
@@ -53,13 +53,13 @@ def weigh(opened, tmp_path, small, monkeypatch):
 
         # Only what is attacked may be given up, however slow the machine is.
         monkeypatch.setattr(asking, "send", impatient)
-        store, budget = RunStore(tmp_path / runs), Budget()
+        store, budget = RunStore(tmp_path / runs), SpendingBudget()
         model = opened(
             served, f"{served.url}?api_key_env=KEY#m", "sk-sentinel", budget=budget,
             patience=replace(PATIENCE, **patience), most_at_a_time=1,
         )  # fmt: skip
         benchmark = read_own_benchmark(tmp_path / "own.toml")
-        place = Place(store, 1, "2026-01-01T00:00:00+00:00", already_paid=budget.already_paid)
+        place = RunContext(store, 1, "2026-01-01T00:00:00+00:00", already_paid=budget.already_paid)
         run = evaluate(model, benchmark, place, settings=Settings())
         assert verify(store.folder_of(run.run_id)).ok
         return store.read(run.run_id), budget
@@ -114,7 +114,7 @@ def test_one_that_is_hostile_from_the_first_letter_stops_the_run_with_one_line(w
 
 
 def test_whether_a_server_is_alive_is_asked_at_a_price_too(opened):
-    budget = Budget()
+    budget = SpendingBudget()
     waits = {"first_wait_seconds": 0.2, "longest_wait_seconds": 0.2, "give_up_seconds": 1.5}
     with attacking(CASES["choices that are numbers"].attack, greets=False) as served:
         model = opened(served, budget=budget, patience=replace(PATIENCE, **waits))

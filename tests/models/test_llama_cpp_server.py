@@ -14,7 +14,7 @@ import pytest
 
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.registry import find_benchmark
-from weighbridge.evaluation.runner import Place, evaluate
+from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.models.endpoint import open_endpoint, read_address
 from weighbridge.records import Graded
@@ -59,7 +59,7 @@ def served(tmp_path_factory):
 
 def test_letters_from_llama_cpp_agree_with_the_engine_s(served, smollm2, real_data, tmp_path):
     benchmark, store = find_benchmark("mmlu"), RunStore(tmp_path / "runs")
-    place = Place(store, 2, "2026-01-01T00:00:00+00:00")
+    place = RunContext(store, 2, "2026-01-01T00:00:00+00:00")
     settings = Settings(protocol="letter", limit=40)
     asked = {"subset": "astronomy", "settings": settings, "data": real_data / "mmlu"}
     endpoint = open_endpoint(

@@ -21,7 +21,7 @@ from architectures import (
 from tiny import build_tokenizer
 from weighbridge.errors import InputError
 from weighbridge.models.engine import attention, slots
-from weighbridge.models.engine.generation import Job
+from weighbridge.models.engine.generation import GenerationJob
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.open_weights import OpenWeights
@@ -110,7 +110,7 @@ def test_what_the_check_narrows_is_given_back():
 def test_after_a_refusal_no_rows_are_left_out_of_what_is_computed():
     """A gated block skips rows that nobody reads: of the pass that was refused, not of the next."""
     network = Network(build("llama4-chunks"))
-    job = Job(tokens(np.random.default_rng(3), 24, 25), 9)
+    job = GenerationJob(tokens(np.random.default_rng(3), 24, 25), 9)
     assert write(network, [job], 1)[0] == plain_text(plain_model("llama4-chunks"), job)
     assert network.why_not
     blocks = [vars(m).get("forward") for m in network.module.modules()]
@@ -169,7 +169,7 @@ def test_a_texts_length_changes_nobody_elses_rotary_embeddings(kind):
 @pytest.mark.parametrize("kind", LENGTH_DEPENDENT)
 def test_writing_across_the_switch_is_transformers_own_writing(kind):
     rng = np.random.default_rng(6)
-    jobs = [Job(tokens(rng, n, n + 1), 8) for n in (10, 28, 40, 12, 20)]
+    jobs = [GenerationJob(tokens(rng, n, n + 1), 8) for n in (10, 28, 40, 12, 20)]
     written = write(Network(length_dependent(kind)), jobs, 4)
     for index, job in enumerate(jobs):
         model = length_dependent(kind)
@@ -212,6 +212,6 @@ def test_what_a_models_file_asks_of_generation_is_no_part_of_a_measurement():
     model = build("bloom-alibi")
     model.generation_config.repetition_penalty = 5.0
     model.generation_config.suppress_tokens = list(range(3, 40))
-    job = Job(np.array([5, 6, 7]), 8)
+    job = GenerationJob(np.array([5, 6, 7]), 8)
     assert write(Network(model), [job], 1)[0] == plain_text(plain_model("bloom-alibi"), job)
     assert model.generation_config.repetition_penalty == 5.0

@@ -75,12 +75,12 @@ def test_log_probabilities_are_those_of_llama_cpp(opened):
 
 
 def test_greedy_texts_are_those_of_llama_cpp(opened):
-    from weighbridge.models.engine.generation import Job, write_sequences
+    from weighbridge.models.engine.generation import GenerationJob, write_sequences
 
     golden, model = opened
     end = int(model.tokenizer.eos_token_id)
     jobs = [
-        Job(
+        GenerationJob(
             np.array(model.tokenizer.encode(text), dtype=np.int64),
             golden["greedy_tokens"],
             finished=lambda written: written[-1] == end,

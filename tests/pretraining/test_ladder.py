@@ -21,7 +21,7 @@ from weighbridge.pretraining import training
 from weighbridge.pretraining.corpus import read_corpus
 from weighbridge.pretraining.findings import as_points
 from weighbridge.pretraining.folder import read_journal
-from weighbridge.pretraining.sweep import climb
+from weighbridge.pretraining.sweep import train_ladder
 from weighbridge.pretraining.training import rate_share, train
 
 SMALL = LadderSettings(
@@ -40,7 +40,7 @@ def ladder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ladder") / "whole"
     said = []
     done = []
-    found = climb(SMALL, None, "", folder, 2, lambda *flops: done.append(flops), said.append)
+    found = train_ladder(SMALL, None, "", folder, 2, lambda *flops: done.append(flops), said.append)
     return found, folder, said, done
 
 
@@ -93,14 +93,14 @@ def test_the_runs_are_what_scaling_fit_reads(ladder):
 
 @pytest.mark.slow
 def test_one_process_comes_to_the_same_losses_as_two(ladder, tmp_path):
-    again = climb(SMALL, None, "", tmp_path / "one", 1)
+    again = train_ladder(SMALL, None, "", tmp_path / "one", 1)
     assert losses(again) == losses(ladder[0])
 
 
 @pytest.mark.slow
 def test_a_finished_ladder_is_not_trained_again(ladder):
     found, folder, *_ = ladder
-    again = climb(SMALL, None, "", folder, 2)
+    again = train_ladder(SMALL, None, "", folder, 2)
     assert losses(again) == losses(found)
     assert [one.trained.seconds for one in again.climbed] == [
         one.trained.seconds for one in found.climbed
@@ -115,9 +115,9 @@ def test_killed_again_and_again_it_ends_with_the_same_losses(ladder, tmp_path):
     program = (
         "from pathlib import Path\n"
         "from weighbridge.planning.scaling.ladder import LadderSettings\n"
-        "from weighbridge.pretraining.sweep import climb\n"
+        "from weighbridge.pretraining.sweep import train_ladder\n"
         "if __name__ == '__main__':\n"
-        f"    climb({SMALL!r}, None, '', Path({str(folder)!r}), 2)\n"
+        f"    train_ladder({SMALL!r}, None, '', Path({str(folder)!r}), 2)\n"
     )
     script = tmp_path / "program.py"
     script.write_text(program)
@@ -133,7 +133,7 @@ def test_killed_again_and_again_it_ends_with_the_same_losses(ladder, tmp_path):
         process.wait()
         while _alive_in(process.pid):  # for ever, if a worker outlives its parent
             time.sleep(0.1)
-    again = climb(SMALL, None, "", folder, 2)
+    again = train_ladder(SMALL, None, "", folder, 2)
     assert losses(again) == losses(found)
 
 
@@ -180,7 +180,7 @@ def test_a_run_interrupted_within_goes_on_to_the_same_bits(kind, tmp_path, monke
 def test_another_ladder_in_the_same_folder_is_refused(ladder):
     _, folder, *_ = ladder
     with pytest.raises(InputError, match="holds another ladder; what differs: settings"):
-        climb(replace(SMALL, seed=1), None, "", folder, 1)
+        train_ladder(replace(SMALL, seed=1), None, "", folder, 1)
 
 
 @pytest.mark.slow
@@ -189,10 +189,10 @@ def test_a_text_that_changed_is_refused(ladder, tmp_path):
     folder.mkdir()
     (folder / "a.txt").write_text("".join(f"line {i} of a text\n" for i in range(100_000)))
     with pytest.raises(KeyboardInterrupt):
-        climb(SMALL, folder, "", tmp_path / "out", 2, lambda done, total: interrupt(0, done))
+        train_ladder(SMALL, folder, "", tmp_path / "out", 2, lambda done, total: interrupt(0, done))
     (folder / "a.txt").write_text("".join(f"line {i} of a book\n" for i in range(100_000)))
     with pytest.raises(InputError, match="what differs: corpus"):
-        climb(SMALL, folder, "", tmp_path / "out", 2)
+        train_ladder(SMALL, folder, "", tmp_path / "out", 2)
 
 
 @pytest.mark.slow
@@ -203,7 +203,7 @@ def test_an_altered_prediction_is_noticed(ladder, tmp_path):
     try:
         path.write_text(kept.replace('"loss": ', '"loss": 1'))
         with pytest.raises(InputError, match="not what the smaller models of this ladder predict"):
-            climb(SMALL, None, "", folder, 1)
+            train_ladder(SMALL, None, "", folder, 1)
     finally:
         path.write_text(kept)
 
@@ -216,7 +216,9 @@ def test_the_same_text_by_another_path_is_the_same_ladder(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     for path in (folder, Path("text")):
         with pytest.raises(KeyboardInterrupt):
-            climb(SMALL, path, "", tmp_path / "out", 2, lambda done, total: interrupt(0, done))
+            train_ladder(
+                SMALL, path, "", tmp_path / "out", 2, lambda done, total: interrupt(0, done)
+            )
 
 
 @pytest.mark.slow
@@ -258,7 +260,7 @@ def test_the_standard_library_is_read_the_same_way_twice_and_split_by_files():
 def test_a_folder_within_its_own_text_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("words " * 1000)
     with pytest.raises(InputError, match="lies in its text"):
-        climb(SMALL, tmp_path, "", tmp_path / "out", 1)
+        train_ladder(SMALL, tmp_path, "", tmp_path / "out", 1)
 
 
 @pytest.mark.parametrize("count", [39, 40, 41, 60])
@@ -288,7 +290,7 @@ def test_a_killed_worker_is_one_clear_error_and_nothing_is_lost(tmp_path):
                 os.kill(child.pid, signal.SIGKILL)
 
     with pytest.raises(WeighbridgeError, match=r"ended with -9.*the same command goes on"):
-        climb(SMALL, None, "", folder, 2, kill_one)
+        train_ladder(SMALL, None, "", folder, 2, kill_one)
     assert not multiprocessing.active_children()
     assert len(read_journal(folder / "rungs.jsonl")) > 2
 

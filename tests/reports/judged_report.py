@@ -10,10 +10,10 @@ from weighbridge.comparison.two_runs import compare_with_evidence, without_sampl
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK
 from weighbridge.evaluation.judged_elsewhere import seal_judgments
-from weighbridge.evaluation.runner import Place
+from weighbridge.evaluation.runner import RunContext
 from weighbridge.evidence import RunStore
 from weighbridge.records import HumanLabel, ProtocolOffset
-from weighbridge.reports import BenchmarkSection, Finding, Report
+from weighbridge.reports import BenchmarkSection, Report, VerdictFinding
 
 FILE = "published/model_judgment/gpt-4_single.jsonl"
 
@@ -26,7 +26,7 @@ def judged_section(home: Path, folder: Path, noise: float = 0.0) -> BenchmarkSec
         folder: For the evidence.
         noise: What the judge's passes are said to share, to show a widened interval.
     """
-    place = Place(RunStore(folder), threads=1, started="2026-01-01T00:00:00+00:00")
+    place = RunContext(RunStore(folder), threads=1, started="2026-01-01T00:00:00+00:00")
     sealed = seal_judgments(home / FILE, BENCHMARK, place, LoadRequest(home, None, Settings()))
     runs = {run.model.name: place.store.read(run.run_id) for run in sealed}
     a, b = runs["mistral-orpo-trl"], runs["mistral-orpo-mix"]
@@ -62,7 +62,9 @@ def judged_report(home: Path, folder: Path) -> Report:
     return dataclasses.replace(
         service_desk_report(),
         title="A judged benchmark",
-        findings=(Finding("Better at the target", "yes", "MT-Bench rose from 6.00 to 7.17."),),
+        findings=(
+            VerdictFinding("Better at the target", "yes", "MT-Bench rose from 6.00 to 7.17."),
+        ),
         sections=(section, choices("mmlu", "MMLU, four subjects", 400, (0.31, 0.305))),
         training=(),
         training_facts={},

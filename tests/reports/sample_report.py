@@ -19,11 +19,11 @@ from weighbridge.records import (
 )
 from weighbridge.reports import (
     BenchmarkSection,
-    Finding,
     Forecast,
     Report,
     Skipped,
     TrainingPoint,
+    VerdictFinding,
 )
 
 FIELDS = ("category", "urgency", "product", "ask", "sentiment")
@@ -384,14 +384,16 @@ def service_desk_report() -> Report:
             "and neither guard shows a loss beyond its margin."
         ),
         findings=(
-            Finding(
+            VerdictFinding(
                 "Better at the target",
                 "yes",
                 f"Service desk rose from {100 * rise.mean_b:.1f} % to {100 * rise.mean_a:.1f} %; "
                 "the whole interval of the difference is above zero.",
             ),
-            Finding("No worse at MMLU", "yes", "The loss stays within the margin of 5 points."),
-            Finding(
+            VerdictFinding(
+                "No worse at MMLU", "yes", "The loss stays within the margin of 5 points."
+            ),
+            VerdictFinding(
                 "No worse at HumanEval", "yes", "The loss stays within the margin of 5 points."
             ),
         ),
@@ -469,7 +471,7 @@ def hostile_report() -> Report:
         title=HOSTILE,
         question=HOSTILE,
         headline=HOSTILE,
-        findings=(Finding(HOSTILE, "no", HOSTILE),),
+        findings=(VerdictFinding(HOSTILE, "no", HOSTILE),),
         sections=(section, section),
         training_facts={HOSTILE: HOSTILE},
         forecasts=(Forecast(HOSTILE, "seconds", 1.0, 2.0),),

@@ -8,7 +8,7 @@ from test_comparison_rules import answer
 
 from weighbridge.evaluation.judges import pairwise
 from weighbridge.records import HumanLabel
-from weighbridge.statistics.judge_audit import (
+from weighbridge.statistics.judge_agreement import (
     human_agreement,
     human_corrected,
     position_consistency,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from weighbridge.cli.output import Rate, progress, say
-from weighbridge.project.stages import Bar
+from weighbridge.project.stages import StageBar
 
 
 class Drawn:
@@ -15,7 +15,7 @@ class Drawn:
         say(line, err=True)
 
     @contextmanager
-    def bar(self, title: str) -> Iterator[Bar]:
+    def bar(self, title: str) -> Iterator[StageBar]:
         """Open a progress bar; a figure that grows is turned into a rate."""
         rate = Rate()
         with progress(title) as draw:

@@ -170,13 +170,13 @@ def stays_offline(offline: bool) -> bool:
 
 def endpoints(runs: Path, offline: bool, max_usd: float | None = None) -> "Endpoints":
     """Return what opening endpoints needs; their keys are looked up here alone."""
-    from weighbridge.models.endpoint import Budget
+    from weighbridge.models.endpoint import SpendingBudget
     from weighbridge.opening.endpoints import Endpoints
 
     return Endpoints(
         answers=runs.parent / "answers",
         key=os.environ.get,
-        budget=Budget(max_usd),
+        budget=SpendingBudget(max_usd),
         offline=offline,
     )
 

@@ -213,10 +213,10 @@ def _groups(run: EvalRun) -> dict[str, GroupMeans]:
 
 
 if TYPE_CHECKING:
-    from weighbridge.evaluation.place import Progressed
+    from weighbridge.evaluation.run_context import Progressed
 
 
-class Bar(Protocol):
+class ProgressBar(Protocol):
     """A progress bar's handle."""
 
     def __call__(self, done: float, total: float, rate: str = "") -> None:
@@ -224,7 +224,7 @@ class Bar(Protocol):
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Bar]:
+def progress(title: str) -> Iterator[ProgressBar]:
     """Draw a bar with rate and time left on stderr; nothing where stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield _silent
@@ -270,7 +270,7 @@ class Rate:
         return f"{(tokens - self._start[1]) / seconds:,.0f} tok/s" if seconds > 0.5 else ""
 
 
-def drawn_on(bar: Bar) -> "Callable[[Progressed], None]":
+def drawn_on(bar: ProgressBar) -> "Callable[[Progressed], None]":
     """Return a listener that draws a run's progress, with its rate, on a bar."""
     rate = Rate()
     return lambda p: bar(p.done, p.total, rate(p.computed_tokens))

@@ -23,7 +23,7 @@ from weighbridge.records import (
     SelfPreference,
 )
 from weighbridge.records.scale import Scale, gap, margin
-from weighbridge.statistics.judge_audit import (
+from weighbridge.statistics.judge_agreement import (
     FEWEST_LABELLED,
     human_agreement,
     human_corrected,

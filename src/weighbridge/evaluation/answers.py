@@ -9,10 +9,10 @@ from weighbridge.evaluation.benchmark import Benchmark, LoadRequest
 from weighbridge.evaluation.fastchat import answer_turns
 from weighbridge.models.protocol import (
     Capability,
-    Finding,
     Generated,
     GenerateRequest,
     OnDone,
+    PromptFinding,
     ScoreRequest,
     ScoreResult,
     Shape,
@@ -149,7 +149,7 @@ class RecordedAnswers:
 
         return replace(benchmark, load=load)
 
-    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
         """Answers that exist already need no prompts."""
         return ()
 

@@ -17,8 +17,8 @@ from weighbridge.evaluation.grading import (
     written_line,
 )
 from weighbridge.evaluation.items import Unit
-from weighbridge.evaluation.place import OnProgress, Place, Progressed
 from weighbridge.evaluation.protocols import BY_LIKELIHOOD
+from weighbridge.evaluation.run_context import OnProgress, Progressed, RunContext
 from weighbridge.evidence import OpenRun
 from weighbridge.models.protocol import (
     Generated,
@@ -30,7 +30,7 @@ from weighbridge.models.protocol import (
 from weighbridge.records import Graded, Sample, Score, ScoredSample
 
 
-class Told:
+class RunProgress:
     """Turns the answers of one call into samples, and counts progress."""
 
     def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
@@ -69,8 +69,8 @@ def answers(
     benchmark: Benchmark,
     settings: Settings,
     units: Iterator[Unit],
-    place: Place,
-    told: Told,
+    place: RunContext,
+    told: RunProgress,
     judging: Judging | None,
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
     """Yield one unit after the other with its answers."""
@@ -145,7 +145,7 @@ def _by_generation(
     benchmark: Benchmark,
     settings: Settings,
     units: Iterator[Unit],
-    place: Place,
+    place: RunContext,
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
     asked = deque[Unit]()  # in the order in which their answers come
 

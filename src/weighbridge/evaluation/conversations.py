@@ -118,7 +118,7 @@ def judging_of(
 
 
 @dataclass(frozen=True)
-class Answer:
+class TurnAnswer:
     """A model's answer to one turn, with its answers to the turns before it."""
 
     sample: Sample
@@ -155,7 +155,7 @@ def converse(
         start_round: Told before each call of the model how many of the unit's samples are done.
     """
     for unit in units:
-        rounds: list[list[Answer]] = []
+        rounds: list[list[TurnAnswer]] = []
         for turn in range(benchmark.turns):
             done = turn * len(unit.samples) * (judging.judge.repeats if judging else 1)
             start_round(done)
@@ -179,10 +179,10 @@ def _ask(
     settings: Settings,
     unit: Unit,
     turn: int,
-    earlier: Sequence[Sequence[Answer]],
-) -> list[Answer]:
+    earlier: Sequence[Sequence[TurnAnswer]],
+) -> list[TurnAnswer]:
     """Ask one turn of all of a unit's conversations; those that lost an answer are not gone on."""
-    answers: dict[int, Answer] = {}
+    answers: dict[int, TurnAnswer] = {}
     asked: list[tuple[int, Sample, tuple[str, ...], GenerateRequest]] = []
     for place, (item, repeat) in enumerate(unit.samples):
         sample = benchmark.turn(item, turn)
@@ -190,7 +190,7 @@ def _ask(
         last = earlier[-1][place] if earlier else None
         if last is not None and last.generated.generation.stop == "error":
             lost = Generation(sample.id, repeat, "", "error", 0, 0, seed)
-            answers[place] = Answer(sample, Generated(lost, ""), last.texts)
+            answers[place] = TurnAnswer(sample, Generated(lost, ""), last.texts)
             continue
         before = last.texts if last is not None else ()
         prompt = benchmark.prompt(with_answers(sample, before), settings)
@@ -199,7 +199,7 @@ def _ask(
         asked.append((place, sample, before, request))
     generated = model.generate([request for *_, request in asked])
     for (place, sample, before, _), one in zip(asked, generated, strict=True):
-        answers[place] = Answer(sample, one, before)
+        answers[place] = TurnAnswer(sample, one, before)
     return [answers[place] for place in sorted(answers)]
 
 
@@ -214,7 +214,7 @@ def with_answers(sample: Sample, answers: Sequence[str]) -> Sample:
 
 
 def _judged_lines(
-    benchmark: Benchmark, answers: Sequence[Answer], judging: Judging, seed: int
+    benchmark: Benchmark, answers: Sequence[TurnAnswer], judging: Judging, seed: int
 ) -> Iterator[ScoredSample]:
     """Yield a line for each judgement; an answer is asked for once, so its tokens count once."""
     for answer, judged in zip(answers, judgements(answers, judging, seed), strict=True):
@@ -234,7 +234,7 @@ class Judgement(NamedTuple):
     charges: tuple[Charge, ...] = ()
 
 
-def judgements(answers: Sequence[Answer], judging: Judging, seed: int) -> list[list[Judgement]]:
+def judgements(answers: Sequence[TurnAnswer], judging: Judging, seed: int) -> list[list[Judgement]]:
     """Return `judge.repeats` judgements of each answer.
 
     What was lost, and silence, is not shown to the judge: neither may earn anything.
@@ -259,7 +259,7 @@ def judgements(answers: Sequence[Answer], judging: Judging, seed: int) -> list[l
     return scores
 
 
-def _without_judge(answer: Answer) -> Ungraded | None:
+def _without_judge(answer: TurnAnswer) -> Ungraded | None:
     generation = answer.generated.generation
     if generation.stop == "error" and not answer.generated.prompt_text:
         return Ungraded("infrastructure", _LOST_BEFORE)
@@ -273,7 +273,7 @@ def _without_judge(answer: Answer) -> Ungraded | None:
 
 
 def _requests(
-    answer: Answer, judge: Judge, method: JudgeMethod, seed: int, k: int
+    answer: TurnAnswer, judge: Judge, method: JudgeMethod, seed: int, k: int
 ) -> list[GenerateRequest]:
     sample, repeat = answer.sample, answer.generated.generation.repeat * judge.repeats + k
     baseline = _baseline(judge, sample) if method.needs_baseline else ()

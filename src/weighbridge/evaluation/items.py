@@ -124,7 +124,7 @@ def cut(samples: Iterable[Sample], repeats: int, size: int) -> Iterator[Unit]:
         yield Unit(number, tuple(unit))
 
 
-def still(items: Items, units: Iterable[Unit]) -> Iterator[Unit]:
+def verify_unchanged(items: Items, units: Iterable[Unit]) -> Iterator[Unit]:
     """Pass on units that are what `survey` saw.
 
     Raises:

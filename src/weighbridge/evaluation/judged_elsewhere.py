@@ -11,8 +11,8 @@ from weighbridge.evaluation.fastchat import read_judgments, rows
 from weighbridge.evaluation.fastchat_pairs import KEYS, read_pairs
 from weighbridge.evaluation.grading import scored_line
 from weighbridge.evaluation.judging import repeat_notes
-from weighbridge.evaluation.place import Place
 from weighbridge.evaluation.provenance import package_versions, platform_name
+from weighbridge.evaluation.run_context import RunContext
 from weighbridge.evidence import RunHeader
 from weighbridge.records import EvalRun, Json, ModelRef, Provenance, Sample, Score, ScoredSample
 from weighbridge.sources.digests import file_digest
@@ -40,7 +40,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedAnswers:
     """One model's judgments in a file, all by one judge.
 
     Attributes:
@@ -66,7 +66,7 @@ class Judged:
 def seal_judgments(
     path: Path,
     benchmark: Benchmark,
-    place: Place,
+    place: RunContext,
     request: LoadRequest,
     *,
     partial: bool = False,
@@ -134,7 +134,7 @@ class _Asked:
         return self.benchmark.turn(self._wanted[question_id], turn - 1)
 
 
-def _singles(asked: _Asked) -> list[Judged]:
+def _singles(asked: _Asked) -> list[JudgedAnswers]:
     method = asked.benchmark.judges[SINGLE]
     seen = Counter[tuple[str, str, str]]()
     found: dict[tuple[str, str], list[Verdict]] = {}
@@ -147,10 +147,10 @@ def _singles(asked: _Asked) -> list[Judged]:
         seen[row.model, judge, sample.id] += 1
         verdict = Verdict(sample, repeat, row.shown, method.read((row.text,)))
         found.setdefault((row.model, judge), []).append(verdict)
-    return [Judged(asked.path, *who, tuple(held)) for who, held in found.items()]
+    return [JudgedAnswers(asked.path, *who, tuple(held)) for who, held in found.items()]
 
 
-def _pairs(asked: _Asked, baseline: str) -> list[Judged]:
+def _pairs(asked: _Asked, baseline: str) -> list[JudgedAnswers]:
     """Gather each model's judgments against all others, as FastChat's table does."""
     seen = Counter[tuple[str, str, str]]()
     found: dict[tuple[str, str], list[Verdict]] = {}
@@ -173,12 +173,14 @@ def _pairs(asked: _Asked, baseline: str) -> list[Judged]:
     if baseline and baseline not in models:
         raise UnknownName("model", baseline, models)
     return [
-        Judged(asked.path, *who, tuple(held), tuple(sorted(against[who])))
+        JudgedAnswers(asked.path, *who, tuple(held), tuple(sorted(against[who])))
         for who, held in found.items()
     ]
 
 
-def _seal(judged: Judged, benchmark: Benchmark, place: Place, request: LoadRequest) -> EvalRun:
+def _seal(
+    judged: JudgedAnswers, benchmark: Benchmark, place: RunContext, request: LoadRequest
+) -> EvalRun:
     method = benchmark.judges[judged.protocol]
     samples = list(_samples(judged, benchmark))
     digest = file_digest(judged.path)
@@ -228,7 +230,7 @@ def _seal(judged: Judged, benchmark: Benchmark, place: Place, request: LoadReque
         return run.seal(result, _provenance(place, judged, notes), slicing)
 
 
-def _samples(judged: Judged, benchmark: Benchmark) -> Iterator[ScoredSample]:
+def _samples(judged: JudgedAnswers, benchmark: Benchmark) -> Iterator[ScoredSample]:
     for row in judged.rows:
         # The model's answer is inside what the judge was shown; the file holds it nowhere else.
         yield scored_line(
@@ -243,7 +245,7 @@ def _samples(judged: Judged, benchmark: Benchmark) -> Iterator[ScoredSample]:
         )
 
 
-def _provenance(place: Place, judged: Judged, notes: Sequence[str]) -> Provenance:
+def _provenance(place: RunContext, judged: JudgedAnswers, notes: Sequence[str]) -> Provenance:
     import platform
 
     where = f"Answers and judgments by {judged.judge} were read from {judged.path.name}."

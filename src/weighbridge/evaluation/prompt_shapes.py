@@ -13,7 +13,7 @@ from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.conversations import with_answers
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.typed_controls import TypedControls, finder_of
-from weighbridge.models.protocol import Capability, Finding, Shape
+from weighbridge.models.protocol import Capability, PromptFinding, Shape
 from weighbridge.records import Json, Sample
 
 
@@ -21,8 +21,8 @@ from weighbridge.records import Json, Sample
 class PromptCheck:
     """What was found about the prompts of the model measured, and about those of the judge."""
 
-    asked: tuple[Finding, ...] = ()
-    judged: tuple[Finding, ...] = ()
+    asked: tuple[PromptFinding, ...] = ()
+    judged: tuple[PromptFinding, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ class Asked(Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """What it can do, as far as that is known."""
 
-    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
         """Say what is peculiar about prompts of these shapes."""
 
 

@@ -17,7 +17,7 @@ NEEDS = {
 BY_LIKELIHOOD = ("loglikelihood", "letter")
 
 
-def suited(settings: Settings, model: Asked) -> Settings:
+def force_chat_for_endpoints(settings: Settings, model: Asked) -> Settings:
     """Ask in conversations a model that takes nothing else, as endpoints do."""
     if settings.chat_template is None and Capability.ONLY_CHAT in model.capabilities:
         return replace(settings, chat_template=True)

@@ -14,23 +14,23 @@ from functools import partial
 from pathlib import Path
 
 from weighbridge.errors import CapReached, InputError
-from weighbridge.evaluation.asking import Told, answers
+from weighbridge.evaluation.asking import RunProgress, answers
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.conversations import Judging, judging_of
 from weighbridge.evaluation.grading import usual_sampling
-from weighbridge.evaluation.items import Items, Load, Unit, cut, still, survey
+from weighbridge.evaluation.items import Items, Load, Unit, cut, survey, verify_unchanged
 from weighbridge.evaluation.journal_check import check_journal
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.parts import seal_part
-from weighbridge.evaluation.place import OnProgress, Place
 from weighbridge.evaluation.prompt_shapes import PromptCheck, PromptShapes
 from weighbridge.evaluation.protocols import (
     BY_LIKELIHOOD,
     check_repeats,
     complete,
+    force_chat_for_endpoints,
     require_capable,
-    suited,
 )
+from weighbridge.evaluation.run_context import OnProgress, RunContext
 from weighbridge.evaluation.sealing import Sealing
 from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters
 from weighbridge.evidence import OpenRun, RunHeader
@@ -42,7 +42,7 @@ from weighbridge.records import EvalRun, Json, Sample, ScoredSample
 def evaluate(
     model: Model,
     benchmark: Benchmark,
-    place: Place,
+    place: RunContext,
     *,
     subset: str | None = None,
     settings: Settings | None = None,
@@ -73,7 +73,7 @@ def evaluate(
         EndpointUnusable: An endpoint refuses everything or is away; the run can be gone on with.
         CapReached: A cap on spending allows no answer at all.
     """
-    settings = complete(suited(settings or Settings(), model), benchmark)
+    settings = complete(force_chat_for_endpoints(settings or Settings(), model), benchmark)
     require_capable(model, benchmark, settings)
     check_repeats(settings, benchmark, model)
     if benchmark.asks_in_chat(settings):
@@ -137,7 +137,7 @@ class _Planned:
     def units(self) -> Iterator[Unit]:
         """Cut the items into units; they must still be those that were surveyed."""
         cut_again = self.cutting(self.load(), self.settings.repeats, self.benchmark.unit_size)
-        return still(self.items, cut_again)
+        return verify_unchanged(self.items, cut_again)
 
 
 def _plan(
@@ -163,7 +163,7 @@ def _plan(
     )
 
 
-def _named(planned: _Planned, place: Place) -> tuple[dict[str, Json], RunHeader]:
+def _named(planned: _Planned, place: RunContext) -> tuple[dict[str, Json], RunHeader]:
     """Return the run's identity, and the header of its evidence."""
     benchmark, settings, items = planned.benchmark, planned.settings, planned.items
     judge = {"judge": planned.judging.identity} if planned.judging else {}
@@ -190,7 +190,7 @@ def _named(planned: _Planned, place: Place) -> tuple[dict[str, Json], RunHeader]
 def _fill(
     run: OpenRun,
     planned: _Planned,
-    place: Place,
+    place: RunContext,
     begun: list[ScoredSample],
     on_progress: OnProgress,
 ) -> None:
@@ -201,7 +201,7 @@ def _fill(
     """
     finished = run.journal.finished_units()
     to_do = (unit for unit in planned.units() if unit.number not in finished)
-    told = Told(run, planned.model, on_progress)
+    told = RunProgress(run, planned.model, on_progress)
     asked = answers(
         planned.model, planned.benchmark, planned.settings, to_do, place, told, planned.judging
     )
@@ -233,8 +233,8 @@ def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
 
 
 def _at_level_of_items(
-    only_weaker: Callable[[Sample], bool], planned: "_Planned", place: Place
-) -> Place:
+    only_weaker: Callable[[Sample], bool], planned: "_Planned", place: RunContext
+) -> RunContext:
     """Return where items run: at the weaker level if one of them can't be judged at the full one.
 
     Raises:
@@ -261,7 +261,7 @@ def _identity_fields(
     subset: str | None,
     settings: Settings,
     items: Items,
-    place: Place,
+    place: RunContext,
 ) -> dict[str, Json]:
     # What is not drawn has no sampling, whatever the benchmark's is where text is written.
     by_likelihood = settings.protocol in BY_LIKELIHOOD

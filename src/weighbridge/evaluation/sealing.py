@@ -7,9 +7,9 @@ from weighbridge.evaluation.benchmark import Benchmark
 from weighbridge.evaluation.conversations import Judging
 from weighbridge.evaluation.extraction import extraction_alarms, lost_answers
 from weighbridge.evaluation.items import Load
-from weighbridge.evaluation.place import Place
 from weighbridge.evaluation.prompt_shapes import PromptCheck
 from weighbridge.evaluation.provenance import package_versions, platform_name
+from weighbridge.evaluation.run_context import RunContext
 from weighbridge.evaluation.slicing import slicing_by_labels
 from weighbridge.evaluation.stopping import Stopping, note_of
 from weighbridge.evidence import OpenRun
@@ -17,7 +17,7 @@ from weighbridge.models.marks import notes_on
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import Model
 from weighbridge.process_memory import peak_memory_bytes
-from weighbridge.records import Estimate, EvalRun, Provenance, Stopped
+from weighbridge.records import Estimate, EvalRun, Provenance, StoppedEarly
 from weighbridge.records.scale import SHARE
 from weighbridge.statistics import estimate
 
@@ -38,7 +38,7 @@ class Sealing:
 
     model: Model
     benchmark: Benchmark
-    place: Place
+    place: RunContext
     judging: Judging | None
     load: Load
     prompts: PromptCheck
@@ -80,7 +80,7 @@ class Sealing:
         asked = run.journal.finished_samples
         return extraction_alarms(self.benchmark, asked, figures.ungraded, samples)
 
-    def _notes(self, run: OpenRun, stopped: Stopped | None) -> Iterable[str]:
+    def _notes(self, run: OpenRun, stopped: StoppedEarly | None) -> Iterable[str]:
         yield from notes_on(sample.score.why for sample in run.journal.samples())
         yield from lost_answers(run.journal.samples())
         if self.judging:
@@ -101,7 +101,7 @@ class Sealing:
 
 
 def _provenance(
-    model: Model, place: Place, wall_seconds: float, computed_tokens: int
+    model: Model, place: RunContext, wall_seconds: float, computed_tokens: int
 ) -> Provenance:
     import platform
 

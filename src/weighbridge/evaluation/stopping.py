@@ -14,7 +14,7 @@ import numpy as np
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.items import Unit
-from weighbridge.records import EvalRun, Json, ModelRef, Sample, ScoredSample, Stopped, Verdict
+from weighbridge.records import EvalRun, Json, ModelRef, Sample, ScoredSample, StoppedEarly, Verdict
 from weighbridge.statistics import compare
 from weighbridge.statistics.conditions import NOTHING, Accepted, refuse_confounders
 from weighbridge.statistics.inference import claims_at, first_claim
@@ -148,7 +148,7 @@ class Stopping:
         )
         return first_claim(claims_at(self._rule.margin, known, worst, best)) in self._rule.until
 
-    def ended(self, answers: Iterable[ScoredSample], planned: int) -> Stopped:
+    def ended(self, answers: Iterable[ScoredSample], planned: int) -> StoppedEarly:
         """Describe the run as it ends now, as anyone may do again from its answers."""
         reference = self._rule.reference
         run = replace(
@@ -158,7 +158,9 @@ class Stopping:
             settings=reference.settings | {"stop": self.settings},
         )
         found = compare(run, reference, margin=self._rule.margin)
-        return Stopped(planned, len(run.samples), found.verdict, found.difference, found.interval)
+        return StoppedEarly(
+            planned, len(run.samples), found.verdict, found.difference, found.interval
+        )
 
     def _count(self, item: Item) -> None:
         low, high = self._metric.scale
@@ -210,7 +212,7 @@ def _cluster(item: Sample | Item) -> object:
     return ("item", item.id) if item.cluster is None else item.cluster
 
 
-def note_of(stopped: Stopped, reference: str) -> str:
+def note_of(stopped: StoppedEarly, reference: str) -> str:
     """Return what a reader of the run must know."""
     asked = f"{stopped.asked_samples:,} of {stopped.planned_samples:,} answers were asked for"
     what = stopped.verdict.replace("_", "-")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Protocol
 
-from weighbridge.models.protocol import Capability, Finding, Prompt
+from weighbridge.models.protocol import Capability, Prompt, PromptFinding
 from weighbridge.records import Message
 
 NAMED = 5  # rows, and tokens, that a sentence lists
@@ -67,7 +67,7 @@ class TypedControls:
             self._tokens |= dict.fromkeys(tokens)
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[PromptFinding, ...]:
         """What a reader of the run must know."""
         found = []
         for in_chat, rows in self._rows.items():
@@ -78,20 +78,20 @@ class TypedControls:
                 found.append(self._told(what, in_chat))
         return tuple(found)
 
-    def _told(self, what: str, in_chat: bool) -> Finding:
+    def _told(self, what: str, in_chat: bool) -> PromptFinding:
         if isinstance(self._finder, Likely):
-            return Finding(
+            return PromptFinding(
                 "control_tokens_at_endpoint",
                 f"{what}, control tokens of common models: whether the server reads them as text "
                 "is not known.",
             )
         if in_chat:
-            return Finding(
+            return PromptFinding(
                 "control_tokens_as_text",
                 f"{what}, control tokens of this model: it was given them as text.",
                 changes_prompt=True,
             )
-        return Finding(
+        return PromptFinding(
             "control_tokens_let_through",
             f"{what}, control tokens of this model: in plain text they are read as such, as "
             "lm-evaluation-harness does.",

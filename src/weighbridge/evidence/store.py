@@ -30,7 +30,7 @@ from weighbridge.records import (
     ModelRef,
     Provenance,
     Slicing,
-    Stopped,
+    StoppedEarly,
     canonical_json,
 )
 from weighbridge.storage import storage_errors, write_whole
@@ -174,7 +174,7 @@ class OpenRun:
         estimate: Estimate,
         provenance: Provenance,
         slicing: Slicing | None = None,
-        stopped: Stopped | None = None,
+        stopped: StoppedEarly | None = None,
         unasked: int = 0,
     ) -> EvalRun:
         """Write the figures down and make the run read-only; it is returned without its samples.

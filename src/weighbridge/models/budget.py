@@ -15,7 +15,7 @@ PROCESS_BYTES = 450 << 20  # interpreter and libraries, as measured
 
 
 @dataclass(frozen=True)
-class Budget:
+class MemoryBudget:
     """What the engine may take beside the weights.
 
     Attributes:
@@ -27,14 +27,14 @@ class Budget:
     key_value_bytes: int = MOST_KEY_VALUE_BYTES
 
 
-def share_out(network: Network, memory_bytes: int | None) -> Budget:
+def share_out(network: Network, memory_bytes: int | None) -> MemoryBudget:
     """Share out what a limit leaves beside the weights; None is no limit.
 
     Raises:
         InputError: It leaves too little to compute with.
     """
     if memory_bytes is None:
-        return Budget()
+        return MemoryBudget()
     config = network.causal.config.get_text_config()
     item = next(network.module.parameters()).element_size()
     middle = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
@@ -52,7 +52,7 @@ def share_out(network: Network, memory_bytes: int | None) -> Budget:
             "raise it, or use a smaller model",
         )
     fit = left // 2 // (a_token + network.key_value_bytes)
-    return Budget(
+    return MemoryBudget(
         pack_tokens=max(LEAST_PACK_TOKENS, min(MOST_PACK_TOKENS, fit)),
         key_value_bytes=min(MOST_KEY_VALUE_BYTES, left // 2),
     )

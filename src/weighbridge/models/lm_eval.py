@@ -24,9 +24,9 @@ from lm_eval.models.utils import (
 
 from weighbridge.errors import InputError
 from weighbridge.models.adapters import WEIGHTS, require_landed
-from weighbridge.models.budget import Budget
+from weighbridge.models.budget import MemoryBudget
 from weighbridge.models.convert import as_safetensors
-from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
+from weighbridge.models.engine.generation import BROKEN, GenerationJob, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import TokenIds
@@ -36,7 +36,7 @@ from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.sources.weights import ALIASES, default_cache, find_weights
 
 _WINDOW = 8192  # requests arranged as one tree: enough to share, few enough to hold
-_BUDGET = Budget()
+_BUDGET = MemoryBudget()
 
 Tokens = list[int] | TokenIds
 _Tokenised = tuple[tuple[str, str] | None, Tokens, Tokens]  # texts, context, continuation
@@ -159,7 +159,7 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
 
     def _job(
         self, index: int, context: str, asked: dict[str, Any], eos: str, stops: frozenset[int]
-    ) -> Job:
+    ) -> GenerationJob:
         settings = normalize_gen_kwargs(asked, self.max_gen_toks)
         until = handle_stop_sequences(settings["until"], eos=eos)
         max_tokens = int(settings["max_gen_toks"])
@@ -177,7 +177,7 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
             tail = self.tok_decode(written[-longest:])
             return any(stop in tail for stop in until if stop)
 
-        return Job(
+        return GenerationJob(
             tokens=ids[0].numpy()[-room:],
             max_tokens=max_tokens,
             temperature=float(settings.get("temperature") or 0.0),

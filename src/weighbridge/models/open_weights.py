@@ -17,7 +17,7 @@ from weighbridge.models.budget import require_room, share_out
 from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.convert import as_safetensors
 from weighbridge.models.detokenisation import Detokenisation
-from weighbridge.models.engine.generation import BROKEN, Job, write_sequences
+from weighbridge.models.engine.generation import BROKEN, GenerationJob, write_sequences
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
 from weighbridge.models.engine.tree import TokenIds
@@ -25,10 +25,10 @@ from weighbridge.models.near_ties import is_near_tie
 from weighbridge.models.prompts import PromptWriter, Written
 from weighbridge.models.protocol import (
     Capability,
-    Finding,
     Generated,
     GenerateRequest,
     OnDone,
+    PromptFinding,
     ScoreRequest,
     ScoreResult,
     Shape,
@@ -143,7 +143,7 @@ class OpenWeights:
         """What it computes on."""
         return str(self.network.device)
 
-    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
         """Look at what the tokenizer and the chat template make of prompts of these shapes."""
         return check_prompts(self.prompts, shapes, self.markers)
 
@@ -229,7 +229,9 @@ class OpenWeights:
                 yield answer
                 following += 1
 
-    def _jobs(self, requests: Iterable[GenerateRequest], asked: dict[int, _Asked]) -> Iterator[Job]:
+    def _jobs(
+        self, requests: Iterable[GenerateRequest], asked: dict[int, _Asked]
+    ) -> Iterator[GenerationJob]:
         for index, request in enumerate(requests):
             require_whole_characters(request.sample_id, request.prompt)
             written = self.prompts.written(request.prompt)
@@ -337,7 +339,7 @@ class OpenWeights:
 
     def _job(
         self, index: int, request: GenerateRequest, ids: list[int], stopping: StopStrings
-    ) -> Job:
+    ) -> GenerationJob:
         sampling = request.sampling
         tokens = np.array(ids or [self._prefix_token()], dtype=np.int64)
         self._require_rows(request.sample_id, tokens)
@@ -351,7 +353,7 @@ class OpenWeights:
         if len(tokens) > room:
             self.truncated_contexts += 1
             tokens = tokens[len(tokens) - room :]
-        return Job(
+        return GenerationJob(
             tokens=tokens,
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,

@@ -118,7 +118,7 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class Finding:
+class PromptFinding:
     """A finding on how a model's prompts are made, such as a system turn that was moved.
 
     Attributes:
@@ -166,7 +166,7 @@ class Model(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences that a reader of its runs must know."""
 
-    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
         """Say what is peculiar about prompts of these shapes; computes nothing.
 
         Raises:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.prompts import PromptWriter, encode, special_tokens_around
-from weighbridge.models.protocol import Capability, Finding, Prompt, Shape
+from weighbridge.models.protocol import Capability, Prompt, PromptFinding, Shape
 from weighbridge.models.template_clock import WRITTEN, reads_clock
 from weighbridge.models.thoughts import Markers, opened_thought, own_markers, with_known
 
@@ -18,7 +18,7 @@ _PROBE = "weighbridge"
 
 def check_prompts(
     writer: PromptWriter, shapes: Collection[Shape], markers: Sequence[Markers]
-) -> tuple[Finding, ...]:
+) -> tuple[PromptFinding, ...]:
     """Look at how a model's prompts come to be.
 
     Args:
@@ -44,11 +44,11 @@ def check_prompts(
     return tuple(dict.fromkeys(finding for finding in found if finding is not None))
 
 
-def _system_turn(writer: PromptWriter, shape: Shape) -> Finding | None:
+def _system_turn(writer: PromptWriter, shape: Shape) -> PromptFinding | None:
     why = writer.why_system_moves(shape)
     if why is None:
         return None
-    return Finding(
+    return PromptFinding(
         "system_in_user_turn",
         f"{writer.name}'s chat template {why} a system turn: its text stands at the beginning of "
         "the user's first turn.",
@@ -56,31 +56,31 @@ def _system_turn(writer: PromptWriter, shape: Shape) -> Finding | None:
     )
 
 
-def _bos_of_plain_text(writer: PromptWriter) -> Finding | None:
+def _bos_of_plain_text(writer: PromptWriter) -> PromptFinding | None:
     before, _ = special_tokens_around(writer.tokenizer, _PROBE) or ([], [])
     if before.count(writer.tokenizer.bos_token_id) < 2:
         return None
-    return Finding(
+    return PromptFinding(
         "bos_twice",
         f"{writer.name}'s tokenizer begins a text with more than one BOS token "
         f"({writer.tokenizer.bos_token}): models were trained with one.",
     )
 
 
-def _bos_of_chats(writer: PromptWriter, text: str) -> Finding | None:
+def _bos_of_chats(writer: PromptWriter, text: str) -> PromptFinding | None:
     bos, tokenizer = writer.tokenizer.bos_token_id, writer.tokenizer
     if bos is None:
         return None
     ids = encode(tokenizer, text, rendered=True)
     if ids[:2] == [bos, bos]:
-        return Finding(
+        return PromptFinding(
             "bos_twice",
             f"{writer.name}'s chat template begins with more than one BOS token "
             f"({tokenizer.bos_token}): models were trained with one.",
         )
     before, _ = special_tokens_around(tokenizer, _PROBE) or ([], [])
     if bos in before and ids[:1] != [bos]:
-        return Finding(
+        return PromptFinding(
             "bos_missing",
             f"{writer.name}'s chat template writes no BOS token ({tokenizer.bos_token}), with "
             "which its tokenizer begins plain text: none was added here; some tools add it.",
@@ -88,21 +88,21 @@ def _bos_of_chats(writer: PromptWriter, text: str) -> Finding | None:
     return None
 
 
-def _thought(name: str, text: str, markers: Sequence[Markers]) -> Finding | None:
+def _thought(name: str, text: str, markers: Sequence[Markers]) -> PromptFinding | None:
     opened = opened_thought("", text, markers)
     if opened is None:
         return None
-    return Finding(
+    return PromptFinding(
         "thought_opened",
         f"{name}'s chat template opens a thought ({opened.opening}) at the end of the prompt: "
         "replies begin inside it, and likelihoods are those of a thought's first words.",
     )
 
 
-def _date(writer: PromptWriter) -> Finding | None:
+def _date(writer: PromptWriter) -> PromptFinding | None:
     if not reads_clock(str(writer.tokenizer.get_chat_template())):
         return None
-    return Finding(
+    return PromptFinding(
         "template_date",
         f"{writer.name}'s chat template writes the date: {WRITTEN:%d %B %Y} stands there whatever "
         "the day, so that a run is the same tomorrow.",
@@ -116,7 +116,7 @@ class UnloadedModel:
     prompts: PromptWriter
     capabilities: frozenset[Capability] = frozenset()
 
-    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
         """Look at what the tokenizer and the chat template make of prompts of these shapes."""
         markers = with_known(own_markers(self.prompts.tokenizer))
         return check_prompts(self.prompts, shapes, markers)

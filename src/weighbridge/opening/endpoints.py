@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from weighbridge.models.endpoint import (
-    Budget,
     Endpoint,
     EndpointAddress,
     Patience,
+    SpendingBudget,
     is_endpoint,
     open_endpoint,
     read_address,
 )
-from weighbridge.models.protocol import Capability, Finding, Prompt, Shape
+from weighbridge.models.protocol import Capability, Prompt, PromptFinding, Shape
 
 if TYPE_CHECKING:
     pass
@@ -35,7 +35,7 @@ class Endpoints:
 
     answers: Path
     key: Callable[[str], str | None]
-    budget: Budget = field(default_factory=Budget)
+    budget: SpendingBudget = field(default_factory=SpendingBudget)
     patience: Patience = field(default_factory=Patience)
     most_at_a_time: int = 64
     offline: bool = False
@@ -53,7 +53,7 @@ class UnopenedEndpoint:
 
     capabilities = frozenset({Capability.ONLY_CHAT})
 
-    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
         """Find nothing: the chat template is the server's."""
         return ()
 

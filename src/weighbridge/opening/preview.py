@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from weighbridge.errors import MissingPiece
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, check_prompts
-from weighbridge.evaluation.protocols import complete, require_capable, suited
+from weighbridge.evaluation.protocols import complete, force_chat_for_endpoints, require_capable
 from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.models.protocol import Model
 from weighbridge.opening.endpoints import UnopenedEndpoint
@@ -27,7 +27,7 @@ def look_at_prompts(model: Asked, task: Task, judge: Judge | None = None) -> Pro
     Raises:
         InputError: The model, or the judge, can't be asked so.
     """
-    settings = complete(suited(task.settings, model), task.benchmark)
+    settings = complete(force_chat_for_endpoints(task.settings, model), task.benchmark)
     return check_prompts(model, task.benchmark, settings, task.items(settings), judge)
 
 
@@ -36,7 +36,7 @@ def look_at_all_prompts(
 ) -> tuple[str, ...]:
     """Look at the prompts of every task before the first one starts; return what was found."""
     for task in tasks:
-        settings = complete(suited(task.settings, model), task.benchmark)
+        settings = complete(force_chat_for_endpoints(task.settings, model), task.benchmark)
         require_capable(model, task.benchmark, settings)
     return _sentences([look_at_prompts(model, task, judge) for task in tasks])
 
@@ -58,7 +58,9 @@ def _sentences(checks: Sequence[PromptCheck]) -> tuple[str, ...]:
 
 def first_prompt(model: "Unloaded", task: Task) -> str:
     """Return the first item's prompt as the model reads it; unpublished texts are left out."""
-    limited = replace(complete(suited(task.settings, model), task.benchmark), limit=1)
+    limited = replace(
+        complete(force_chat_for_endpoints(task.settings, model), task.benchmark), limit=1
+    )
     sample = next(iter(task.items(limited)))
     if not task.benchmark.publishes_questions:
         sample = replace(

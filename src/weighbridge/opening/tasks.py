@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.judging import Judge
-from weighbridge.evaluation.place import Place, Progressed
 from weighbridge.evaluation.registry import find_benchmark
+from weighbridge.evaluation.run_context import Progressed, RunContext
 from weighbridge.evaluation.runner import evaluate
 from weighbridge.evaluation.stopping import StopRule
 from weighbridge.evidence import RunStore
@@ -105,13 +105,13 @@ def place_for(
     *,
     allow_weaker_sandbox: bool = False,
     already_paid: Callable[[float], None] = lambda usd: None,
-) -> Place:
+) -> RunContext:
     """Describe where runs happen; asks for a sandbox only if something will run in it.
 
     Raises:
         SandboxUnavailable: A task runs model-written code and there is no jail for it.
     """
-    place = Place(
+    place = RunContext(
         store, threads, started, graders=max(1, threads), already_paid=already_paid
     )  # fmt: skip
     if any(task.benchmark.executes_code for task in tasks):
@@ -119,7 +119,7 @@ def place_for(
     return place
 
 
-def at_sandbox_level(place: Place, allow_weaker: bool) -> Place:
+def at_sandbox_level(place: RunContext, allow_weaker: bool) -> RunContext:
     """Note the best level of the sandbox on this machine in a place.
 
     Raises:
@@ -172,7 +172,7 @@ def stop_rule(
 def weigh(
     model: Model,
     task: Task,
-    place: Place,
+    place: RunContext,
     on_progress: Callable[[Progressed], None],
     judge: Judge | None = None,
     stop: StopRule | None = None,

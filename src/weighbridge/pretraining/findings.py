@@ -23,7 +23,7 @@ BOOTSTRAPS = 2000
 
 
 @dataclass(frozen=True)
-class Climbed:
+class TrainedRung:
     """A rung and its result."""
 
     rung: Rung
@@ -55,7 +55,7 @@ class Ladder:
     corpus: str
     corpus_bytes: int
     digest: str
-    climbed: tuple[Climbed, ...]
+    climbed: tuple[TrainedRung, ...]
     points: Points
     law: ParametricFit
     isoflops: IsoFlopFit | None
@@ -69,7 +69,7 @@ class Ladder:
     seconds: float
 
 
-def as_points(climbed: Iterable[Climbed], kind: str, source: str) -> Points:
+def as_points(climbed: Iterable[TrainedRung], kind: str, source: str) -> Points:
     """Return runs as points of a fit.
 
     Args:
@@ -99,7 +99,7 @@ def as_points(climbed: Iterable[Climbed], kind: str, source: str) -> Points:
 
 def conclude(
     corpus: Corpus,
-    done: Sequence[Climbed],
+    done: Sequence[TrainedRung],
     points: Points,
     law: ParametricFit,
     prediction: Prediction,
@@ -147,9 +147,9 @@ def conclude(
     )
 
 
-def _pairs(done: Sequence[Climbed], law: ParametricFit) -> Iterable[EqualCompute]:
+def _pairs(done: Sequence[TrainedRung], law: ParametricFit) -> Iterable[EqualCompute]:
     """Set each mixture that was trained with several seeds beside the dense model of its shape."""
-    by_run: dict[tuple[float, int, int], dict[bool, dict[int, Climbed]]] = {}
+    by_run: dict[tuple[float, int, int], dict[bool, dict[int, TrainedRung]]] = {}
     for one in done:
         key = (one.rung.budget, one.rung.shape.hidden, one.rung.shape.layers)
         sides = by_run.setdefault(key, {False: {}, True: {}})

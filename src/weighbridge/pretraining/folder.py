@@ -18,7 +18,7 @@ from weighbridge.errors import InputError
 from weighbridge.planning.scaling.ladder import LadderSettings, Rung
 from weighbridge.planning.scaling.prediction import Prediction
 from weighbridge.pretraining.corpus import Corpus
-from weighbridge.pretraining.findings import Climbed
+from weighbridge.pretraining.findings import TrainedRung
 from weighbridge.pretraining.training import Trained
 from weighbridge.records import canonical_digest
 from weighbridge.sources.documents import read_settings
@@ -135,7 +135,7 @@ def kept_prediction(folder: Path, made: Prediction, rung: Rung) -> Prediction:
     return written
 
 
-def write_runs(folder: Path, done: Sequence[Climbed]) -> Path:
+def write_runs(folder: Path, done: Sequence[TrainedRung]) -> Path:
     """Write `runs.csv`, which `scaling fit` reads, and return its path."""
     text = io.StringIO()
     columns = (

@@ -14,7 +14,7 @@ from weighbridge.planning.scaling import parametric
 from weighbridge.planning.scaling.ladder import LadderSettings, Rung, rungs
 from weighbridge.planning.scaling.prediction import predict
 from weighbridge.pretraining.corpus import Corpus, read_corpus
-from weighbridge.pretraining.findings import BOOTSTRAPS, Climbed, Ladder, as_points, conclude
+from weighbridge.pretraining.findings import BOOTSTRAPS, Ladder, TrainedRung, as_points, conclude
 from weighbridge.pretraining.folder import (
     append_record,
     claim,
@@ -22,7 +22,7 @@ from weighbridge.pretraining.folder import (
     read_journal,
     write_runs,
 )
-from weighbridge.pretraining.workers import Job, train_all
+from weighbridge.pretraining.workers import RungJob, train_all
 from weighbridge.storage import sole_owner, storage_errors, sweep
 
 MOST_EPOCHS = 4
@@ -30,7 +30,7 @@ MOST_EPOCHS = 4
 al. 2023, arXiv:2305.16264)."""
 
 
-def climb(
+def train_ladder(
     settings: LadderSettings,
     corpus_path: Path | None,
     pattern: str,
@@ -61,10 +61,10 @@ def climb(
     with sole_owner(folder):
         sweep(folder)
         claim(folder, settings, corpus)
-        job = Job(
+        job = RungJob(
             corpus_path, pattern, corpus.digest, settings.learning_rate, folder / "checkpoints"
         )
-        site = _Site(folder, job, workers, planned, on_flops)
+        site = LadderRun(folder, job, workers, planned, on_flops)
         fitted = [rung for rung in planned if not rung.role.startswith("held_out")]
         done = site.train(fitted)
         write_runs(folder, done)
@@ -125,13 +125,13 @@ def check_length(corpus: Corpus, planned: Sequence[Rung]) -> None:
         )
 
 
-class _Site:
+class LadderRun:
     """The folder of a ladder that is being trained."""
 
     def __init__(
         self,
         folder: Path,
-        job: Job,
+        job: RungJob,
         workers: int,
         planned: Sequence[Rung],
         on_flops: Callable[[float, float], None],
@@ -144,7 +144,7 @@ class _Site:
             job.checkpoints.mkdir(exist_ok=True)
         sweep(job.checkpoints)
 
-    def train(self, wanted: Sequence[Rung]) -> list[Climbed]:
+    def train(self, wanted: Sequence[Rung]) -> list[TrainedRung]:
         """Train those that aren't done; return all that are wanted, in their order."""
         done = {trained.name: trained for trained in read_journal(self._journal)}
         left = [rung for rung in wanted if rung.name not in done]
@@ -164,4 +164,4 @@ class _Site:
                 append_record(self._journal, trained)
                 done[trained.name] = trained
                 self._job.checkpoint(by_name[trained.name]).unlink(missing_ok=True)
-        return [Climbed(rung, done[rung.name]) for rung in wanted]
+        return [TrainedRung(rung, done[rung.name]) for rung in wanted]

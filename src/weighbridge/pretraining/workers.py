@@ -25,7 +25,7 @@ _ENDED_BY_PARENT = 75
 
 
 @dataclass(frozen=True)
-class Job:
+class RungJob:
     """What all rungs share.
 
     Attributes:
@@ -58,7 +58,7 @@ class Failed:
 
 def train_all(
     rungs: Sequence[Rung],
-    job: Job,
+    job: RungJob,
     workers: int,
     on_flops: Callable[[float], None],
 ) -> Generator[Trained, None, None]:
@@ -100,7 +100,7 @@ def train_all(
 class _Worker:
     """A worker process, as its parent sees it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: RungJob) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, job), daemon=True)
@@ -149,7 +149,7 @@ class _Worker:
         self._process.join()
 
 
-def _work(connection: Connection, job: Job) -> None:
+def _work(connection: Connection, job: RungJob) -> None:
     """Train the rungs received from the parent process, until its pipe closes."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch

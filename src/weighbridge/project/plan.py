@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.human_labels import read_human_labels
-from weighbridge.evaluation.place import Place
+from weighbridge.evaluation.run_context import RunContext
 from weighbridge.evidence import RunStore
 from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.opening.endpoints import Endpoints, address_of
@@ -49,7 +49,7 @@ class Plan:
     tasks: tuple[tuple[BenchmarkSpec, Task], ...]
     left: tuple[SkippedBenchmark, ...]
     files: TuningFiles | None
-    place: Place
+    place: RunContext
     judge: JudgeChoice = field(default_factory=JudgeChoice)
     labels: tuple[HumanLabel, ...] = ()
     incumbent: EndpointAddress | None = None
@@ -90,7 +90,7 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
         settings_from(project.tune)
     tasks: list[tuple[BenchmarkSpec, Task]] = []
     left: list[SkippedBenchmark] = []
-    place = Place(
+    place = RunContext(
         where.store, where.threads, where.started, max(1, where.threads),
         already_paid=where.endpoints.budget.already_paid,
     )  # fmt: skip

@@ -23,7 +23,7 @@ from weighbridge.sources.digests import file_digest
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 from weighbridge.storage import write_whole
 from weighbridge.verdict.economics import viability
-from weighbridge.verdict.findings import Judged
+from weighbridge.verdict.findings import ProjectVerdict
 from weighbridge.verdict.paid import judge
 from weighbridge.verdict.replacement import judge_replacement
 
@@ -35,7 +35,7 @@ class Written:
     page: Path
     facts: Path
     charts: tuple[Path, ...]
-    judged: Judged
+    judged: ProjectVerdict
 
 
 _FACTS = TypeAdapter(ReportFacts)
@@ -92,7 +92,7 @@ def verify_report(path: Path, store: RunStore) -> list[Verification]:
     return found
 
 
-def _judged(weighed: Sequence[BenchmarkComparison], facts: ReportFacts) -> Judged:
+def _judged(weighed: Sequence[BenchmarkComparison], facts: ReportFacts) -> ProjectVerdict:
     if facts.replacement is None:
         return judge(weighed, facts.left)
     stated = facts.replacement
@@ -163,7 +163,7 @@ def _weighed(
 def _report(
     facts: ReportFacts,
     weighed: Sequence[BenchmarkComparison],
-    judged: Judged,
+    judged: ProjectVerdict,
     offsets: tuple[ProtocolOffset, ...],
 ) -> Report:
     order: dict[BenchmarkRole, int] = {"target": 0, "guard": 1}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from weighbridge.comparison.before_after import BenchmarkComparison, compare_runs
 from weighbridge.comparison.contamination import find_overlap
 from weighbridge.evaluation.judging import Judge
-from weighbridge.evaluation.place import Place
+from weighbridge.evaluation.run_context import RunContext
 from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
 from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.models.protocol import Model
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from weighbridge.tuning import TuneResult
 
 
-class Bar(Protocol):
+class StageBar(Protocol):
     """Shows how far a stage has come."""
 
     def __call__(self, done: float, total: float, tokens_per_second: float | None = None) -> None:
@@ -55,7 +55,7 @@ class Show(Protocol):
     def say(self, line: str) -> None:
         """Tell one line."""
 
-    def bar(self, title: str) -> AbstractContextManager[Bar]:
+    def bar(self, title: str) -> AbstractContextManager[StageBar]:
         """Open a progress bar."""
 
 
@@ -205,7 +205,7 @@ def _overlap(plan: Plan, task: Task, show: Show) -> Contamination | None:
 def _weigh(
     model: Model,
     task: Task,
-    place: Place,
+    place: RunContext,
     show: Show,
     who: str,
     judge: Judge | None,

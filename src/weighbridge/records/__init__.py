@@ -37,7 +37,7 @@ from weighbridge.records.run import (
     Provenance,
     Slice,
     Slicing,
-    Stopped,
+    StoppedEarly,
     told_apart,
 )
 from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
@@ -97,7 +97,7 @@ __all__ = [
     "SkippedBenchmark",
     "Slice",
     "Slicing",
-    "Stopped",
+    "StoppedEarly",
     "StoredWeights",
     "Ungraded",
     "UngradedReason",

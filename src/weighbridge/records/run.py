@@ -211,7 +211,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class StoppedEarly:
     """How a run with a stop rule ended; see `evaluation.stopping`.
 
     Attributes:
@@ -274,7 +274,7 @@ class EvalRun:
     provenance: Provenance
     samples: tuple[ScoredSample, ...] = ()
     slicing: Slicing = field(default_factory=dict)
-    stopped: Stopped | None = None
+    stopped: StoppedEarly | None = None
     unasked_samples: int = 0
     conditions: dict[str, Json] = field(default_factory=dict)
 

@@ -6,7 +6,6 @@ knows a model. `render` gives the page as text; `write` puts it and its charts i
 
 from weighbridge.reports.content import (
     BenchmarkSection,
-    Finding,
     Forecast,
     Outcome,
     ProjectVerdict,
@@ -14,6 +13,7 @@ from weighbridge.reports.content import (
     Role,
     Skipped,
     TrainingPoint,
+    VerdictFinding,
 )
 from weighbridge.reports.explorer import render_explorer
 from weighbridge.reports.limits import limits
@@ -22,7 +22,6 @@ from weighbridge.reports.writing import WrittenReport, write
 
 __all__ = [
     "BenchmarkSection",
-    "Finding",
     "Forecast",
     "Outcome",
     "ProjectVerdict",
@@ -30,6 +29,7 @@ __all__ = [
     "Role",
     "Skipped",
     "TrainingPoint",
+    "VerdictFinding",
     "WrittenReport",
     "limits",
     "render",

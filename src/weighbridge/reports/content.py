@@ -118,7 +118,7 @@ class BenchmarkSection:
 
 
 @dataclass(frozen=True)
-class Finding:
+class VerdictFinding:
     """One of the answers that the verdict rests on."""
 
     title: str
@@ -151,7 +151,7 @@ class Report:
     question: str
     verdict: ProjectVerdict
     headline: str
-    findings: tuple[Finding, ...]
+    findings: tuple[VerdictFinding, ...]
     sections: tuple[BenchmarkSection, ...]
     training: tuple[TrainingPoint, ...]
     training_facts: dict[str, str]

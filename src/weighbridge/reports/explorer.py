@@ -43,7 +43,7 @@ MOST_TEXT = 24_000_000
 
 
 @dataclass(frozen=True)
-class Answer:
+class ShownAnswer:
     """One model's answer to an item, the one that shows the difference where there are several.
 
     Attributes:
@@ -69,8 +69,8 @@ class Item:
     cluster: str | None
     question: str | None
     target: str | None
-    a: Answer
-    b: Answer
+    a: ShownAnswer
+    b: ShownAnswer
     result: str
 
     @property
@@ -233,7 +233,7 @@ def _item(
     )
 
 
-def _result(a: Answer, b: Answer, flip: Flip | None, scale: Scale) -> str:
+def _result(a: ShownAnswer, b: ShownAnswer, flip: Flip | None, scale: Scale) -> str:
     if a.value is None or b.value is None:
         return "not paired"
     if flip is not None:
@@ -248,16 +248,16 @@ def _answer(
     telling: tuple[str, Score] | None,
     metric: str,
     scale: Scale,
-) -> Answer:
+) -> ShownAnswer:
     if not answers:
-        return Answer(ABSENT, None, "", "", 0)
+        return ShownAnswer(ABSENT, None, "", "", 0)
     text, score = telling or (answers[0].output, answers[0].score)
     read = [worth(s, scale[0]) if metric == "value" else part(s, metric) for s in answers]
     values = [value for value in read if value is not None]
     # Of a part, right and wrong are the part's own.
     judged = _of_part(score, metric) if metric != "value" else score
     why = "" if answers[0].question is None else score.why
-    return Answer(
+    return ShownAnswer(
         outcome(judged, scale), fmean(values) if values else None, text, why, len(answers)
     )
 

@@ -45,7 +45,7 @@ _MOST_SHARDS = 99_999
 
 
 @dataclass(frozen=True)
-class Place:
+class TensorLocation:
     """Where a tensor's bytes lie.
 
     Attributes:
@@ -75,7 +75,7 @@ class GgufHeader:
     fields: Mapping[str, Any]
     tensors: Mapping[str, tuple[int, ...]]
     types: Mapping[str, str]
-    places: Mapping[str, Place]
+    places: Mapping[str, TensorLocation]
     shards: tuple[Path, ...]
 
     @property
@@ -237,7 +237,7 @@ class _Reader:
             {name: shape for name, (shape, _, _) in found.items()},
             {name: _type_name(kind) for name, (_, kind, _) in found.items()},
             {
-                name: Place(self.path, start + offset, _bytes(shape, kind))
+                name: TensorLocation(self.path, start + offset, _bytes(shape, kind))
                 for name, (shape, kind, offset) in found.items()
             },
             (self.path,),

@@ -34,7 +34,7 @@ class Inference(Protocol):
 
 
 @dataclass(frozen=True)
-class Nothing:
+class NoData:
     """Nothing is known: no item, a single one between the ends, or a run that graded nothing."""
 
     width: float
@@ -88,7 +88,7 @@ class WonAndLost:
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedPairs:
     """Any other differences: Student's t with a clustered, guarded standard error."""
 
     spread: Spread
@@ -126,17 +126,17 @@ def fixed(difference: Floats, clusters: Clusters, width: float) -> Inference:
     n = len(difference)
     all_or_nothing = bool(np.isin(difference, (-width, 0.0, width)).all())
     if n == 0 or (n == 1 and not all_or_nothing):
-        return Nothing(width)
+        return NoData(width)
     spread = spread_of(difference, clusters)
     if not all_or_nothing:
-        return Graded(spread, width)
+        return GradedPairs(spread, width)
     share = spread.effective_n / n
     won, lost = float(np.sum(difference > 0)) * share, float(np.sum(difference < 0)) * share
     return WonAndLost(won, lost, spread, width)
 
 
 @dataclass(frozen=True)
-class Sides:
+class AsymmetricNormal:
     """An interval whose two sides have errors of their own, read on a normal."""
 
     mean: float
@@ -156,7 +156,7 @@ class Sides:
 
 
 @dataclass(frozen=True)
-class Shifted:
+class ShiftedByLostAnswers:
     """What is known of a mean, moved by a known amount: what lost answers may have been."""
 
     known: Inference

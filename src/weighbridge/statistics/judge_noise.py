@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from weighbridge.records import Comparison, Graded, RepeatSpread, ScoredSample
-from weighbridge.statistics.inference import Shifted, Sides, conclude
+from weighbridge.statistics.inference import AsymmetricNormal, ShiftedByLostAnswers, conclude
 
 Judgements = dict[tuple[str, int | str], dict[int, float]]
 """Values by answer (sample id and number of the answer) and by pass of the judge."""
@@ -133,8 +133,8 @@ def with_judge_noise(
         max(-reach, middle - grows * (middle - low)),
         min(reach, middle + grows * (high - middle)),
     )
-    known = Sides(middle, interval)
-    worst, best = (Shifted(known, bound - middle) for bound in comparison.bounds)
+    known = AsymmetricNormal(middle, interval)
+    worst, best = (ShiftedByLostAnswers(known, bound - middle) for bound in comparison.bounds)
     return replace(
         comparison,
         stderr=math.hypot(comparison.stderr, math.sqrt(shared)),

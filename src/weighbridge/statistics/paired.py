@@ -15,7 +15,7 @@ from weighbridge.statistics.conditions import (
     differences,
     refuse_confounders,
 )
-from weighbridge.statistics.inference import Inference, Nothing, conclude, fixed
+from weighbridge.statistics.inference import Inference, NoData, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
 from weighbridge.statistics.matched_pairs import mcnemar
 from weighbridge.statistics.pairing import Metric, Pairs, by_cluster, flips, pair
@@ -95,7 +95,7 @@ class _Law:
 
     def __call__(self, difference: Floats, clusters: Sequence[str | None]) -> Inference:
         if self.ungraded_a or self.ungraded_b:
-            return Nothing(self._width)
+            return NoData(self._width)
         if self.anytime:
             return anytime(difference, clusters, self._width, self._largest)
         return fixed(difference, clusters, self._width)

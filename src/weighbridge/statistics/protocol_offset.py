@@ -17,7 +17,7 @@ from weighbridge.records.scale import default_margin, width
 from weighbridge.statistics.aggregates import items_of
 from weighbridge.statistics.columns import worth
 from weighbridge.statistics.conditions import NOTHING, Accepted
-from weighbridge.statistics.inference import Shifted, conclude, fixed
+from weighbridge.statistics.inference import ShiftedByLostAnswers, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
 from weighbridge.statistics.paired import compare
 
@@ -144,7 +144,7 @@ def _corrected(
     beyond = bool((np.abs(gaps) > reach).any())
     known = fixed(gaps, clusters, 2 * reach if beyond else reach)
     # What the two runs lost may have moved the gap as far as it may have moved the raw one.
-    worst, best = (Shifted(known, bound - raw.difference) for bound in raw.bounds)
+    worst, best = (ShiftedByLostAnswers(known, bound - raw.difference) for bound in raw.bounds)
     return replace(
         raw,
         mean_a=float(a.mean() - (first - second).mean()),

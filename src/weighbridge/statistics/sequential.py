@@ -33,7 +33,7 @@ from scipy import optimize, special
 
 from weighbridge.records import canonical_digest
 from weighbridge.statistics.columns import Floats
-from weighbridge.statistics.inference import ALPHA, Inference, Nothing
+from weighbridge.statistics.inference import ALPHA, Inference, NoData
 
 _SHARES = np.sin(np.pi * (2 * np.arange(64) + 1) / 256) ** 2
 """Betting fractions: quantiles of the arcsine distribution, equally weighted."""
@@ -106,7 +106,7 @@ def anytime(
         largest_cluster: Items of the largest cluster, also of those not asked yet.
     """
     if len(difference) == 0:
-        return Nothing(width)
+        return NoData(width)
     groups = _rounds(clusters, len(difference))
     sums = np.bincount(groups, weights=difference / width).astype(np.float64)
     return of_rounds(sums, np.bincount(groups).astype(np.float64), width, largest_cluster)
@@ -123,7 +123,7 @@ def _rounds(clusters: Sequence[str | None] | None, n: int) -> npt.NDArray[np.int
 def of_rounds(sums: Floats, sizes: Floats, width: float, largest: int) -> Inference:
     """Infer from clusters, each given by the sum of its differences (scaled) and its size."""
     if not len(sums):
-        return Nothing(width)
+        return NoData(width)
     kinds, counts = np.unique(np.column_stack([sums, sizes]), axis=0, return_counts=True)
     return Anytime(
         kinds[:, 0], kinds[:, 1], counts.astype(np.float64), max(largest, int(sizes.max())), width

@@ -14,7 +14,7 @@ from weighbridge.tuning.rendering import NotLearnable, Renderer, TemplateRefuses
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerSpan:
     """One answer after its prompt.
 
     Attributes:
@@ -41,7 +41,7 @@ class _Cut:
     as_asked: bool = True
 
 
-def render_answer(renderer: Renderer, turns: Sequence[Turn], index: int) -> Answer:
+def render_answer(renderer: Renderer, turns: Sequence[Turn], index: int) -> AnswerSpan:
     """Return the answer `turns[index]` as it is learnt.
 
     Raises:
@@ -62,7 +62,7 @@ def render_answer(renderer: Renderer, turns: Sequence[Turn], index: int) -> Answ
             "an end-of-turn token: without one the tuned model never stops",
         )
     require_whole(cut.context, renderer.decode(ids[start : ends[1]]), answer, index)
-    return Answer(tuple(ids), start, *ends, cut.as_asked)
+    return AnswerSpan(tuple(ids), start, *ends, cut.as_asked)
 
 
 def _cut(renderer: Renderer, before: Sequence[Turn], answer: Turn) -> _Cut:

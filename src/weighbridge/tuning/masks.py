@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow
-from weighbridge.tuning.answers import Answer, render_answer
+from weighbridge.tuning.answers import AnswerSpan, render_answer
 from weighbridge.tuning.data import Conversation, Turn
 from weighbridge.tuning.rendering import (
     NotLearnable,
@@ -147,7 +147,7 @@ def _placed(renderer: Renderer, conversation: Conversation) -> tuple[Turn, ...]:
 def _masked(
     renderer: Renderer,
     conversation: Conversation,
-    render: Callable[[Renderer, Sequence[Turn], int], Answer],
+    render: Callable[[Renderer, Sequence[Turn], int], AnswerSpan],
 ) -> MaskedConversation:
     turns = _placed(renderer, conversation)
     answers, left_out = [], 0
@@ -170,7 +170,7 @@ def _masked(
 
 
 def _rows(
-    renderer: Renderer, conversation: Conversation, answers: Sequence[Answer]
+    renderer: Renderer, conversation: Conversation, answers: Sequence[AnswerSpan]
 ) -> tuple[MaskedRow, ...]:
     """Lay answers into as few rows as hold each of them after its own prompt."""
     rows: list[tuple[tuple[int, ...], list[bool]]] = []

@@ -8,14 +8,14 @@ import functools
 from collections.abc import Sequence
 
 from weighbridge.records import Role
-from weighbridge.tuning.answers import Answer, require_whole, turn_ends
+from weighbridge.tuning.answers import AnswerSpan, require_whole, turn_ends
 from weighbridge.tuning.data import Turn
 from weighbridge.tuning.rendering import NotLearnable, Renderer, TemplateRefuses
 
 _EXPECTED = "generation tags around the answer and its end-of-turn token"
 
 
-def tagged_answer(renderer: Renderer, turns: Sequence[Turn], index: int) -> Answer:
+def tagged_answer(renderer: Renderer, turns: Sequence[Turn], index: int) -> AnswerSpan:
     """Return the answer `turns[index]` as the template's tags have it learnt.
 
     Raises:
@@ -41,7 +41,7 @@ def tagged_answer(renderer: Renderer, turns: Sequence[Turn], index: int) -> Answ
     learnt = "".join(renderer.decode(ids[a:b]) for a, b in spans)
     require_whole(renderer.decode(ids[:start]), learnt, turns[index], index)
     skipped = frozenset(at for at in range(start, end) if not trained[at])
-    return Answer(tuple(ids), start, ends[0], end, skipped=skipped)
+    return AnswerSpan(tuple(ids), start, ends[0], end, skipped=skipped)
 
 
 def _earlier(renderer: Renderer, before: Sequence[Turn]) -> int:

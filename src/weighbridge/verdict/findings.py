@@ -8,7 +8,7 @@ from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.records import Comparison, SkippedBenchmark
 from weighbridge.records import Verdict as Supported
 from weighbridge.records.scale import gap, is_share, named
-from weighbridge.reports import Finding, wording
+from weighbridge.reports import VerdictFinding, wording
 from weighbridge.statistics.conditions import shown
 from weighbridge.statistics.families import decide_together
 
@@ -16,12 +16,12 @@ Verdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "ke
 
 
 @dataclass(frozen=True)
-class Judged:
+class ProjectVerdict:
     """The verdict, a sentence that says why, and what it rests on."""
 
     verdict: Verdict
     headline: str
-    findings: tuple[Finding, ...]
+    findings: tuple[VerdictFinding, ...]
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def undecided(decided: Decided) -> str:
     return "can't be told at this size"
 
 
-def missing(left: SkippedBenchmark) -> Finding:
+def missing(left: SkippedBenchmark) -> VerdictFinding:
     """Return the finding on a benchmark that was not run."""
     do = f" Get it: {left.get_it}" if left.get_it else ""
     title = f"{left.weigh.benchmark}: not measured"
-    return Finding(title, "insufficient", f"{left.why[:1].upper()}{left.why[1:]}.{do}")
+    return VerdictFinding(title, "insufficient", f"{left.why[:1].upper()}{left.why[1:]}.{do}")

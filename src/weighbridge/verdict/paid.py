@@ -12,10 +12,10 @@ from typing import Literal
 from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.records import SkippedBenchmark
 from weighbridge.records.scale import margin
-from weighbridge.reports import Finding
+from weighbridge.reports import VerdictFinding
 from weighbridge.verdict.findings import (
     Decided,
-    Judged,
+    ProjectVerdict,
     Verdict,
     decide,
     missing,
@@ -24,7 +24,9 @@ from weighbridge.verdict.findings import (
 )
 
 
-def judge(weighed: Sequence[BenchmarkComparison], left: Sequence[SkippedBenchmark]) -> Judged:
+def judge(
+    weighed: Sequence[BenchmarkComparison], left: Sequence[SkippedBenchmark]
+) -> ProjectVerdict:
     """Judge a tuning project.
 
     It *paid* if every target is better beyond chance, no guard is worse beyond its margin, and no
@@ -36,7 +38,7 @@ def judge(weighed: Sequence[BenchmarkComparison], left: Sequence[SkippedBenchmar
     targets = [d for d in decided if d.role == "target"]
     guards = [d for d in decided if d.role == "guard"]
     findings = (*map(_target, targets), *map(_guard, guards), *map(missing, left))
-    return Judged(*_conclude(targets, guards, left), findings)
+    return ProjectVerdict(*_conclude(targets, guards, left), findings)
 
 
 def _conclude(
@@ -70,7 +72,7 @@ def _conclude(
     return "paid", points(improved[0], "improved")
 
 
-def _target(decided: Decided) -> Finding:
+def _target(decided: Decided) -> VerdictFinding:
     outcome: Literal["yes", "no", "insufficient"] = "insufficient"
     if decided.supports == "superior":
         outcome = "yes"
@@ -78,14 +80,14 @@ def _target(decided: Decided) -> Finding:
         outcome = "no"
     what = {"yes": "improved", "no": "did not improve", "insufficient": "can't be told"}[outcome]
     title = f"{decided.weighed.comparison.benchmark}: better"
-    return Finding(title, outcome, points(decided, what))
+    return VerdictFinding(title, outcome, points(decided, what))
 
 
-def _guard(decided: Decided) -> Finding:
+def _guard(decided: Decided) -> VerdictFinding:
     c = decided.weighed.comparison
     title = f"{c.benchmark}: no worse than {margin(c.margin, c.scale)}"
     if decided.holds:
-        return Finding(title, "yes", points(decided, "held"))
+        return VerdictFinding(title, "yes", points(decided, "held"))
     if decided.supports == "inferior":
-        return Finding(title, "no", points(decided, "got worse"))
-    return Finding(title, "insufficient", points(decided, undecided(decided)))
+        return VerdictFinding(title, "no", points(decided, "got worse"))
+    return VerdictFinding(title, "insufficient", points(decided, undecided(decided)))

@@ -11,9 +11,9 @@ from typing import Literal
 from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.records import SkippedBenchmark
 from weighbridge.records.scale import margin
-from weighbridge.reports import Finding
+from weighbridge.reports import VerdictFinding
 from weighbridge.verdict.economics import Economics, viability
-from weighbridge.verdict.findings import Decided, Judged, decide, missing, points, undecided
+from weighbridge.verdict.findings import Decided, ProjectVerdict, decide, missing, points, undecided
 
 Use = Literal["in house", "release"]
 """What becomes of a model that passes: used, or its weights released, which needs gates."""
@@ -24,7 +24,7 @@ def judge_replacement(
     left: Sequence[SkippedBenchmark],
     economics: Economics | None,
     use: Use,
-) -> Judged:
+) -> ProjectVerdict:
     """Judge whether the candidate can take the incumbent's place.
 
     *keep*: a benchmark is worse beyond its margin, or the candidate costs more than allowed.
@@ -39,30 +39,30 @@ def judge_replacement(
     needed += [fitness] if use == "release" else []
     against = next((f for f in needed if f.outcome == "no"), None)
     if against is not None:
-        return Judged("keep", against.sentence, findings)
+        return ProjectVerdict("keep", against.sentence, findings)
     undecided = next((f for f in needed if f.outcome == "insufficient"), None)
     if undecided is not None or not parity:
         why = undecided.sentence if undecided else "No benchmark was measured on both."
-        return Judged("insufficient evidence", why, findings)
+        return ProjectVerdict("insufficient evidence", why, findings)
     headline = f"No benchmark is worse beyond its margin. {money.sentence}"
-    return Judged("replace", headline, findings)
+    return ProjectVerdict("replace", headline, findings)
 
 
-def _parity(decided: Decided) -> Finding:
+def _parity(decided: Decided) -> VerdictFinding:
     weighed = decided.weighed
     c = weighed.comparison
     title = f"{c.benchmark}: no worse than the incumbent by {margin(c.margin, c.scale)}"
     if unasked := max(weighed.before.unasked_samples, weighed.after.unasked_samples):
         part = f"was asked in part ({unasked} samples are missing)"
-        return Finding(title, "insufficient", points(decided, part))
+        return VerdictFinding(title, "insufficient", points(decided, part))
     if decided.holds:
-        return Finding(title, "yes", points(decided, "holds"))
+        return VerdictFinding(title, "yes", points(decided, "holds"))
     if decided.supports == "inferior":
-        return Finding(title, "no", points(decided, "is worse"))
-    return Finding(title, "insufficient", points(decided, undecided(decided)))
+        return VerdictFinding(title, "no", points(decided, "is worse"))
+    return VerdictFinding(title, "insufficient", points(decided, undecided(decided)))
 
 
-def _economy(weighed: Sequence[BenchmarkComparison], economics: Economics | None) -> Finding:
+def _economy(weighed: Sequence[BenchmarkComparison], economics: Economics | None) -> VerdictFinding:
     most = economics.max_cost_ratio if economics else 1.0
     title = f"Costs at most {most:g} times what the incumbent does"
     found = viability(weighed, economics)
@@ -70,7 +70,7 @@ def _economy(weighed: Sequence[BenchmarkComparison], economics: Economics | None
         why = "What the candidate costs is not known: [economics] machine_usd_per_hour states it."
         if not weighed or not all(w.before.provenance.model_is_priced for w in weighed):
             why = "What the incumbent costs is not known: [incumbent] price states it."
-        return Finding(title, "insufficient", why)
+        return VerdictFinding(title, "insufficient", why)
     sentence = (
         f"An item costs {found.candidate_usd_per_item:.3g} USD against the incumbent's "
         f"{found.incumbent_usd_per_item:.3g}, {found.cost_ratio:.3g} times as much"
@@ -83,15 +83,15 @@ def _economy(weighed: Sequence[BenchmarkComparison], economics: Economics | None
             else "; even a machine that always works costs more"
         )
     sentence += f". This holds if {'; '.join(found.conditions)}."
-    return Finding(title, "yes" if found.cost_ratio <= most else "no", sentence)
+    return VerdictFinding(title, "yes" if found.cost_ratio <= most else "no", sentence)
 
 
-def _fitness(use: Use) -> Finding:
+def _fitness(use: Use) -> VerdictFinding:
     title = "Fit to release"
     if use == "release":
-        return Finding(title, "insufficient", "No release gate was run on the candidate.")
+        return VerdictFinding(title, "insufficient", "No release gate was run on the candidate.")
     why = 'Not asked: the candidate is used in house. To release its weights, set use = "release".'
-    return Finding(title, "insufficient", why)
+    return VerdictFinding(title, "insufficient", why)
 
 
 def _needed(left: SkippedBenchmark) -> bool:

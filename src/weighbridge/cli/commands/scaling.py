@@ -239,7 +239,7 @@ def sweep(
     from weighbridge.cli.output import progress
     from weighbridge.cli.scaling_output import check_image, check_parent, keep_law, parse_count
     from weighbridge.planning.scaling.ladder import LadderSettings, check_experts
-    from weighbridge.pretraining.sweep import climb
+    from weighbridge.pretraining.sweep import train_ladder
 
     check_image(chart)
     for path in (chart, save_law):
@@ -258,7 +258,7 @@ def sweep(
         _plan_ladder(settings, corpus, files, workers, json)
         return
     with progress("ladder") as bar:
-        found = climb(
+        found = train_ladder(
             settings, corpus, files, out, workers,
             on_flops=bar, say=Drawn().say,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from weighbridge.errors import InputError
 from weighbridge.evidence.exporting import Exporter, ExportRequest
-from weighbridge.records import EvalRun, Stopped
+from weighbridge.records import EvalRun, StoppedEarly
 from weighbridge.records.scale import is_share, named
 
 
@@ -124,7 +124,7 @@ def _notes(run: EvalRun) -> str:
     )
 
 
-def _stopped(stopped: Stopped) -> str:
+def _stopped(stopped: StoppedEarly) -> str:
     return (
         f"stopped early, after {stopped.asked_samples} of {stopped.planned_samples} answers, when "
         "decided against another run: the figure is of the items asked"

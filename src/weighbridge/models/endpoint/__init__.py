@@ -27,13 +27,13 @@ from weighbridge.models.endpoint.address import EndpointAddress, is_endpoint, re
 from weighbridge.models.endpoint.model import Endpoint, open_endpoint
 from weighbridge.models.endpoint.patience import Patience
 from weighbridge.models.endpoint.prices import find_price
-from weighbridge.models.endpoint.spending import Budget
+from weighbridge.models.endpoint.spending import SpendingBudget
 
 __all__ = [
-    "Budget",
     "Endpoint",
     "EndpointAddress",
     "Patience",
+    "SpendingBudget",
     "find_price",
     "is_endpoint",
     "open_endpoint",

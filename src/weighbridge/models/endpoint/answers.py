@@ -16,12 +16,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from weighbridge.models.endpoint.replies import Answer
+from weighbridge.models.endpoint.replies import ServerAnswer
 from weighbridge.records import Json, canonical_json
 from weighbridge.sources.regular_files import bounded_lines, open_regular
 from weighbridge.storage import storage_errors
 
-_ANSWER = TypeAdapter(Answer)
+_ANSWER = TypeAdapter(ServerAnswer)
 KEPT = "2"  # of keeping replies; raise it when one that was kept as an answer may have been none
 
 
@@ -33,11 +33,11 @@ class Request:
         self.name = hashlib.sha256(whole).hexdigest()
         self._seed = hashlib.sha256(b"answer to " + whole).digest()
 
-    def keep(self, answer: Answer) -> str:
+    def keep(self, answer: ServerAnswer) -> str:
         """Return an answer as it is kept."""
         return base64.b64encode(self._mask(canonical_json(asdict(answer)))).decode("ascii")
 
-    def read(self, kept: str) -> Answer | None:
+    def read(self, kept: str) -> ServerAnswer | None:
         """Return an answer that was kept; None if it is damaged."""
         try:
             return _ANSWER.validate_json(self._mask(base64.b64decode(kept, validate=True)))
@@ -68,7 +68,7 @@ class Answers:
                     self._note(line, begin)
                     begin += len(line)
 
-    def find(self, request: Request) -> Answer | None:
+    def find(self, request: Request) -> ServerAnswer | None:
         """Return the answer to a request that was asked before."""
         if request.name not in self._at:
             return None
@@ -89,7 +89,7 @@ class Answers:
         """Note that a request certainly cost nothing."""
         self._append({"not_charged": request.name}, durable=False)
 
-    def answered(self, request: Request, answer: Answer) -> None:
+    def answered(self, request: Request, answer: ServerAnswer) -> None:
         """Keep an answer; it is on disk when this returns."""
         self._append({"answered": request.name, "kept": request.keep(answer)}, durable=True)
 

@@ -15,16 +15,16 @@ from weighbridge.models.endpoint.concurrency import Concurrency
 from weighbridge.models.endpoint.patience import Patience
 from weighbridge.models.endpoint.replies import (
     Again,
-    Answer,
     Hopeless,
     NoAnswer,
-    Refused,
     Reply,
+    RequestRefused,
+    ServerAnswer,
     TooMuch,
 )
 from weighbridge.models.endpoint.sending import send
 from weighbridge.models.endpoint.shortening import Less, cut_by_server, shorter
-from weighbridge.models.endpoint.spending import Budget
+from weighbridge.models.endpoint.spending import SpendingBudget
 from weighbridge.models.endpoint.text import one_line
 from weighbridge.models.endpoint.usage import believed
 from weighbridge.models.endpoint.wording import Asked, Wording
@@ -54,7 +54,7 @@ class Asker:
         address: EndpointAddress,
         secret: str,
         answers: Answers,
-        budget: Budget,
+        budget: SpendingBudget,
         price: Price | None,
         patience: Patience,
         concurrency: Concurrency,
@@ -87,14 +87,14 @@ class Asker:
             return 0.0
         return self._price.usd_at_most(self.input_tokens_at_most(asked), asked.sampling.max_tokens)
 
-    def usd(self, answer: Answer) -> float:
+    def usd(self, answer: ServerAnswer) -> float:
         """Return what an answer cost; 0 where no price is known."""
         if self._price is None:
             return 0.0
         rate = self._price.rate(answer.input_tokens)
         return rate.usd(answer.input_tokens, answer.cached_input_tokens, answer.output_tokens)
 
-    async def ask(self, request: Request, asked: Asked) -> Answer | NoAnswer:
+    async def ask(self, request: Request, asked: Asked) -> ServerAnswer | NoAnswer:
         """Return the answer, from disk if it was given before.
 
         Raises:
@@ -116,7 +116,7 @@ class Asker:
             reply = await self._attempt(request, asked, less, held)
             await self._free(reply, sent)
             match reply:
-                case Answer() | NoAnswer():
+                case ServerAnswer() | NoAnswer():
                     return self._usable(asked, reply)
                 case TooMuch():
                     tries -= 1
@@ -126,7 +126,7 @@ class Asker:
                     less = shorter
                 case Hopeless(saw, expected, do):
                     raise self._stop(EndpointUnusable(f"{self._address.host} {saw}", expected, do))
-                case Refused():
+                case RequestRefused():
                     tries -= 1  # learnt from: the next one is another request
                 case Again():
                     failures += reply.charged or not reply.too_much
@@ -135,7 +135,7 @@ class Asker:
                         return self._usable(asked, lost)
                     await asyncio.sleep(self._patience.wait_seconds(tries, self._rng))
 
-    async def greet(self, request: Request) -> Answer:
+    async def greet(self, request: Request) -> ServerAnswer:
         """Ask for one letter: shows whether key and model are right, and what the server can do.
 
         Raises:
@@ -151,7 +151,7 @@ class Asker:
             self._extra_tokens = max(self._extra_tokens, answer.input_tokens)
         return answer
 
-    def _usable(self, asked: Asked, reply: Answer | NoAnswer) -> Answer | NoAnswer:
+    def _usable(self, asked: Asked, reply: ServerAnswer | NoAnswer) -> ServerAnswer | NoAnswer:
         """Return a reply; stop where none of the first ones is of any use.
 
         Raises:
@@ -179,7 +179,7 @@ class Asker:
             return less
         found = shorter(less, tokens, reply)
         if isinstance(found, NoAnswer) and found.stop == "overlong":
-            self._answers.answered(request, Answer(found.why, found.stop))
+            self._answers.answered(request, ServerAnswer(found.why, found.stop))
         return found
 
     def _stop(self, error: WeighbridgeError) -> WeighbridgeError:
@@ -231,7 +231,7 @@ class Asker:
         """Give a place back, and let the number of places follow what came."""
         concurrency = self._concurrency
         concurrency.in_flight -= 1
-        if isinstance(reply, Answer):
+        if isinstance(reply, ServerAnswer):
             self._succeeded = time.monotonic()
             concurrency.answered()
         elif isinstance(reply, Again) and reply.too_much:
@@ -259,7 +259,7 @@ class Asker:
             self._concurrency.in_flight -= 1
             self._budget.lose(held)
             raise
-        if isinstance(reply, Answer):
+        if isinstance(reply, ServerAnswer):
             if not asked.letters:
                 reply = cut_by_server(reply, self.wording.tokens(asked))
             reply = less.marked(self._counted(reply, asked), wanted)
@@ -273,19 +273,19 @@ class Asker:
         else:
             self._answers.not_charged(request)
             self._budget.settle(held, 0.0)
-        if isinstance(reply, Refused) and not self._reworded(body, asked, reply):
+        if isinstance(reply, RequestRefused) and not self._reworded(body, asked, reply):
             return NoAnswer(one_line(reply.why))
         if isinstance(reply, NoAnswer) and reply.stop != "error":
             # A refusal is the model's own, and would be the same again. Its stop tells it apart: it
             # was not charged.
-            self._answers.answered(request, Answer(reply.why, reply.stop))
+            self._answers.answered(request, ServerAnswer(reply.why, reply.stop))
         return reply
 
     async def _send(self, body: dict[str, Json], asked: Asked) -> Reply:
         seconds = self._patience.request_seconds
         return await send(self._client, body, seconds, letters=asked.letters, secret=self._secret)
 
-    def _reworded(self, body: dict[str, Json], asked: Asked, reply: Refused) -> bool:
+    def _reworded(self, body: dict[str, Json], asked: Asked, reply: RequestRefused) -> bool:
         """Whether the request is worded otherwise now, by this refusal or by an earlier one."""
         if self.wording.body(self._address.model, asked) != body:
             return True
@@ -332,27 +332,27 @@ class Asker:
         body = self.wording.body(self._address.model, GREETING)
         reply = await self._send(body, GREETING)
         await self._free(reply, sent)
-        if isinstance(reply, Answer):
+        if isinstance(reply, ServerAnswer):
             reply = believed(
                 reply, self.input_tokens_at_most(GREETING), GREETING.sampling.max_tokens
             )
         if isinstance(reply, Again | NoAnswer) and reply.charged:
             self._budget.lose(held)
         else:
-            self._budget.settle(held, self.usd(reply) if isinstance(reply, Answer) else 0.0)
-        return isinstance(reply, Answer)
+            self._budget.settle(held, self.usd(reply) if isinstance(reply, ServerAnswer) else 0.0)
+        return isinstance(reply, ServerAnswer)
 
-    def _counted(self, answer: Answer, asked: Asked) -> Answer:
+    def _counted(self, answer: ServerAnswer, asked: Asked) -> ServerAnswer:
         """Return an answer with token counts, the highest possible where the server has none."""
         found = believed(answer, self.input_tokens_at_most(asked), asked.sampling.max_tokens)
         self._note_counts(found)
         return found
 
-    def _note_counts(self, answer: Answer) -> None:
+    def _note_counts(self, answer: ServerAnswer) -> None:
         self.disbelieved += bool(answer.usage)
         self.uncounted += not (answer.counted or answer.usage)
 
-    def _count_earlier(self, request: Request, known: Answer | None) -> None:
+    def _count_earlier(self, request: Request, known: ServerAnswer | None) -> None:
         """Count what earlier attempts of the same run paid for a request, or may have paid."""
         if request.name in self._seen:
             return
@@ -364,6 +364,6 @@ class Asker:
             self.said[known.says] = None
 
 
-def _told(known: Answer) -> Answer | NoAnswer:
+def _told(known: ServerAnswer) -> ServerAnswer | NoAnswer:
     """Return what a kept answer stood for: a prompt too long was kept as one, too."""
     return NoAnswer(known.text, known.stop) if known.stop == "overlong" else known

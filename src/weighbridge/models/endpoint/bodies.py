@@ -14,7 +14,7 @@ from weighbridge.models.endpoint.errors import error_in, parse, web_page
 from weighbridge.models.endpoint.failures import read_failure
 from weighbridge.models.endpoint.finish import model_s_own_limit, read_finish
 from weighbridge.models.endpoint.messages import Said, read_message
-from weighbridge.models.endpoint.replies import Again, Answer, NoAnswer, Reply
+from weighbridge.models.endpoint.replies import Again, NoAnswer, Reply, ServerAnswer
 from weighbridge.models.endpoint.text import one_line, whole_characters
 from weighbridge.models.endpoint.usage import read_usage
 from weighbridge.models.marks import (
@@ -74,7 +74,7 @@ def _read_choice(
     if ending == "failed":
         words = f" after {_quoted(said.answer, secret)}" if said.answer else ""
         return Again(f"the reply ended with finish reason {finish!r}{words}", charged=True)
-    answer = _counted(reply, Answer("", "end"))
+    answer = _counted(reply, ServerAnswer("", "end"))
     if said.refusal or ending == "refused":
         text = whole_characters(said.refusal or said.answer)
         return replace(answer, text=text or f"finish reason {finish!r}", stop="refused")
@@ -90,7 +90,7 @@ def _read_choice(
     return _marked(_filed_elsewhere(answer, said))
 
 
-def _filed_elsewhere(answer: Answer, said: Said) -> Answer:
+def _filed_elsewhere(answer: ServerAnswer, said: Said) -> ServerAnswer:
     """See an answer that stands where no answer is looked for; it is kept and not graded."""
     if answer.text.strip():
         return answer
@@ -104,7 +104,7 @@ def _filed_elsewhere(answer: Answer, said: Said) -> Answer:
     return answer
 
 
-def _marked(answer: Answer) -> Answer:
+def _marked(answer: ServerAnswer) -> ServerAnswer:
     whole = whole_characters(answer.text)
     if whole.count("\ufffd") == answer.text.count("\ufffd"):
         return replace(answer, text=whole)
@@ -112,7 +112,7 @@ def _marked(answer: Answer) -> Answer:
     return replace(answer, text=whole, why=why)
 
 
-def _with_letters(answer: Answer, choice: dict[str, Json]) -> Answer:
+def _with_letters(answer: ServerAnswer, choice: dict[str, Json]) -> ServerAnswer:
     try:
         shown = read_alternatives(choice.get("logprobs"))
     except NotProbabilities as error:
@@ -120,7 +120,7 @@ def _with_letters(answer: Answer, choice: dict[str, Json]) -> Answer:
     return replace(answer, alternatives=shown)
 
 
-def _counted(reply: dict[str, Json], answer: Answer) -> Answer:
+def _counted(reply: dict[str, Json], answer: ServerAnswer) -> ServerAnswer:
     """Add the server's counts of tokens, and what it calls itself."""
     says = (reply.get("model"), reply.get("system_fingerprint"))
     named = one_line(" ".join(str(one) for one in says if one))

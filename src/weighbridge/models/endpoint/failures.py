@@ -9,11 +9,11 @@ from weighbridge.models.endpoint.errors import ServerError
 from weighbridge.models.endpoint.limits import read_limit
 from weighbridge.models.endpoint.replies import (
     Again,
-    Answer,
     Hopeless,
     NoAnswer,
-    Refused,
     Reply,
+    RequestRefused,
+    ServerAnswer,
     TooMuch,
 )
 from weighbridge.records import Json
@@ -105,8 +105,8 @@ def read_failure(
     if status == 413:  # of a proxy before the server, which counts bytes
         return NoAnswer(f"{told}; the request is too large for the server: take fewer --shots")
     if "output limit was reached" in message:  # a model that thought until its last token
-        return Answer("", "length", counted=False, why=told)
-    return Refused(told, error.param)
+        return ServerAnswer("", "length", counted=False, why=told)
+    return RequestRefused(told, error.param)
 
 
 def _of_policy(status: int, error: ServerError) -> bool:

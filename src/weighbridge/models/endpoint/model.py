@@ -21,16 +21,16 @@ from weighbridge.models.endpoint.asking import GREETING, Asker
 from weighbridge.models.endpoint.concurrency import Concurrency
 from weighbridge.models.endpoint.patience import Patience
 from weighbridge.models.endpoint.prices import find_price
-from weighbridge.models.endpoint.replies import Answer, NoAnswer
-from weighbridge.models.endpoint.spending import Budget
+from weighbridge.models.endpoint.replies import NoAnswer, ServerAnswer
+from weighbridge.models.endpoint.spending import SpendingBudget
 from weighbridge.models.endpoint.wording import Asked
 from weighbridge.models.protocol import (
     Capability,
-    Finding,
     Generated,
     GenerateRequest,
     OnDone,
     Prompt,
+    PromptFinding,
     Sampling,
     ScoreRequest,
     ScoreResult,
@@ -57,7 +57,7 @@ T = TypeVar("T")
 class _Timed:
     """What came of one request, and when it did."""
 
-    reply: Answer | NoAnswer
+    reply: ServerAnswer | NoAnswer
     seconds: float
 
 
@@ -78,7 +78,7 @@ class Endpoint:
         address: EndpointAddress,
         secret: str,
         answers: Path,
-        budget: Budget,
+        budget: SpendingBudget,
         price: Price | None,
         patience: Patience,
         most_at_a_time: int,
@@ -89,7 +89,7 @@ class Endpoint:
         self.on_done: OnDone = lambda requests: None
         self._by = by
         self._fallbacks = {"bounded": 0, "spaced": 0}
-        self._greeting: Answer | None = None
+        self._greeting: ServerAnswer | None = None
         from weighbridge.models.endpoint.transport import connect
 
         self._client = connect(address, secret, patience)
@@ -157,7 +157,7 @@ class Endpoint:
         """Return the most that a request can cost."""
         return self._asker.usd_at_most(Asked(prompt.messages, sampling))
 
-    def check_prompts(self, shapes: Collection[Shape]) -> tuple[Finding, ...]:
+    def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
         """Find nothing: the server's chat template can't be seen from here."""
         return ()
 
@@ -192,7 +192,7 @@ class Endpoint:
         self._loop.close()
         self._answers.close()
 
-    def _greet(self) -> Answer:
+    def _greet(self) -> ServerAnswer:
         if self._greeting is None:
             request = self._request(GREETING, "greeting", 0)
             self._greeting = self._wait_for(self._asker.greet(request))
@@ -277,7 +277,7 @@ class Endpoint:
         )
         return Generated(answer, prompt_text)
 
-    def _charge(self, reply: Answer) -> Charge:
+    def _charge(self, reply: ServerAnswer) -> Charge:
         return Charge(
             by=self._by,
             input_tokens=reply.input_tokens,
@@ -329,7 +329,7 @@ def open_endpoint(
     *,
     key: Callable[[str], str | None],
     answers: Path,
-    budget: Budget | None = None,
+    budget: SpendingBudget | None = None,
     patience: Patience | None = None,
     most_at_a_time: int = 64,
     by: Literal["model", "judge"] = "model",
@@ -365,7 +365,7 @@ def open_endpoint(
                 "the key in that environment variable",
                 f"export {address.api_key_env}=…",
             )
-    budget = budget or Budget()
+    budget = budget or SpendingBudget()
     price = find_price(address, datetime.now(UTC))
     if budget.cap_usd is not None and price is None:
         raise InputError(

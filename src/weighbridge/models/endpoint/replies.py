@@ -9,7 +9,7 @@ Stop = Literal["end", "length", "error", "refused", "overlong"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServerAnswer:
     """A reply that can be used, and what it cost in tokens.
 
     Attributes:
@@ -74,7 +74,7 @@ class NoAnswer:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RequestRefused:
     """The server does not take the request as it is worded; see `Wording.learn`."""
 
     why: str
@@ -98,4 +98,4 @@ class Hopeless:
     do: str
 
 
-Reply = Answer | Again | NoAnswer | Refused | TooMuch | Hopeless
+Reply = ServerAnswer | Again | NoAnswer | RequestRefused | TooMuch | Hopeless

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from weighbridge.models.endpoint.replies import Answer, NoAnswer, TooMuch
+from weighbridge.models.endpoint.replies import NoAnswer, ServerAnswer, TooMuch
 from weighbridge.models.endpoint.wording import Asked
 from weighbridge.models.marks import ASKED_FOR_LESS, CONTEXT_ENDED, CUT_BY_SERVER, CUT_BY_US
 
@@ -16,7 +16,7 @@ class Less:
     asked: Asked
     why: str
 
-    def marked(self, answer: Answer, wanted: Asked) -> Answer:
+    def marked(self, answer: ServerAnswer, wanted: Asked) -> ServerAnswer:
         """Mark an answer to a shortened request; a cut there is not the model's doing."""
         tokens, most = self.asked.sampling.max_tokens, wanted.sampling.max_tokens
         if tokens >= most:
@@ -28,7 +28,7 @@ class Less:
         return replace(answer, stop="error", why="; ".join(filter(None, marks)))
 
 
-def cut_by_server(answer: Answer, tokens: int) -> Answer:
+def cut_by_server(answer: ServerAnswer, tokens: int) -> ServerAnswer:
     """Mark an answer that ended by its length long before the length that was allowed.
 
     Args:

@@ -6,7 +6,7 @@ from weighbridge.errors import CapReached
 
 
 @dataclass
-class Budget:
+class SpendingBudget:
     """What a command may spend, over all its endpoints.
 
     Attributes:

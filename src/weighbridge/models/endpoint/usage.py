@@ -8,7 +8,7 @@ disbelieved: the request then counts at the most that it can have cost.
 from dataclasses import dataclass, replace
 
 from weighbridge.models.endpoint.limits import MOST_TOKENS
-from weighbridge.models.endpoint.replies import Answer
+from weighbridge.models.endpoint.replies import ServerAnswer
 from weighbridge.models.endpoint.text import one_line
 from weighbridge.records import Json
 
@@ -27,7 +27,7 @@ class _Count:
     possible: bool
 
 
-def read_usage(usage: Json, answer: Answer) -> Answer:
+def read_usage(usage: Json, answer: ServerAnswer) -> ServerAnswer:
     """Add the server's counts of tokens to an answer, or what it said in their place.
 
     Args:
@@ -58,7 +58,7 @@ def read_usage(usage: Json, answer: Answer) -> Answer:
     )
 
 
-def believed(answer: Answer, input_at_most: int, output_at_most: int) -> Answer:
+def believed(answer: ServerAnswer, input_at_most: int, output_at_most: int) -> ServerAnswer:
     """Return an answer whose counts can be, the highest possible where the server's can't.
 
     Args:
@@ -87,7 +87,7 @@ def believed(answer: Answer, input_at_most: int, output_at_most: int) -> Answer:
     )
 
 
-def _impossible(answer: Answer, input_at_most: int, output_at_most: int) -> bool:
+def _impossible(answer: ServerAnswer, input_at_most: int, output_at_most: int) -> bool:
     none = answer.input_tokens < 1 or (answer.output_tokens < 1 and bool(answer.text.strip()))
     return (
         none

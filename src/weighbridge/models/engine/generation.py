@@ -29,11 +29,11 @@ CAPACITY_STEP = 256  # positions; slots are laid out anew only when a window nee
 # may read what it left there, so nothing after a broken sequence is to be trusted.
 BROKEN = -1
 
-Window = list[tuple[int, "Job"]]
+Window = list[tuple[int, "GenerationJob"]]
 
 
 @dataclass(frozen=True)
-class Job:
+class GenerationJob:
     """One sequence to write.
 
     Attributes:
@@ -56,7 +56,7 @@ class Job:
 @dataclass
 class _Running:
     index: int
-    job: Job
+    job: GenerationJob
     written: list[int]
     sampler: torch.Generator | None
 
@@ -76,7 +76,7 @@ class _Running:
 
 def write_sequences(
     network: Network,
-    jobs: Iterable[Job],
+    jobs: Iterable[GenerationJob],
     pack_tokens: int,
     memory_bytes: int,
     on_tokens: Callable[[int], None],
@@ -92,7 +92,7 @@ def write_sequences(
     """
     network.check()
     numbered = enumerate(jobs)
-    apart: deque[tuple[int, Job]] = deque()
+    apart: deque[tuple[int, GenerationJob]] = deque()
     more = True
     while more:
         more = False
@@ -109,8 +109,10 @@ def write_sequences(
 
 
 def _sharing(
-    network: Network, numbered: Iterator[tuple[int, Job]], apart: deque[tuple[int, Job]]
-) -> Iterator[tuple[int, Job]]:
+    network: Network,
+    numbered: Iterator[tuple[int, GenerationJob]],
+    apart: deque[tuple[int, GenerationJob]],
+) -> Iterator[tuple[int, GenerationJob]]:
     """Yield jobs that may share passes; put the others apart, and pause when those are too many."""
     at_once = WINDOW if network.packs else 1
     while len(apart) < at_once and (following := next(numbered, None)) is not None:
@@ -121,7 +123,7 @@ def _sharing(
             apart.append(following)
 
 
-def _windows(numbered: Iterator[tuple[int, Job]]) -> Iterator[Window]:
+def _windows(numbered: Iterator[tuple[int, GenerationJob]]) -> Iterator[Window]:
     while window := list(islice(numbered, WINDOW)):
         yield window
 
@@ -146,7 +148,7 @@ class _SlotDecoder:
             capacity = _capacity(held)
             slots = Slots(self._count(capacity, len(held)))
             running: list[_Running | None] = [None] * slots.count
-            waiting: deque[tuple[int, Job]] = deque(held)
+            waiting: deque[tuple[int, GenerationJob]] = deque(held)
             held = None
             while True:
                 if not waiting and held is None:
@@ -239,7 +241,7 @@ def _capacity(window: Window) -> int:
     return -(-longest // CAPACITY_STEP) * CAPACITY_STEP
 
 
-def _sampler(job: Job) -> torch.Generator | None:
+def _sampler(job: GenerationJob) -> torch.Generator | None:
     return torch.Generator().manual_seed(job.seed) if job.temperature > 0 else None
 
 
@@ -250,7 +252,7 @@ def _ended(who: _Running) -> bool:
 
 
 def _write_alone(
-    network: Network, index: int, job: Job, on_tokens: Callable[[int], None]
+    network: Network, index: int, job: GenerationJob, on_tokens: Callable[[int], None]
 ) -> tuple[int, list[int]]:
     """One sequence with the architecture's own attention, cache and loop."""
     who = _Running(index, job, [], _sampler(job))

@@ -26,7 +26,7 @@ _WIDTH = 10**0.08
 
 
 @dataclass(frozen=True, eq=False)
-class Budget:
+class ComputeBudget:
     """The runs of one compute budget and the parabola fitted to them.
 
     Attributes:
@@ -60,7 +60,7 @@ class IsoFlopFit:
 
     law: PowerAllocation
     draws: PowerAllocation | None
-    budgets: tuple[Budget, ...]
+    budgets: tuple[ComputeBudget, ...]
 
 
 def groups(points: Points) -> list[tuple[float, npt.NDArray[np.intp]]]:
@@ -155,12 +155,12 @@ def interpolated(points: Points, steps: int = 200) -> tuple[Array, Array]:
     return np.array(flops), np.array(sizes)
 
 
-def _budget(flops: float, parameters: Array, loss: Array) -> Budget:
+def _budget(flops: float, parameters: Array, loss: Array) -> ComputeBudget:
     log_n = np.log(parameters)
     if len(np.unique(parameters)) < FEWEST_RUNS:
         nothing = (float("nan"),) * 3
         why = f"{len(np.unique(parameters))} sizes, fewer than {FEWEST_RUNS}"
-        return Budget(flops, parameters, loss, nothing, float("nan"), float("nan"), why)
+        return ComputeBudget(flops, parameters, loss, nothing, float("nan"), float("nan"), why)
     constant, slope, bend = (float(c) for c in np.polynomial.polynomial.polyfit(log_n, loss, 2))
     vertex = -slope / (2 * bend) if bend else float("nan")
     why = ""
@@ -170,10 +170,10 @@ def _budget(flops: float, parameters: Array, loss: Array) -> Budget:
         why = "the best size lies outside those tried"
     size = float(np.exp(vertex)) if not why else float("nan")
     lowest = constant + slope * vertex + bend * vertex**2
-    return Budget(flops, parameters, loss, (constant, slope, bend), size, lowest, why)
+    return ComputeBudget(flops, parameters, loss, (constant, slope, bend), size, lowest, why)
 
 
-def _vertices(budget: Budget, counts: Array) -> Array:
+def _vertices(budget: ComputeBudget, counts: Array) -> Array:
     """Return N_opt of each resample, (B,); NaN where its parabola has none among the runs."""
     log_n = np.log(budget.parameters)
     middle = log_n.mean()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from weighbridge.sandbox.inside.plain import Json
 
 
-class Stopped(BaseException):
+class TimeIsUp(BaseException):
     """The candidate can't be tested any further; no test may catch this and go on."""
 
 
@@ -55,7 +55,7 @@ class Candidate:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it there."""
         if self.wrong or self.untestable:
-            raise Stopped
+            raise TimeIsUp
         if not self.heard:
             self._start()
         try:
@@ -64,7 +64,7 @@ class Candidate:
             self._stop(f"made the test pass {error}")
         except NotPlain as error:
             self.untestable = f"the test passes {error}, which is no plain data"
-            raise Stopped from None
+            raise TimeIsUp from None
         except OSError:
             self._stop("its process ended")
         answer = self._receive()
@@ -131,7 +131,7 @@ class Candidate:
 
     def _stop(self, why: str) -> NoReturn:
         self.wrong = self.wrong or why
-        raise Stopped
+        raise TimeIsUp
 
 
 # Exceptions that are made of more than a text: what stands before it, empty, and what after it.
@@ -198,7 +198,7 @@ def run(job: Json, candidate: Candidate) -> tuple[str, str]:
     try:
         exec(test, names)
         names["check"](stand_in)
-    except Stopped:
+    except TimeIsUp:
         return "failed", ""
     except BaseException as error:
         return "failed", _where(error, job["test"])

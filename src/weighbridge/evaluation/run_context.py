@@ -16,7 +16,7 @@ class Progressed:
 
 
 @dataclass(frozen=True)
-class Place:
+class RunContext:
     """Where a run happens: what its provenance records, and where its evidence goes.
 
     Attributes:
