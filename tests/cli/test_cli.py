@@ -98,8 +98,14 @@ def test_a_model_is_measured_compared_and_verified(tiny_model, tmp_path):
     assert compared.returncode == {"inconclusive": 3, "inferior": 1}.get(
         json.loads(compared.stdout)["verdict"], 0
     )
-    listed = weighbridge("runs", "list", "--json", cwd=tmp_path)
-    assert len(json.loads(listed.stdout)["runs"]) == 2
+    listed = json.loads(weighbridge("runs", "list", "--json", cwd=tmp_path).stdout)["runs"]
+    assert len(listed) == 2
+    (one,) = (found for found in listed if found["run_id"] == run["run"])
+    assert one["interval"] == run["interval"]
+    name, told, *_ = weighbridge("runs", "list", cwd=tmp_path).stdout.splitlines()
+    assert name in {found["run_id"] for found in listed}
+    low, high = (f"{bound:.1%}" for bound in one["interval"])
+    assert f"[{low}, {high}] n=6  just now" in told and len(told) <= 80
     shown = weighbridge("runs", "show", run["run"], "--samples", "--json", cwd=tmp_path)
     assert len(json.loads(shown.stdout)["samples"]) == 6
     samples = tmp_path / ".weighbridge/runs" / run["run"] / "samples.jsonl"
@@ -178,6 +184,19 @@ def test_ctrl_c_says_how_to_go_on(tiny_model, tmp_path):
         _, said = child.communicate()
     assert child.returncode == 130
     assert "goes on from there" in said and "Traceback" not in said
+
+
+def test_without_arguments_it_says_where_to_begin_and_a_group_shows_its_help():
+    done = weighbridge()
+    assert done.returncode == 0 and not done.stderr
+    for first in ("weighbridge demo", "weighbridge evaluate", "weighbridge init", "doctor"):
+        assert first in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    for group in ("runs", "plan", "scaling"):
+        shown = weighbridge(group)
+        assert shown.returncode == 0 and not shown.stderr
+        assert f"weighbridge {group} [OPTIONS] COMMAND" in " ".join(shown.stdout.split())
+        assert shown.stdout.count("\n") > 10
 
 
 def test_doctor_names_what_is_missing_and_what_mends_it(tmp_path):

@@ -71,6 +71,8 @@ def test_no_command_prints_past_the_one_place(repository: Path):
         if "typer.echo(" in line or "typer.secho(" in line
     ]
     assert sorted(found) == [
+        "main.py: typer.echo(_FIRST_STEPS)  # noqa: TID251",
+        "main.py: typer.echo(error.format_message())  # type: ignore[attr-defined]  # noqa: TID251",
         'main.py: typer.echo(f"weighbridge {__version__}")  # noqa: TID251',
         "output.py: typer.echo(printable(text), err=err, nl=end)  # noqa: TID251",
         "output.py: typer.echo(printable_json(text))  # noqa: TID251",

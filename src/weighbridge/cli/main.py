@@ -69,10 +69,21 @@ class LazyCommands(TyperGroup):
             formatter.write_dl([(name, summary(name)) for name in command_names()])
 
 
+_FIRST_STEPS = """\
+Weigh an open model against the one you pay for. What most people want first:
+
+  weighbridge demo                      Does tuning a small model pay? The whole
+                                        way on an embedded example, 10 minutes.
+  weighbridge evaluate MODEL -b NAME    How good is a model, with an interval?
+                                        Open weights, or any endpoint.
+  weighbridge init mine                 Your own task: writes a project file,
+                                        which `weighbridge run mine` runs.
+
+All commands: weighbridge --help.  What is missing here: weighbridge doctor."""
+
 app = typer.Typer(
     cls=LazyCommands,
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -90,6 +101,8 @@ def weighbridge(
     if version:
         typer.echo(f"weighbridge {__version__}")  # noqa: TID251
         raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(_FIRST_STEPS)  # noqa: TID251
 
 
 def main() -> None:
@@ -115,6 +128,9 @@ def _run(wants_json: bool) -> int:
     except _Exit as error:
         return int(error.exit_code)
     except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help, of many lines
+            typer.echo(error.format_message())  # type: ignore[attr-defined]  # noqa: TID251
+            return 0
         return _report(WeighbridgeError(_usage(error)), wants_json)
     except (KeyboardInterrupt, _Abort):
         again = "run the same command again: it goes on from there"

@@ -86,6 +86,7 @@ class RunSummary:
         planned: Samples in all.
         mean: None while the run is unfinished, and where nothing was graded.
         scale: The run's own.
+        interval: 95 %, of the mean; None where there is no mean.
         altered: What is wrong with a run's files, of which nothing else is then told.
     """
 
@@ -97,6 +98,7 @@ class RunSummary:
     planned: int
     mean: float | None
     scale: tuple[float, float] = (0.0, 1.0)
+    interval: tuple[float, float] | None = None
     altered: str = ""
 
 
@@ -389,7 +391,7 @@ def _sealed_summary(folder: Path) -> RunSummary:
     return RunSummary(
         folder.name, run.model.name, run.title, run.provenance.started,
         run.estimate.n, max(planned, run.estimate.n), run.estimate.known_mean,
-        run.estimate.scale,
+        run.estimate.scale, run.estimate.interval if run.estimate.known_mean is not None else None,
     )  # fmt: skip
 
 

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from weighbridge.errors import UnknownName
 from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
 from weighbridge.records.clipping import cut_middle
 from weighbridge.records.printable import printable_line
+
+if TYPE_CHECKING:
+    from weighbridge.evidence.store import RunSummary
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
@@ -29,22 +33,43 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
     Exit code 3 says that a run's files are not as they were written, and its figures left out.
     """
     from weighbridge.evidence import RunStore
-    from weighbridge.records.scale import figure
 
     found = RunStore(runs).summaries()
-    lines = []
-    for run in found:
-        run_id = printable_line(run.run_id)
-        if run.altered:
-            lines.append(f"{run_id:<58} ALTERED: see weighbridge verify")
-            continue
-        far = f"{run.done} of {run.planned}"
-        mean = far if run.mean is None else f"{figure(run.mean, run.scale):>6}"
-        lines.append(f"{run_id:<58} {mean}")
+    now = datetime.now(UTC)
+    lines = [line for run in found for line in _listed(run, now)]
     document = {"runs": [as_plain(run) for run in found]}
     emit(document, "\n".join(lines) or f"no runs in {runs}", json)
     if any(run.altered for run in found):
         raise typer.Exit(LEFT_OUT)
+
+
+def _listed(run: "RunSummary", now: datetime) -> list[str]:
+    """Return a run's two lines: what the other commands call it, and what came out."""
+    from weighbridge.records.scale import figure
+
+    run_id = printable_line(run.run_id)
+    if run.altered:
+        return [run_id, "    ALTERED: see weighbridge verify"]
+    if run.mean is None or run.interval is None:
+        found = f"{run.done} of {run.planned} answers"
+    else:
+        mean, low, high = (figure(value, run.scale) for value in (run.mean, *run.interval))
+        found = f"{mean} [{low}, {high}] n={run.done}"
+    facts = f"{printable_line(run.benchmark)}  {found}  {_age(run.started, now)}".rstrip()
+    room = max(_COLUMNS - 6 - len(facts), 12)
+    return [run_id, f"    {cut_middle(printable_line(run.model), room)}  {facts}"]
+
+
+def _age(started: str, now: datetime) -> str:
+    """Say how long ago a run was started; "" where it can't be told."""
+    try:
+        seconds = (now - datetime.fromisoformat(started)).total_seconds()
+    except (ValueError, TypeError):
+        return ""
+    for length, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return "just now"
 
 
 @app.command("show")
