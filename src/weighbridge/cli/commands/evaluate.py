@@ -112,6 +112,8 @@ def command(
             say(done.text)
     if json:
         emit({"runs": [done.document for done in finished]}, "", True)
+    else:
+        say("Look at single answers: weighbridge runs show RUN --samples")
     require_figures([done.run for done in finished])
 
 
