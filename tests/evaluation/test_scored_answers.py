@@ -80,6 +80,15 @@ def test_score_needs_no_examples_and_keeps_a_model_s_whole_name(weighbridge, tmp
     assert "Qwen2.5-7B  (generative)" in out and "66.7%" in out and "1 unparsed" in out
 
 
+def test_answers_to_no_item_are_told(weighbridge, tmp_path, gsm8k):
+    name = answered(tmp_path, ["9500", "70000", "5", "6", "7"])
+    words = ("score", name, "-b", "gsm8k", "--data", f"gsm8k={gsm8k}", "--json")
+    (run,) = json.loads(weighbridge(*words)[1])["runs"]
+    (note,) = run["notes"]
+    assert "2 answers in Qwen2.5-7B.jsonl are to no item" in note and "'test/0003'" in note
+    assert run["n"] == 3 and run["mean"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [

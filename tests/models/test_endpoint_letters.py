@@ -88,3 +88,12 @@ def test_minus_infinity_and_no_log_probabilities(opened):
         result = letters_of(opened, none)
         assert result.ungraded.reason == "infrastructure"
         assert "without log-probabilities" in result.ungraded.why
+
+
+def test_a_letter_with_a_space_before_it_is_that_letter_too(opened):
+    """A server that draws " B" answers B, whatever little chance a bare "B" has beside it."""
+    listed = tops((" B", -0.4, None), ("A", -1.3, None), ("B", -6.0, None), ("\u0120C", -7.0, None))
+    result = letters_of(opened, listed, ("A", "B", "C"), drawn=" B")
+    together = math.log(math.exp(-0.4) + math.exp(-6.0))
+    assert result.logprobs == pytest.approx((-1.3, together, -7.0))
+    assert result.greedy == (False, True, False)

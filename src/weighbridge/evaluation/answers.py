@@ -137,6 +137,16 @@ class RecordedAnswers:
             dtype="none",
         )
 
+    def note_strangers(self, benchmark: Benchmark, items: Iterable[Sample]) -> None:
+        """Note answers that are to none of a benchmark's items: they are left out."""
+        asked = {benchmark.turn(item, turn).id for item in items for turn in range(benchmark.turns)}
+        strangers = [sample_id for sample_id in self._answers.by_sample if sample_id not in asked]
+        if strangers:
+            self.notes += (
+                f"{len(strangers)} answers in {self._answers.path.name} are to no item that was "
+                f"asked, such as {strangers[0]!r}: they were left out.",
+            )
+
     def only_answered(self, benchmark: Benchmark) -> Benchmark:
         """Return the benchmark cut down to the items that the file answers."""
 

@@ -237,7 +237,8 @@ def with_own_tokens(tokenizer: Any, adapter: Path, rows: int | None = None) -> A
         return tokenizer
     own = read_tokenizer(adapter)
     before, after = tokenizer.get_vocab(), own.get_vocab()
-    other = next((text for text, index in before.items() if after.get(text) != index), None)
+    by_index = sorted(before, key=before.__getitem__)
+    other = next((text for text in by_index if after.get(text) != before[text]), None)
     if other is not None:
         raise InputError(
             f"the tokenizer in {adapter} reads {other!r} as token {after.get(other)}, the base's "

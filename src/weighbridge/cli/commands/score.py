@@ -70,6 +70,7 @@ def command(
     choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
     choice.check([(task.benchmark, task.settings)])
     model = RecordedAnswers(read, partial=partial)
+    model.note_strangers(task.benchmark, task.items(replace(task.settings, limit=None)))
     reach = options.endpoints(runs, around.offline, max_usd)
     place = place_for(
         around.store, around.threads, around.started, [task],

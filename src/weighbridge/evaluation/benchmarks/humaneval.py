@@ -37,6 +37,7 @@ from weighbridge.evaluation.scorers.function_tests import (
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Generation, Message, Sample, Score
 from weighbridge.sandbox import Limits
+from weighbridge.sources.python_code import syntax_tree
 from weighbridge.sources.tables import Row, jsonl_rows
 
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
@@ -86,7 +87,7 @@ def _prompt(sample: Sample, settings: Settings) -> Prompt:
 
 
 def _helpers(sample: Sample) -> str:
-    given = ast.parse(sample.question + sample.target)
+    given = syntax_tree(sample.question + sample.target)
     entry = sample.metadata["entry_point"]
     kept = [node for node in given.body if getattr(node, "name", None) != entry]
     return ast.unparse(ast.Module(kept, []))

@@ -16,6 +16,7 @@ from weighbridge.sandbox import (
     run_calibrated,
     run_python,
 )
+from weighbridge.sources.python_code import syntax_tree
 
 WEAKER = "judged at the weaker integrity level, code and tests in one process"
 
@@ -85,7 +86,7 @@ def why_not_from_outside(entry_point: str, test: str, setup: str) -> str:
         setup: Source that runs before it.
     """
     try:
-        tree, before = ast.parse(test), ast.parse(setup)
+        tree, before = syntax_tree(test), syntax_tree(setup)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"its test or solution can't be read: {error}"
     known = _defined(tree) | _defined(before) | {entry_point, *dir(builtins)}

@@ -10,7 +10,6 @@ HELM asks for one token and compares it with the letter. An answer that is no le
 as HELM counts it, and the mean over graded answers stands beside it.
 """
 
-import ast
 import string
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -29,6 +28,7 @@ from weighbridge.evidence.importing import (
     why_unread,
 )
 from weighbridge.records import Graded, Sample, Score, ScoredSample, Ungraded
+from weighbridge.sources.python_code import literal
 from weighbridge.sources.tables import cells_of
 from weighbridge.sources.text_files import read_text
 
@@ -132,7 +132,7 @@ def _choices(path: Path, line: int, text: str) -> tuple[str, ...]:
     if len(text) > _LONGEST_CHOICES:
         raise MalformedRow(path, line, f"{len(text):,} characters", "a list of texts", "choices")
     try:
-        read = ast.literal_eval(text)  # literals alone: nothing in the text is run
+        read = literal(text)  # literals alone: nothing in the text is run
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise MalformedRow(path, line, text[:60], "a list of texts", "choices") from error
     if not isinstance(read, list) or not 2 <= len(read) <= len(string.ascii_uppercase):

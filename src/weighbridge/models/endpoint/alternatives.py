@@ -47,11 +47,23 @@ def by_text(tokens: Iterable[tuple[str, float, _Bytes]]) -> Shown:
 
 
 def chance(letter: str, shown: dict[str, float]) -> tuple[float | None, bool]:
-    """Return a letter's log-probability, and whether it was found with a space around it only."""
-    if letter in shown:
-        return shown[letter], False
-    spaced = [logprob for token, logprob in shown.items() if token.strip(_SPACES) == letter.strip()]
-    return (_sum(spaced), True) if spaced else (None, False)
+    """Return a letter's log-probability, and whether tokens with a space around it are in it.
+
+    " B" answers B as "B" does, and a server may draw either: their chances are added up.
+
+    >>> found, spaced = chance("B", {"A": -1.3, " B": -0.5, "B": -6.0})
+    >>> round(found, 3), spaced
+    (-0.496, True)
+    """
+    as_read = {token: one for token, one in shown.items() if reads_as(token, letter)}
+    if not as_read:
+        return None, False
+    return _sum(list(as_read.values())), set(as_read) != {letter}
+
+
+def reads_as(token: str, letter: str) -> bool:
+    """Whether a token is a letter, give or take the space around it."""
+    return token.strip(_SPACES) == letter.strip()
 
 
 def _sum(logprobs: list[float]) -> float:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from weighbridge.errors import CapReached, InputError, MissingPiece
 from weighbridge.models.endpoint.address import EndpointAddress
-from weighbridge.models.endpoint.alternatives import by_text, chance
+from weighbridge.models.endpoint.alternatives import by_text, chance, reads_as
 from weighbridge.models.endpoint.answers import Answers, Request
 from weighbridge.models.endpoint.asking import GREETING, Asker
 from weighbridge.models.endpoint.concurrency import Concurrency
@@ -148,8 +148,8 @@ class Endpoint:
             )
         if self._fallbacks["spaced"]:
             notes.append(
-                f"In {self._fallbacks['spaced']} items a letter was found with a space around it "
-                "only."
+                f"In {self._fallbacks['spaced']} items tokens with a space around a letter were "
+                "counted as the letter."
             )
         return tuple(notes)
 
@@ -306,7 +306,7 @@ class Endpoint:
             return replace(nothing, ungraded=Ungraded("infrastructure", why))
         chances = [chance(letter, shown) for letter in request.continuations]
         found = [logprob for logprob, _ in chances]
-        self._fallbacks["spaced"] += sum(spaced for _, spaced in chances)
+        self._fallbacks["spaced"] += any(spaced for _, spaced in chances)
         if all(logprob is None for logprob in found):
             why = f"none of the letters is among the {len(shown)} likeliest tokens"
             return replace(nothing, ungraded=Ungraded("unparsed", why))
@@ -314,7 +314,7 @@ class Endpoint:
         below = math.nextafter(min(shown.values()), -math.inf)
         logprobs = tuple(below if logprob is None else logprob for logprob in found)
         likeliest = max(shown, key=lambda token: shown[token])
-        greedy = tuple(likeliest == letter for letter in request.continuations)
+        greedy = tuple(reads_as(likeliest, letter) for letter in request.continuations)
         return replace(nothing, logprobs=logprobs, greedy=greedy)
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":

@@ -5,7 +5,6 @@ by its name, or a `check(candidate)` as HumanEval has. Expected values never rea
 tested (docs/sandbox.md). A test that only one process with the model's code could run is refused.
 """
 
-import ast
 import json
 from dataclasses import dataclass, replace
 
@@ -26,6 +25,7 @@ from weighbridge.evaluation.scorers.function_tests import (
 from weighbridge.records import Generation, Json, Sample, Score
 from weighbridge.sandbox import Limits
 from weighbridge.sandbox.inside.outline import names
+from weighbridge.sources.python_code import syntax_tree
 
 CODE_TOKENS = 512
 _LONGEST = 200_000
@@ -81,14 +81,14 @@ def _syntax_error(source: str) -> str:
     if len(source) > _LONGEST:
         return f"{len(source):,} characters of code, more than {_LONGEST:,}"
     try:
-        ast.parse(source)
+        syntax_tree(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return str(error) or type(error).__name__
     return ""
 
 
 def _defines(source: str, name: str) -> bool:
-    return any(name in names(statement) for statement in ast.parse(source).body)
+    return any(name in names(statement) for statement in syntax_tree(source).body)
 
 
 def _solution(definition: Definition, cells: Cells) -> Solution:
