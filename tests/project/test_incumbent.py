@@ -206,11 +206,14 @@ def test_kill_9_in_the_middle_costs_at_most_what_was_in_flight(
     server, tiny_model, trained, tmp_path
 ):
     with proxying(server.url) as proxy:
-        proxy.schedule = lambda turn, nth: "slow"
-        proxy.slow_seconds = 0.3
+        proxy.slow_seconds = 600  # until the client is killed
         write_project(tmp_path, trained, proxy.url, str(tiny_model))
         lost = 0
         for enough in (5, 12):
+            soon = iter(range(enough - kept(tmp_path)))  # all others are in flight when it dies
+            proxy.schedule = lambda turn, nth, soon=soon: (
+                "" if not turn.startswith("say") or next(soon, None) is not None else "slow"
+            )
             child = subprocess.Popen(
                 [sys.executable, "-m", "weighbridge", "run", "--offline"], cwd=tmp_path,
                 env={**os.environ, "LETTERS_KEY": "sk-incumbent-sentinel"},
@@ -224,7 +227,7 @@ def test_kill_9_in_the_middle_costs_at_most_what_was_in_flight(
             proxy.until_idle()
             lost += proxy.at_once
         assert kept(tmp_path) < ITEMS
-        proxy.slow_seconds = 0.0
+        proxy.schedule = lambda turn, nth: ""
         done = weighbridge("run", "--offline", "--json", cwd=tmp_path)
         outcome = json.loads(done.stdout)
         assert outcome["verdict"] == "replace", outcome

@@ -44,7 +44,7 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cac
 
     def words(folder):
         return (
-            "evaluate", "smollm2-135m", "-b", "service_desk", "--limit", 80, "--threads", 2,
+            "evaluate", "smollm2-135m", "-b", "service_desk", "--limit", 80, "--threads", 1,
             "--runs", tmp_path / folder, "--cache", cache,
         )  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_a_tuning_killed_three_times_ends_with_the_same_bits(smollm2, cache, rep
         data = repository / "examples/service_desk/data/train.jsonl"
         return (
             "tune", "smollm2-135m", "--train", data, "--out", tmp_path / folder, "--cache", cache,
-            "--batch-size", 2, "--max-steps", 60, "--lr", 2e-3, "--threads", 2,
+            "--batch-size", 2, "--max-steps", 60, "--lr", 2e-3, "--threads", 1,
         )  # fmt: skip
 
     def steps_done():
