@@ -63,9 +63,12 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write_whole(path: Path, data: str | bytes, mode: int = 0o644) -> None:
-    """Write a file in one step, with errors that say what to do; text is UTF-8."""
+    """Write a file in one step, with errors that say what to do; text is UTF-8.
+
+    The folder must be there: one that was taken away while a run was going on is not made again,
+    without what it held.
+    """
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, data.encode() if isinstance(data, str) else data, mode)
 
 
@@ -169,7 +172,7 @@ def sole_owner(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise StorageError(
-                f"another process is tuning in {folder}", "one at a time", "wait for it, or stop it"
+                f"another process works in {folder}", "one at a time", "wait for it, or stop it"
             ) from error
         yield
 

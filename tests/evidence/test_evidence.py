@@ -29,6 +29,7 @@ from weighbridge.records import (
     canonical_json,
 )
 from weighbridge.statistics import estimate
+from weighbridge.storage import write_whole
 
 MODEL = ModelRef("tiny", "directory:tiny", "sha256:" + "0" * 64)
 FIELDS = {"model": dict(MODEL.identity), "benchmark": "b", "settings": {"shots": 0}}
@@ -242,6 +243,13 @@ def test_a_folder_that_can_not_be_written_says_so(tmp_path):
         RunStore(Path("/proc/weighbridge")).open(FIELDS, header()),
     ):
         pass
+
+
+def test_a_folder_that_was_taken_away_is_not_made_again(tmp_path):
+    """A sealed run without the answers that it was sealed from would be worse than none."""
+    with pytest.raises(StorageError, match="can't use"):
+        write_whole(tmp_path / "gone" / "run.json", b"{}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unfinished_unknown_and_ambiguous_runs(tmp_path):

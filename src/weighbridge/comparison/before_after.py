@@ -1,7 +1,6 @@
 """One benchmark before and after, compared: headline, parts, and without what was learnt."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from weighbridge.comparison.contamination import score_without, without
 from weighbridge.comparison.two_runs import compare_with_evidence, without_samples
@@ -19,9 +18,6 @@ from weighbridge.records import (
 from weighbridge.records.scale import width
 from weighbridge.statistics import compare
 from weighbridge.statistics.conditions import ANYTHING
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,8 @@ class RecordedAnswers:
         strangers = [sample_id for sample_id in self._answers.by_sample if sample_id not in asked]
         if strangers:
             self.notes += (
-                f"{len(strangers)} answers in {self._answers.path.name} are to no item that was "
-                f"asked, such as {strangers[0]!r}: they were left out.",
+                f"{len(strangers)} answers in {self._answers.path.name} are to no item of "
+                f"{benchmark.name}, such as {strangers[0]!r}: they were left out.",
             )
 
     def only_answered(self, benchmark: Benchmark) -> Benchmark:

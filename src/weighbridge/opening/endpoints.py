@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """What opening an endpoint needs beside its address.
+    """Settings for opening endpoints, whatever their addresses.
 
     Attributes:
         answers: Folder in which answers are kept.
@@ -54,7 +54,7 @@ class UnopenedEndpoint:
     capabilities = frozenset({Capability.ONLY_CHAT})
 
     def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
-        """Find nothing: the chat template is the server's."""
+        """Return no findings: the server applies its own chat template, which can't be seen."""
         return ()
 
     def as_read(self, prompt: Prompt) -> str:

@@ -10,15 +10,12 @@ from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, check_promp
 from weighbridge.evaluation.protocols import complete, force_chat_for_endpoints, require_capable
 from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.models.protocol import Model
-from weighbridge.opening.endpoints import UnopenedEndpoint
 from weighbridge.opening.models import without_weights
 from weighbridge.opening.tasks import Task
 from weighbridge.sources.weights import WeightsLocation
 
 if TYPE_CHECKING:
-    from weighbridge.models.template_checks import UnloadedModel
-
-    Unloaded = UnloadedModel | UnopenedEndpoint
+    from weighbridge.opening.models import Unloaded
 
 
 def look_at_prompts(model: Asked, task: Task, judge: Judge | None = None) -> PromptCheck:

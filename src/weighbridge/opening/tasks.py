@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
@@ -14,15 +13,9 @@ from weighbridge.evaluation.runner import evaluate
 from weighbridge.evaluation.stopping import StopRule
 from weighbridge.evidence import RunStore
 from weighbridge.models.protocol import Model
-from weighbridge.opening.endpoints import UnopenedEndpoint
 from weighbridge.records import EvalRun, Json, Sample
 from weighbridge.records.scale import default_margin
 from weighbridge.sources.datasets import DataPlaces, find_data
-
-if TYPE_CHECKING:
-    from weighbridge.models.template_checks import UnloadedModel
-
-    Unloaded = UnloadedModel | UnopenedEndpoint
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
@@ -18,9 +17,6 @@ from weighbridge.project.tuning import TuningFiles, read_tuning_files, settings_
 from weighbridge.records import BenchmarkSpec, HumanLabel, SkippedBenchmark
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.weights import WeightsLocation, find_weights
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ LINE_BYTES = 64 << 20
 TOKENIZER_BYTES = 128 << 20
 """Of a tokenizer's file; the largest that are published have 35 MB."""
 UNPACKED_FREE_BYTES, UNPACKED_RATIO = 64 << 20, 200
-"""A compressed file may always unpack to the first, and beyond it to the second times its own size.
+"""A compressed file may unpack to 64 MiB, or to 200 times its own size where that is more.
 Logs that repeat a prompt in every row reach a ratio of 100; decompression bombs reach 1,000 (gzip),
 7,000 (xz) or a million (bzip2)."""
 

@@ -73,7 +73,7 @@ _READ_PAST = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}
 
 
 def _require_reached(module: Any, target: str | list[str]) -> None:
-    """Refuse layers by name on which an adapter would change nothing, or compute nonsense."""
+    """Refuse named layers on which LoRA has no effect, or computes a wrong product."""
     for name, layer in module.named_modules():
         named = name.rpartition(".")[2] in target and not isinstance(target, str)
         if named and _own_product(layer):

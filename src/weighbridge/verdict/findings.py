@@ -112,7 +112,7 @@ def _lost(comparison: Comparison) -> str:
 
 
 def undecided(decided: Decided) -> str:
-    """Return words for an undecided benchmark; more items help only if something was graded."""
+    """Say that a benchmark is undecided; "at this size" only where more items could decide it."""
     c = decided.weighed.decisive
     if c is None or c.why_unknown:
         return "can't be told"

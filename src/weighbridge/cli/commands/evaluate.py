@@ -32,7 +32,8 @@ from weighbridge.records.printable import printable_line
 if TYPE_CHECKING:
     from weighbridge.opening.endpoints import Endpoints
     from weighbridge.opening.judge import JudgeChoice
-    from weighbridge.opening.tasks import Task, Unloaded
+    from weighbridge.opening.models import Unloaded
+    from weighbridge.opening.tasks import Task
 
 NAME = "NAME[:SUBSET]"
 

@@ -77,7 +77,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """Read a body: a reply must fit the limit; errors and streams are cut at theirs."""
+    """Read a body. A reply over its limit is refused; an error or a stream over its own is cut."""
     if 300 <= response.status_code < 400:
         return b""
     reply = response.status_code < 300
