@@ -35,5 +35,5 @@ def _unusable(path: Path, error: SafetensorError) -> StorageError:
     return StorageError(
         f"can't use {path}: {error}",
         "a folder with room that can be written",
-        "free some space or choose another folder; finished steps are kept",
+        "free some space or name another folder; what is finished is kept",
     )
