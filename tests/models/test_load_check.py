@@ -12,6 +12,7 @@ from tiny import build_tiny_model, build_tokenizer
 from weighbridge.errors import InputError
 from weighbridge.models.open_weights import load
 from weighbridge.models.protocol import Prompt, ScoreRequest
+from weighbridge.models.reading import digest_tensors
 from weighbridge.sources.weights import find_weights
 
 UP = "model.layers.1.mlp.up_proj.weight"
@@ -258,3 +259,14 @@ def test_gpt_2_s_masks_are_tables_and_its_biases_are_not(tmp_path):
     change(folder, lambda tensors: {**tensors, **extra})
     with pytest.raises(InputError, match=r"for which a GPT2LMHeadModel .* has no place"):
         load_it(folder)
+
+
+@pytest.mark.parametrize("at", [0, 1 << 15, (1 << 15) - 1, 99_999])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_digest_sees_one_number_that_is_none_wherever_it_stands(at, number):
+    whole, broken = torch.ones(100_000), torch.ones(100_000)
+    broken[at] = number
+    finite: set[int] = set()
+    seen = digest_tensors({"a": whole, "b": broken}, finite)
+    assert finite == {id(whole)}
+    assert seen == digest_tensors({"a": whole, "b": broken})  # looking changes no digest

@@ -8,16 +8,17 @@ from weighbridge.sources.digests import file_digest, weights_digest
 
 
 def test_name_dtype_shape_and_bytes_all_count():
-    base = ("a", "float32", (2, 3), b"x" * 24)
+    base = ("a", "float32", (2, 3), [b"x" * 24])
     digests = {
         weights_digest([base]),
         weights_digest([("b", *base[1:])]),
         weights_digest([("a", "float16", *base[2:])]),
         weights_digest([("a", "float32", (3, 2), base[3])]),
-        weights_digest([("a", "float32", (2, 3), b"y" * 24)]),
+        weights_digest([("a", "float32", (2, 3), [b"y" * 24])]),
         weights_digest([base, base]),
     }
     assert len(digests) == 6
+    assert weights_digest([(*base[:3], [b"x" * 5, b"x" * 19])]) in digests  # cut elsewhere
 
 
 def test_a_file_s_digest_is_sha256(tmp_path):

@@ -123,11 +123,16 @@ def require_converted(report: LoadReport, where: str) -> None:
         )
 
 
-def require_finite(module: Any, where: str) -> None:
+def require_finite(module: Any, where: str, known: Collection[int] = ()) -> None:
     """Check that no weight is infinite or not a number.
 
     Rows of an input embedding that serves as nothing else are let through, unless none is whole:
     a token that no text holds may have any row, and one that a text holds is named when it is read.
+
+    Args:
+        module: The model.
+        where: What to call its files in errors.
+        known: The `id` of each parameter that is known to be finite.
 
     Raises:
         InputError: Some are.
@@ -136,7 +141,9 @@ def require_finite(module: Any, where: str) -> None:
     head = module.get_output_embeddings()
     alone = entry is not None and (head is None or head.weight is not entry.weight)
     for name, tensor in module.named_parameters():
-        if not tensor.is_floating_point() or tensor.element_size() < 2 or _sums(tensor):
+        if id(tensor) in known or not tensor.is_floating_point() or tensor.element_size() < 2:
+            continue
+        if _sums(tensor):
             continue
         finite = torch.isfinite(tensor)
         if bool(finite.all()) or (

@@ -35,7 +35,6 @@ from weighbridge.models.protocol import (
 )
 from weighbridge.models.reading import (
     choose_device,
-    digest_of,
     digest_tensors,
     end_tokens,
     read_with_notes,
@@ -413,7 +412,6 @@ def load(
         raise _of_gguf(error, folder, location.path) from error
     module, tokenizer = read.module, read.tokenizer
     notes = read.notes + ((facts["note"],) if "note" in facts else ())
-    digest = digest_of(module)
     config, adapter_digest, adapter = module.config, None, None
     if location.adapter is not None:
         adapter = read_adapter_config(location.adapter)
@@ -426,7 +424,7 @@ def load(
     ref = ModelRef(
         name=location.name + (f"+{location.adapter.name}" if location.adapter else ""),
         source=location.source,
-        weights_digest=digest,
+        weights_digest=read.digest,
         revision=location.revision or facts.get("gguf_digest"),
         adapter_digest=adapter_digest,
         tokenizer_digest=text_digest(tokenizer.backend_tokenizer.to_str())

@@ -7,19 +7,23 @@ from pathlib import Path
 from weighbridge.sources.regular_files import open_regular
 
 
-def weights_digest(tensors: Iterable[tuple[str, str, tuple[int, ...], bytes | memoryview]]) -> str:
+def weights_digest(
+    tensors: Iterable[tuple[str, str, tuple[int, ...], Iterable[memoryview]]],
+) -> str:
     """Digest tensors as computed with.
 
     Args:
-        tensors: `(name, dtype, shape, bytes)`, in the order of their names; bytes are row-major.
+        tensors: `(name, dtype, shape, stretches of bytes)`, in the order of their names; bytes are
+            row-major, and how they are cut doesn't matter.
 
     Returns:
         ``sha256:<hex>``.
     """
     digest = hashlib.sha256()
-    for name, dtype, shape, data in tensors:
+    for name, dtype, shape, stretches in tensors:
         digest.update(f"{name}\0{dtype}\0{','.join(map(str, shape))}\0".encode())
-        digest.update(data)
+        for data in stretches:
+            digest.update(data)
     return f"sha256:{digest.hexdigest()}"
 
 
