@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from weighbridge.cli.output import Rate, progress, say
-from weighbridge.project.stages import StageBar
+from weighbridge.project.stage import StageBar
 
 
 class Drawn:

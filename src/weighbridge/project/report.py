@@ -15,8 +15,9 @@ from weighbridge.comparison.two_runs import offsets_among
 from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.plain_json import strict_json
-from weighbridge.project.report_facts import Measured, ReportFacts, facts_of, slug
-from weighbridge.project.stages import Outcome
+from weighbridge.project.report_facts import ReportFacts, facts_of, slug
+from weighbridge.project.running import ProjectOutcome
+from weighbridge.project.stage import Measured
 from weighbridge.records import BenchmarkRole, HumanLabel, Json, ProtocolOffset, canonical_json
 from weighbridge.reports import BenchmarkSection, Report, Skipped, render, render_explorer, write
 from weighbridge.sources.digests import file_digest
@@ -42,7 +43,7 @@ _FACTS = TypeAdapter(ReportFacts)
 
 
 def write_report(
-    outcome: Outcome, folder: Path, generated: str, project_argument: str, store: RunStore
+    outcome: ProjectOutcome, folder: Path, generated: str, project_argument: str, store: RunStore
 ) -> Written:
     """Write page, charts and `report.json` into a folder."""
     facts = facts_of(outcome, generated, project_argument)
@@ -213,7 +214,7 @@ def report_folder(state: Path, name: str) -> Path:
     return state / "reports" / slug(name)
 
 
-def as_json(written: Written, outcome: Outcome) -> dict[str, Any]:
+def as_json(written: Written, outcome: ProjectOutcome) -> dict[str, Any]:
     """Return what `run` and `demo` print with --json."""
     project = outcome.plan.project
     found = viability(outcome.weighed, project.economics) if project.incumbent else None

@@ -74,7 +74,7 @@ def run_project(
     from weighbridge.project.plan import RunEnvironment, make_plan
     from weighbridge.project.project_file import read_project
     from weighbridge.project.report import as_json, report_folder, write_report
-    from weighbridge.project.stages import run_stages
+    from weighbridge.project.running import run_stages
 
     project = read_project(path)
     around = options.surroundings(
@@ -95,7 +95,7 @@ def run_project(
     if outcome.single:
         from weighbridge.cli.output import run_json, run_text
 
-        measured = [run for _, run in outcome.single]
+        measured = outcome.single
         emit({"runs": [run_json(r) for r in measured]}, "\n".join(map(run_text, measured)), json)
         return 3 if require or not have_figures(measured) else 0
     folder = report_folder(state, project.project.name)
@@ -120,7 +120,9 @@ def _intended(base: str, plan: "Plan") -> tuple[dict[str, Json], str]:
     from weighbridge.opening.preview import notes_before_loading
     from weighbridge.opening.spending import ASSUMPTIONS, estimate_spending, told
     from weighbridge.opening.tasks import what_would_run
+    from weighbridge.project.running import stages_of
 
+    stages = [stage.describe(plan) for stage in stages_of(plan)]
     tasks = [task for _, task in plan.tasks]
     rows, notes = what_would_run(base, tasks), notes_before_loading(plan.base, tasks)
     money: list[str] = []
@@ -130,7 +132,12 @@ def _intended(base: str, plan: "Plan") -> tuple[dict[str, Json], str]:
             money += [f"{row['benchmark']} at {plan.incumbent.host}:", *said]
         money.append("assumed: " + "; ".join(ASSUMPTIONS))
     skipped = [{"benchmark": x.weigh.benchmark, "get_it": x.get_it} for x in plan.left]
-    lines = [f"{row['benchmark']}: {row['n']} items, twice" for row in rows]
+    times = "twice" if len(stages) > 1 else "once"
+    lines = [f"{number}. {stage}" for number, stage in enumerate(stages, start=1)]
+    lines += [f"{row['benchmark']}: {row['n']} items, {times}" for row in rows]
     lines += [f"{x.weigh.benchmark}: skipped, {x.why}" for x in plan.left]
     lines += [*money, *(f"note: {note}" for note in notes)]
-    return {"would_run": rows, "skipped": skipped, "notes": list(notes)}, "\n".join(lines)
+    found: dict[str, Json] = {
+        "stages": stages, "would_run": rows, "skipped": skipped, "notes": list(notes),
+    }  # fmt: skip
+    return found, "\n".join(lines)

@@ -47,7 +47,7 @@ def command(
     from weighbridge.cli.drawing import Drawn
     from weighbridge.opening.models import open_model
     from weighbridge.project.project_file import Tune
-    from weighbridge.project.stages import tuning_bar
+    from weighbridge.project.stages.tune import tuning_bar
     from weighbridge.project.tuning import (
         base_digest_of,
         masks_of,

@@ -1,0 +1,1 @@
+"""The stages of a project, one file each; see `weighbridge.project.stage`."""

@@ -1,0 +1,121 @@
+"""Tune the base model on the project's own rows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from weighbridge.project.plan import Plan
+from weighbridge.project.project_file import Tune
+from weighbridge.project.stage import BASE_RUNS, TUNED, Results, Show, Stage, StageFacts, Work
+from weighbridge.project.tuning import base_digest_of, run_folder, settings_from, tune_model
+from weighbridge.reports import Forecast, TrainingPoint
+
+if TYPE_CHECKING:
+    from weighbridge.models.open_weights import OpenWeights
+    from weighbridge.tuning import TuneResult
+
+
+def _describe(plan: Plan) -> str:
+    assert plan.files is not None
+    rows = len(plan.files.conversations)
+    return f"tune it on {rows:,} conversation{'s' * (rows != 1)} of {plan.files.train.name}"
+
+
+def _run(work: Work) -> "TuneResult":
+    plan = work.plan
+    assert plan.files is not None and plan.project.tune is not None
+    model = cast("OpenWeights", work.models.open(plan.base))
+    settings = settings_from(plan.project.tune)
+    folder = run_folder(
+        work.where.state / "tuning", base_digest_of(model.ref), settings, plan.files
+    )
+    with tuning_bar(work.show, "tune") as on_event:
+        tuned = tune_model(
+            model, plan.project.model.base, settings, plan.files, folder, on_event
+        )  # fmt: skip
+    work.show.say(
+        f"tuned: loss {tuned.loss_first:.3f} to {tuned.loss_last:.3f} in {tuned.steps} steps, "
+        f"{tuned.tokens_per_second:,.0f} tok/s"
+    )
+    return tuned
+
+
+@contextmanager
+def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
+    """Draw tuning events as a progress bar."""
+    from weighbridge.tuning import Planned, StepDone
+
+    tokens = 0.0
+    with show.bar(title) as bar:
+
+        def on_event(event: object) -> None:
+            nonlocal tokens
+            if isinstance(event, Planned):
+                bar(event.resumed_step, event.total_steps, None)
+                for sentence in event.lengths.sentences("learns from"):
+                    show.say(sentence)
+                if event.predicted_seconds:
+                    show.say(
+                        f"tuning: {event.total_steps} steps, forecast "
+                        f"{event.predicted_seconds:,.0f} s and "
+                        f"{event.predicted_memory_bytes / 1e9:.1f} GB"
+                    )
+                elif event.resumed_step:
+                    show.say(f"tuning goes on from step {event.resumed_step}")
+            elif isinstance(event, StepDone):
+                tokens = event.tokens_per_second
+                bar(event.step, event.total_steps, tokens)
+
+        yield on_event
+
+
+def _facts(plan: Plan, results: Results) -> StageFacts:
+    tuned, tune = results[TUNED], plan.project.tune
+    assert plan.files is not None and tune is not None
+    predicted, peak = tuned.predicted_memory_bytes, tuned.peak_memory_bytes
+    return StageFacts(
+        tuning_data=str(plan.files.train),
+        training=_curve(tuned),
+        training_facts=tuple(_training_facts(tune, tuned).items()),
+        forecasts=(
+            Forecast("Peak memory while tuning", "bytes", predicted, peak),
+            Forecast("Time in training steps", "seconds", tuned.predicted_seconds, tuned.seconds),
+        ),
+    )
+
+
+def _curve(tuned: "TuneResult") -> tuple[TrainingPoint, ...]:
+    points: list[TrainingPoint] = []
+    tokens, seconds = 0, 0.0
+    for m in tuned.metrics:
+        tokens, seconds = tokens + m.trained_tokens, seconds + m.seconds
+        loss = m.loss if m.loss is not None else m.validation_loss
+        if loss is not None:
+            rate = m.learning_rate
+            points.append(TrainingPoint(m.step, loss, m.validation_loss, tokens, seconds, rate))
+    return tuple(points)
+
+
+def _training_facts(tune: Tune, tuned: "TuneResult") -> dict[str, str]:
+    target = tune.target if isinstance(tune.target, str) else ", ".join(tune.target)
+    rows = tune.batch_size * tune.accumulation
+    return {
+        "Method": f"LoRA, rank {tune.rank}, alpha {tune.alpha:g}, on {target}",
+        "Trainable parameters": f"{tuned.trainable_parameters:,}",
+        "Rows": f"{tuned.lengths.rows:,} of {tuned.lengths.total_tokens:,} tokens, "
+        f"{tuned.lengths.trained_share:.0%} of them learnt",
+        "Steps": f"{tuned.steps} of {rows} rows, {tune.epochs} epochs, "
+        f"learning rate {tune.learning_rate:g}",
+        "Speed": f"{tuned.tokens_per_second:,.0f} tokens per second",
+        "Adapter": tuned.adapter_file_digest,
+    }
+
+
+STAGE = Stage(
+    brings=TUNED,
+    applies=lambda plan: plan.files is not None,
+    describe=_describe,
+    run=_run,
+    uses=(BASE_RUNS,),  # it is measured first, so that it is opened once
+    facts=_facts,
+)
