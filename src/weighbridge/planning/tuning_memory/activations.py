@@ -1,0 +1,112 @@
+"""Bytes that one token's forward pass leaves for the backward pass, layer by layer.
+
+The counts follow automatic differentiation's rule: an operation keeps what its gradient needs, and
+a product with a frozen weight needs that weight alone, not its input.
+"""
+
+from weighbridge.planning.tuning_memory.setup import TuningSetup
+from weighbridge.planning.tuning_memory.shapes import LayerShape, Product
+from weighbridge.planning.tuning_memory.stacks import Stack
+
+_FLOAT32 = 4
+_MASK = 1  # dropout's mask, a byte a number
+
+
+def layer_bytes(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
+    """Return what one token leaves in one layer, without the adapter's own."""
+    kept = _norms(shape, setup) + _attention(shape, setup, stack) + _block(shape, setup)
+    if setup.method == "full":
+        kept += _unkept_inputs(shape, setup)
+    if setup.method == "qlora" and stack.keeps_quantised_inputs:
+        kept += _unkept_inputs(shape, setup)
+    return kept
+
+
+def _norms(shape: LayerShape, setup: TuningSetup) -> int:
+    """An RMS norm keeps its input in float32, a layer norm as it is; each its statistics.
+
+    A trained RMS norm keeps what it scales, too.
+    """
+    kept = 0
+    for width, shifts in shape.norms:
+        if shifts:
+            kept += setup.element_bytes * width + 2 * _FLOAT32
+        else:
+            kept += _FLOAT32 * (width + 1)
+            kept += setup.element_bytes * width if setup.method == "full" else 0
+    return kept
+
+
+def _attention(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
+    """A fused kernel keeps queries, keys, values, its output and a sum for each head."""
+    grouped = shape.keys < shape.queries
+    keys = shape.queries if grouped and stack.expands_keys else shape.keys
+    values = shape.values if grouped and stack.expands_keys else shape.keys
+    if shape.queries and not grouped and stack.joins_projections:
+        values = shape.queries + 2 * shape.keys
+    width = shape.queries + keys + values + shape.values
+    return setup.element_bytes * width + _FLOAT32 * shape.heads
+
+
+def _block(shape: LayerShape, setup: TuningSetup) -> int:
+    """The activation function's input; with a gate also its output and the other factor."""
+    return setup.element_bytes * shape.inner * (3 if shape.gated else 1)
+
+
+def _unkept_inputs(shape: LayerShape, setup: TuningSetup) -> int:
+    """Inputs of products that nothing else keeps: norms' outputs, and what the block gives.
+
+    Attention's output is kept by its kernel already.
+    """
+    outputs = shape.hidden if shape.shares_norm else 2 * shape.hidden
+    return setup.element_bytes * (outputs + shape.inner)
+
+
+def product_inputs(shape: LayerShape, setup: TuningSetup) -> int:
+    """Return the inputs of all of a layer's products, each tensor once."""
+    return _unkept_inputs(shape, setup) + setup.element_bytes * shape.values
+
+
+def adapter_bytes(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
+    """Return what one token leaves in one layer for LoRA's own gradients."""
+    adapted = tuple(p for p in shape.products if is_target(p, setup))
+    width = stack.adapter_bytes
+    kept = width * setup.rank * len(adapted)
+    if stack.adapter_input == "own in fp32" and setup.element_bytes < _FLOAT32:
+        return kept + sum(_FLOAT32 * p.inputs for p in adapted)
+    if stack.adapter_input == "dropped out":
+        joined = [p for p in adapted if p.reads == "attention"]
+        alone = [p for p in adapted if p.reads != "attention"]
+        each = _MASK + setup.element_bytes
+        if joined and stack.joins_projections:
+            kept += each * shape.hidden + _scattered(shape, joined, setup)
+        else:
+            alone += joined
+        return kept + sum(each * p.inputs for p in alone)
+    return kept + _shared_inputs(shape, adapted, setup)
+
+
+def _scattered(shape: LayerShape, joined: list[Product], setup: TuningSetup) -> int:
+    """Updates that are copied into a joint projection's columns are kept (`index_copy`)."""
+    every = shape.reading("attention")
+    split = len(every) > 1 and len(joined) < len(every)
+    return setup.element_bytes * sum(p.outputs for p in joined) if split else 0
+
+
+def _shared_inputs(shape: LayerShape, adapted: tuple[Product, ...], setup: TuningSetup) -> int:
+    """Inputs that nothing else keeps, once for all adapters that read them."""
+    read = {product.reads for product in adapted}
+    if shape.shares_norm and "block" in read:
+        read.discard("attention")
+    width = {"attention": shape.hidden, "block": shape.hidden, "inner": shape.inner}
+    kept = setup.element_bytes * sum(width.get(what, 0) for what in read)
+    if setup.dropout:
+        kept += sum((_MASK + setup.element_bytes) * p.inputs for p in adapted)
+    return kept
+
+
+def is_target(product: Product, setup: TuningSetup) -> bool:
+    """Whether LoRA adapts a product's weight."""
+    if isinstance(setup.targets, str):
+        return product.is_linear
+    return any(f".{product.name}".endswith(f".{one}") for one in setup.targets)

@@ -1,0 +1,77 @@
+"""What a person chooses of a tuning run, as far as memory depends on it."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from weighbridge.errors import InputError
+from weighbridge.planning.anatomy import ALL_LINEAR
+
+Method = Literal["full", "lora", "qlora"]
+Optimizer = Literal["adamw", "adamw-8bit", "adamw-paged"]
+Loss = Literal["chunked", "whole"]
+_MOST = 10**9
+
+
+@dataclass(frozen=True)
+class TuningSetup:
+    """A tuning run's settings.
+
+    Attributes:
+        method: All weights, LoRA beside them (Hu et al. 2021), or LoRA beside weights of four bits
+            (Dettmers et al. 2023).
+        rank: LoRA's.
+        targets: What LoRA adapts: "all-linear", or endings of names; "lm_head" too.
+        row_tokens: Longest row.
+        batch_size: Rows of one forward pass.
+        accumulation: Forward passes of one optimizer step.
+        checkpointing: Whether layers are computed again in the backward pass instead of kept.
+        optimizer: AdamW with moments of the parameters' own type, of 8 bits, or paged out of the
+            device's memory.
+        loss: Logits in chunks or of all positions at once.
+        element_bytes: Of a weight and of an activation: 2 for bf16, 4 for float32.
+        double_quantised: Whether the scales of QLoRA's blocks are quantised too.
+        float32_embeddings: Whether what QLoRA leaves unquantised is cast to float32, as peft's
+            `prepare_model_for_kbit_training` does.
+        quantised_head: Whether the head is of four bits too.
+        dropout: Whether dropout stands before the adapter.
+        devices: Over how many weights, gradients and moments are sharded (FSDP).
+    """
+
+    method: Method = "lora"
+    rank: int = 16
+    targets: str | tuple[str, ...] = ALL_LINEAR
+    row_tokens: int = 2048
+    batch_size: int = 1
+    accumulation: int = 1
+    checkpointing: bool = False
+    optimizer: Optimizer = "adamw"
+    loss: Loss = "chunked"
+    element_bytes: int = 2
+    double_quantised: bool = True
+    float32_embeddings: bool = False
+    quantised_head: bool = False
+    dropout: bool = False
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("method", Method), ("optimizer", Optimizer), ("loss", Loss)):
+            known = get_args(allowed)
+            if getattr(self, name) not in known:
+                raise _wrong(name, getattr(self, name), " or ".join(known))
+        for name in ("rank", "row_tokens", "batch_size", "accumulation", "devices"):
+            value = getattr(self, name)
+            if not 1 <= value <= _MOST:
+                raise _wrong(name, value, f"a whole number from 1 to {_MOST:,}")
+        if self.element_bytes not in (2, 4):
+            raise _wrong("element_bytes", self.element_bytes, "2 (bf16) or 4 (float32)")
+        if isinstance(self.targets, str) and self.targets != ALL_LINEAR:
+            raise _wrong("targets", self.targets, f"{ALL_LINEAR}, or a tuple of names")
+
+    @property
+    def tokens(self) -> int:
+        """Positions of one forward pass, padding included."""
+        return self.row_tokens * self.batch_size
+
+
+def _wrong(name: str, value: object, expected: str) -> InputError:
+    return InputError(f"tuning setting {name} = {value!r}", expected)

@@ -1,0 +1,129 @@
+"""The widths of a layer's tensors, read off its weights: what activations are counted by."""
+
+from dataclasses import dataclass
+
+from weighbridge.planning.anatomy import Layer, Weight
+
+_CLOSING = frozenset(
+    [
+        "o_proj", "out_proj", "dense", "proj", "c_proj", "down_proj", "fc2", "fc_out", "w2",
+        "dense_4h_to_h", "linear_fc2", "output_linear",
+    ]
+)  # fmt: skip
+"""Last words of the names of projections that give back the residual stream's width."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product with one weight, or with the chosen experts' weights of one kind.
+
+    Attributes:
+        name: The weight's.
+        inputs: Numbers read for one token, over all experts that it passes.
+        outputs: Numbers given for it.
+        reads: Which tensor it reads: "attention" and "block" (after their norms), "heads"
+            (attention's output), "inner" (between the block's two products).
+        size: Numbers of the largest single matrix.
+        is_linear: Whether LoRA's "all-linear" adapts it: see `ALL_LINEAR`.
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    reads: str
+    size: int
+    is_linear: bool
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """Numbers of a layer's tensors for one token.
+
+    Attributes:
+        hidden: Of the residual stream.
+        norms: Each norm's width over the residual stream or over a token's heads, and whether it
+            also shifts (a layer norm).
+        heads: Query heads.
+        queries: All heads' queries.
+        keys: All key heads' keys, before they are repeated.
+        values: As queries, of values.
+        inner: Between the block's products, over the experts that a token passes.
+        gated: Whether a gate is multiplied in.
+        shares_norm: Whether attention and block read one norm's output.
+        products: All products with weights.
+    """
+
+    hidden: int
+    norms: tuple[tuple[int, bool], ...]
+    heads: int
+    queries: int
+    keys: int
+    values: int
+    inner: int
+    gated: bool
+    shares_norm: bool
+    products: tuple[Product, ...]
+
+    def reading(self, *what: str) -> tuple[Product, ...]:
+        """Return the products that read these tensors."""
+        return tuple(product for product in self.products if product.reads in what)
+
+
+def shape_of(layer: Layer, hidden: int) -> LayerShape:
+    """Read a layer's widths off its weights.
+
+    Recurrent mixers (state spaces, linear attention) are counted as attention's projections: their
+    inputs and outputs are, their states inside a kernel are not.
+
+    Args:
+        layer: The layer.
+        hidden: Width of the residual stream.
+    """
+    seen = layer.attention
+    queries, values = seen.heads * seen.key_width, seen.heads * seen.value_width
+    products = tuple(
+        _product(weight)
+        for weight in layer.weights
+        if weight.kind in ("linear", "stacked", "matrix") and weight.role != "router"
+    )
+    inner = sum(p.inputs for p in products if p.reads == "inner")
+    into = sum(p.outputs for p in products if p.reads == "block")
+    norms = tuple(
+        (_norm_width(weight, hidden, queries), weight.bias)
+        for weight in layer.weights
+        if weight.role == "norm"
+    )
+    across = sum(width == hidden for width, _ in norms)
+    return LayerShape(
+        hidden=hidden,
+        norms=norms,
+        heads=seen.heads,
+        queries=queries,
+        keys=min(queries, seen.cached // 2),
+        values=values,
+        inner=inner,
+        gated=inner > 0 and into >= 2 * inner,
+        shares_norm=across < 2,
+        products=products,
+    )
+
+
+def _product(weight: Weight) -> Product:
+    in_block = weight.role in ("mlp", "experts", "shared_experts")
+    opening, closing = ("block", "inner") if in_block else ("attention", "heads")
+    return Product(
+        name=weight.name,
+        inputs=weight.active * weight.inputs,
+        outputs=weight.active * weight.outputs,
+        reads=closing if weight.name.rpartition(".")[2] in _CLOSING else opening,
+        size=weight.inputs * weight.outputs,
+        is_linear=bool(weight.kind == "linear" if weight.as_linear is None else weight.as_linear),
+    )
+
+
+def _norm_width(weight: Weight, hidden: int, queries: int) -> int:
+    """A norm that every head shares acts on all heads; other narrow ones are what they are."""
+    name = weight.name.rpartition(".")[2]
+    if weight.outputs < hidden and name.startswith(("q_", "k_")):
+        return queries
+    return weight.outputs
