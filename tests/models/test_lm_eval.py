@@ -137,7 +137,8 @@ def test_pairs_are_tokenised_as_the_harness_does_it(tiny_model):
         pass
 
     class Ours(Recording, WeighbridgeLM):
-        pass
+        def _scored(self, requests, bar):
+            return self._loglikelihood_tokens(requests)
 
     for add_bos in (None, False, True):
         seen = []
@@ -149,3 +150,26 @@ def test_pairs_are_tokenised_as_the_harness_does_it(tiny_model):
             )
             seen.append(model.seen)
         assert seen[0] == seen[1]
+
+
+def test_a_bar_counts_the_requests_unless_the_harness_wants_none(tiny_model, capsys):
+    from lm_eval.api.instance import Instance
+
+    from weighbridge.models.lm_eval import WeighbridgeLM
+
+    model = WeighbridgeLM(pretrained=str(tiny_model), device="cpu", max_length=256)
+    pairs = [("question and choices " * 9, f" the answer {n}") for n in range(40)]
+    asked = {
+        "loglikelihood": [Instance("loglikelihood", {}, pair, n) for n, pair in enumerate(pairs)],
+        "generate_until": [
+            Instance("generate_until", {}, (text, {"until": ["x"], "max_gen_toks": 4}), n)
+            for n, (text, _) in enumerate(pairs)
+        ],
+    }
+    for kind, requests in asked.items():
+        capsys.readouterr()
+        quiet = getattr(model, kind)(requests, disable_tqdm=True)
+        assert "%" not in capsys.readouterr().err
+        assert getattr(model, kind)(requests) == quiet
+        shown = capsys.readouterr().err
+        assert f"Running {kind} requests: 100%" in shown and "40/40" in shown

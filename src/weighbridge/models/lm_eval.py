@@ -21,6 +21,7 @@ from lm_eval.models.utils import (
     normalize_gen_kwargs,
     postprocess_generated_text,
 )
+from tqdm import tqdm
 
 from weighbridge.errors import InputError
 from weighbridge.models.adapters import WEIGHTS, require_landed
@@ -71,9 +72,14 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
             for text in request.args:
                 require_whole_text(_named(request), text)
         results: list[tuple[float, bool]] = []
-        for window in cut([r.args for r in requests], lambda texts: sum(map(len, texts))):
-            results += self._loglikelihood_tokens(self._tokenised(window), disable_tqdm)
+        with self._bar("loglikelihood", len(requests), disable_tqdm) as bar:
+            for window in cut([r.args for r in requests], lambda texts: sum(map(len, texts))):
+                results += self._scored(self._tokenised(window), bar)
         return results
+
+    def _bar(self, kind: str, total: int, disable: bool) -> Any:
+        """Return a bar over requests, drawn where the harness's own model draws one."""
+        return tqdm(total=total, disable=disable or self.rank != 0, desc=f"Running {kind} requests")
 
     def _tokenised(self, asked: list[tuple[str, str]]) -> list[_Tokenised]:
         by_context: dict[str, dict[str, int]] = {}
@@ -104,13 +110,17 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         disable_tqdm: bool = False,
         override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
+        with self._bar("loglikelihood", len(requests), disable_tqdm) as bar:
+            return self._scored(requests, bar)
+
+    def _scored(self, requests: Sequence[_Tokenised], bar: Any) -> list[tuple[float, bool]]:
         results: list[tuple[float, bool]] = []
         for start in range(0, len(requests), _WINDOW):
             window = requests[start : start + _WINDOW]
             likelihoods = [self._likelihood(context, rest) for _, context, rest in window]
-            scored = score_tokens(
-                self.network, likelihoods, _BUDGET.pack_tokens, lambda done, left: None
-            )
+            moved = _Moved(bar, len(window))
+            scored = score_tokens(self.network, likelihoods, _BUDGET.pack_tokens, moved.by_tokens)
+            moved.to(len(window))
             for (texts, _, _), score in zip(window, scored, strict=True):
                 if not math.isfinite(score.logprob):
                     raise _not_finite("a continuation has")
@@ -133,15 +143,18 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
             require_whole_text(_named(request), request.args[0])
         texts = [""] * len(requests)
         jobs = (self._job(i, r.args[0], r.args[1], eos, stops) for i, r in enumerate(requests))
-        for index, written in write_sequences(
+        written_by_index = write_sequences(
             self.network, jobs, _BUDGET.pack_tokens, _BUDGET.key_value_bytes, lambda tokens: None
-        ):
-            if written[-1] == BROKEN:
-                raise _not_finite(f"{_named(requests[index])} gives")
-            context, asked = requests[index].args
-            until = handle_stop_sequences(normalize_gen_kwargs(asked)["until"], eos=eos)
-            texts[index] = self._read(written, until, stops)
-            self.cache_hook.add_partial("generate_until", (context, asked), texts[index])
+        )
+        with self._bar("generate_until", len(requests), disable_tqdm) as bar:
+            for index, written in written_by_index:
+                if written[-1] == BROKEN:
+                    raise _not_finite(f"{_named(requests[index])} gives")
+                context, asked = requests[index].args
+                until = handle_stop_sequences(normalize_gen_kwargs(asked)["until"], eos=eos)
+                texts[index] = self._read(written, until, stops)
+                self.cache_hook.add_partial("generate_until", (context, asked), texts[index])
+                bar.update(1)
         return texts
 
     def _likelihood(self, context: Tokens, continuation: Tokens) -> Likelihood:
@@ -193,6 +206,27 @@ class WeighbridgeLM(HFLM):  # type: ignore[misc]
         text = self.tok_decode([token for token in written if token not in stops])
         think = self.think_end_token if isinstance(self.think_end_token, str) else None
         return str(postprocess_generated_text(generation=text, stop=until, think_end_token=think))
+
+
+class _Moved:
+    """Moves a bar through a window of requests, by the share of its tokens that is computed.
+
+    Requests of a window share passes, so that none is finished long before the others.
+    """
+
+    def __init__(self, bar: Any, requests: int) -> None:
+        self._bar, self._requests = bar, requests
+        self._tokens = self._shown = 0
+
+    def by_tokens(self, computed: int, to_come: int) -> None:
+        """Take note of a pass over so many tokens, with so many still to come."""
+        self._tokens += computed
+        self.to(self._requests * self._tokens // (self._tokens + to_come))
+
+    def to(self, requests: int) -> None:
+        """Show that so many of the window's requests are done."""
+        self._bar.update(requests - self._shown)
+        self._shown = requests
 
 
 def _named(request: Any) -> str:
