@@ -5,11 +5,11 @@ WeighbridgeError
 │   ├── UnknownName       a name that is not in the list; near misses are suggested
 │   └── MalformedRow      a data file's row, with file, line and column
 ├── MissingPiece          a package, model, data set or program is not here         exit 2
-├── EndpointUnusable     an endpoint that no further request can mend              exit 2
-├── CapReached           what may be spent is spent; a higher cap goes on           exit 3
+├── EndpointUnusable     an endpoint that refuses every request                    exit 2
+├── CapReached           the spending cap is reached; a higher cap goes on         exit 3
 ├── SandboxUnavailable    model-written code can't be run safely on this machine    exit 2
 ├── StorageError          a disk is full, a folder is read-only, a file is locked   exit 2
-├── LibraryError          what a library raised where it meets a file or a text     exit 2
+├── LibraryError          a library's own error about a file or a text              exit 2
 ├── InternalError         an unexpected error; its traceback is in a file           exit 70
 ├── EvidenceError         evidence was altered, or contradicts itself               exit 1
 └── Interrupted           stopped by the user; the same command goes on from there  exit 130
@@ -25,7 +25,7 @@ from pathlib import Path
 
 
 class WeighbridgeError(Exception):
-    """Base of all errors that a user can mend; shown as one line, never as a traceback.
+    """Base of all errors that a user can correct; shown as one line, never as a traceback.
 
     Args:
         saw: What was found, with the value.
@@ -103,7 +103,7 @@ class MissingPiece(WeighbridgeError):
 
 
 class EndpointUnusable(WeighbridgeError):
-    """An endpoint refuses every request, or has not answered for long: asking on can't help."""
+    """An endpoint refuses every request, or has not answered for long: more requests can't help."""
 
 
 class CapReached(WeighbridgeError):
@@ -133,15 +133,15 @@ class Interrupted(WeighbridgeError):
 
 
 class LibraryError(WeighbridgeError):
-    """What a library raised at a boundary: in its own words, and no guess about whose fault it is.
+    """A library's error at a boundary, in the library's own words, without a guess at the cause.
 
-    A boundary is where its code meets what came from outside: loading weights, rendering a
+    A boundary is where a library handles input from outside: loading weights, rendering a
     template, tokenising, parsing, HTTP.
     """
 
 
 class InternalError(WeighbridgeError):
-    """An unexpected error: most likely a fault of Weighbridge.
+    """An unexpected error: most likely a bug of Weighbridge.
 
     Attributes:
         path: Where its traceback was written; None where nothing can be written.
@@ -152,7 +152,7 @@ class InternalError(WeighbridgeError):
 
 
 def _shortened(text: str) -> str:
-    """Return what may quote a whole file; of what is long both ends."""
+    """Shorten a long text, such as a quoted file, to its two ends."""
     if len(text) <= _LONGEST_PART:
         return text
     return f"{text[: _LONGEST_PART // 2]} … {text[-_LONGEST_PART // 2 :]}"
@@ -166,15 +166,15 @@ _LONGEST_WORDS = 400
 
 @contextmanager
 def boundary(doing: str, do: str = "", *, foreign: bool = False) -> Iterator[None]:
-    """Turn what a library raises inside into one line; what our own code raises passes.
+    """Turn a library's exceptions inside the block into one line; our own pass unchanged.
 
-    Memory that ends, a disk that fills and a person who stops are told as such further out.
+    Lack of memory, a full disk and Ctrl-C pass as well; the command line handles them.
 
     Args:
-        doing: What was being done, with the name of what it was done to ("loading m/").
-        do: What to do, where that is known.
-        foreign: Whether our own code reads foreign data inside, whose shape may be any: then what
-            it raises is told in the same way.
+        doing: What was being done, and to what, such as "loading m/".
+        do: What to do, if that is known.
+        foreign: Whether our own code parses foreign data of any shape inside: then its exceptions
+            become one line, too.
     """
     try:
         yield
@@ -187,7 +187,7 @@ def boundary(doing: str, do: str = "", *, foreign: bool = False) -> Iterator[Non
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return an exception's kind and its own words; both ends of what is long."""
+    """Return an exception's kind and message; a long message is shortened to its two ends."""
     try:
         words = " ".join(str(error).split())
     except Exception:  # an exception whose own text fails
@@ -199,9 +199,9 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether it was raised by this package's own code, and not by what that called.
+    """Whether this package's own code raised it, and not a library that it called.
 
-    What compiled code raises has no frame of its own: it is told by a kind that only it raises.
+    Compiled code has no frame of its own: it is recognised by exception types that only it raises.
     """
     trace, kind = error.__traceback__, type(error)
     if trace is None or kind is Exception or kind.__module__ != "builtins":

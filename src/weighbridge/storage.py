@@ -65,15 +65,15 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
 def write_whole(path: Path, data: str | bytes, mode: int = 0o644) -> None:
     """Write a file in one step, with errors that say what to do; text is UTF-8.
 
-    The folder must be there: one that was taken away while a run was going on is not made again,
-    without what it held.
+    The folder must exist. It is not made: if someone removed it during a run, a new one would
+    lack what the old one held.
     """
     with storage_errors(path):
         replace_file(path, data.encode() if isinstance(data, str) else data, mode)
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line and hand it to the system at once."""
+    """Append one line and flush it."""
     with storage_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
@@ -107,11 +107,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that takes `path`'s name once the block ends without an error.
 
-    What bears that name already stays, but for an empty folder. What an earlier process, killed
-    meanwhile, left half-written is removed: it is known by the lock that nobody holds any more.
+    An existing folder of that name is never replaced unless it is empty. Half-written folders of
+    killed processes are removed; they are recognised by a lock that nobody holds any more.
 
     Raises:
-        InputError: Something of that name came to be meanwhile.
+        InputError: Something of that name appeared in the meantime.
         StorageError: The disk is full or can't be written.
     """
     with storage_errors(path):
@@ -141,7 +141,7 @@ def _take_name(partial: Path, path: Path) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
         raise InputError(
-            f"{path} came to be in the meantime",
+            f"{path} appeared in the meantime",
             "a new folder: what exists is never deleted",
             "name another one; what is finished is not done again",
         ) from error
@@ -159,7 +159,7 @@ def _remove_abandoned(path: Path) -> None:
 
 @contextmanager
 def sole_owner(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process alone; the system lets go of it however the process ends.
+    """Lock `folder` for this process; the system releases it however the process ends.
 
     Raises:
         StorageError: Another process holds it.
@@ -178,7 +178,7 @@ def sole_owner(folder: Path) -> Iterator[None]:
 
 
 def _lock_file(path: Path, flags: int) -> BinaryIO:
-    """Open a file that is held and never read; no pipe is waited for, and no link followed."""
+    """Open a lock file; never waits for a pipe and follows no link."""
     handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     return os.fdopen(handle, "wb", buffering=0)
 

@@ -228,7 +228,7 @@ FAULTS = {
     "wrong type": (TOML + "max_tokens = '9'", ROW, "max_tokens = '9'"),
     "no data": ('prompt = "{q}"\ntarget = "a"', ROW, "names no data"),
     "no such file": (TOML.replace("rows", "row"), ROW, "data = 'row.jsonl'"),
-    "no table": (TOML.replace("jsonl", "xlsx"), None, "is no table by its name"),
+    "no table": (TOML.replace("jsonl", "xlsx"), None, "has no extension of a table"),
     "no target": ('data = "rows.jsonl"\nprompt = "{q}"', ROW, "names no target"),
     "both asked": (TOML + 'messages = "m"', ROW, "both or neither of prompt and messages"),
     "no TOML": ("data = ", ROW, "expected TOML"),

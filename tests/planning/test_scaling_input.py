@@ -38,12 +38,12 @@ def changed(table, line, **values):
 BROKEN = {
     "no loss": (renamed(rows(), loss="score"), "none of them loss"),
     "no tokens": ([{k: r[k] for k in ("params", "loss")} for r in rows()], "tokens or flops"),
-    "swapped sizes": (renamed(rows(), params="tokens", tokens="params"), "look swapped"),
-    "swapped loss": (renamed(rows(), params="loss", loss="params"), "look swapped"),
+    "swapped sizes": (renamed(rows(), params="tokens", tokens="params"), "seem to be swapped"),
+    "swapped loss": (renamed(rows(), params="loss", loss="params"), "seem to be swapped"),
     "swapped compute": (
         [{"params": 6 * r["params"] * r["tokens"], "flops": r["params"], "loss": r["loss"]}
          for r in rows()],
-        "look swapped",
+        "seem to be swapped",
     ),
     "contradiction": (
         changed([{**r, "flops": 6 * r["params"] * r["tokens"]} for r in rows()], 5, flops=1e9),
@@ -61,7 +61,7 @@ BROKEN = {
     "negative": (changed(rows(), 4, loss=-2), "a number above 0"),
     "below entropy": (changed(rows(), 6, loss=0.31), "line 6: a loss of 0.31"),
     "perplexity": ([{**r, "loss": np.exp(r["loss"] * 2)} for r in rows()], "perplexity"),
-    "units": ([{**r, "params": r["params"] / 1e9} for r in rows()], "unit looks left out"),
+    "units": ([{**r, "params": r["params"] / 1e9} for r in rows()], "unit seems to be missing"),
     "one size": (rows(sizes=(1e9,), ratios=np.geomspace(2, 200, 12)), "1 different sizes"),
     "two losses": (
         [{**r, "Loss": r["loss"]} for r in rows()], "two columns for loss",

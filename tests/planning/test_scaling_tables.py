@@ -95,21 +95,21 @@ def test_constants_do_not_depend_on_the_unit(tmp_path):
 
 
 REFUSED = {
-    "an unknown unit": ("Params (furlongs)", 0, 1.0, "'furlongs', a unit that is not known here"),
-    "two units": ("Params (M, per expert)", 0, 1e6, "a unit that is not known here"),
+    "an unknown unit": ("Params (furlongs)", 0, 1.0, "'furlongs', an unknown unit"),
+    "two units": ("Params (M, per expert)", 0, 1e6, "an unknown unit"),
     "which logarithm": ("log(N)", 0, "ln", "natural or a decimal logarithm"),
     "a letter that may be anything": ("N_k", 0, 1e3, "'N_k' seems to be parameters in 'k'"),
     "bits of unknown what": ("loss (bits)", 3, 1.0, "nats per token, or [(]bits per"),
     "bits per byte": ("loss (bits/byte)", 3, 1.0, "nats per token, or [(]bits per"),
-    "a speed": ("compute (TFLOP/s)", 2, 1e12, "'TFLOP/s', a unit that is not known here"),
-    "GPU hours": ("compute (A100-hours)", 2, 1e18, "a unit that is not known here"),
+    "a speed": ("compute (TFLOP/s)", 2, 1e12, "'TFLOP/s', an unknown unit"),
+    "GPU hours": ("compute (A100-hours)", 2, 1e18, "an unknown unit"),
     "M over plain counts": ("Params (M)", 0, 1.0, "contradict each other"),
     "M over counts in thousands": ("Params (M)", 0, 1e3, "tokens than parameters|unit"),
-    "T over millions": ("tokens (T)", 1, 1e6, "contradict|a unit looks left out"),
-    "no unit over millions": ("Params", 0, 1e6, "unit looks left out"),
-    "no unit over billions": ("tokens", 1, 1e9, "unit looks left out"),
-    "no unit over tokens in thousands": ("tokens", 1, 1e6, "unit looks left out, or the two"),
-    "no unit over PF-days": ("compute", 2, PF_DAY, "unit looks left out|far more FLOPs"),
+    "T over millions": ("tokens (T)", 1, 1e6, "contradict|a unit seems to be missing"),
+    "no unit over millions": ("Params", 0, 1e6, "unit seems to be missing"),
+    "no unit over billions": ("tokens", 1, 1e9, "unit seems to be missing"),
+    "no unit over tokens in thousands": ("tokens", 1, 1e6, "unit is missing, or the two"),
+    "no unit over PF-days": ("compute", 2, PF_DAY, "unit seems to be missing|far more FLOPs"),
 }
 
 
@@ -170,7 +170,7 @@ CELLS = {
     "thousands": ("N", 0, "100,000,000", None),
     "a comma beside a unit": ("Params (M)", 0, "1,000", "a point before decimals"),
     "odd groups": ("N", 0, "1,00,000", "1,00,000"),
-    "one row in billions": ("N", 0, "0.1", "line 2: 0.1 parameters; .*left out in this row"),
+    "one row in billions": ("N", 0, "0.1", "line 2: 0.1 parameters; .*missing in this row"),
 }
 
 
@@ -264,8 +264,8 @@ def test_a_table_of_optima_is_told_and_its_exponent_said(tmp_path, names):
 
 def test_swapped_columns_are_named(tmp_path):
     swaps = {
-        ("loss", "D", "N"): "look swapped", ("N", "loss", "D"): "look swapped",
-        ("D", "N", "loss"): "look swapped",
+        ("loss", "D", "N"): "seem to be swapped", ("N", "loss", "D"): "seem to be swapped",
+        ("D", "N", "loss"): "seem to be swapped",
     }  # fmt: skip
     for names, said in swaps.items():
         rows = [(n, d, loss) for n, d, _, loss in runs()]

@@ -130,7 +130,7 @@ FAULTS = {
     "the other half of a character": (b'{"\\uDE00": 1}', "half a character, \\ude00"),
     "deep": (b'{"a": ' + b"[" * 100_000, "nested deeper than 200 levels"),
     "a list": (b"[1]\n", "line 1: a list; expected a JSON object"),
-    "one document": (b'[\n{"a": 1},\n{"a": 2}\n]\n', "one JSON object a line; write it so"),
+    "one document": (b'[\n{"a": 1},\n{"a": 2}\n]\n', "one JSON object per line; convert it"),
     "an indented object": (b'{\n  "a": 1\n}\n', "JSON that goes on over lines"),
     "a control character": (b'{"a": "b\tc"}', "line 1, column 9: Invalid control character"),
     "two objects": (b'{"a": 1} {"a": 2}', "line 1, column 10: Extra data"),
@@ -237,7 +237,7 @@ def test_a_table_is_known_by_its_ending(tmp_path):
         "rows": "one of .jsonl",
         "rows.gz": "one of .jsonl",
     }.items():
-        with pytest.raises(InputError, match="is no table by its name") as told:
+        with pytest.raises(InputError, match="has no extension of a table") as told:
             table_rows(tmp_path / name)
         assert said in str(told.value)
 

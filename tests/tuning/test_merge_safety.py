@@ -112,7 +112,7 @@ def test_an_empty_folder_is_filled(tuned, tiny_model, tmp_path):
 
 def test_a_folder_that_comes_to_be_meanwhile_is_kept(tmp_path):
     with (
-        pytest.raises(InputError, match="came to be in the meantime"),
+        pytest.raises(InputError, match="appeared in the meantime"),
         new_folder(tmp_path / "merged") as partial,
     ):
         (partial / "ours").write_text("x")

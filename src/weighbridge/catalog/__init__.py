@@ -1,1 +1,1 @@
-"""Facts with sources: data files that say what publishers say, nothing computed."""
+"""Published facts with their sources, as data files; nothing here is computed."""

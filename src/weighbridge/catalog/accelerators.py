@@ -1,4 +1,4 @@
-"""Accelerators: one row each in ``accelerators.json``, and where its figures were read."""
+"""Accelerators: one row each in ``accelerators.json``, with the source of its figures."""
 
 import json
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ class Accelerator:
     """One accelerator.
 
     Attributes:
-        name: As it is asked for.
+        name: The name that `--accelerator` takes.
         bf16_flops: Peak FLOP/s in bfloat16, dense.
-        memory_bytes: Its own memory, where "GB" is read as 1e9 bytes, so never more than it has.
-        source: Where these were read; it says "not re-read" of what could not be.
-        usd_per_hour: Rent where one is assumed; None where the user must say.
-        price_note: What that price is.
+        memory_bytes: Its own memory; a data sheet's "GB" counts as 1e9 bytes, the lower reading.
+        source: Where the figures were read; "not re-read" marks those that could not be checked.
+        usd_per_hour: Assumed rent; None where the user must state a price.
+        price_note: What that price stands for, such as an on-demand rent.
     """
 
     name: str

@@ -22,7 +22,7 @@ class CatalogModel:
     Attributes:
         name: The file's stem, such as `llama-3-8b`.
         title: What its publisher calls it.
-        hub: Repositories whose configuration this is, the first one being the source.
+        hub: Repositories with this configuration; the first one is the source.
         source: Where the facts come from.
         config: Fields as in `config.json`.
     """

@@ -46,7 +46,7 @@ def foreseen(error: BaseException) -> WeighbridgeError | None:
         where = f" ({named})" if named else ""
         if error.errno in _FULL:
             return StorageError(f"the disk is full{where}", "", "free space and run again")
-        return StorageError(f"{error.strerror}{where}", "", f"mend that and run again; {KEPT}")
+        return StorageError(f"{error.strerror}{where}", "", f"correct that and run again; {KEPT}")
     return None
 
 

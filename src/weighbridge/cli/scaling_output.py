@@ -52,7 +52,9 @@ def check_parent(path: Path | None) -> None:
         InputError: There is no such folder.
     """
     if path is not None and not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}", "one", "make it first")
+        raise InputError(
+            f"{path}: there is no folder {path.parent}", "a folder that exists", "make it first"
+        )
 
 
 def amount(value: float) -> str:

@@ -1,1 +1,1 @@
-"""Two runs with all that bears on their comparison."""
+"""Comparisons of two runs, with everything that affects them: judge, protocols, contamination."""

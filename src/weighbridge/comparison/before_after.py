@@ -1,4 +1,4 @@
-"""One benchmark before and after, compared: headline, parts, and without what was learnt."""
+"""Compares a benchmark before and after tuning: headline, parts, and without learnt items."""
 
 from dataclasses import dataclass
 
@@ -22,18 +22,18 @@ from weighbridge.statistics.conditions import ANYTHING
 
 @dataclass(frozen=True)
 class BenchmarkComparison:
-    """One benchmark before and after, and the comparison of the two.
+    """One benchmark's runs before and after tuning, and the comparison of the two.
 
     Attributes:
         weigh: What was asked for.
         before: The base's run, without samples.
         after: The tuned model's.
         comparison: After minus before, over all items.
-        parts: The same for each named part.
-        audit: Of the judge, where a model judged.
-        contamination: Items that overlap with the tuning data; None where that was not looked for.
-        clean: The comparison without them; None where none overlap, or all do.
-        clean_scores: Headline beside clean score, before and after; empty where none overlap.
+        parts: The same comparison for each named part, such as a field of a JSON object.
+        audit: Of the judge, if a model rated the answers.
+        contamination: Items that overlap with the tuning data; None if nobody looked for them.
+        clean: The comparison without those items; None if none overlap, or all do.
+        clean_scores: Scores with and without them, before and after; empty if none overlap.
     """
 
     weigh: BenchmarkSpec
@@ -63,7 +63,7 @@ def compare_runs(
 ) -> BenchmarkComparison:
     """Compare the tuned model's run with the base's, in the headline and in each part.
 
-    Where items overlap with the tuning data, the two are compared without them, too.
+    If items overlap with the tuning data, the runs are also compared without them.
     """
     old, new = told_apart(store.read(before)), told_apart(store.read(after))
     # A part is a share, whatever scale the headline is on, and so is its margin.

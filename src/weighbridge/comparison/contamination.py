@@ -1,4 +1,4 @@
-"""Benchmark items in a person's own tuning data: found by text, and scores without them."""
+"""Finds benchmark items in tuning data by their text, and scores runs without them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -25,12 +25,12 @@ def find_overlap(benchmark: Benchmark, items: Iterable[Sample], tuning_data: Pat
     """Look for a benchmark's questions in a file of tuning data.
 
     Args:
-        benchmark: Whose items they are.
-        items: As loaded.
-        tuning_data: JSONL of any form, of which every text counts, or plain text, one a line.
+        benchmark: The benchmark.
+        items: Its items, as loaded.
+        tuning_data: JSONL of any form, in which every string is searched, or plain text.
 
     Raises:
-        InputError: The file can't be read; MalformedRow names the line that is no JSON.
+        InputError: The file can't be read; MalformedRow names a line that isn't JSON.
     """
     turns = [benchmark.turn(item, turn) for item in items for turn in range(benchmark.turns)]
     return _search([(turn.id, turn.question) for turn in turns], tuning_data)
@@ -54,7 +54,7 @@ def _search(asked: Sequence[tuple[str, str]], tuning_data: Path) -> Contaminatio
 
 
 def tuning_texts(path: Path) -> Iterator[str]:
-    """Yield a file's rows as texts: all strings of a JSON row, else the line."""
+    """Yield each row of a file as texts: all strings of a JSON row, or else the line."""
     plain = table_ending(path) == ".txt"
     for number, line in text_lines(path, "tuning data: JSONL, or text whose name ends in .txt"):
         if plain or not line.strip():
@@ -76,12 +76,12 @@ def _strings(value: Json) -> Iterator[str]:
 
 
 def score_without(run: EvalRun, found: Contamination) -> CleanSubset:
-    """Score a run, read with its samples, on the items that don't overlap."""
+    """Score a run, which must hold its samples, on the items that don't overlap."""
     return clean_subset(run.samples, found.found, run.estimate.aggregate, run.estimate.scale)
 
 
 def without(run: EvalRun, found: Contamination) -> EvalRun:
-    """Return a run with the samples alone whose items don't overlap."""
+    """Return a run with only those samples whose items don't overlap."""
     kept: tuple[ScoredSample, ...] = tuple(
         sample for sample in run.samples if sample.sample_id not in found.found
     )

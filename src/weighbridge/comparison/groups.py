@@ -1,4 +1,4 @@
-"""Two runs compared group by group, such as MMLU's humanities: several comparisons at once."""
+"""Compares two runs group by group, such as MMLU's humanities, and corrects for multiplicity."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ from weighbridge.statistics.families import JointVerdict, decide_together
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """A group's comparison, and the verdict that it supports as one of several."""
+    """A group's comparison, and its verdict after Holm's correction over all groups."""
 
     name: str
     comparison: Comparison
@@ -22,9 +22,9 @@ class GroupComparison:
 def compare_groups(
     run_a: EvalRun, run_b: EvalRun, *, margin: float, metric: str, accepted: Accepted = NOTHING
 ) -> tuple[GroupComparison, ...]:
-    """Compare two runs in each group of clusters of which both hold some.
+    """Compare two runs in each group of clusters that both runs have items of.
 
-    The groups are the benchmark's own; where it has none, each cluster is one.
+    The groups are the benchmark's own; if it has none, each cluster is a group.
 
     Raises:
         InputError: There are fewer than two groups.

@@ -23,7 +23,7 @@ class Step:
         before: The earlier stage's run, without samples.
         after: The later one's, without samples.
         comparison: Later minus earlier; None where both are one run, so that nothing can differ.
-        joint: What the comparison supports as one of several (Holm).
+        joint: The verdict after Holm's correction over all steps.
         answers: Answers to the same items in both.
         changed: Those that are not the same, right or wrong.
         logprob_shift: Largest absolute difference of one choice's log-probability, in nats; None
@@ -44,7 +44,7 @@ class Lineage:
     """The results of one benchmark over all stages.
 
     Attributes:
-        runs: One a stage, without samples.
+        runs: One per stage, without samples.
         steps: From each stage to the next one.
         whole: From the first to the last.
     """
@@ -62,7 +62,7 @@ class Lineage:
 def compare_stages(runs: Sequence[EvalRun], margin: float | None = None) -> Lineage:
     """Compare the runs of a model's stages, in their order.
 
-    Verdicts hold together: each kind of claim is corrected over all steps and the whole (Holm).
+    Verdicts hold jointly: each kind of claim is corrected (Holm) over all steps and the whole.
 
     Args:
         runs: Two or more of one benchmark, with samples.

@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class PowerForecast:
-    """The answer, as JSON and as lines; whether the items there are give the power wanted."""
+    """The answer, as JSON and as text, and whether the available items give the wanted power."""
 
     document: dict[str, Json]
     lines: tuple[str, ...]
@@ -53,10 +53,10 @@ def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerFo
     """Answer what can be shown.
 
     Raises:
-        InputError: The assumptions contradict each other, or say nothing of the variance.
+        InputError: The assumptions contradict each other, or leave the variance open.
     """
     if not 0 < wanted.power < 1:
-        raise InputError(f"--power {wanted.power:g}", "a chance between 0 and 1")
+        raise InputError(f"--power {wanted.power:g}", "a probability between 0 and 1")
     runs = _pilot(pilot, store)
     scale = runs[0].estimate.scale if runs else SHARE
     design, source = _design(wanted, runs, scale)
@@ -87,13 +87,13 @@ def _pilot(names: tuple[str, ...], store: RunStore) -> tuple[EvalRun, ...]:
 
 
 def _design(wanted: Wanted, runs: tuple[EvalRun, ...], scale: Scale) -> tuple[Design, str]:
-    """What is assumed of the items, in shares of the scale, and where that comes from."""
+    """Return the assumptions about the items, in shares of the scale, and their source."""
     margin = default_margin(scale) if wanted.margin is None else wanted.margin
     check_margin(margin, scale)
     said = [n for n in ("rate", "disagreement", "within") if getattr(wanted, n) is not None]
     if runs:
         if said:
-            raise InputError(f"pilot runs and --{said[0]}", "one of them: the runs tell it")
+            raise InputError(f"pilot runs and --{said[0]}", "one of them: the runs already show it")
         seen = compare(runs[0], runs[1], margin=0.0)
         found = design_from(seen, 0.0, width(scale))
         source = f"a pilot of {seen.n:,} items"
@@ -115,7 +115,7 @@ def _assumed(wanted: Wanted) -> tuple[Design, str]:
     rate, share = wanted.rate, wanted.disagreement
     if rate is None and share is None:
         raise InputError(
-            "nothing that tells how often the two differ",
+            "nothing says how often the two models disagree",
             "two pilot runs, --disagreement or --rate",
             "for example: weighbridge power --margin 0.02 --rate 0.7",
         )

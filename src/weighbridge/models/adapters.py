@@ -1,8 +1,8 @@
 """Loads adapters in peft's format onto their base and checks that every tensor is in place.
 
-An adapter whose tensors have no place on the base changes nothing, and base would be compared with
-base. So every tensor of the file must stand on the model, to the bit, every place of the adapter
-must come from the file, and the logits must differ from the base's.
+If an adapter's tensors don't fit the base, loading changes nothing, and the base would be compared
+with itself. So every tensor of the file must be on the model, bit by bit, every adapter tensor of
+the model must come from the file, and the logits must differ from the base's.
 """
 
 import re
@@ -36,12 +36,12 @@ _NAMED_BY = re.compile(r"\.(lora_[AB]|lora_magnitude_vector)\.\w+\.weight$")
 
 @dataclass(frozen=True)
 class PutOn:
-    """An adapter on its base.
+    """A base model with its adapter.
 
     Attributes:
         module: The peft model.
         tensors: The adapter's tensors, as in its file.
-        notes: Sentences that a reader of a run must know: what peft warned of.
+        notes: Sentences for readers of a run: peft's warnings.
     """
 
     module: Any
@@ -50,9 +50,9 @@ class PutOn:
 
 
 def put_on(module: Any, folder: Path) -> PutOn:
-    """Put an adapter on a model and prove that it is there.
+    """Put an adapter on a model and check that it took effect.
 
-    The base's embeddings are made longer where the adapter holds rows for new tokens.
+    The base's embeddings are extended if the adapter holds rows for new tokens.
 
     Raises:
         InputError: The adapter is broken, does not fit, or changes nothing.
@@ -87,7 +87,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     """Read `adapter_config.json`.
 
     Raises:
-        InputError: It is not there, or is not such a file.
+        InputError: It is missing, or isn't an adapter's settings.
     """
     what = "the settings of an adapter in peft's format"
     return read_settings(folder / CONFIG, what, within=folder)
@@ -97,7 +97,7 @@ def require_landed(wrapped: Any, folder: Path) -> None:
     """Check an adapter that someone else put on a model, against its files.
 
     Raises:
-        InputError: A tensor is not on the model, or a place was left empty.
+        InputError: A tensor is not on the model, or one of the model's is not in the files.
     """
     _require_landed(wrapped, _read(folder / WEIGHTS), folder)
 
@@ -163,7 +163,7 @@ def _why_not_measured(kind: str) -> str | None:
 def require_patterns_end(module: Any, config: Mapping[str, Any], where: str) -> None:
     """Try the patterns of an adapter's settings on the model's names, before peft does.
 
-    What comes to an end here does so there: peft asks the same engine the same.
+    A pattern that ends here also ends in peft, which uses the same engine.
 
     Raises:
         InputError: One is no regular expression, or takes too long.
@@ -193,7 +193,7 @@ def _does_not_fit(folder: Path, reason: str) -> InputError:
 def _lengthen(
     module: Any, folder: Path, config: Mapping[str, Any], stored: Mapping[str, StoredTensor]
 ) -> None:
-    """Add rows to the base's embeddings where the adapter holds those of new tokens."""
+    """Add rows to the base's embeddings if the adapter holds rows of new tokens."""
     rows = module.get_input_embeddings().weight.shape[0]
     names = {id(part): name for name, part in module.named_modules()}
     entry = names[id(module.get_input_embeddings())]
@@ -285,7 +285,7 @@ def _require_effect(plain: torch.Tensor, wrapped: Any, folder: Path) -> None:
 
 @torch.no_grad()
 def _logits(module: Any) -> torch.Tensor:
-    """Compute a model's logits for tokens from all over its vocabulary."""
+    """Compute a model's logits for tokens spread over its vocabulary."""
     entry = module.get_input_embeddings().weight
     probe = (torch.arange(_PROBE_TOKENS, device=entry.device) * 7919 % entry.shape[0])[None]
     training = module.training
@@ -297,9 +297,9 @@ def _logits(module: Any) -> torch.Tensor:
 
 def _notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
     """Pass on what peft warned of, but not what concerns its own developers."""
-    told = dict.fromkeys(
+    messages = dict.fromkeys(
         " ".join(str(warning.message).split())
         for warning in caught
         if not issubclass(warning.category, (DeprecationWarning, FutureWarning))
     )
-    return tuple(f"peft says of the adapter: {text.rstrip('.')}." for text in told)
+    return tuple(f"peft says of the adapter: {text.rstrip('.')}." for text in messages)

@@ -1,4 +1,4 @@
-"""How a memory limit is shared out between weights, passes over prompts, and running sequences."""
+"""Divides a memory limit between weights, passes over prompts, and running sequences."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ PROCESS_BYTES = 450 << 20  # interpreter and libraries, as measured
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """What the engine may take beside the weights.
+    """What the engine may use beside the weights.
 
     Attributes:
         pack_tokens: Tokens of one pass over prompts.
@@ -28,10 +28,10 @@ class MemoryBudget:
 
 
 def share_out(network: Network, memory_bytes: int | None) -> MemoryBudget:
-    """Share out what a limit leaves beside the weights; None is no limit.
+    """Divide what a limit leaves beside the weights; None is no limit.
 
     Raises:
-        InputError: It leaves too little to compute with.
+        InputError: Too little is left to compute with.
     """
     if memory_bytes is None:
         return MemoryBudget()

@@ -1,4 +1,4 @@
-"""Control tokens that stand in a person's text stay text: "what does <|im_end|> mean?".
+"""Keeps control tokens in a person's text as plain text: "what does <|im_end|> mean?".
 
 A chat template is text, and a tokenizer takes `<|im_end|>` for the token wherever it stands: a row
 that quotes one would end a turn in its middle. So control tokens in a row's own words are written
@@ -21,7 +21,7 @@ _ROLE = re.compile(r"<[|\uff5c][^<>]+[|\uff5c]>")
 
 
 class ControlTokens:
-    """Hides one tokenizer's control tokens in texts, and encodes what a template made of them.
+    """Hides a tokenizer's control tokens in texts, and encodes what a template renders from them.
 
     Attributes:
         tokenizer: The tokenizer.
@@ -46,20 +46,20 @@ class ControlTokens:
         self._stand_ins: dict[str, str] = {}
 
     def found(self, text: str) -> list[str]:
-        """Return the control tokens that a text holds, in their order."""
+        """Return the control tokens in a text, in order."""
         if not any(beginning in text for beginning in self._beginnings):
             return []
         return list(dict.fromkeys(self._names.findall(text)))
 
     def hide(self, text: str, keep: Collection[str] = ()) -> str:
-        """Return a text with a stand-in for each control token but those to be kept."""
+        """Replace each control token in a text by a stand-in, except those to be kept."""
         return self._known.sub(
             lambda found: found.group() if found.group() in keep else self._stand_in(found.group()),
             text,
         )
 
     def shown(self, text: str, around: tuple[str, str] = ("", "")) -> str:
-        """Return a text with its control tokens again; `around` are marks to put around each."""
+        """Replace stand-ins by their control tokens; `around` are marks to put around each."""
         named = {stand_in: name for name, stand_in in self._stand_ins.items()}
         before, after = around
         return re.sub(_OWN, lambda own: before + named.get(own[0], own[0]) + after, text)

@@ -1,4 +1,4 @@
-"""Decodes generated tokens to text, also where a character spans several tokens."""
+"""Decodes generated tokens to text, even if a character spans several tokens."""
 
 import codecs
 import re
@@ -14,8 +14,8 @@ class Detokenisation:
 
     Args:
         tokenizer: The model's.
-        stops: Tokens that end a turn; they are no text.
-        shown: Special tokens that are text all the same, such as those around a thought.
+        stops: Tokens that end a turn, and are not part of the text.
+        shown: Special tokens that count as text, such as those around the reasoning.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Detokenisation:
 
 
 def _special_tokens(tokenizer: Any) -> frozenset[int]:
-    """Tokens that decoding leaves out where it is told to skip special ones."""
+    """Tokens that decoding leaves out if it skips special ones."""
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
     marked = {number for number, token in added.items() if token.special}
     return frozenset(marked.union(tokenizer.all_special_ids))

@@ -133,7 +133,9 @@ def _tokens(fields: Mapping[str, Any], where: str) -> list[str]:
     for key in ("token_type", "scores"):
         found = fields.get(f"{_P}{key}")
         if found is not None and (not isinstance(found, list) or len(found) < len(tokens)):
-            raise InputError(f"{where}: {_P}{key} is shorter than the vocabulary", "one a token")
+            raise InputError(
+                f"{where}: {_P}{key} is shorter than the vocabulary", "one entry per token"
+            )
     return tokens
 
 
@@ -174,7 +176,9 @@ def _sentencepiece(fields: Mapping[str, Any], tokens: list[str], where: str) -> 
             "use the model's safetensors and tokenizer",
         )
     if not isinstance(scores, list) or len(set(scores)) < 2:
-        raise InputError(f"{where} has no {_P}scores", "one a token, which order the merges")
+        raise InputError(
+            f"{where} has no {_P}scores", "one per token, which give the order of the merges"
+        )
     types = fields.get(f"{_P}token_type") or [1] * len(tokens)
     vocabulary = {text: index for index, text in enumerate(tokens)}
     unknown = _id(fields, "unknown", tokens, where)

@@ -33,7 +33,7 @@ def require_head(module: Any, where: str) -> tuple[str, ...]:
         raise InputError(
             f"{where} is a {other[0]} by its config.json",
             "a language model, such as LlamaForCausalLM",
-            "a classifier writes no text: use the model that it was made from",
+            "a classifier writes no text: use the language model that it was trained from",
         )
     entry, head = module.get_input_embeddings(), module.get_output_embeddings()
     for part, what in ((entry, "embeddings"), (head, "head")):

@@ -76,9 +76,10 @@ def _library() -> Any:
         import transformers
     except ImportError as error:
         raise MissingPiece(
-            "transformers is not installed", "it, to count what no family here knows",
+            "transformers is not installed",
+            "transformers, to count the parts of an architecture that has no formulas here",
             "pip install 'weighbridge[torch]'",
-        ) from error  # fmt: skip
+        ) from error
     return transformers
 
 

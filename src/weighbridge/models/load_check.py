@@ -92,7 +92,7 @@ def require_all_taken(module: Any, report: LoadReport, where: str) -> tuple[str,
     if not report.loads:
         raise InputError(
             f"transformers gave no report of loading {where}",
-            "one, so that nothing is left to chance",
+            "a report, to check that every tensor was loaded",
             "use weights that transformers itself loads, and one of its tested versions",
         )
     require_shapes(report, where)

@@ -28,9 +28,9 @@ def standing_still(template: str, moment: datetime = WRITTEN) -> str:
     """Return a template whose `strftime_now` always tells `moment`; others as they are."""
     if not reads_clock(template):
         return template
-    told = {f"%{letter}": moment.strftime(f"%{letter}") for letter in _DIRECTIVES}
-    told |= {f"%-{letter}": str(int(told[f"%{letter}"])) for letter in "dmyHIMSjUW"}
-    replaced = "".join(f".replace({name!r}, {value!r})" for name, value in told.items())
+    directives = {f"%{letter}": moment.strftime(f"%{letter}") for letter in _DIRECTIVES}
+    directives |= {f"%-{letter}": str(int(directives[f"%{letter}"])) for letter in "dmyHIMSjUW"}
+    replaced = "".join(f".replace({name!r}, {value!r})" for name, value in directives.items())
     # Cut at "%%" first, so that "%%d" stays a percent sign and a letter. The line's end is taken
     # away by trim_blocks, which leaves the template's own beginning as it was.
     return (

@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and the command that mends each: `weighbridge doctor`."""
+"""What is installed, what is missing, and the command that installs it: `weighbridge doctor`."""
 
 import importlib.metadata
 import importlib.util
@@ -25,11 +25,11 @@ class Check:
     """One finding.
 
     Attributes:
-        name: What was looked at.
+        name: What was checked.
         status: `degraded` works, but not for everything.
-        found: What is there.
+        found: What was found.
         needed_for: What does not work, or works worse, without it.
-        fix: The command that mends it; empty where nothing needs mending.
+        fix: The command that installs or repairs it; empty if all is well.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Check:
 
 
 def examine(cache: Path) -> tuple[Check, ...]:
-    """Look at everything that a command can need; nothing heavy is imported."""
+    """Check everything that a command can need, without importing anything heavy."""
     return (
         _python(),
         *(_package(name, why, fix) for name, why, fix in _PACKAGES),
@@ -56,7 +56,7 @@ def examine(cache: Path) -> tuple[Check, ...]:
 
 
 def healthy(checks: tuple[Check, ...]) -> bool:
-    """Whether nothing is missing; what is degraded still works."""
+    """Whether nothing is missing; degraded pieces still work."""
     return all(check.status != "missing" for check in checks)
 
 

@@ -29,7 +29,7 @@ class Endpoints:
         key: Looks up an environment variable.
         budget: What may be spent, over all endpoints.
         patience: How long to wait.
-        most_at_a_time: Requests at a time, at most.
+        most_at_a_time: Highest number of simultaneous requests.
         offline: Whether only servers on this machine may be reached.
     """
 
@@ -49,7 +49,7 @@ class Endpoints:
 
 
 class UnopenedEndpoint:
-    """An endpoint for dry runs: its prompts can't be checked, since the server renders them."""
+    """Stands for an endpoint in dry runs; its prompts can't be seen: the server renders them."""
 
     capabilities = frozenset({Capability.ONLY_CHAT})
 

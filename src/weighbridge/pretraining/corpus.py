@@ -1,4 +1,4 @@
-"""The text that a ladder learns: bytes of files, some of which are held out."""
+"""The text that a ladder of models learns: bytes of files, some of which are held out."""
 
 import hashlib
 import sysconfig
@@ -28,12 +28,12 @@ class Corpus:
     """Text, as bytes.
 
     Attributes:
-        train: What is learnt, uint8, shape (n,).
-        validation: What losses are measured on.
-        name: What to call it.
-        files: Files read.
+        train: Bytes to train on, uint8, shape (n,).
+        validation: Held-out bytes, on which losses are measured.
+        name: Its name in results.
+        files: Number of files read.
         skipped: Files left out because they aren't UTF-8 text, or no files of the folder.
-        digest: Of both parts.
+        digest: Digest of both parts.
     """
 
     train: Bytes
@@ -71,7 +71,9 @@ def read_corpus(path: Path | None, pattern: str = "") -> Corpus:
             continue
         except OSError as error:
             raise InputError(
-                f"{file} can't be read ({error.strerror})", "readable files", "see its permissions"
+                f"{file} can't be read ({error.strerror})",
+                "readable files",
+                "check its permissions",
             ) from error
         if text:
             texts.append((name, text))
@@ -114,7 +116,7 @@ def _files(path: Path | None, pattern: str) -> Iterator[tuple[str, Path]]:
 
 
 def _split(texts: list[tuple[str, bytes]]) -> tuple[Bytes, Bytes]:
-    """Hold out whole files, or the end of each where that would be too little or too much."""
+    """Hold out whole files, or the end of each if whole files are too little or too much."""
     chosen = [_chosen(name) for name, _ in texts]
     share = sum(len(text) for (_, text), out in zip(texts, chosen, strict=True) if out)
     total = sum(len(text) for _, text in texts)

@@ -20,7 +20,7 @@ a tenth of a nat."""
 
 
 class WeightMaker(Protocol):
-    """What makes a parameter of a size, from a normal distribution."""
+    """Makes a parameter of a given size from a normal distribution."""
 
     def __call__(self, *size: int, std: float) -> nn.Parameter:
         """Return it."""
@@ -122,7 +122,7 @@ class Layer(nn.Module):
         return F.linear(attended.transpose(1, 2).reshape(-1, self.width), self.output)
 
     def _mixed(self, normed: Tensor) -> tuple[Tensor, Tensor]:
-        """Send each row through its experts; none is dropped, however uneven they are.
+        """Send each row through its experts; no row is dropped, however uneven the load.
 
         The unevenness is Switch's auxiliary loss (Fedus et al. 2021, arXiv:2101.03961, eq. 4):
         experts · Σ share of assignments · mean probability.

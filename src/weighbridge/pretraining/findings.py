@@ -1,4 +1,4 @@
-"""What a ladder says once its models are trained: a law, a prediction, dense against mixture."""
+"""Results of a trained ladder: a law, a tested prediction, dense against mixture models."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -32,7 +32,7 @@ class TrainedRung:
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """What a ladder says.
+    """Results of a trained ladder.
 
     Attributes:
         corpus: The text's name.
@@ -106,10 +106,10 @@ def conclude(
     table: Path,
     seed: int,
 ) -> Ladder:
-    """Gather what a trained ladder says.
+    """Gather the results of a trained ladder.
 
     Args:
-        corpus: What was learnt.
+        corpus: The text that was learnt.
         done: Every rung.
         points: The dense runs that were fitted.
         law: Their law.

@@ -1,6 +1,6 @@
-"""A ladder's folder: whose it is, which models are done, what was predicted, and the table of runs.
+"""A ladder's folder: its settings, finished models, the prediction, and the table of runs.
 
-Every file is whole or absent, but for `rungs.jsonl`, whose last line may be cut off.
+Every file is complete or absent, except that the last line of `rungs.jsonl` may be cut off.
 """
 
 import csv
@@ -32,10 +32,10 @@ _SAME = 1e-3  # of a prediction made again: another machine rounds otherwise
 
 
 def claim(folder: Path, settings: LadderSettings, corpus: Corpus) -> None:
-    """Make a folder this ladder's own.
+    """Claim a folder for this ladder.
 
     Raises:
-        InputError: It holds another one.
+        InputError: It belongs to another ladder.
     """
     import torch
 
@@ -70,10 +70,10 @@ def claim(folder: Path, settings: LadderSettings, corpus: Corpus) -> None:
 
 
 def read_journal(path: Path) -> list[Trained]:
-    """Return the rungs that are done. A last line that was cut off is taken out of the file.
+    """Return the rungs that are done. A last line that was cut off is removed from the file.
 
     Raises:
-        InputError: Another line is no record of a rung.
+        InputError: Another line is not a record of a rung.
     """
     if not path.exists():
         return []
@@ -98,7 +98,7 @@ def read_journal(path: Path) -> list[Trained]:
 
 
 def append_record(path: Path, trained: Trained) -> None:
-    """Append a rung and hand it to the disk."""
+    """Append a rung durably."""
     with storage_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(trained), allow_nan=False) + "\n")
         file.flush()
@@ -109,7 +109,7 @@ def kept_prediction(folder: Path, made: Prediction, rung: Rung) -> Prediction:
     """Write the prediction before its run begins; return the one that was written first.
 
     Raises:
-        InputError: What is written is not what the smaller models say.
+        InputError: The written prediction is not the one that the smaller models give.
     """
     path = folder / "prediction.json"
     if not path.exists():
@@ -129,7 +129,7 @@ def kept_prediction(folder: Path, made: Prediction, rung: Rung) -> Prediction:
     if not same:
         raise InputError(
             f"{path} is not what the smaller models of this ladder predict",
-            "a prediction that nothing changed since",
+            "the prediction as it was written",
             "remove the folder and train the ladder again",
         )
     return written

@@ -1,4 +1,4 @@
-"""How long a ladder takes here, from a few steps of each of its shapes."""
+"""Forecasts how long a ladder takes here, from a few steps of each model shape."""
 
 import tempfile
 import time
@@ -15,7 +15,7 @@ WARM, TIMED = 2, 5
 def seconds(planned: Sequence[Rung], corpus: Corpus, learning_rate: float, workers: int) -> float:
     """Forecast a ladder's wall time.
 
-    What is measured is one process's speed; several slow each other a little more than this says.
+    The speed of one process is measured; several slow each other down a little beyond this.
 
     Args:
         planned: Its rungs.

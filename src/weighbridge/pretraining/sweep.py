@@ -42,13 +42,13 @@ def train_ladder(
     """Train a ladder, or what is left of it, and conclude.
 
     Args:
-        settings: What it is made of.
+        settings: The ladder's settings.
         corpus_path: The text; None is Python's standard library.
         pattern: Files of it.
         folder: Where it is kept.
         workers: Models trained at once; losses don't depend on it.
-        on_flops: Told of FLOPs done, of all.
-        say: Told of each finished stage.
+        on_flops: Called with FLOPs done and FLOPs in all.
+        say: Called with a line for each finished stage.
 
     Raises:
         InputError: The text is too short, or the folder holds another ladder.
@@ -86,7 +86,7 @@ def train_ladder(
 
 
 def _check_apart(folder: Path, corpus: Path | None) -> None:
-    """Refuse a folder whose files would become part of the text.
+    """Refuse an output folder inside the corpus, whose files would become part of the text.
 
     Raises:
         InputError: It lies in the corpus, and not in a hidden folder of it.
@@ -113,7 +113,7 @@ def check_length(corpus: Corpus, planned: Sequence[Rung]) -> None:
         raise InputError(
             f"{corpus.name} has {len(corpus.train):,} bytes to train on, and the longest run takes "
             f"{longest:,}",
-            f"text enough for at most {MOST_EPOCHS} passes, {longest // MOST_EPOCHS:,} bytes",
+            f"enough text for at most {MOST_EPOCHS} passes, {longest // MOST_EPOCHS:,} bytes",
             "add text, or spend less with --largest",
         )
     context = planned[0].context_tokens
@@ -145,7 +145,7 @@ class LadderRun:
         sweep(job.checkpoints)
 
     def train(self, wanted: Sequence[Rung]) -> list[TrainedRung]:
-        """Train those that aren't done; return all that are wanted, in their order."""
+        """Train the rungs that aren't done; return all wanted rungs, in order."""
         done = {trained.name: trained for trained in read_journal(self._journal)}
         left = [rung for rung in wanted if rung.name not in done]
         by_name = {rung.name: rung for rung in self._planned}

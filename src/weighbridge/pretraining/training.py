@@ -1,4 +1,4 @@
-"""Training one rung: same bits whether it was interrupted or not.
+"""Trains one rung, with the same bits whether it was interrupted or not.
 
 What a step learns from, and at what rate, are functions of the step and the seed, so parameters,
 AdamW's moments and the step are all that a checkpoint holds.
@@ -67,11 +67,11 @@ def train(
         rung: What to train.
         corpus: On what.
         learning_rate: Peak, at a width of 64.
-        checkpoint: File that an interrupted run goes on from; removed by whoever records the end.
-        on_tokens: Told after each step how many tokens the rung has seen.
+        checkpoint: File that an interrupted run resumes from; the caller removes it at the end.
+        on_tokens: Called after each step with the number of tokens seen.
 
     Raises:
-        InputError: The loss is not finite any more.
+        InputError: The loss is no longer finite.
     """
     run = Run(rung, corpus.train, learning_rate, checkpoint)
     saved = time.perf_counter()

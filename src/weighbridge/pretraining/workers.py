@@ -1,8 +1,8 @@
-"""Several rungs at once: one process a core, each with one thread.
+"""Trains several rungs at once: one process per core, each with one thread.
 
 A small model's operations are too short to be shared among cores, and runs don't depend on each
-other; so the losses don't depend on how many cores there were. A worker ends when its parent does,
-however that ends.
+other; so the losses don't depend on how many cores there were. A worker ends when its parent ends,
+in whatever way.
 """
 
 import multiprocessing
@@ -49,7 +49,7 @@ class RungJob:
 
 @dataclass(frozen=True)
 class Failed:
-    """An error that a worker met, in its three parts."""
+    """A worker's error, in its three parts."""
 
     saw: str
     expected: str
@@ -62,16 +62,16 @@ def train_all(
     workers: int,
     on_flops: Callable[[float], None],
 ) -> Generator[Trained, None, None]:
-    """Train rungs, the dearest first; yield each as it ends.
+    """Train rungs, the most expensive first; yield each as it ends.
 
     Args:
         rungs: What to train.
         job: What they share.
         workers: Processes.
-        on_flops: Told of FLOPs done since it was last told.
+        on_flops: Called with the FLOPs done since its last call.
 
     Raises:
-        WeighbridgeError: What a worker met; or it was killed.
+        WeighbridgeError: A worker failed or was killed.
     """
     waiting = sorted(rungs, key=lambda rung: -rung.flops)
     pool: list[_Worker] = []
@@ -122,7 +122,7 @@ class _Worker:
             raise self._gone() from None
 
     def hear(self) -> tuple[float, Trained | None]:
-        """Return the FLOPs done since it was last heard, and the rung if that ended it."""
+        """Return the FLOPs done since the last message, and the rung if it is finished."""
         assert self._rung is not None
         try:
             told = self.connection.recv()
@@ -140,8 +140,8 @@ class _Worker:
         name = self._rung.name if self._rung else "a model"
         return WeighbridgeError(
             f"the process that trained {name} ended with {self._process.exitcode}",
-            "a process that is left to end",
-            "see that there is memory enough; the same command goes on",
+            "a process that is not stopped from outside",
+            "check that there is enough memory; the same command goes on",
         )
 
     def end(self) -> None:

@@ -69,11 +69,15 @@ def example_project() -> Path:
     for folder in (package / "examples", package.parents[1] / "examples"):
         if (folder / "service_desk" / "weighbridge.toml").is_file():
             return folder / "service_desk"
-    raise MissingPiece("the example is not installed", "examples/service_desk", "install again")
+    raise MissingPiece(
+        "the example is not installed",
+        "examples/service_desk",
+        "reinstall: pip install --force-reinstall weighbridge",
+    )
 
 
 def write_template(folder: Path) -> tuple[Path, ...]:
-    """Write a project file and a benchmark file; never over existing ones.
+    """Write a project file and a benchmark file; existing ones are never overwritten.
 
     Raises:
         InputError: One of them is already there.
@@ -82,7 +86,9 @@ def write_template(folder: Path) -> tuple[Path, ...]:
     wanted = {"weighbridge.toml": TEMPLATE.format(name=name), "tickets.toml": BENCHMARK.format()}
     for file in wanted:
         if (folder / file).exists():
-            raise InputError(f"{folder / file} is already there", "a folder without one")
+            raise InputError(
+                f"{folder / file} already exists", "a folder without one", "name another folder"
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in wanted.items():

@@ -269,7 +269,7 @@ def _check_figures(path: Path, document: Mapping[str, Any]) -> None:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             continue
         if not -MOST_USD_PER_MILLION_TOKENS <= value <= MOST_USD_PER_MILLION_TOKENS:
-            raise InputError(f"{path}: {name} = {value}", "a number that can be")
+            raise InputError(f"{path}: {name} = {value}", "a finite number")
         if value < 0 or (name in _MORE_THAN_0 and value == 0):
             least = "more than 0" if name in _MORE_THAN_0 else "0 or more"
             raise InputError(f"{path}: {name} = {value:g}", least)

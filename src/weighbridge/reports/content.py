@@ -39,13 +39,13 @@ class TrainingPoint:
 
 @dataclass(frozen=True)
 class Forecast:
-    """A figure that was predicted before the work began, beside what it turned out to be.
+    """A figure that was predicted before the work began, and its measured value.
 
     Attributes:
         name: What was predicted ("tuning peak memory").
         unit: Of both figures.
         predicted: The forecast.
-        measured: What happened; None where it was not measured.
+        measured: The measured value; None if it was not measured.
     """
 
     name: str

@@ -142,12 +142,12 @@ def parabolas(valleys: Sequence[Valley], name: str = "isoflops") -> Drawing:
         marks += [one.encode(x=x, y=y) for one in _haloed([row], LIGHT.muted, **style)]
     key = {"x": x_ends[1], "y": y_ends[1], "text": "labels: FLOPs · diamonds: best size of each"}
     marks.append(text_layer([key], LIGHT.muted, align="right", dy=9, fontSize=11).encode(x=x, y=y))
-    told = "; ".join(
+    summary = "; ".join(
         f"{valley.label} FLOPs: {valley.vertex[0]:.3g} parameters"
         for valley in valleys
         if valley.vertex
     )
-    return draw(name, f"Best size by compute budget. {told}", sized(alt.layer(*marks)))
+    return draw(name, f"Best size by compute budget. {summary}", sized(alt.layer(*marks)))
 
 
 def cloud(
@@ -213,8 +213,8 @@ def ratios(lines: Sequence[Line], emphasised: str, floor: float, name: str = "la
     marks += [one.encode(x=x, y=y) for one in _names_inside(lines, first, floor)]
     for one in _column(lines, first, (floor, top)):
         marks.append(one.encode(x=x, y=y))
-    told = "; ".join(f"{line.label} {line.y[-1]:.3g}" for line in lines)
-    description = f"Tokens per parameter by compute; at {right:.1e} FLOPs: {told}"
+    summary = "; ".join(f"{line.label} {line.y[-1]:.3g}" for line in lines)
+    description = f"Tokens per parameter by compute; at {right:.1e} FLOPs: {summary}"
     return draw(name, description, sized(alt.layer(*marks)))
 
 

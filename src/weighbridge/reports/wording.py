@@ -200,14 +200,14 @@ def as_text(value: Json) -> str:
 
 def settings(run: EvalRun) -> str:
     """A run's settings that differ from their defaults: ``shots 5, limit 100``."""
-    told = {
+    facts = {
         key: value
         for key, value in run.settings.items()
         if key != "judge" and value not in (None, "", 0, {}, [])
     }
     if run.provenance.judge is not None:
-        told["judge"] = run.provenance.judge
-    return ", ".join(f"{key.replace('_', ' ')} {as_text(value)}" for key, value in told.items())
+        facts["judge"] = run.provenance.judge
+    return ", ".join(f"{key.replace('_', ' ')} {as_text(value)}" for key, value in facts.items())
 
 
 def _bytes(value: float) -> str:

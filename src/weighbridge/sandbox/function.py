@@ -120,14 +120,14 @@ def _judge(
     heard = False
     for line in verdict.splitlines():
         try:
-            told = json.loads(line)
-            if not secrets.compare_digest(told["nonce"], nonce):
+            reply = json.loads(line)
+            if not secrets.compare_digest(reply["nonce"], nonce):
                 continue
-            if "outcome" in told:
+            if "outcome" in reply:
                 # An exception's text may hold what no file or terminal in UTF-8 can.
-                why = str(told["why"]).encode("utf-8", "backslashreplace").decode()
-                return _OUTCOMES[told["outcome"]], why
-            heard = bool(told["heard"])
+                why = str(reply["why"]).encode("utf-8", "backslashreplace").decode()
+                return _OUTCOMES[reply["outcome"]], why
+            heard = bool(reply["heard"])
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
     last = (said.splitlines() or ["it said nothing"])[-1][:300]

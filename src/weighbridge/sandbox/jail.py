@@ -49,7 +49,7 @@ class Probe:
     Attributes:
         level: The best that works.
         detail: What was tried and what happened.
-        fix: The command that mends it; empty where nothing needs mending.
+        fix: The command that installs or repairs it; empty if all is well.
     """
 
     level: Level
@@ -105,7 +105,7 @@ print('holds', 'landlock' if restrict_files() else '')
 
 
 def _try(bwrap: str, *, filtered: bool) -> tuple[bool, str]:
-    """Enter the jail and look around; return whether it holds, and what was said."""
+    """Enter the jail and check it from inside; return whether it holds, and the output."""
     if filtered and not seccomp.supported():
         return False, "no filter for this processor"
     entering = [seccomp.allow_list(threads=True, entering=True)] if filtered else []
@@ -123,7 +123,7 @@ def _try(bwrap: str, *, filtered: bool) -> tuple[bool, str]:
 
 
 def require(level: Level) -> str:
-    """Return the path of bwrap, if this machine reaches a level; there is no running below it.
+    """Return the path of bwrap if this machine reaches a level; nothing runs below it.
 
     Raises:
         SandboxUnavailable: It does not.
@@ -201,7 +201,7 @@ def start(
 
 
 def end(jail: Jailed) -> None:
-    """End a jail and everything in it: its first process takes the others along."""
+    """End a jail and everything in it; the other processes end with its first one."""
     if jail.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(jail.pid, signal.SIGKILL)
@@ -266,5 +266,5 @@ def command(
 
 
 def _as_nobody() -> list[str]:
-    """Return what turns root into a user that owns no file, so that it may do nothing to any."""
+    """Return what turns root into a user that owns no file, so that it can change none."""
     return ["setpriv", f"--reuid={OWNS_NOTHING}", f"--regid={OWNS_NOTHING}", "--clear-groups"]

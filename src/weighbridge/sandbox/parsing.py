@@ -1,8 +1,8 @@
-"""Parsing what a model wrote, in a jail of its own that stands as long as this process.
+"""Parses what a model wrote, in a jail of its own that lives as long as this process.
 
-Python's parser and compiler run for as long and take as much as a source asks them to, so they are
-never given a model's text in this process. One jail answers all questions, one after the other; a
-source on which it dies, or is silent for too long, is no Python.
+A source can make Python's parser and compiler use any amount of time and memory, so they never
+parse a model's text in this process. One jail answers all requests, one after the other; a source
+that kills it, or takes too long, counts as not Python.
 """
 
 import atexit
@@ -22,13 +22,13 @@ LIMITS = Limits(wall_seconds=20, cpu_seconds=3600, memory_bytes=1 << 29)
 
 @dataclass(frozen=True)
 class Source:
-    """What a text is as Python.
+    """What parsing a text as Python shows.
 
     Attributes:
         parses: It is Python.
         defines: It defines a function of that name at its top level.
         goes_on: The last function of that name has a body beyond its docstring.
-        compiles: It also compiles; False where nobody asked.
+        compiles: It also compiles; False if that was not asked.
     """
 
     parses: bool
@@ -38,7 +38,7 @@ class Source:
 
 
 class _Parser:
-    """One jail, started when something is first asked and again when it has died."""
+    """One jail, started at the first request and again after it has died."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class _Parser:
         self._owner = 0
 
     def ask(self, question: dict[str, object]) -> int:
-        """Return the answer; 0 where the question was more than it could bear."""
+        """Return the answer; 0 if the request exceeded the jail's limits."""
         with self._lock:
             if self._owner != os.getpid():  # a fork of the process that started it
                 self._jail = None
@@ -102,7 +102,7 @@ class _Parser:
         self._jail = None
 
     def close(self) -> None:
-        """End the jail; what is asked later starts another."""
+        """End the jail; a later request starts another."""
         with self._lock:
             self._end()
 
@@ -112,7 +112,7 @@ atexit.register(_parser.close)
 
 
 def look_at(source: str, name: str, *, compiled: bool = False) -> Source:
-    """Say what a text is as Python, and what it says of a function; nothing of it is run.
+    """Return what parsing a text shows, and what it defines; nothing of it is run.
 
     Args:
         source: The text.
@@ -122,5 +122,5 @@ def look_at(source: str, name: str, *, compiled: bool = False) -> Source:
     Raises:
         SandboxUnavailable: There is no jail on this machine; nothing is parsed.
     """
-    told = _parser.ask({"source": encode(source), "name": name, "compile": compiled})
-    return Source(*(bool(told & bit) for bit in (PARSES, DEFINES, GOES_ON, COMPILES)))
+    flags = _parser.ask({"source": encode(source), "name": name, "compile": compiled})
+    return Source(*(bool(flags & bit) for bit in (PARSES, DEFINES, GOES_ON, COMPILES)))

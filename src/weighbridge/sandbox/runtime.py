@@ -79,7 +79,7 @@ def runtime() -> Runtime:
         except OSError as error:
             tried.append(f"{parent}: {error.strerror or error}")
     raise SandboxUnavailable(
-        f"no place for the jail's Python ({'; '.join(tried) or 'none is writable'})",
+        f"no folder for the jail's Python ({'; '.join(tried) or 'none is writable'})",
         "a temporary folder from which programs may be run, with 60 MB free",
         "set TMPDIR to one",
     )
@@ -148,15 +148,17 @@ def _shared(programs: list[Path]) -> dict[str, Path]:
 
 
 def _digest(wanted: dict[str, Path]) -> str:
-    told = hashlib.sha256(sys.version.encode())
+    fingerprint = hashlib.sha256(sys.version.encode())
     for place, source in sorted(wanted.items()):
         state = source.stat()
-        told.update(f"{place}\0{state.st_size}\0{state.st_mtime_ns}\n".encode("utf-8", "replace"))
-    return told.hexdigest()[:20]
+        fingerprint.update(
+            f"{place}\0{state.st_size}\0{state.st_mtime_ns}\n".encode("utf-8", "replace")
+        )
+    return fingerprint.hexdigest()[:20]
 
 
 def _places() -> Iterator[Path]:
-    """Yield folders in which the jail's root may stand: writable, and programs may be run there."""
+    """Yield folders for the jail's root: writable, and allowing programs to run."""
     for name in dict.fromkeys((tempfile.gettempdir(), "/var/tmp", "/dev/shm")):
         path = Path(name)
         with contextlib.suppress(OSError):
@@ -165,7 +167,7 @@ def _places() -> Iterator[Path]:
 
 
 def _kept(folder: Path, wanted: dict[str, Path]) -> dict[str, Path] | None:
-    """Return the libraries in a folder that is ours alone and whole; None where it is not.
+    """Return the libraries in a folder that only we can write and that is complete; else None.
 
     Others may write beside it, and what cleans temporary folders may have taken a part of it.
     """

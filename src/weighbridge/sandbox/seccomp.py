@@ -109,7 +109,7 @@ CLONE, CLONE3 = (56, 220), (435, 435)
 
 
 def supported(machine: str = "") -> bool:
-    """Say whether a filter can be written for this processor."""
+    """Return whether a filter can be written for this processor."""
     return (machine or platform.machine()) in ARCHITECTURES
 
 

@@ -1,4 +1,4 @@
-"""Reading what jailed processes write until they end or a limit is reached."""
+"""Reads the output of jailed processes until they end or reach a limit."""
 
 import os
 import selectors

@@ -1,7 +1,7 @@
-"""Zip archives from outside: opened once, and a member is read within bounds.
+"""Zip archives from outside: opened once, with bounds on what is read from them.
 
-What an archive says of its members' sizes is checked before anything is unpacked, and what comes
-out is counted: the one may be a lie about the other.
+The sizes that an archive states are checked before anything is unpacked, and the unpacked bytes are
+counted, too, since the stated sizes may be false.
 """
 
 import sys
@@ -29,7 +29,7 @@ _DAMAGE = (
 
 
 class Archive:
-    """An archive that is open.
+    """An open archive.
 
     Attributes:
         names: Of its members.
@@ -46,8 +46,8 @@ class Archive:
         """Return a member, unpacked.
 
         Raises:
-            InputError: It is larger than any, or all that was read is more than an archive of this
-                size holds, or it is damaged.
+            InputError: It is too large, or too much was unpacked for an archive of this size, or it
+                is damaged.
             RuntimeError: The password is wrong or missing.
         """
         limit = min(MEMBER_BYTES, self._left)
@@ -80,7 +80,7 @@ class Archive:
             saw = f"{self._path} unpacks to more than {UNPACKED_RATIO} times its size"
         else:
             saw = f"{self._path}: {name[:80]!r} unpacks to more than {MEMBER_BYTES:,} bytes"
-        return InputError(saw, "an archive that people made", "check that it is the file")
+        return InputError(saw, "an archive of ordinary contents", "check that it is the right file")
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def open_archive(path: Path, what: str, *, within: Path | None = None) -> Iterat
         within: The folder that it is a part of, out of which no link may lead.
 
     Raises:
-        InputError: It is no whole zip.
+        InputError: It isn't a complete zip file.
     """
     if sys.version_info < (3, 14):
         import zipfile_zstd  # noqa: F401 (teaches zipfile what Python 3.14 knows)
@@ -112,7 +112,7 @@ def open_archive(path: Path, what: str, *, within: Path | None = None) -> Iterat
 
 
 def is_archive(path: Path, what: str, *, within: Path | None = None) -> bool:
-    """Whether a file begins as zips do; arguments are as in `open_archive`.
+    """Whether a file begins like a zip; arguments are as in `open_archive`.
 
     Raises:
         InputError: It can't be read.

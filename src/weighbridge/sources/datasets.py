@@ -14,7 +14,7 @@ class DataPlaces:
     """Places to look for data: from the command line, the project file and the environment.
 
     Attributes:
-        named: Paths by data set name; the nearest to the user first wins.
+        named: Paths by data set name; the command line wins over the project file.
         root: A folder that holds data sets by name (`$WEIGHBRIDGE_DATA`).
         offline: Never reach for the Hub; its local cache is still used.
     """
@@ -46,8 +46,8 @@ def find_data(
         get_it: The command that gets it.
 
     Raises:
-        InputError: A path was named and nothing is there.
-        MissingPiece: It is nowhere; says the command that gets it.
+        InputError: A path was named and doesn't exist.
+        MissingPiece: It was not found; says the command that gets it.
     """
     if name in places.named:
         path = Path(places.named[name]).expanduser()

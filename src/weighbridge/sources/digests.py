@@ -14,7 +14,7 @@ def weights_digest(
 
     Args:
         tensors: `(name, dtype, shape, stretches of bytes)`, in the order of their names; bytes are
-            row-major, and how they are cut doesn't matter.
+            row-major, and may be cut in any way.
 
     Returns:
         ``sha256:<hex>``.
@@ -30,7 +30,7 @@ def weights_digest(
 def text_digest(text: str) -> str:
     """Digest a text, such as a chat template or a rendered prompt, as UTF-8.
 
-    A lone surrogate, which a model can write but UTF-8 can't hold, is digested as it stands.
+    A lone surrogate, which a model can write but UTF-8 can't encode, is digested as three bytes.
     """
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

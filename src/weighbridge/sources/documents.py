@@ -1,8 +1,8 @@
-r"""Strict reading of JSON and TOML from outside: what Python would guess or drop is refused.
+r"""Reads JSON and TOML from outside strictly: what Python would guess or drop is refused.
 
-Refused are a key that stands twice in an object (Python keeps the last), NaN and Infinity (no JSON,
+Refused are duplicate keys in an object (Python keeps the last), NaN and Infinity (no JSON,
 yet harnesses write them: `nan` lets them through), a number too large for its kind, half a
-character (an escape such as \ud83d without its other half), and what is nested absurdly deep.
+character (an escape such as \ud83d without its other half), and extremely deep nesting.
 """
 
 import json
@@ -45,13 +45,13 @@ def parse_json(
     """Return the value of JSON text.
 
     Args:
-        path: Where it stands, for messages.
-        line: 1-based; of a text of several lines, its first.
+        path: Its file, for messages.
+        line: 1-based line of the text's beginning.
         text: The JSON.
         nan: Whether NaN and Infinity are numbers.
         halves: Whether half a character is refused, or replaced by U+FFFD.
-        twice: Whether a key that stands twice in an object is refused, or its last value counts,
-            as the libraries have it that read a model's files.
+        twice: Whether a duplicate key is refused, or its last value counts, as in the libraries
+            that read a model's files.
 
     Raises:
         MalformedRow: It is none; says the line and the column.
@@ -67,7 +67,7 @@ def parse_json(
         at, column = line + read.count("\n"), len(read) - read.rfind("\n")
         raise MalformedRow(path, at, _said(error, text), "JSON", column) from error
     except RecursionError as error:  # half of it may be JSON, and as deep as memory allows
-        raise MalformedRow(path, line, "JSON nested absurdly deep", "JSON") from error
+        raise MalformedRow(path, line, "JSON nested too deeply", "JSON") from error
     except ValueError as error:  # beyond a bound, or what the hooks below refuse
         raise MalformedRow(path, line, str(error)[: 2 * _SHOWN], "JSON") from error
     if _ESCAPED_HALF.search(text):
@@ -106,7 +106,7 @@ def read_json(
 
 
 def read_settings(path: Path, what: str, *, within: Path | None = None) -> dict[str, Any]:
-    """Return the object in a small file of a model, as the libraries read it that load the model.
+    """Return the object in a model's small JSON file, read as the model's libraries read it.
 
     Args:
         path: The file.
@@ -126,7 +126,7 @@ def read_toml(path: Path, what: str = "a TOML file") -> dict[str, Any]:
     """Return a TOML file's tables.
 
     Raises:
-        InputError: It can't be read, or is no TOML.
+        InputError: It can't be read, or isn't TOML.
     """
     text = read_text(path, what, limit=SETTINGS_BYTES)
     try:
@@ -163,7 +163,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def first_twice(names: Iterable[str]) -> str:
-    """Return the first name that stands twice; one does."""
+    """Return the first duplicate name; there must be one."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

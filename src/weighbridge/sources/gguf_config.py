@@ -1,7 +1,7 @@
-"""From a GGUF header to the fields that the same model's `config.json` has.
+"""Translates a GGUF header to the fields of the same model's `config.json`.
 
-GGUF names architectures and fields in its own way and leaves out what the tensors show: whether the
-head is tied, whether projections have biases, how large the vocabulary is. Names are those of
+GGUF has its own names for architectures and fields, and leaves out what the tensors show: whether
+the head is tied, whether projections have biases, how large the vocabulary is. Names are those of
 llama.cpp's writer (github.com/ggml-org/llama.cpp, gguf-py/gguf/constants.py). What is not stored at
 all, because llama.cpp has it in its code, stands with the architecture below.
 """
@@ -72,10 +72,10 @@ class GgufArchitecture:
 
     Attributes:
         model_type: transformers' name for it.
-        own: Fields of `config.json` and the keys they have, beside the sizes.
+        own: Fields of `config.json` and their GGUF keys, beside the sizes.
         epsilon: Field and key of the normalisation's epsilon.
         finish: Sets what is left, from keys and tensors.
-        loadable: Whether weights are loaded too, not only counted.
+        loadable: Whether weights can be loaded, not only counted.
     """
 
     model_type: str
@@ -89,7 +89,7 @@ def config_of_gguf(header: GgufHeader, where: str) -> Config:
     """Return a GGUF file's configuration under the names of `config.json`.
 
     Args:
-        header: What it says before its weights.
+        header: The file's header.
         where: What to call the file in errors.
 
     Raises:
@@ -104,7 +104,7 @@ def loadable_config(header: GgufHeader, where: str) -> Config:
     """Return the same configuration, if it is complete enough to run the model.
 
     Raises:
-        InputError: The architecture's weights are not read yet, or a key that they need is absent.
+        InputError: The architecture's weights can't be read yet, or a needed key is missing.
     """
     config, keys = _read(header, where)
     name = keys.architecture
@@ -170,7 +170,7 @@ def _require_sizes(draft: Draft) -> None:
 
 
 def _require_rows(draft: Draft) -> None:
-    """Note where the embedding has fewer rows than there are tokens: it can't be loaded."""
+    """Note if the embedding has fewer rows than there are tokens; such a file can't be loaded."""
     tokens = draft.header.fields.get("tokenizer.ggml.tokens")
     count = len(tokens) if isinstance(tokens, list) else tokens
     if isinstance(count, int) and count > draft.config["vocab_size"]:

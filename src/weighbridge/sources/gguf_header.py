@@ -1,7 +1,7 @@
-"""Reads what a GGUF file says before its weights, and finds out whether the file is whole.
+"""Reads the header of a GGUF file, and checks that the file is complete.
 
 Layout (github.com/ggml-org/ggml, docs/gguf.md): magic, version, counts; then key, type, value;
-then each tensor's name, shape, type and offset. Long lists, such as a vocabulary, are passed over
+then each tensor's name, shape, type and offset. Long lists, such as a vocabulary, are skipped
 and only counted unless they are asked for, so that the header of a large model takes milliseconds.
 No tensor is read.
 
@@ -46,12 +46,12 @@ _MOST_SHARDS = 99_999
 
 @dataclass(frozen=True)
 class TensorLocation:
-    """Where a tensor's bytes lie.
+    """Where a tensor's bytes are.
 
     Attributes:
         path: The file.
         start: First byte.
-        length: Bytes; 0 for a type that is not known.
+        length: Bytes; 0 for an unknown type.
     """
 
     path: Path
@@ -61,14 +61,14 @@ class TensorLocation:
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """What stands before the weights.
+    """The part of the file before the weights.
 
     Attributes:
         fields: Metadata by key; a list of strings, or a long one, is its length unless lists were
             asked for.
         tensors: Shapes by tensor name, in the file's order: the fastest dimension first.
         types: What each tensor is stored as, such as `Q4_1`, by its name.
-        places: Where each tensor lies, by its name.
+        places: Each tensor's location, by its name.
         shards: The files, in order; one where the model is not split.
     """
 
@@ -93,7 +93,7 @@ class GgufHeader:
 
 
 def read_gguf_header(path: Path, *, lists: bool = False) -> GgufHeader:
-    """Read a GGUF model's metadata and list of tensors, and check that its tensors lie inside.
+    """Read a GGUF model's metadata and list of tensors, and check that its tensors are inside.
 
     Args:
         path: The file, or any of the files that a model is split over.
@@ -115,7 +115,7 @@ def read_gguf_header(path: Path, *, lists: bool = False) -> GgufHeader:
 
 
 def first_shard(path: Path) -> Path:
-    """Return the file that a model's metadata stand in: the first of those it is split over.
+    """Return the file with a model's metadata: the first one of a split model.
 
     Raises:
         InputError: It is not there.
@@ -227,7 +227,9 @@ class _Reader:
             for _ in self._times(tensors):
                 name, tensor = self._tensor()
                 if name in found:
-                    raise InputError(f"{self.path} lists the tensor {name!r} twice", "it once")
+                    raise InputError(
+                        f"{self.path} lists the tensor {name!r} twice", "each tensor once"
+                    )
                 found[name] = tensor
         except (struct.error, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             raise self._cut("inside its header") from error

@@ -1,8 +1,8 @@
 """Reads GGUF metadata and keeps track of the keys that were read: unread keys are refused.
 
-Keys change numbers: a scale that is dropped gives another model. So a reader of an architecture
-takes the keys that it honours, names those that say nothing about numbers, and the rest end the
-load by their names.
+Keys change results: without its scale it is another model. So the reader of an architecture takes
+the keys that it applies, lists those that don't affect numbers, and any other key ends the load
+with its name.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class Keys:
         where: What to call the file in errors.
 
     Attributes:
-        missing: Keys without which the numbers would be guessed, as they were asked for.
+        missing: Needed keys that the file lacks.
     """
 
     def __init__(self, fields: Mapping[str, Any], architecture: str, where: str) -> None:
@@ -70,8 +70,8 @@ class Keys:
         """Return a key's value, one for all layers, and count it as read.
 
         Args:
-            key: Without the architecture.
-            default: Where it is absent.
+            key: Without the architecture's prefix.
+            default: Used if it is absent.
             needed: Whether it must be there for the model to be loaded.
 
         Raises:
@@ -94,12 +94,12 @@ class Keys:
         return value[0]
 
     def layers(self, key: str) -> Any:
-        """Return a key's value as it stands, which may be a list, and count it as read."""
+        """Return a key's value, which may be a list, and count it as read."""
         self._read.add(key)
         return self.fields.get(f"{self.architecture}.{key}")
 
     def refused(self, key: str, expected: str) -> InputError:
-        """Return the error for a key whose value can't be honoured."""
+        """Return the error for a key whose value can't be applied."""
         value = self.fields.get(f"{self.architecture}.{key}")
         return InputError(
             f"{self.where} says {self.architecture}.{key} = {_shown(value)}",
@@ -111,7 +111,7 @@ class Keys:
         """Check that every key was read, or holds a value that changes nothing.
 
         Raises:
-            InputError: One was not: it may change numbers.
+            InputError: A key was not read, and may change results.
         """
         prefix = f"{self.architecture}."
         for full, value in self.fields.items():

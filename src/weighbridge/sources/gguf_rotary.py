@@ -1,4 +1,4 @@
-"""Rotary embeddings as a GGUF file states them: keys, and tensors of factors.
+"""Reads a GGUF file's rotary embeddings from its keys and tensors of factors.
 
 llama.cpp keeps linear and YaRN scaling as `rope.scaling.*`, Llama 3.1's as a tensor with one factor
 a frequency (`rope_freqs.weight`), LongRoPE's as two (`rope_factors_long.weight` and `_short`).
@@ -29,10 +29,10 @@ def rotary_parameters(
     """Return `rope_parameters`.
 
     Args:
-        keys: Of the file.
-        header: Its tensors.
-        dimensions: Numbers of a head that are turned; None where it is not known.
-        context: Longest context, where the file states one.
+        keys: The file's keys.
+        header: The file's tensors.
+        dimensions: Rotated dimensions of a head; None if unknown.
+        context: Longest context, if the file states one.
 
     Raises:
         InputError: The file scales in a way that transformers can't express.
@@ -115,7 +115,7 @@ def _require(keys: Keys, key: str, values: tuple[Any, ...]) -> None:
 def _with_frequencies(
     parameters: dict[str, Any], keys: Keys, header: GgufHeader, dimensions: Any, original: Any
 ) -> dict[str, Any]:
-    """Join Llama 3.1's factors with what the keys say; as its own scaling where they are that."""
+    """Combine Llama 3.1's factors with the keys; as its own scaling if they match it."""
     factors = read_floats(header, FREQUENCIES)
     if dimensions and len(factors) != dimensions // 2:
         raise InputError(
@@ -145,7 +145,7 @@ def _with_frequencies(
 
 
 def _as_llama3(factors: "np.ndarray[Any, Any]", base: float, original: Any) -> dict[str, Any]:
-    """Find the settings of Llama 3.1's scaling that give these factors; empty where none do."""
+    """Find the settings of Llama 3.1's scaling that give these factors; empty if none do."""
     n = len(factors)
     waves = 2 * math.pi * base ** (np.arange(n) / n)
     strengths = dict.fromkeys([round(float(factors.max()), 4), 8.0, 32.0, 4.0, 16.0, 2.0, 64.0])

@@ -1,4 +1,4 @@
-"""Files of a repository on the Hugging Face Hub: fetched, or taken from its client's own cache."""
+"""Files of a repository on the Hugging Face Hub, downloaded or from the client's own cache."""
 
 from pathlib import Path
 from typing import Literal
@@ -22,8 +22,8 @@ def hub_snapshot(
 ) -> Path:
     """Return the folder of a repository's files at one commit; the folder's name is the commit.
 
-    The Hub is asked which commit is meant, so that a download that was cut off is completed. Where
-    it can't be reached, the cache is used as it is.
+    The Hub is asked for the current commit, so that an interrupted download is completed. If it
+    can't be reached, the cache is used as it is.
 
     Args:
         repo: `org/name`.
@@ -75,7 +75,7 @@ def _http_errors() -> type[Exception]:
 def _explained(
     error: OSError, repo: str, kind: str, revision: str | None, offline: bool
 ) -> WeighbridgeError:
-    """Return the error for what the Hub answered, or for what failed on the disk."""
+    """Return our error for the Hub's answer, or for a failing disk."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     what = _what(kind)

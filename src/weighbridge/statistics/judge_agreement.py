@@ -260,8 +260,8 @@ def _preferences(
 
 
 def _place(model: str | None, names: tuple[str, str]) -> int | None:
-    told = {"A": 0, "B": 1, names[1]: 1, names[0]: 0}
-    return told.get(model or "")
+    winners = {"A": 0, "B": 1, names[1]: 1, names[0]: 0}
+    return winners.get(model or "")
 
 
 def _preferred(said: str, names: tuple[str, str]) -> str | None:

@@ -30,8 +30,8 @@ class Viability:
 
     Attributes:
         items: Items that both answered.
-        incumbent_usd_per_item: As charged.
-        candidate_usd_per_item: At the stated use of the machine, or as charged.
+        incumbent_usd_per_item: As charged by its provider.
+        candidate_usd_per_item: From the machine's price and utilization, or as charged.
         cost_ratio: Candidate over incumbent; below 1 the candidate is cheaper.
         break_even_utilization: Share of its paid hours that the machine must work for both to cost
             the same; None where the candidate is paid by the token.
@@ -52,10 +52,10 @@ class Viability:
 def viability(
     weighed: Sequence[BenchmarkComparison], economics: Economics | None
 ) -> Viability | None:
-    """Compare what the items cost; None where either side's cost is not known.
+    """Compare what the items cost; None if either side's cost is unknown.
 
-    What a judge charged, and how long it took, is no part of either side's: neither model would
-    be judged in production.
+    A judge's charges and time count for neither side, since neither model is judged in
+    production.
     """
     items = sum(min(w.before.estimate.n, w.after.estimate.n) for w in weighed)
     if not items or not all(w.before.provenance.model_is_priced for w in weighed):
@@ -106,6 +106,6 @@ def _conditions(
 
 
 def _per_item(weighed: BenchmarkComparison, run: EvalRun, total: float) -> float:
-    """What a run's total comes to for the items that both answered."""
+    """Return a run's total, scaled to the items that both answered."""
     shared = min(weighed.before.estimate.n, weighed.after.estimate.n)
     return shared * total / run.estimate.n if run.estimate.n else 0.0

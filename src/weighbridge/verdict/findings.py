@@ -1,4 +1,4 @@
-"""What each benchmark supports as one of several, and the words for it."""
+"""What each benchmark shows after correction for several comparisons, and the words for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Verdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "ke
 
 @dataclass(frozen=True)
 class ProjectVerdict:
-    """The verdict, a sentence that says why, and what it rests on."""
+    """The verdict, a sentence with the reason, and the findings behind it."""
 
     verdict: Verdict
     headline: str
@@ -26,7 +26,7 @@ class ProjectVerdict:
 
 @dataclass(frozen=True)
 class Decided:
-    """A benchmark with the verdict that it supports as one of several."""
+    """A benchmark with its verdict after correction for several comparisons (Holm)."""
 
     weighed: BenchmarkComparison
     supports: Supported
@@ -44,22 +44,24 @@ class Decided:
 
     @property
     def told_no_better(self) -> bool:
-        """Whether the candidate is shown not to be better: no worse is not that."""
+        """Whether the candidate is shown not to be better; being no worse doesn't show that."""
         return self.supports in ("inferior", "equivalent")
 
 
 def decide(weighed: Sequence[BenchmarkComparison]) -> list[Decided]:
-    """Correct what each benchmark supports for there being several."""
-    told = [w for w in weighed if w.decisive is not None]
-    joint = iter(decide_together([w.decisive for w in told if w.decisive is not None]))
+    """Correct each benchmark's verdict for the number of benchmarks."""
+    decidable = [w for w in weighed if w.decisive is not None]
+    joint = iter(decide_together([w.decisive for w in decidable if w.decisive is not None]))
     return [
-        Decided(w, next(joint).verdict if w.decisive is not None else "inconclusive", len(told))
+        Decided(
+            w, next(joint).verdict if w.decisive is not None else "inconclusive", len(decidable)
+        )
         for w in weighed
     ]
 
 
 def points(decided: Decided, what: str) -> str:
-    """Say what came out, with the figures that it rests on."""
+    """Return the result in a sentence, with the figures behind it."""
     weighed = decided.weighed
     c = weighed.decisive
     if c is None:
@@ -112,7 +114,7 @@ def _lost(comparison: Comparison) -> str:
 
 
 def undecided(decided: Decided) -> str:
-    """Say that a benchmark is undecided; "at this size" only where more items could decide it."""
+    """Return the words for an undecided benchmark: "at this size" if more items could decide it."""
     c = decided.weighed.decisive
     if c is None or c.why_unknown:
         return "can't be told"

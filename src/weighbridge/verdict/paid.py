@@ -1,9 +1,9 @@
-"""From comparisons to a verdict. Missing evidence never passes.
+"""Decides from comparisons whether tuning paid. Missing evidence never passes.
 
-Where items overlap with the tuning data, only the others decide. Where several benchmarks are
-compared, each kind of claim is corrected for that (Holm). A verdict of *paid* needs all its claims
-at once, for which no correction is necessary (Berger 1982, Technometrics 24:295); the corrected
-ones are asked for anyway, so that findings and verdict never contradict each other.
+Items that overlap with the tuning data don't count. If several benchmarks are compared, each kind
+of claim is corrected for that (Holm). A verdict of *paid* needs all its claims at once, which takes
+no correction (Berger 1982, Technometrics 24:295); the corrected claims are used all the same, so
+that findings and verdict never contradict each other.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ def judge(
 ) -> ProjectVerdict:
     """Judge a tuning project.
 
-    It *paid* if every target is better beyond chance, no guard is worse beyond its margin, and no
-    required guard is missing or undecided. It *did not pay* if a guard is worse beyond its margin,
-    or no target is better although each could be told. Otherwise the evidence is insufficient:
-    one target that is better beside one that is not is neither.
+    It *paid* if every target is significantly better, no guard is worse by more than its margin,
+    and no required guard is missing or undecided. It *did not pay* if a guard is worse by more than
+    its margin, or if every target is decided and none is better. Otherwise the evidence is
+    insufficient, for example if one target is better and another is not.
     """
     decided = decide(weighed)
     targets = [d for d in decided if d.role == "target"]

@@ -1,8 +1,8 @@
-"""From comparisons with the incumbent to a verdict: replace, keep, or insufficient evidence.
+"""Decides whether a candidate can replace the incumbent: replace, keep, insufficient evidence.
 
-Three findings, each of which can be missing, and what is missing never passes: capability parity
-(no benchmark worse than the incumbent beyond its margin), economic viability (what the same items
-cost), and fitness to release, which only a project that releases its weights needs.
+There are three findings: capability parity (no benchmark is worse by more than its margin),
+economic viability (what the same items cost with either model), and fitness to release, which only
+a project that releases its weights needs. A finding that is missing never passes.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def judge_replacement(
 ) -> ProjectVerdict:
     """Judge whether the candidate can take the incumbent's place.
 
-    *keep*: a benchmark is worse beyond its margin, or the candidate costs more than allowed.
+    *keep*: a benchmark is worse by more than its margin, or the candidate costs too much.
     *replace*: every benchmark of the project was measured in full and is no worse, and it costs no
     more. Otherwise the evidence is insufficient.
     """

@@ -1,7 +1,7 @@
 """Scaling laws, published or fitted, one JSON file each in this folder.
 
-`weighbridge scaling fit --save-law FILE` writes the same form, so that a law of one's own is used
-just as a published one.
+`weighbridge scaling fit --save-law FILE` writes the same form, so that your own law is used
+just like a published one.
 """
 
 import json
@@ -26,8 +26,8 @@ class LawRecord:
         title: Who published it, when, and which of their laws it is.
         form: Which of `planning.scaling.forms`.
         constants: Its fields.
-        source: Where the constants stand.
-        counts: Which parameters N counts.
+        source: Where the constants were published.
+        counts: Which parameters N includes.
         experts_at_one: Of joint laws, what one expert counts for; None: 1.
         experts_at_most: Of joint laws, what no number of experts exceeds; None: nothing.
         smallest_flops: Least compute among the runs it rests on; None where not known.

@@ -16,10 +16,12 @@ from weighbridge.records.printable import printable_line
 
 def command(
     model: Annotated[str, typer.Argument(help=options.ANY_MODEL)],
-    against: Annotated[str, typer.Option(help="A second model that answers too.")] = "",
-    system: Annotated[str, typer.Option(help="The system turn, or @FILE that holds it.")] = "",
-    max_tokens: Annotated[int, typer.Option(min=1)] = 256,
-    temperature: Annotated[float, typer.Option(min=0)] = 0.0,
+    against: Annotated[
+        str, typer.Option(help="A second model that answers the same messages.")
+    ] = "",
+    system: Annotated[str, typer.Option(help="System message, or @FILE to read it from.")] = "",
+    max_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.", min=1)] = 256,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0)] = 0.0,
     runs: options.Runs = options.DEFAULT_RUNS,
     cache: options.Cache = None,
     device: options.Device = "auto",

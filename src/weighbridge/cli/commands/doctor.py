@@ -1,4 +1,4 @@
-"""Say what is installed, what is missing, and the command that mends each."""
+"""Say what is installed, what is missing, and the command that installs it."""
 
 from weighbridge.cli import options
 from weighbridge.cli.output import as_plain, emit

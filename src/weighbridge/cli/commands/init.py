@@ -10,7 +10,7 @@ from weighbridge.cli.output import emit
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder to write it to.")] = Path(),
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""

@@ -21,13 +21,19 @@ PICTURES = (".svg", ".png")
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="What to take apart.", metavar="MODEL_OR_CONFIG")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Catalog name, config.json, folder, .gguf or Hub id.", metavar="MODEL_OR_CONFIG"
+        ),
+    ],
     context: Annotated[
-        int, typer.Option(help="Tokens that compute and cache are given at.", min=1, max=10**9)
+        int, typer.Option(help="Context length for FLOPs and cache.", min=1, max=10**9)
     ] = 1024,
     rank: Annotated[int, typer.Option(help="Rank of a LoRA adapter.", min=1, max=10**6)] = 16,
     targets: Annotated[
-        str, typer.Option(metavar="NAMES", help="What it adapts: all-linear, or names by commas.")
+        str,
+        typer.Option(metavar="NAMES", help="Modules that LoRA adapts: all-linear, or NAME,NAME."),
     ] = "all-linear",
     image: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the picture: FILE.svg or FILE.png.")
@@ -79,7 +85,7 @@ def _check_picture(image: Path | None) -> None:
     if image.suffix not in PICTURES:
         raise InputError(f"--image {image}", f"a file that ends in {' or '.join(PICTURES)}")
     if not image.parent.is_dir():
-        raise InputError(f"--image {image}: no folder {image.parent}", "a folder that is there")
+        raise InputError(f"--image {image}: no folder {image.parent}", "a folder that exists")
 
 
 def _count_only(found: "FoundConfig", image: Path | None, json: bool) -> None:

@@ -1,8 +1,8 @@
-"""Say, before spending, what so many items can show, or how many a margin needs.
+"""Say, before spending, what a number of items can show, or how many a margin needs.
 
 From two pilot runs over the same items, or from assumptions: --rate or --disagreement. The claim is
 "A is not worse than B by more than the margin"; with --margin 0, "A is better". Exit 3 where
---items are too few, or no number would do.
+--items are too few, or no number of items would be enough.
 """
 
 from typing import Annotated
@@ -18,27 +18,35 @@ def command(
     margin: Annotated[
         float | None,
         typer.Option(
-            help="How much worse is still fine, in the pilot's units; else 2 % of them.",
+            help="How much worse is acceptable, on the pilot's scale; default: 2 % of the scale.",
             parser=options.parse_margin,
             metavar="FLOAT",
         ),
     ] = None,
-    difference: Annotated[float, typer.Option(help="What A - B is assumed to be.")] = 0.0,
-    items: Annotated[int | None, typer.Option(help="Items that there are.", min=2)] = None,
+    difference: Annotated[float, typer.Option(help="Assumed true difference A - B.")] = 0.0,
+    items: Annotated[int | None, typer.Option(help="Number of items available.", min=2)] = None,
     repeats: Annotated[int, typer.Option(help="Answers per item.", min=1)] = 1,
-    rate: Annotated[float | None, typer.Option(help="Assumed share right, of both.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Assumed share of right answers, of both models.")
+    ] = None,
     disagreement: Annotated[
-        float | None, typer.Option(help="Assumed share of items on which the two differ.")
+        float | None, typer.Option(help="Assumed share of items on which the two models disagree.")
     ] = None,
     within: Annotated[
-        float | None, typer.Option(help="Assumed part of that which is chance, not the item.")
+        float | None, typer.Option(help="Part of the disagreement that is noise between repeats.")
     ] = None,
-    icc: Annotated[float | None, typer.Option(help="Correlation within clusters.")] = None,
-    cluster_size: Annotated[float | None, typer.Option(help="Items of a cluster.")] = None,
-    power: Annotated[float, typer.Option(help="Wanted chance to show it.")] = 0.8,
-    alpha: Annotated[float, typer.Option(help="One-sided; divide it by the benchmarks.")] = 0.025,
+    icc: Annotated[
+        float | None, typer.Option(help="Correlation of items within a cluster.")
+    ] = None,
+    cluster_size: Annotated[float | None, typer.Option(help="Items per cluster.")] = None,
+    power: Annotated[
+        float, typer.Option(help="Wanted probability to show the claim if it is true.")
+    ] = 0.8,
+    alpha: Annotated[
+        float, typer.Option(help="One-sided level; divide it by the number of benchmarks.")
+    ] = 0.025,
     usd_per_item: Annotated[
-        float | None, typer.Option(help="What asking one item once costs, of all models asked.")
+        float | None, typer.Option(help="Price of one item asked once, all models together.")
     ] = None,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,

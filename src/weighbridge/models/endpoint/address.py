@@ -1,8 +1,8 @@
-"""What a person calls an endpoint, and where that is.
+"""Names of endpoints, and the addresses behind them.
 
-openai:gpt-4o                                     a provider that is known by name
-http://localhost:8000/v1#qwen3                    a server, and the model that it serves
-https://llm.example.com/v1?api_key_env=LLM_KEY#m  with the variable that holds its key
+openai:gpt-4o                                     a known provider
+http://localhost:8000/v1#qwen3                    a server and the model on it
+https://llm.example.com/v1?api_key_env=LLM_KEY#m  with the variable that holds the key
 """
 
 import ipaddress
@@ -18,7 +18,7 @@ from weighbridge.records.charge import MOST_USD_PER_MILLION_TOKENS
 
 @dataclass(frozen=True)
 class Provider:
-    """A provider that is known by name: where it is, and where its key is looked for."""
+    """A known provider: its address, and the variable that holds its key."""
 
     base_url: str
     api_key_env: str
@@ -55,7 +55,7 @@ class EndpointAddress:
         base_url: Where the server's API begins, normally with `/v1` at its end.
         model: What the server calls the model.
         api_key_env: The environment variable that holds the key; "" for a server without keys.
-        price: As a project file states it; None takes the published one, where there is one.
+        price: From a project file; None takes the published price, if there is one.
 
     Raises:
         InputError: It is no address, or it carries a secret.
@@ -103,12 +103,12 @@ class EndpointAddress:
 
     @property
     def identity(self) -> str:
-        """Stands in place of the weights' digest, since only the provider can see the weights."""
+        """Takes the place of the weights' digest, since only the provider can see the weights."""
         return f"endpoint:{self.base_url.rstrip('/')}#{self.model}"
 
     @property
     def file_stem(self) -> str:
-        """A name for a file of its own."""
+        """A name for the endpoint's own file."""
         plain = re.sub(r"[^a-z0-9.]+", "-", f"{self.host}-{self.model}".lower()).strip("-.")
         return f"{plain[:60]}--{canonical_digest(self.identity).removeprefix('sha256:')[:10]}"
 
@@ -167,7 +167,7 @@ def _stated_price(query: Mapping[str, str]) -> Price | None:
 
 
 def at_provider(name: str, model: str, api_key_env: str = "") -> EndpointAddress:
-    """Return the address of a model at a provider that is known by name.
+    """Return the address of a model at a known provider.
 
     Raises:
         UnknownName: No such provider.

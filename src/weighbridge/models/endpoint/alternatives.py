@@ -1,7 +1,7 @@
-"""The likeliest first tokens that a server shows, by their texts.
+"""The likeliest first tokens that a server returns, by their texts.
 
-Different tokens may decode to one text, and the token that was drawn may be listed twice: the
-chance of a text is the sum over its tokens, each of them counted once.
+Different tokens may decode to one text, and the sampled token may be listed twice: the probability
+of a text is the sum over its tokens, each of them counted once.
 """
 
 import math
@@ -18,11 +18,11 @@ _SPACES = " \t\r\n\u2581\u0120\u010a"  # also as SentencePiece's and GPT-2's voc
 
 
 class NotProbabilities(ValueError):
-    """What a server sent as log-probabilities can't be some; says what stands there."""
+    """A server sent log-probabilities that aren't valid; says what it sent."""
 
 
 def read_alternatives(logprobs: Json) -> Shown:
-    """Read what a reply says of its first token.
+    """Read a reply's alternatives to its first token.
 
     Raises:
         NotProbabilities: A value is not a number, or above 0.
@@ -49,7 +49,7 @@ def by_text(tokens: Iterable[tuple[str, float, _Bytes]]) -> Shown:
 def chance(letter: str, shown: dict[str, float]) -> tuple[float | None, bool]:
     """Return a letter's log-probability, and whether tokens with a space around it are in it.
 
-    " B" answers B as "B" does, and a server may draw either: their chances are added up.
+    " B" answers B as "B" does, and a server may sample either: their probabilities are added.
 
     >>> found, spaced = chance("B", {"A": -1.3, " B": -0.5, "B": -6.0})
     >>> round(found, 3), spaced
@@ -62,7 +62,7 @@ def chance(letter: str, shown: dict[str, float]) -> tuple[float | None, bool]:
 
 
 def reads_as(token: str, letter: str) -> bool:
-    """Whether a token is a letter, give or take the space around it."""
+    """Whether a token is a letter, apart from the space around it."""
     return token.strip(_SPACES) == letter.strip()
 
 

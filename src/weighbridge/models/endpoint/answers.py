@@ -1,9 +1,9 @@
-"""Answers on disk, by all that makes a request what it is: none is asked or paid for twice.
+"""Answers on disk, found by their whole request, so that none is asked or paid for twice.
 
-One append-only file an endpoint. A request is noted before it is sent, and its answer, durably,
-before it is used, so that a process killed at any moment loses what was in flight and still knows
-what that may have cost. A benchmark's questions may be quoted in an answer, so an answer is kept
-unreadable but for who has the request: under a keystream (SHAKE-256) that the request seeds.
+Each endpoint has one append-only file. A request is noted before it is sent, and its answer is
+written durably before it is used, so that a process killed at any moment loses only requests in
+flight and still knows what those may have cost. Answers may quote a benchmark's questions, so each
+is encrypted with a keystream (SHAKE-256) seeded by its request: only who has the request reads it.
 """
 
 import base64
@@ -26,7 +26,7 @@ KEPT = "2"  # of keeping replies; raise it when one that was kept as an answer m
 
 
 class Request:
-    """A request's identity: its name in the file, and what its answer is kept under."""
+    """A request's identity: its name in the file, and the key that its answer is encrypted with."""
 
     def __init__(self, fields: dict[str, Json]) -> None:
         whole = canonical_json(fields | {"kept": KEPT})
@@ -34,11 +34,11 @@ class Request:
         self._seed = hashlib.sha256(b"answer to " + whole).digest()
 
     def keep(self, answer: ServerAnswer) -> str:
-        """Return an answer as it is kept."""
+        """Return an answer in its encrypted form."""
         return base64.b64encode(self._mask(canonical_json(asdict(answer)))).decode("ascii")
 
     def read(self, kept: str) -> ServerAnswer | None:
-        """Return an answer that was kept; None if it is damaged."""
+        """Decrypt a kept answer; None if it is damaged."""
         try:
             return _ANSWER.validate_json(self._mask(base64.b64decode(kept, validate=True)))
         except (ValueError, ValidationError):
@@ -82,7 +82,7 @@ class Answers:
         return sum(self._open.get(request.name, ()))
 
     def sent(self, request: Request, usd_at_most: float) -> None:
-        """Note a request about to be sent. A killed process has written it; power may be lost."""
+        """Note a request about to be sent; survives a killed process, but not a power cut."""
         self._append({"sent": request.name, "usd_at_most": usd_at_most}, durable=False)
 
     def not_charged(self, request: Request) -> None:
@@ -116,7 +116,7 @@ class Answers:
         self._note(line, end - len(line))
 
     def _note(self, line: bytes, begin: int) -> None:
-        """Take up one line; one that a crash cut says nothing."""
+        """Read one line; a line that a crash cut is ignored."""
         try:
             row = json.loads(line)
             if "sent" in row:

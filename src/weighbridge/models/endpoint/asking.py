@@ -1,4 +1,4 @@
-"""One request until it has an answer: sent when there is room, asked again where that can help."""
+"""Sends one request until it has an answer, within the limits, with retries where they can help."""
 
 import asyncio
 import contextlib
@@ -44,8 +44,8 @@ class Asker:
     Attributes:
         lost: Requests that ended without an answer.
         uncounted: Answers without token counts.
-        disbelieved: Answers with token counts that can't be.
-        said: What the server called the models that answered.
+        disbelieved: Answers with impossible token counts.
+        said: Names that the server gave for the answering models.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class Asker:
         return texts + TOKENS_A_MESSAGE * len(asked.messages) + self._extra_tokens
 
     def usd_at_most(self, asked: Asked) -> float:
-        """Return the most that a request can cost; 0 where no price is known."""
+        """Return the most that a request can cost; 0 if no price is known."""
         if self._price is None:
             return 0.0
         return self._price.usd_at_most(self.input_tokens_at_most(asked), asked.sampling.max_tokens)
 
     def usd(self, answer: ServerAnswer) -> float:
-        """Return what an answer cost; 0 where no price is known."""
+        """Return what an answer cost; 0 if no price is known."""
         if self._price is None:
             return 0.0
         rate = self._price.rate(answer.input_tokens)
@@ -99,7 +99,7 @@ class Asker:
 
         Raises:
             CapReached: It could cost more than may still be spent.
-            EndpointUnusable: No request will have an answer, or none had one for long.
+            EndpointUnusable: No request can get an answer, or none got one for long.
         """
         known = self._answers.find(request)
         self._count_earlier(request, known)
@@ -136,7 +136,7 @@ class Asker:
                     await asyncio.sleep(self._patience.wait_seconds(tries, self._rng))
 
     async def greet(self, request: Request) -> ServerAnswer:
-        """Ask for one letter: shows whether key and model are right, and what the server can do.
+        """Ask for one letter, to check key and model and to learn the server's capabilities.
 
         Raises:
             EndpointUnusable: The key, the model or the address is wrong: no answer came.
@@ -152,7 +152,7 @@ class Asker:
         return answer
 
     def _usable(self, asked: Asked, reply: ServerAnswer | NoAnswer) -> ServerAnswer | NoAnswer:
-        """Return a reply; stop where none of the first ones is of any use.
+        """Return a reply; stop if none of the first replies can be used.
 
         Raises:
             EndpointUnusable: It is the last of them.
@@ -165,14 +165,14 @@ class Asker:
         self._unusable += 1
         if self._unusable >= UNUSABLE_AT_FIRST:
             saw = f"none of the first {self._unusable} replies of {self._address.host} can be used"
-            do = "mend that and run again: it goes on from there"
+            do = "correct that and run again: it goes on from there"
             raise self._stop(EndpointUnusable(f"{saw}; the last: {reply.why}", "answers", do))
         return reply
 
     def _shorter(
         self, request: Request, less: Less, tokens: int, reply: TooMuch
     ) -> Less | NoAnswer:
-        """Return what to ask for after a request was beyond a limit; see `shorter`."""
+        """Return what to ask for after a request exceeded a limit; see `shorter`."""
         if reply.limit.kind == "output" and (fits := reply.limit.fits(tokens)):
             # The model's own limit: it holds for every request, and cuts nobody's answer but its.
             self.wording.most_tokens = min(fits, self.wording.most_tokens or fits)
@@ -183,15 +183,15 @@ class Asker:
         return found
 
     def _stop(self, error: WeighbridgeError) -> WeighbridgeError:
-        """Let nothing more be sent; what is in flight is waited for."""
+        """Send nothing more; requests in flight are waited for."""
         self.stopped = self.stopped or error
         return self.stopped
 
     async def _turn(self, asked: Asked, place: int) -> float:
         """Wait until one more request may be sent, and set aside the most that it can cost.
 
-        Whoever was asked for first goes first, even where it is asked again: what is answered when
-        a cap is reached is then the beginning of what was asked for.
+        Earlier requests go first, even when they are sent again, so that the answered requests are
+        the first ones when the cap is reached.
         """
         heapq.heappush(self._waiting, place)
         try:
@@ -223,12 +223,12 @@ class Asker:
         return usd
 
     def _pause(self) -> float:
-        """Seconds until the server wants to hear again; else as long as nothing changes."""
+        """Seconds until the server accepts requests again; else until something changes."""
         left = self._concurrency.not_before - time.monotonic()
         return max(left, 0.01) if left > 0 else 1.0
 
     async def _free(self, reply: Reply, sent: float) -> None:
-        """Give a place back, and let the number of places follow what came."""
+        """Release a slot, and adapt the number of slots to the reply."""
         concurrency = self._concurrency
         concurrency.in_flight -= 1
         if isinstance(reply, ServerAnswer):
@@ -244,9 +244,9 @@ class Asker:
         """Send once, and settle what it cost.
 
         Args:
-            request: Whose answer it is.
-            wanted: What was to be asked for.
-            less: What is asked for.
+            request: The request.
+            wanted: What was asked for at first.
+            less: What is asked for now.
             held: The most that it can cost, in USD.
         """
         asked = less.asked
@@ -263,7 +263,7 @@ class Asker:
             if not asked.letters:
                 reply = cut_by_server(reply, self.wording.tokens(asked))
             reply = less.marked(self._counted(reply, asked), wanted)
-            if reply.stop != "error":  # what can't be used may be better once somebody mends it
+            if reply.stop != "error":  # an unusable reply may be better next time
                 self._answers.answered(request, reply)
             self._budget.settle(held, self.usd(reply))
             self._seen.add(request.name)
@@ -286,18 +286,18 @@ class Asker:
         return await send(self._client, body, seconds, letters=asked.letters, secret=self._secret)
 
     def _reworded(self, body: dict[str, Json], asked: Asked, reply: RequestRefused) -> bool:
-        """Whether the request is worded otherwise now, by this refusal or by an earlier one."""
+        """Whether the request's wording has changed, by this refusal or by an earlier one."""
         if self.wording.body(self._address.model, asked) != body:
             return True
         return self.wording.learn(body, reply.why, reply.parameter)
 
     async def _gives_up(self, reply: Again, tries: int, failures: int, began: float) -> bool:
-        """Whether a request is lost. A server that is away for all is waited for instead.
+        """Whether to give up on a request. A server that answers nobody is waited for instead.
 
-        Being too busy is no failure of the request, unless it is never anything else.
+        A busy server doesn't count against a request, unless it is always busy.
 
         Raises:
-            EndpointUnusable: It has been away for too long.
+            EndpointUnusable: The server has answered nobody for too long.
         """
         patience = self._patience
         if (reply.wait_seconds or 0.0) > patience.give_up_seconds:
@@ -323,7 +323,7 @@ class Asker:
         return False
 
     async def _alive(self) -> bool:
-        """Whether the server answers something else, so that it is this request that it can't."""
+        """Whether the server answers other requests, so that the fault lies in this one."""
         try:
             held = await self._turn(GREETING, 0)
         except CapReached:
@@ -343,7 +343,7 @@ class Asker:
         return isinstance(reply, ServerAnswer)
 
     def _counted(self, answer: ServerAnswer, asked: Asked) -> ServerAnswer:
-        """Return an answer with token counts, the highest possible where the server has none."""
+        """Return an answer with token counts; the upper bound if the server sent none."""
         found = believed(answer, self.input_tokens_at_most(asked), asked.sampling.max_tokens)
         self._note_counts(found)
         return found
@@ -365,5 +365,5 @@ class Asker:
 
 
 def _told(known: ServerAnswer) -> ServerAnswer | NoAnswer:
-    """Return what a kept answer stood for: a prompt too long was kept as one, too."""
+    """Return the result of a kept answer, which may stand for a prompt that was too long."""
     return NoAnswer(known.text, known.stop) if known.stop == "overlong" else known

@@ -1,7 +1,7 @@
-"""A reply with status 200, read: what of it is an answer, and what only looks like one.
+"""Reads a reply with status 200, which may hold an answer or only look like one.
 
-The status is sent before the model has written anything, so whatever fails later stands inside:
-an error instead of choices, an error inside a choice, a finish reason that is no end.
+The status is sent before the model has written anything, so later failures are in the body: an
+error instead of choices, an error inside a choice, a finish reason that means failure.
 """
 
 import json
@@ -37,7 +37,7 @@ def read_body(body: bytes, now: datetime, *, letters: bool = False, secret: str 
 
     Args:
         body: As it came, decompressed.
-        now: For an error inside it.
+        now: For the waiting time of an error inside it.
         letters: Whether the first token's alternatives were asked for.
         secret: The key, which is kept out of every message.
     """
@@ -91,7 +91,7 @@ def _read_choice(
 
 
 def _filed_elsewhere(answer: ServerAnswer, said: Said) -> ServerAnswer:
-    """See an answer that stands where no answer is looked for; it is kept and not graded."""
+    """Recognise an answer in the wrong field; it is kept and not graded."""
     if answer.text.strip():
         return answer
     if said.calls:
@@ -121,7 +121,7 @@ def _with_letters(answer: ServerAnswer, choice: dict[str, Json]) -> ServerAnswer
 
 
 def _counted(reply: dict[str, Json], answer: ServerAnswer) -> ServerAnswer:
-    """Add the server's counts of tokens, and what it calls itself."""
+    """Add the server's token counts, and the model name that it reports."""
     says = (reply.get("model"), reply.get("system_fingerprint"))
     named = one_line(" ".join(str(one) for one in says if one))
     return replace(read_usage(reply.get("usage"), answer), says=named)
@@ -136,7 +136,7 @@ def _first(choices: list[Json]) -> dict[str, Json]:
 
 
 def _is_error(reply: dict[str, Json]) -> bool:
-    """Whether a reply without choices is an error that stands bare, as vLLM's and SGLang's do."""
+    """Whether a reply without choices is an error without a wrapper, as vLLM and SGLang send it."""
     named = str(reply.get("object") or reply.get("type") or "") == "error"
     return named or any(reply.get(name) for name in ("message", "detail", "errors"))
 
@@ -164,7 +164,7 @@ def _no_json(body: bytes, now: datetime, secret: str) -> Reply:
 
 
 def _events(body: bytes) -> list[Json] | None:
-    """Read a body that is a stream of server-sent events; None for another body.
+    """Read a body of server-sent events; None for another body.
 
     Their lines end at CR, LF or both, and nowhere else: JSON may hold other separators of lines.
     """

@@ -74,39 +74,41 @@ def read_failure(
         begun: Whether the model had begun to answer, so that it was charged.
     """
     message, code = error.message, error.code
-    told = f"{status}: {message}" if message and status else message or f"status {status}"
+    described = f"{status}: {message}" if message and status else message or f"status {status}"
     if 300 <= status < 400:
         to = headers.get("location", "elsewhere")
         return Hopeless(
             f"sends requests on to {to}", "an answer", "name that address if you trust it"
         )
     if _of_policy(status, error):
-        return NoAnswer(message or told, "refused")
+        return NoAnswer(message or described, "refused")
     if status == 402 or code in _NO_CREDIT or _NO_CREDIT_WORDS.search(message):
         return Hopeless(
-            f"no credit left ({told})",
+            f"no credit left ({described})",
             "an account that can pay",
             "top it up, or lower --max-tokens",
         )
     if status in (401, 403) or (400 <= status < 500 and _KEY_WORDS.search(message)):
-        return Hopeless(f"refused with {told}", "a key that may use the model", "check the key")
+        return Hopeless(
+            f"refused with {described}", "a key that may use the model", "check the key"
+        )
     if status in (404, 405, 410) or (400 <= status < 500 and _MODEL_WORDS.search(message)):
-        return Hopeless(told, "a model that the server has", "check the address and the model")
+        return Hopeless(described, "a model that the server has", "check the address and the model")
     if limit := read_limit(message, code, error.fields):
-        return TooMuch(told, limit)
+        return TooMuch(described, limit)
     if status in _AGAIN or status >= 500 or not status:
         # A server that failed in its middle may have worked for it; one that is too busy has not.
         return Again(
-            told,
+            described,
             wait_seconds(headers, error, now),
             status in _TOO_MANY,
             charged=begun or status not in _NOT_CHARGED,
         )
     if status == 413:  # of a proxy before the server, which counts bytes
-        return NoAnswer(f"{told}; the request is too large for the server: take fewer --shots")
+        return NoAnswer(f"{described}; the request is too large for the server: take fewer --shots")
     if "output limit was reached" in message:  # a model that thought until its last token
-        return ServerAnswer("", "length", counted=False, why=told)
-    return RequestRefused(told, error.param)
+        return ServerAnswer("", "length", counted=False, why=described)
+    return RequestRefused(described, error.param)
 
 
 def _of_policy(status: int, error: ServerError) -> bool:
@@ -126,7 +128,7 @@ def wait_seconds(headers: Mapping[str, str], error: ServerError, now: datetime) 
     0.25
     """
     headers = {**_passed_on(error.fields), **headers}
-    told = (
+    waits = (
         _scaled(headers.get("retry-after-ms"), 1e-3),
         retry_after(headers.get("retry-after"), now),
         in_words(error.message),
@@ -134,7 +136,7 @@ def wait_seconds(headers: Mapping[str, str], error: ServerError, now: datetime) 
         *(_duration(headers.get(name)) for name in _RESETS if _spent(headers, name)),
         _until(headers.get("x-ratelimit-reset"), now) if _spent(headers, _RESET) else None,
     )
-    return next((seconds for seconds in told if seconds is not None), None)
+    return next((seconds for seconds in waits if seconds is not None), None)
 
 
 def _passed_on(fields: Mapping[str, Json]) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Why an answer ended, in the words of every server: the finish reasons that are understood.
+"""The known finish reasons of all servers, and what they mean.
 
-A reason that stands in no table is no success: the answer is not graded, and the word is told.
+An answer with an unknown reason is not graded, and the reason is reported.
 """
 
 from typing import Literal

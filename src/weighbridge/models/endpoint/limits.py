@@ -1,4 +1,4 @@
-"""What a request asked too much of: the model's context, the longest answer, the account's rate.
+"""Which limit a request exceeded: the model's context, the longest answer, the account's rate.
 
 Servers say so with different statuses and words. What matters is which limit it is and the numbers
 in its words: they say how long an answer still fits. `tests/endpoint_limits.py` holds each
@@ -105,13 +105,13 @@ _RATE = re.compile(rf"limit:? {_N}\D+?(?:used:? {_N}\D+?)?requested:? {_N}", re.
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit that a request went beyond.
+    """A limit that a request exceeded.
 
     Attributes:
         kind: Of prompt and answer together; of an answer; of the account's tokens in a time.
-        most: Tokens that it allows, where told.
-        prompt: The prompt's tokens, where told.
-        total: Those of prompt and longest answer together, where told.
+        most: Tokens that it allows, if it says so.
+        prompt: The prompt's tokens, if it says so.
+        total: Those of prompt and longest answer together, if it says so.
         of_answer: Whether the server's words speak of the answer's length too.
         at_least: Whether it stopped counting the prompt where it was too long.
     """
@@ -124,10 +124,10 @@ class Limit:
     at_least: bool = False
 
     def fits(self, asked_tokens: int) -> int:
-        """Return how long an answer to ask for instead; 0 where none fits.
+        """Return the length of answer to ask for instead; 0 if none fits.
 
         Args:
-            asked_tokens: The answer's length that was too much.
+            asked_tokens: The length that was too much.
         """
         half = asked_tokens // 2
         if self.most is None:
@@ -148,12 +148,12 @@ class Limit:
 def read_limit(
     message: str, code: str = "", fields: Mapping[str, Json] | None = None
 ) -> Limit | None:
-    """Read which limit a server's words speak of; None where they speak of none.
+    """Read which limit a server's message names; None if it names none.
 
     Args:
-        message: The server's words.
-        code: Its code for them.
-        fields: What else stands beside them: llama.cpp gives its numbers there.
+        message: The server's message.
+        code: Its error code.
+        fields: The error's other fields, in which llama.cpp gives its numbers.
     """
     fields = fields or {}
     if _PER_TIME.search(f"{message} {code}"):
@@ -176,7 +176,7 @@ def read_limit(
 
 
 def _read_rate(message: str) -> Limit | None:
-    """Read a rate that one request alone goes beyond; waiting never helps there."""
+    """Read a rate limit that a single request exceeds, so that waiting can't help."""
     found = _RATE.search(message)
     if not found or _number(found[3]) <= _number(found[1]):
         return None
@@ -193,5 +193,5 @@ def _number(digits: str) -> int:
 
 
 def _whole(value: Json) -> int | None:
-    told = isinstance(value, int) and not isinstance(value, bool)
-    return value if told and 0 <= value < MOST_TOKENS else None
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_count and 0 <= value < MOST_TOKENS else None

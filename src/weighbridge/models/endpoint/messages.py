@@ -1,4 +1,4 @@
-"""A message's texts, apart: what it answers, thinks, refuses and calls, in whatever field."""
+"""Separates a message's answer, reasoning, refusal and tool calls, in whatever field they are."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ _PARTS_OF_THOUGHT = ("thinking", "reasoning", "reasoning.text", "reasoning.summa
 
 @dataclass(frozen=True)
 class Said:
-    """A message's texts, apart; each is empty where it has none."""
+    """A message's texts, separated; each is empty if absent."""
 
     answer: str
     reasoning: str
@@ -19,7 +19,7 @@ class Said:
 
 
 def read_message(choice: dict[str, Json]) -> Said:
-    """Read the message of a choice; older and streaming servers put its text elsewhere.
+    """Read the message of a choice; older and streaming servers use other fields for its text.
 
     Raises:
         KeyError: The reply holds no message.
@@ -47,8 +47,8 @@ def read_message(choice: dict[str, Json]) -> Said:
 def _refusal(message: dict[str, Json], parts: list[Json]) -> str:
     if message.get("refusal"):
         return _text(message["refusal"])
-    told = [one["refusal"] for one in parts if isinstance(one, dict) and one.get("refusal")]
-    return "".join(map(str, told))
+    refusals = [one["refusal"] for one in parts if isinstance(one, dict) and one.get("refusal")]
+    return "".join(map(str, refusals))
 
 
 def _calls(message: dict[str, Json]) -> str:

@@ -1,4 +1,4 @@
-"""An endpoint behind the protocol that every model has: it writes, and shows a letter's chances."""
+"""An endpoint behind the model protocol: generates text and scores letters."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Timed:
-    """What came of one request, and when it did."""
+    """The result of one request, and when it came."""
 
     reply: ServerAnswer | NoAnswer
     seconds: float
@@ -66,7 +66,7 @@ class Endpoint:
 
     Attributes:
         address: Where it is.
-        price: What its tokens cost; None where that is known nowhere.
+        price: What its tokens cost; None if unknown.
         computed_tokens: Tokens that the server counted.
         on_done: See `Model`.
     """
@@ -104,7 +104,7 @@ class Endpoint:
 
     @property
     def ref(self) -> ModelRef:
-        """Which model this is: its address stands for weights that nobody else can see."""
+        """The model's reference; the address takes the place of the weights' digest."""
         return ModelRef(
             name=self.address.model,
             source=f"endpoint:{self.address.host}",
@@ -122,7 +122,7 @@ class Endpoint:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of a run must know about how it was answered."""
+        """Notes for readers of a run about how it was answered."""
         asker, who = self._asker, self.address.model
         notes = [*asker.wording.notes(who)]
         said = [name for name in asker.said if name]
@@ -158,15 +158,15 @@ class Endpoint:
         return self._asker.usd_at_most(Asked(prompt.messages, sampling))
 
     def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
-        """Find nothing: the server's chat template can't be seen from here."""
+        """Return no findings: the server's chat template can't be seen from here."""
         return ()
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[Generated]:
-        """Yield answers in the order of the requests; many are asked for at a time.
+        """Yield answers in the order of the requests, of which many are sent at a time.
 
         Raises:
             CapReached: The next one could cost more than may still be spent.
-            EndpointUnusable: The server refuses everything, or is away.
+            EndpointUnusable: The server refuses every request, or answers none.
         """
         for request, timed in self._in_order(requests, self._asked_for):
             yield self._generated(request, timed)
@@ -174,8 +174,8 @@ class Endpoint:
     def score(self, requests: Iterable[ScoreRequest]) -> Iterator[ScoreResult]:
         """Yield letters' log-probabilities as the first token of a reply.
 
-        A letter that is not among the tokens that the server shows is less likely than all of them,
-        and counts so; where it shows none of the letters, there is no result.
+        A letter that the server doesn't list counts as less likely than all listed tokens; if it
+        lists none of the letters, there is no result.
 
         Raises:
             CapReached, EndpointUnusable: As `generate`.
@@ -223,7 +223,7 @@ class Endpoint:
     def _in_order(
         self, requests: Iterable[T], read: Callable[[T], tuple[Request, Asked]]
     ) -> Iterator[tuple[T, _Timed]]:
-        """Keep many requests going, and yield what came of each in its turn."""
+        """Keep many requests in flight, and yield their results in order."""
         self._greet()
         waiting: deque[tuple[T, Future[_Timed]]] = deque()
         source, ended = iter(requests), 0
@@ -343,7 +343,7 @@ def open_endpoint(
         answers: Folder in which answers are kept.
         budget: What may be spent, shared by all endpoints of a command.
         patience: How long to wait.
-        most_at_a_time: Requests at a time at most; how many it takes is found out.
+        most_at_a_time: Highest number of simultaneous requests; the server may take fewer.
         by: In whose name it is charged.
         offline: Whether only servers on this machine may be reached.
 

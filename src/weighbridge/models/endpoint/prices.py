@@ -1,4 +1,4 @@
-"""What a model's tokens cost: as the project file says, else as `genai-prices` lists it.
+"""What a model's tokens cost: by the project file, or else by `genai-prices`.
 
 The package carries a dated list; nothing is fetched. Prices for a batch, a service tier, audio or
 images are left out: requests are sent one by one, and are text.
@@ -14,7 +14,7 @@ from weighbridge.records import Price, Rate
 
 
 def find_price(address: EndpointAddress, when: datetime) -> Price | None:
-    """Return a model's price at a moment; None where it is known nowhere.
+    """Return a model's price at a moment; None if it is unknown.
 
     Args:
         address: The model. Only the price of its own provider counts: the same model costs

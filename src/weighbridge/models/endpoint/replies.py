@@ -1,4 +1,4 @@
-"""What can come of a request: an answer, a reason to ask again or for less, or one to stop."""
+"""The possible results of a request: an answer, or a reason to retry, to shorten or to stop."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,8 +14,8 @@ class ServerAnswer:
 
     Attributes:
         text: The answer; for a refusal the server's words.
-        stop: Why it ended; `error` is a reply that was paid for and is no answer.
-        input_tokens: As the server counts; likewise below.
+        stop: Why it ended; `error` marks a reply that was paid for and is no answer.
+        input_tokens: By the server's count, like the following.
         cached_input_tokens: Part of `input_tokens`.
         output_tokens: Tokens written.
         reasoning_tokens: Part of `output_tokens`.
@@ -60,7 +60,7 @@ class Again:
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """This request will never have an answer: its own result.
+    """This request can't get an answer, while others may.
 
     Attributes:
         why: For people.
@@ -75,7 +75,7 @@ class NoAnswer:
 
 @dataclass(frozen=True)
 class RequestRefused:
-    """The server does not take the request as it is worded; see `Wording.learn`."""
+    """The server rejects the request's wording; see `Wording.learn`."""
 
     why: str
     parameter: str = ""
@@ -91,7 +91,7 @@ class TooMuch:
 
 @dataclass(frozen=True)
 class Hopeless:
-    """No request to this server will have an answer."""
+    """No request to this server can get an answer."""
 
     saw: str
     expected: str

@@ -1,4 +1,4 @@
-"""One request sent once, and what comes back read; nothing of `openai` is known beyond here."""
+"""Sends one request once and reads the reply; the only file that knows the `openai` client."""
 
 import asyncio
 from dataclasses import replace
@@ -55,7 +55,7 @@ async def send(
 
 
 def _shown(reply: Reply, secret: str) -> Reply:
-    """Shorten a server's words to what a person reads in one line, without the key."""
+    """Shorten a server's message to one readable line, without the key."""
     match reply:
         case Again(why=why) | NoAnswer(why=why) | TooMuch(why=why):
             return replace(reply, why=one_line(why, secret))

@@ -1,4 +1,4 @@
-"""A request that was beyond a limit, made shorter; and what became of its answer."""
+"""Shortens requests that exceeded a limit, and marks their answers."""
 
 from dataclasses import dataclass, replace
 
@@ -11,13 +11,13 @@ _MOST_OF_IT, _END_TOKENS = 0.9, 8  # servers count the ends of turns and thought
 
 @dataclass(frozen=True)
 class Less:
-    """What a request asks for now, and why it is less than was wanted; nothing where it isn't."""
+    """What a request asks for now, and why it is less than was wanted, if it is."""
 
     asked: Asked
     why: str
 
     def marked(self, answer: ServerAnswer, wanted: Asked) -> ServerAnswer:
-        """Mark an answer to a shortened request; a cut there is not the model's doing."""
+        """Mark an answer to a shortened request, where a cut is not the model's fault."""
         tokens, most = self.asked.sampling.max_tokens, wanted.sampling.max_tokens
         if tokens >= most:
             return answer
@@ -29,7 +29,7 @@ class Less:
 
 
 def cut_by_server(answer: ServerAnswer, tokens: int) -> ServerAnswer:
-    """Mark an answer that ended by its length long before the length that was allowed.
+    """Mark an answer that ended for length long before the allowed length.
 
     Args:
         answer: With the server's own counts.
@@ -46,8 +46,8 @@ def shorter(less: Less, tokens: int, refused: TooMuch) -> Less | NoAnswer:
     """Return what to ask for instead: a shorter answer, if one fits.
 
     Args:
-        less: What was asked for. Where that was shortened already, the server's numbers did not
-            hold, so that at most half of it is asked for.
+        less: What was asked for. If that was shortened before, the server's numbers were wrong,
+            and at most half of it is asked for now.
         tokens: The longest answer that it allowed.
         refused: What the server said.
     """

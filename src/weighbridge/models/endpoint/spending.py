@@ -1,4 +1,4 @@
-"""A cap on spending that what is in flight can't exceed: the worst case is set aside first."""
+"""A spending cap that requests in flight can't exceed: each sets aside its worst case first."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ class SpendingBudget:
     """What a command may spend, over all its endpoints.
 
     Attributes:
-        cap_usd: At most this; None is no cap.
+        cap_usd: The cap; None for none.
         spent_usd: Charged by servers, whichever attempt of the same runs paid it.
-        uncertain_usd: The most that requests may have cost whose answers were lost on the way.
+        uncertain_usd: Upper bound for requests whose answers were lost on the way.
         held_usd: Set aside for requests in flight.
     """
 
@@ -23,7 +23,7 @@ class SpendingBudget:
 
     @property
     def room_usd(self) -> float:
-        """What may still be set aside."""
+        """The amount that may still be set aside."""
         if self.cap_usd is None:
             return float("inf")
         return self.cap_usd - self.spent_usd - self.uncertain_usd - self.held_usd
@@ -33,7 +33,7 @@ class SpendingBudget:
         return usd <= self.room_usd
 
     def could_fit(self, usd: float) -> bool:
-        """Whether it may be sent once what is in flight has turned out to cost nothing."""
+        """Whether it could be sent if all requests in flight turned out to cost nothing."""
         return usd <= self.room_usd + self.held_usd
 
     def hold(self, usd: float) -> None:

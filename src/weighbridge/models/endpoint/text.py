@@ -1,4 +1,4 @@
-"""Texts as servers send them, made fit to be kept: whole characters, one line, no keys."""
+"""Cleans texts from servers: whole characters, one line, no keys."""
 
 import re
 
@@ -11,10 +11,10 @@ LONGEST_REASON = 400  # characters of a server's words that are shown
 
 
 def whole_characters(text: str) -> str:
-    """Join the halves of characters that came apart, and replace a half alone by U+FFFD.
+    """Join split surrogate pairs, and replace a lone surrogate by U+FFFD.
 
-    JSON may hold half a character, such as the escape of a high surrogate where a server cut a text
-    between two tokens. Nothing can encode it, so it could not be written down.
+    JSON may hold half a character, such as the escape of a high surrogate if a server cut a text
+    between two tokens. No encoding can store it.
     """
     if not _HALF.search(text):
         return text
@@ -22,7 +22,7 @@ def whole_characters(text: str) -> str:
 
 
 def one_line(text: str, secret: str = "", most: int = LONGEST_REASON) -> str:
-    """Return a server's words as one line, without the key that some of them repeat.
+    """Return a server's message as one line, without the key, which some servers repeat.
 
     A long one is cut in its middle: the numbers and the advice stand at its end.
     """

@@ -1,4 +1,4 @@
-"""HTTP as far as an endpoint is let: one address, no redirects, and bodies that are bounded.
+"""HTTP for an endpoint, restricted: one address, no redirects, bounded bodies.
 
 A server decides how much it sends, and one that is broken, or hostile, never ends, or packs
 gigabytes into kilobytes. So a body is counted while it comes, as sent and as unpacked, and reading
@@ -38,11 +38,11 @@ _READ = ("retry-after", "x-ratelimit-", "location")
 
 
 class BodyRefused(httpx.RequestError):
-    """A reply's body is beyond a bound, or packed as was not asked for; it was not read on."""
+    """A reply's body exceeds a bound, or has an unrequested compression; reading stopped."""
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
-    """Reads each reply to its end, or to a bound, before anybody sees it.
+    """Reads each reply to its end, or to a bound, before the client sees it.
 
     Args:
         inner: Sends requests.
@@ -56,7 +56,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
 
         Raises:
             BodyRefused: It is too long, or packed otherwise than as gzip.
-            HTTPError: It could not be sent, or what came back is no HTTP.
+            HTTPError: It could not be sent, or the reply isn't HTTP.
         """
         try:
             response = await self._inner.handle_async_request(request)
@@ -114,7 +114,7 @@ async def _unpacked(response: httpx.Response, most: int) -> tuple[bytes, bool]:
     """Read a body until it ends or a bound is met: bytes as sent, bytes unpacked, pieces, lines.
 
     Returns:
-        What was read, and whether that is all of it.
+        What was read, and whether it is the whole body.
     """
     gzip = _gzip(response)
     most_lines = MOST_LINES if _is_stream(response) else most
@@ -141,7 +141,7 @@ async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
 
 
 def _gzip(response: httpx.Response) -> Any:
-    """Return what unpacks a body; None where it is not packed."""
+    """Return a decompressor for a body; None if it isn't compressed."""
     coding = response.headers.get("content-encoding", "").strip().lower()
     if coding in ("", "identity"):
         return None
@@ -151,7 +151,7 @@ def _gzip(response: httpx.Response) -> Any:
 
 
 def _inflated(gzip: Any, chunk: bytes, most: int) -> bytes:
-    """Unpack to at most so many bytes, so that a bomb never stands in memory."""
+    """Unpack at most so many bytes, so that a decompression bomb never fills the memory."""
     if gzip.eof:
         return b""
     try:
@@ -200,7 +200,7 @@ def _plain(address: EndpointAddress) -> httpx.AsyncBaseTransport:
 
 @functools.cache
 def _certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
-    """Read the certificates that are trusted, once for all endpoints: it takes 70 ms.
+    """Load the trusted certificates, once for all endpoints, since it takes 70 ms.
 
     Raises:
         InputError: The environment names certificates that can't be read.

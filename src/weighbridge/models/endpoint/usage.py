@@ -1,8 +1,8 @@
-"""How many tokens a server says that a request took, and whether that can be.
+"""Reads a server's token counts, and checks that they are possible.
 
 A count decides what is charged, and so when a cap is reached. One that can't be (negative, a
-fraction, more cached than read, none for a text, far more than was asked for) is not mended but
-disbelieved: the request then counts at the most that it can have cost.
+fraction, more cached than read, none for a text, far more than was asked for) is not corrected but
+rejected, and the request is billed at its upper bound.
 """
 
 from dataclasses import dataclass, replace
@@ -21,14 +21,14 @@ _LONGEST_WORDS = 120
 
 @dataclass(frozen=True)
 class _Count:
-    """A count as the server says it; `value` is None where there is none, or it can't be one."""
+    """A count as the server sent it; `value` is None if it is missing or impossible."""
 
     value: int | None
     possible: bool
 
 
 def read_usage(usage: Json, answer: ServerAnswer) -> ServerAnswer:
-    """Add the server's counts of tokens to an answer, or what it said in their place.
+    """Add the server's token counts to an answer, or quote what it sent instead.
 
     Args:
         usage: `usage` of the reply.
@@ -59,10 +59,10 @@ def read_usage(usage: Json, answer: ServerAnswer) -> ServerAnswer:
 
 
 def believed(answer: ServerAnswer, input_at_most: int, output_at_most: int) -> ServerAnswer:
-    """Return an answer whose counts can be, the highest possible where the server's can't.
+    """Return an answer with possible counts: the upper bound if the server's are impossible.
 
     Args:
-        answer: As it was read.
+        answer: The answer as read.
         input_at_most: Tokens that its prompt can have.
         output_at_most: Tokens that it was allowed.
     """

@@ -1,8 +1,8 @@
-"""A request in the words that one server accepts: what it refuses is learnt once, and said.
+"""Words requests as a server accepts them; what it refuses is learnt once and reported.
 
 Servers that speak the same protocol differ in what they take: one wants `max_completion_tokens` for
 `max_tokens`, another has a fixed temperature, a third no seed. Stop strings are never sent: a
-server looks for them in what the model thinks, too; they are applied here (`models.stopping`).
+server would look for them in the reasoning, too; they are applied here (`models.stopping`).
 """
 
 import re
@@ -28,7 +28,7 @@ class Asked:
 
     Attributes:
         messages: The conversation.
-        sampling: How the answer is drawn.
+        sampling: How the answer is sampled.
         letters: Whether the first token's alternatives are wanted rather than the text.
     """
 
@@ -39,13 +39,13 @@ class Asked:
 
 @dataclass
 class Wording:
-    """What is known of a server's words.
+    """What is known of the wording that a server accepts.
 
     Attributes:
-        limit_key: What it calls the token limit.
-        top_logprobs: Alternatives to ask for; 0 where it gives none.
-        refused: Parameters that it does not take.
-        most_tokens: The longest answer that it gives; None where it never said.
+        limit_key: Its name for the token limit.
+        top_logprobs: Number of alternatives to ask for; 0 if it gives none.
+        refused: Parameters that it refuses.
+        most_tokens: The longest answer that it allows; None if unknown.
     """
 
     limit_key: str = "max_tokens"

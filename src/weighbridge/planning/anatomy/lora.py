@@ -57,7 +57,10 @@ def lora_parameters(
     for target in chosen:
         if target not in known:
             raise UnknownName(
-                "LoRA target", target, (ALL_LINEAR, *known), "all-linear stands alone"
+                "LoRA target",
+                target,
+                (ALL_LINEAR, *known),
+                "all-linear can't be combined with other names",
             )
     return rank * sum(known[target] for target in chosen)
 

@@ -69,20 +69,20 @@ def _units(points: Points, lines: Sequence[int]) -> None:
             raise InputError(
                 f"losses up to {points.loss.max():.3g} and {name} up to {values.max():.3g}",
                 f"losses below 20 and {name} in the thousands or more",
-                "the two columns look swapped: rename them",
+                "the two columns seem to be swapped: rename them",
             )
     if float(np.median(points.parameters)) > float(np.median(points.flops)):
         raise InputError(
             f"{points.parameters.max():.3g} parameters for {points.flops.max():.3g} FLOPs",
             "far more FLOPs than parameters",
-            "the two columns look swapped: rename them",
+            "the two columns seem to be swapped: rename them",
         )
     for name, values in (("parameters", points.parameters), ("tokens", points.tokens)):
         if float(np.median(values)) < _SMALLEST_MODEL:
             raise InputError(
                 f"{name} from {values.min():.3g} to {values.max():.3g}",
                 "plain counts, such as 70000000000",
-                "the unit looks left out: write 70e9 or 70B",
+                "the unit seems to be missing: write 70e9 or 70B",
             )
     counts = {"parameters": points.parameters, "tokens": points.tokens, "FLOPs": points.flops}
     for name, values in counts.items():
@@ -97,14 +97,14 @@ def _units(points: Points, lines: Sequence[int]) -> None:
             raise InputError(
                 f"{points.source}, line {lines[smallest]}: {values[smallest]:.3g} {name}",
                 f"at least {_SMALLEST:g}",
-                "the unit looks left out in this row: write 70e9 or 70B",
+                "the unit seems to be missing in this row: write 70e9 or 70B",
             )
     ratio = float(np.median(points.tokens / points.parameters))
     if ratio > _MOST_TOKENS_PER_PARAMETER:
         raise InputError(
             f"{points.source} has {ratio:.3g} tokens for each parameter",
             f"at most {_MOST_TOKENS_PER_PARAMETER:.0e}",
-            "a unit looks left out: write 70e9 or 70B, or the unit in the header, as in Params (M)",
+            "a unit seems to be missing: write 70e9 or 70B, or name it in the header: Params (M)",
         )
 
 
@@ -114,12 +114,12 @@ def _losses(points: Points, lines: Sequence[int], entropy_floor: float) -> None:
         raise InputError(
             f"{points.source}, line {lines[highest]}: a loss of {points.loss[highest]:.4g}",
             f"nats per token, below {_HIGHEST_LOSS:g}",
-            "give log loss, not perplexity, and see that columns aren't swapped",
+            "give the log loss, not the perplexity, and check that no columns are swapped",
         )
     if points.loss[lowest] < entropy_floor:
         raise InputError(
             f"{points.source}, line {lines[lowest]}: a loss of {points.loss[lowest]:.4g}",
-            f"nats per token, at least {entropy_floor:g}, below which text has no entropy left",
+            f"nats per token, at least {entropy_floor:g}: real text can't be predicted better",
             "convert bits per byte or accuracy to nats per token, or set --entropy-floor",
         )
 
@@ -144,11 +144,11 @@ def _swapped(points: Points) -> None:
         raise InputError(
             f"{points.source} has {ratio:.3g} tokens for each parameter",
             "more tokens than parameters",
-            "a unit looks left out, or the two columns swapped: write 300e9 or 300B",
+            "a unit is missing, or the two columns are swapped: write 300e9 or 300B",
         )
     if share > 0.9:
         raise InputError(
             f"{share:.0%} of the runs of {points.source} have fewer tokens than parameters",
             "most runs with more tokens than parameters",
-            "the two columns look swapped: rename them",
+            "the two columns seem to be swapped: rename them",
         )

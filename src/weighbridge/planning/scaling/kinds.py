@@ -76,7 +76,7 @@ def _repeats(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
     raise InputError(
         f"{points.source} has up to {max(map(len, several))} rows for one pair of N and D, their "
         f"losses {max(spreads):.2g} apart; they differ in {named}",
-        "one run for each pair: a sweep's losses, or those on several texts, are no law's",
+        "one run for each pair: one law can't describe a sweep's losses, or those on several texts",
         f"keep each pair's lowest loss{chosen}",
     )
 

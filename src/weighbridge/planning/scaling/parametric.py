@@ -103,7 +103,7 @@ def fit(
             f"the losses of {points.source or 'these runs'} don't fall with both parameters and "
             "tokens",
             "runs whose loss falls as either grows",
-            "see that columns aren't swapped, and add runs that differ in both",
+            "check that no columns are swapped, and add runs that differ in both",
         )
     draws, unusable = None, 0
     if bootstraps:
@@ -118,8 +118,8 @@ def fit(
             raise InputError(
                 f"{unusable} of {bootstraps} resamples of {points.source or 'these runs'} show no "
                 "loss that falls with both parameters and tokens",
-                "runs that fix a law whichever of them are drawn",
-                "add runs, or ask for --bootstraps 0 and trust the figures as little",
+                "runs that determine the law in every resample",
+                "add runs; --bootstraps 0 gives the figures without intervals, and no more certain",
             )
     law = problem.law(best.theta)
     return ParametricFit(

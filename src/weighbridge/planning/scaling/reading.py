@@ -87,7 +87,7 @@ def read_points(path: Path, *, where: Sequence[str] = (), entropy_floor: float =
     table = _filtered(_table(path), where)
     columns = _columns(table)
     if not table.rows:
-        raise InputError(f"{path} has no rows", "one row a training run", "add runs")
+        raise InputError(f"{path} has no rows", "one row per training run", "add runs")
     whole, blank = _whole(table, columns)
     values = {
         meaning: np.array(
@@ -187,8 +187,8 @@ def _require(table: Table, found: Mapping[str, object]) -> None:
             commas = re.fullmatch(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?", row[at])
             wanted = "a point before decimals" if commas else "numbers such as 6.8e9 or 6.8B"
             raise MalformedRow(table.path, line, saw, wanted, name)
-    told = {"parameters": "parameters, params or N", "loss": "loss or val_loss"}
-    wanted = "; ".join(told.get(meaning, "tokens, D, flops or C") for meaning in missing)
+    usual_names = {"parameters": "parameters, params or N", "loss": "loss or val_loss"}
+    wanted = "; ".join(usual_names.get(meaning, "tokens, D, flops or C") for meaning in missing)
     losses = [name for name in table.header if "loss" in plain(name)]
     do = "rename the column"
     if missing == ["loss"] and len(losses) > 1:

@@ -117,7 +117,7 @@ def _unknown(text: str, unit: str, meaning: str) -> InputError:
         "budgets": "FLOPs, (1e21), (EFLOP) or (PF-days)",
     }.get(meaning, "plain counts, (K), (M), (B), (T), (1e6) or (millions)")
     return InputError(
-        f"the column {text!r} seems to be {meaning} in {unit!r}, a unit that is not known here",
+        f"the column {text!r} seems to be {meaning} in {unit!r}, an unknown unit",
         expected, "rename the column, or convert it",
     )  # fmt: skip
 
