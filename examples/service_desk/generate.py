@@ -3,12 +3,14 @@
     python generate.py --seed 2026 --out data
 
 Labels are drawn first and a message is then composed to state them, so each label is decided by
-the text and by nothing else; README.md beside this file is the labelling rule. Three things keep
+the text and by nothing else; README.md beside this file is the labelling rule. Four things keep
 the splits apart:
 
 * every fourth phrase of each bank is held out of training, so that validation and test measure
   generalisation and not recall of phrases;
 * a message that shares too many word trigrams with any earlier one is redrawn;
+* so is one that overlaps with another split as contamination of a benchmark is found: by a run of
+  13 words in common, or by most of its runs of 5 words standing in one message there;
 * each split has its own random stream, so that a change to one leaves the others' draws alone.
 
 Only the standard library is used, and of `random` only what Python promises never to change: the
@@ -21,6 +23,7 @@ import os
 import random
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +73,10 @@ INSTRUCTION = (
 )
 WORDS_MIN, WORDS_MAX = 15, 70
 MAX_SIMILARITY = 0.5  # Jaccard similarity of word trigrams to any earlier message
+LONG_RUN, SHORT_RUN = 13, 5
+# Of a message's short runs in one message of another split. Contamination is called from 0.6 on,
+# but that leaves runs out which many messages share; so this keeps a distance.
+MAX_CONTAINED = 0.4
 
 
 @dataclass(frozen=True)
@@ -158,14 +165,41 @@ def generate(seed: int) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every split, in file order."""
     splits: dict[str, list[dict[str, Any]]] = {}
     seen: list[frozenset[str]] = []
+    others = OtherSplits()
     for split, count in SPLITS.items():
         draw = Draw(f"service-desk-{seed}-{split}", held_out=split != "train")
         requests = scenario_stream(draw)
         splits[split] = []
         for number in range(1, count + 1):
-            message, target = distinct_message(draw, next(requests), seen)
+            message, target = distinct_message(draw, next(requests), seen, others)
             splits[split].append(row(f"service-desk-{split}-{number:04d}", message, target))
+        for made in splits[split]:
+            others.add(made["messages"][1]["content"])
     return splits
+
+
+class OtherSplits:
+    """Messages of the splits before, from which a later split's messages are told apart."""
+
+    def __init__(self) -> None:
+        self._long: set[str] = set()
+        self._short: dict[str, list[int]] = {}  # the messages that each short run stands in
+        self._count = 0
+
+    def add(self, message: str) -> None:
+        """Remember a message."""
+        self._long |= runs(message, LONG_RUN)
+        for run in runs(message, SHORT_RUN):
+            self._short.setdefault(run, []).append(self._count)
+        self._count += 1
+
+    def overlap_with(self, message: str) -> bool:
+        """Whether a message stands in one of them, as a long run of words or for the most part."""
+        if not self._long.isdisjoint(runs(message, LONG_RUN)):
+            return True
+        short = runs(message, SHORT_RUN)
+        shared = Counter(other for run in short for other in self._short.get(run, ()))
+        return max(shared.values(), default=0) > MAX_CONTAINED * len(short)
 
 
 def scenario_stream(draw: Draw) -> Iterator[Scenario]:
@@ -176,14 +210,16 @@ def scenario_stream(draw: Draw) -> Iterator[Scenario]:
 
 
 def distinct_message(
-    draw: Draw, scenario: Scenario, seen: list[frozenset[str]]
+    draw: Draw, scenario: Scenario, seen: list[frozenset[str]], others: OtherSplits
 ) -> tuple[str, dict[str, str | None]]:
     """Compose until the message has a fitting length and resembles none before it."""
     while True:
         message, target = compose(draw, scenario)
         marks = trigrams(message)
-        if WORDS_MIN <= len(message.split()) <= WORDS_MAX and all(
-            similarity(marks, earlier) < MAX_SIMILARITY for earlier in seen
+        if (
+            WORDS_MIN <= len(message.split()) <= WORDS_MAX
+            and all(similarity(marks, earlier) < MAX_SIMILARITY for earlier in seen)
+            and not others.overlap_with(message)
         ):
             seen.append(marks)
             return message, target
@@ -329,6 +365,12 @@ def trigrams(message: str) -> frozenset[str]:
     """Return the word trigrams of a message without case, digits and punctuation."""
     words = re.findall(r"[a-z]+", message.lower())
     return frozenset(" ".join(words[i : i + 3]) for i in range(len(words) - 2))
+
+
+def runs(message: str, words: int) -> frozenset[str]:
+    """Return every run of so many words of a message, without case and punctuation."""
+    found = re.findall(r"[^\W_]+", message.casefold())
+    return frozenset(" ".join(found[i : i + words]) for i in range(len(found) - words + 1))
 
 
 def similarity(a: frozenset[str], b: frozenset[str]) -> float:

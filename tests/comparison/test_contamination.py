@@ -29,6 +29,12 @@ def test_every_text_of_a_row_counts_and_a_bad_row_is_named(tmp_path):
     path.write_text('{"a": "x"}\n{broken\n')
     with pytest.raises(MalformedRow, match="line 2"):
         list(tuning_texts(path))
+    for text in ('[\n {"a": "one"},\n {"a": ["two"]}\n]', '[{"a": "one"}, {"a": "two"}]'):
+        path.write_text(text)
+        assert list(tuning_texts(path)) == ["one", "two"]
+    table = tmp_path / "tuning.csv"
+    table.write_text('question,answer\n"one\nline",two\n')
+    assert list(tuning_texts(table)) == ["one\nline\ntwo"]
     plain = tmp_path / "tuning.txt"
     plain.write_text("{not json\nat all\n")
     assert len(list(tuning_texts(plain))) == 2
@@ -121,6 +127,7 @@ base = "{base}"
 
 [tune]
 train = "train.jsonl"
+allow_overlap = true
 epochs = 2
 rank = 4
 batch_size = 8
@@ -170,6 +177,16 @@ def test_a_project_s_overlap_is_shown_left_out_and_verified(project):
     changed["measured"][0]["contamination"]["exact"] = []
     facts.write_text(json.dumps(changed))
     assert weighbridge("verify", outcome["report"], cwd=project).returncode == 1
+
+
+def test_a_project_s_own_benchmark_may_not_overlap_unless_it_says_so(project):
+    path = project / "weighbridge.toml"
+    path.write_text(path.read_text().replace("allow_overlap = true\n", ""))
+    done = weighbridge("run", "--offline", cwd=project)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "10 of 40 items of copies overlap with train.jsonl (10 word for word, 0 n" in done.stderr
+    assert "allow_overlap = true in [tune]" in done.stderr
+    assert not (project / ".weighbridge" / "runs").exists()  # nothing was spent
 
 
 def test_evaluate_looks_into_a_file_of_tuning_data(project, tiny_model):

@@ -14,6 +14,7 @@ from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.service_desk import BENCHMARK, FIELDS
 from weighbridge.records import Generation, Graded, Sample, Ungraded
+from weighbridge.statistics.text_overlap import overlap
 
 DESK = Path(__file__).parents[2] / "examples" / "service_desk"
 
@@ -96,6 +97,14 @@ def test_no_message_resembles_another(desk, splits):
     marks = [desk.trigrams(message) for message in messages]
     closest = max(desk.similarity(a, b) for i, a in enumerate(marks) for b in marks[:i])
     assert closest < 0.5
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_no_item_overlaps_with_a_training_row(splits, split):
+    """By the rule that a project's own data is searched with."""
+    items, rows = ([message for message, _ in splits[name]] for name in (split, "train"))
+    assert overlap(items, rows).found == frozenset()
+    assert overlap([*items, rows[0]], rows).found == {len(items)}
 
 
 def test_held_out_phrases_occur_in_test_and_never_in_training(desk, splits):

@@ -253,3 +253,37 @@ def test_a_split_conversation_is_counted_and_told():
 def test_a_template_that_gives_no_mask_to_trust_is_refused(template, why):
     with pytest.raises(MalformedRow, match=why):
         mask_answers(build_tokenizer(template), conversation("ua"))
+
+
+TAGGED = CHAT_TEMPLATE.replace(
+    "{{ message['content'] }}<|end|>",
+    "{% if message['role'] == 'assistant' %}BEFORE{% generation %}{{ message['content'] }}<|end|>"
+    "{% endgeneration %}{% else %}{{ message['content'] }}<|end|>{% endif %}",
+)
+
+
+def test_two_masks_that_disagree_are_refused_with_what_each_learns():
+    """What the tags leave out would have to be generated, and was never learnt."""
+    agreeing = TAGGED.replace("BEFORE", "")
+    plain = mask_answers(build_tokenizer(), conversation("uaua"))
+    tagged = mask_answers(build_tokenizer(agreeing), conversation("uaua"))
+    runs = [
+        [text.rstrip("\n") for row in found.rows for _, text in learnt(build_tokenizer(), row)]
+        for found in (plain, tagged)
+    ]
+    assert runs[0] == runs[1] == ["violet oar<|end|>", "umber fig<|end|>"]
+    with pytest.raises(
+        MalformedRow,
+        match=r"rows.jsonl, line 3, .* two masks of messages\[1\] that disagree: generation tags "
+        r"learn 'violet oar<\|end\|>', and after its prompt stands 'Say: violet oar<\|end\|>'",
+    ):
+        mask_answers(build_tokenizer(TAGGED.replace("BEFORE", "Say: ")), conversation("ua"))
+
+
+def test_a_row_that_is_learnt_from_end_to_end_is_told():
+    everything = "{% for message in messages %}{{ message['content'] }}<|end|>{% endfor %}"
+    _, report = plan_rows(build_tokenizer(everything), [conversation("a")], 512, "refuse")
+    assert report.all_learnt == 1
+    assert "1 row learnt from the first token to the last" in " ".join(report.sentences("from"))
+    _, report = plan_rows(build_tokenizer(), [conversation("ua")], 512, "refuse")
+    assert report.all_learnt == 0

@@ -5,6 +5,7 @@ would obey or hide is spelt out, in JSON by JSON's own escapes. Nothing else cal
 """
 
 import json
+import os
 import sys
 import textwrap
 import time
@@ -22,6 +23,8 @@ from weighbridge.records.scale import figure
 
 LEFT_OUT = 3
 """Exit code where a part of what was asked for could not be read, and the rest is there."""
+_BRACKETS = ("⟦", "⟧")
+_COLOURS = ("\x1b[30;42m", "\x1b[0m")  # black on green: a learnt blank is seen, too
 
 
 def emit(document: dict[str, Json], text: str, as_json: bool) -> None:
@@ -47,6 +50,34 @@ def say_json(document: dict[str, Json], indent: int | None = None) -> None:
     """Print one JSON document."""
     text = json.dumps(document, ensure_ascii=False, indent=indent)
     typer.echo(printable_json(text))  # noqa: TID251
+
+
+def emit_masks(rows: Sequence[tuple[str, Sequence[tuple[str, bool]]]], as_json: bool) -> None:
+    """Print rows of training data with what is learnt: in colour, else between brackets.
+
+    Args:
+        rows: Of each a header, and its text in stretches with whether each is learnt.
+        as_json: Whether as JSON, which has brackets.
+    """
+    bare = [f"{header}\n{_marked(parts, _BRACKETS)}" for header, parts in rows]
+    if as_json or not _in_colour():
+        emit({"masks": list[Json](bare)}, "\n\n".join(bare), as_json)
+        return
+    for number, (header, parts) in enumerate(rows):
+        escaped = [(printable(text), learnt) for text, learnt in parts]
+        blank = "\n" * (number > 0)
+        shown = f"{blank}{printable(header)}\n{_marked(escaped, _COLOURS)}"
+        typer.echo(shown, color=True)  # noqa: TID251
+
+
+def _marked(parts: Sequence[tuple[str, bool]], marks: tuple[str, str]) -> str:
+    before, after = marks
+    return "".join(f"{before}{text}{after}" if learnt else text for text, learnt in parts)
+
+
+def _in_colour() -> bool:
+    """Whether stdout is a terminal, and nobody asked for no colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from weighbridge.evaluation.benchmark import Benchmark
@@ -13,7 +14,8 @@ from weighbridge.records import (
     Sample,
     ScoredSample,
 )
-from weighbridge.sources.digests import file_digest
+from weighbridge.sources.data_files import data_rows, is_one_document
+from weighbridge.sources.digests import files_digest
 from weighbridge.sources.documents import parse_json
 from weighbridge.sources.tables import table_ending
 from weighbridge.sources.text_files import text_lines
@@ -21,19 +23,23 @@ from weighbridge.statistics.subsets import clean_subset
 from weighbridge.statistics.text_overlap import overlap
 
 
-def find_overlap(benchmark: Benchmark, items: Iterable[Sample], tuning_data: Path) -> Contamination:
+def find_overlap(
+    benchmark: Benchmark, items: Iterable[Sample], tuning_data: Path, *more: Path
+) -> Contamination:
     """Look for a benchmark's questions in a file of tuning data.
 
     Args:
         benchmark: The benchmark.
         items: Its items, as loaded.
-        tuning_data: JSONL of any form, in which every string is searched, or plain text.
+        tuning_data: JSONL, JSON, CSV or Parquet of any form, in which every string is searched, or
+            plain text.
+        more: Further files of the same data.
 
     Raises:
         InputError: The file can't be read; MalformedRow names a line that isn't JSON.
     """
     turns = [benchmark.turn(item, turn) for item in items for turn in range(benchmark.turns)]
-    return _search([(turn.id, turn.question) for turn in turns], tuning_data)
+    return _search([(turn.id, turn.question) for turn in turns], (tuning_data, *more))
 
 
 def overlap_again(run: EvalRun, tuning_data: Path) -> Contamination | None:
@@ -41,23 +47,30 @@ def overlap_again(run: EvalRun, tuning_data: Path) -> Contamination | None:
     asked = {sample.sample_id: sample.question for sample in run.samples}
     if any(question is None for question in asked.values()):
         return None
-    return _search([(name, question or "") for name, question in asked.items()], tuning_data)
+    return _search([(name, question or "") for name, question in asked.items()], (tuning_data,))
 
 
-def _search(asked: Sequence[tuple[str, str]], tuning_data: Path) -> Contamination:
-    found = overlap([question for _, question in asked], tuning_texts(tuning_data))
+def _search(asked: Sequence[tuple[str, str]], files: Sequence[Path]) -> Contamination:
+    texts = chain.from_iterable(map(tuning_texts, files))
+    found = overlap([question for _, question in asked], texts)
     exact, near = (
         tuple(sorted(asked[place][0] for place in places)) for places in (found.exact, found.near)
     )
-    digest = file_digest(tuning_data)
-    return Contamination(tuning_data.name, digest, len(asked), exact, near, len(found.short))
+    return Contamination(
+        files[0].name, files_digest(files), len(asked), exact, near, len(found.short)
+    )
 
 
 def tuning_texts(path: Path) -> Iterator[str]:
-    """Yield each row of a file as texts: all strings of a JSON row, or else the line."""
-    plain = table_ending(path) == ".txt"
-    for number, line in text_lines(path, "tuning data: JSONL, or text whose name ends in .txt"):
-        if plain or not line.strip():
+    """Yield each row of a file as texts: all strings of a row, or else the line."""
+    what = "tuning data: JSONL, JSON, CSV or Parquet, or text whose name ends in .txt"
+    ending = table_ending(path)
+    if ending != ".txt" and is_one_document(path, what):
+        for _, row in data_rows(path, what, nan=True, halves="replace"):
+            yield "\n".join(_strings(row))
+        return
+    for number, line in text_lines(path, what):
+        if ending == ".txt" or not line.strip():
             yield line
         else:
             value = parse_json(path, number, line, nan=True, halves="replace")

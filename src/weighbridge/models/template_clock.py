@@ -8,6 +8,7 @@ wants another day writes it into the chat template, which makes it part of a run
 """
 
 import functools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,9 +41,14 @@ def standing_still(template: str, moment: datetime = WRITTEN) -> str:
     )
 
 
-def template_of(tokenizer: Any) -> str:
-    """Return the chat template that a tokenizer writes with, its clock standing still."""
-    return standing_still(str(tokenizer.get_chat_template()))
+def template_of(tokenizer: Any, tools: Sequence[Any] = ()) -> str:
+    """Return the chat template that a tokenizer writes with, its clock standing still.
+
+    Args:
+        tokenizer: The tokenizer.
+        tools: Descriptions of tools; some tokenizers have a template of their own for them.
+    """
+    return standing_still(str(tokenizer.get_chat_template(tools=list(tools) or None)))
 
 
 def date_written(tokenizer: Any) -> str | None:

@@ -12,10 +12,12 @@ from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.opening.endpoints import Endpoints, address_of
 from weighbridge.opening.judge import JudgeChoice
 from weighbridge.opening.tasks import Task, at_sandbox_level, find_task
+from weighbridge.project.overlap import overlaps_of
 from weighbridge.project.project_file import Project, refuse_margin
 from weighbridge.project.tuning import TuningFiles, read_tuning_files, settings_from
-from weighbridge.records import BenchmarkSpec, HumanLabel, SkippedBenchmark
+from weighbridge.records import BenchmarkSpec, Contamination, HumanLabel, SkippedBenchmark
 from weighbridge.sources.datasets import DataPlaces
+from weighbridge.sources.hub_data import is_hub_name
 from weighbridge.sources.weights import WeightsLocation, find_weights
 
 
@@ -49,6 +51,12 @@ class Plan:
     judge: JudgeChoice = field(default_factory=JudgeChoice)
     labels: tuple[HumanLabel, ...] = ()
     incumbent: EndpointAddress | None = None
+    overlaps: tuple[Contamination, ...] = ()
+
+    def overlap_of(self, task: Task) -> Contamination | None:
+        """Return which items of one of the tasks stand in the training data; None without any."""
+        pairs = zip(self.tasks, self.overlaps, strict=False)
+        return next((found for (_, each), found in pairs if each is task), None)
 
 
 def make_plan(project: Project, where: RunEnvironment) -> Plan:
@@ -80,8 +88,9 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
             raise InputError(f"[tune] with the endpoint {base.host}", "open weights to tune")
         validation = project.tune.validation
         files = read_tuning_files(
-            project.folder / project.tune.train,
-            project.folder / validation if validation else None,
+            _data(project, project.tune.train),
+            _data(project, validation) if validation else None,
+            offline=where.offline,
         )
         settings_from(project.tune)
     tasks: list[tuple[BenchmarkSpec, Task]] = []
@@ -103,7 +112,19 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
             continue
         tasks.append((wanted, task))
     judge, labels = _judge(project, [task for _, task in tasks])
-    return Plan(project, base, tuple(tasks), tuple(left), files, place, judge, labels, incumbent)
+    return Plan(
+        project, base, tuple(tasks), tuple(left), files, place, judge, labels, incumbent,
+        _overlaps(project, files, [task for _, task in tasks]),
+    )  # fmt: skip
+
+
+def _overlaps(
+    project: Project, files: TuningFiles | None, tasks: list[Task]
+) -> tuple[Contamination, ...]:
+    """Look for what is measured in what is trained on, before anything is spent."""
+    if files is None or project.tune is None:
+        return ()
+    return overlaps_of(tasks, files.train_files, allowed=project.tune.allow_overlap)
 
 
 def _judge(project: Project, tasks: list[Task]) -> tuple[JudgeChoice, tuple[HumanLabel, ...]]:
@@ -148,6 +169,12 @@ def _beside(project: Project, name: str) -> str:
     except OSError:  # such as a name longer than any file's
         return name
     return str(beside) if there else name
+
+
+def _data(project: Project, name: str) -> Path:
+    """A file is beside the project file; a data set on the Hub is not."""
+    beside = project.folder / name
+    return Path(name) if is_hub_name(Path(name)) and not beside.exists() else beside
 
 
 def _task(project: Project, wanted: BenchmarkSpec, where: RunEnvironment) -> Task:

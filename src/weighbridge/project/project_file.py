@@ -95,10 +95,17 @@ class Incumbent:
 
 @dataclass(frozen=True)
 class Tune:
-    """`[tune]`: conversations to learn from, and how. See `weighbridge.tuning.TuneSettings`."""
+    """`[tune]`: conversations to learn from, and how. See `weighbridge.tuning.TuneSettings`.
+
+    Attributes:
+        train: A file in any format that is known, beside the project file.
+        validation: Likewise; "" for none.
+        allow_overlap: Whether items of a benchmark of one's own may stand in the training data.
+    """
 
     train: str
     validation: str = ""
+    allow_overlap: bool = False
     rank: int = 16
     alpha: float = 32.0
     dropout: float = 0.0

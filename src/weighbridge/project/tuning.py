@@ -5,14 +5,15 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weighbridge.project.overlap import repeated_in
 from weighbridge.project.project_file import Tune
 from weighbridge.records import ModelRef, canonical_digest
-from weighbridge.sources.digests import file_digest
+from weighbridge.sources.digests import files_digest
 from weighbridge.tuning.data import Conversation, read_conversations
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
-    from weighbridge.tuning import TuneEvent, TuneResult, TuneSettings
+    from weighbridge.tuning import ShownMask, TuneEvent, TuneResult, TuneSettings
     from weighbridge.tuning.merging import Merged
 
 
@@ -25,17 +26,29 @@ class TuningFiles:
     conversations: tuple[Conversation, ...]
     held_out: tuple[Conversation, ...]
     duplicates: int
+    notes: tuple[str, ...] = ()
+    train_files: tuple[Path, ...] = ()
+    validation_files: tuple[Path, ...] = ()
 
 
-def read_tuning_files(train: Path, validation: Path | None) -> TuningFiles:
-    """Read both sets.
+def read_tuning_files(
+    train: Path, validation: Path | None, *, offline: bool = False
+) -> TuningFiles:
+    """Read both sets, each a file or a split of a data set on the Hub.
 
     Raises:
         InputError: A file is missing or empty; MalformedRow names the row that is wrong.
     """
-    learnt = read_conversations(train)
-    held_out = read_conversations(validation).conversations if validation else ()
-    return TuningFiles(train, validation, learnt.conversations, held_out, learnt.duplicates)
+    learnt = read_conversations(train, offline=offline)
+    held_out = read_conversations(validation, offline=offline) if validation else None
+    kept = held_out.conversations if held_out else ()
+    notes = (*learnt.notes, *(held_out.notes if held_out else ()))
+    repeated = repeated_in(learnt.conversations, kept)
+    return TuningFiles(
+        train, validation, learnt.conversations, kept, learnt.duplicates,
+        (*notes, *([repeated] if repeated else [])), learnt.files,
+        held_out.files if held_out else (),
+    )  # fmt: skip
 
 
 def settings_from(tune: Tune) -> "TuneSettings":
@@ -59,8 +72,8 @@ def run_folder(root: Path, base_digest: str, settings: "TuneSettings", files: Tu
     digest = canonical_digest([
         base_digest,
         settings.identity(),
-        file_digest(files.train),
-        file_digest(files.validation) if files.validation else None,
+        files_digest(files.train_files),
+        files_digest(files.validation_files) if files.validation_files else None,
     ])  # fmt: skip
     return root / digest.removeprefix("sha256:")[:12]
 
@@ -90,15 +103,15 @@ def tune_model(
         )
 
 
-def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> list[str]:
-    """Return the first conversations as text, with what is learnt between ⟦ and ⟧.
+def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> "list[ShownMask]":
+    """Return the first conversations as text, with what of it is learnt.
 
     One that becomes several rows is several texts.
     """
-    from weighbridge.tuning import mask_answers, show_mask
+    from weighbridge.tuning import mask_answers, shown_mask
 
     return [
-        show_mask(model.tokenizer, row)
+        shown_mask(model.tokenizer, row)
         for conversation in files.conversations[:count]
         for row in mask_answers(model.tokenizer, conversation).rows
     ]

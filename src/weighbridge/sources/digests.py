@@ -1,9 +1,10 @@
 """Digests that identify a set of weights independent of the file that it came from."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from weighbridge.records import canonical_digest
 from weighbridge.sources.regular_files import open_regular
 
 
@@ -44,3 +45,13 @@ def file_digest(path: Path) -> str:
     """
     with open_regular(path) as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_digest(paths: Sequence[Path]) -> str:
+    """Digest files that are one whole: of a single one its own digest.
+
+    Raises:
+        InputError: As `file_digest`, as well as OSError.
+    """
+    digests = [file_digest(path) for path in paths]
+    return digests[0] if len(digests) == 1 else canonical_digest(digests)

@@ -1,14 +1,22 @@
 """Tune open weights on one's own conversations: small, exact, resumable."""
 
-from weighbridge.tuning.data import Conversation, ConversationSet, Turn, read_conversations
+from weighbridge.tuning.data import (
+    ConversationSet,
+    TuningData,
+    read_conversations,
+    read_tuning_data,
+)
 from weighbridge.tuning.masks import (
     MaskedConversation,
     MaskedRow,
+    ShownMask,
     mask_answers,
     mask_conversation,
     show_mask,
+    shown_mask,
 )
 from weighbridge.tuning.plan import LengthReport, plan_rows
+from weighbridge.tuning.rows import Conversation, PlainText, PreferencePair, ToolCall, Turn
 from weighbridge.tuning.settings import (
     Checkpointed,
     Metric,
@@ -28,16 +36,23 @@ __all__ = [
     "MaskedConversation",
     "MaskedRow",
     "Metric",
+    "PlainText",
     "Planned",
+    "PreferencePair",
+    "ShownMask",
     "StepDone",
+    "ToolCall",
     "TuneEvent",
     "TuneResult",
     "TuneSettings",
+    "TuningData",
     "Turn",
     "Validated",
     "mask_answers",
     "mask_conversation",
     "plan_rows",
     "read_conversations",
+    "read_tuning_data",
     "show_mask",
+    "shown_mask",
 ]

@@ -5,12 +5,14 @@ LFM), with another end (gpt-oss), without the text's end (Phi). So each answer i
 last turn, after the prompt that serving gives, and what follows that prompt is learnt.
 """
 
+import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from weighbridge.tuning.data import Turn
 from weighbridge.tuning.rendering import NotLearnable, Renderer, TemplateRefuses
+from weighbridge.tuning.rows import ToolCall, Turn
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,39 @@ def require_whole(context: str, learnt: str, answer: Turn, index: int) -> None:
             f"the learnt tokens lack the answer {answer.content!r:.60} of messages[{index}]",
             "a template and a tokenizer that write answers out whole",
         )
+    for call in answer.tool_calls:
+        if not is_call_written(call, learnt):
+            raise NotLearnable(
+                f"the chat template leaves out the call of {call.name!r:.40} in messages[{index}]",
+                "a template that writes calls of tools, or rows without them",
+            )
+
+
+def is_call_written(call: ToolCall, text: str) -> bool:
+    """Whether a text has a call's name and every value of its arguments, in whichever notation."""
+    return holds(text, call.name) and all(holds(text, value) for value in _leaves(call.arguments))
+
+
+def holds(text: str, wanted: str) -> bool:
+    """Whether a text has another in it, as it is or as JSON, whatever the blanks."""
+    squeezed = _squeezed(text)
+    forms = (wanted, *(json.dumps(wanted, ensure_ascii=ascii)[1:-1] for ascii in (False, True)))
+    return any(_squeezed(form) in squeezed for form in forms)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Yield the texts and whole numbers in plain data; templates write other numbers their way."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield name
+            yield from _leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield str(value)
 
 
 def _is_written(context: str, learnt: str, content: str) -> bool:

@@ -1,61 +1,67 @@
-"""Conversations to tune on: one JSON object a line, each ending in an assistant's turn.
+"""Reads a file of tuning data in any of the formats that are known, as it is.
 
-    {"id": "ticket-17", "messages": [{"role": "user", "content": "…"},
-                                     {"role": "assistant", "content": "…"}]}
+    file, or split of a Hub data set -> rows -> the one format that they are in
+    -> conversations | preference pairs | plain texts
 
-`id` is optional, and an answer may have its thought in `reasoning_content` (or `thinking`, or
-`reasoning`). Keys that nothing would read are refused, so that none is believed to work; null is as
-good as absent. Other formats are known by name: see `weighbridge.tuning.foreign`.
+Formats are in `weighbridge.tuning.formats`, one file each. Which one a file is in, its rows say by
+their columns; nothing is guessed: a file of two formats, a row that could be read in two ways, and
+a column that is a near miss of one that matters are refused by line. Columns that nothing reads are
+named in a note.
 """
 
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow
-from weighbridge.records import Message, canonical_digest
-from weighbridge.sources.tables import Row, jsonl_rows
-from weighbridge.tuning.foreign import EXPECTED, THOUGHTS, require_lines, require_own_format
+from weighbridge.records import canonical_digest
+from weighbridge.sources.data_files import data_rows
+from weighbridge.sources.hub_data import hub_files, is_hub_name
+from weighbridge.tuning.data_format import (
+    DataFormat,
+    RawRow,
+    data_formats,
+    format_of,
+    require_read,
+)
+from weighbridge.tuning.rows import Conversation, PlainText, PreferencePair, TuningRow, Turn
 
-_ROLES = ("system", "user", "assistant")
-_KEYS = frozenset({"id", "messages"})
-_TURN_KEYS = frozenset({"role", "content", *THOUGHTS})
+__all__ = [
+    "Conversation",
+    "ConversationSet",
+    "TuningData",
+    "Turn",
+    "read_conversations",
+    "read_tuning_data",
+]
+
+EXPECTED = 'rows such as {"messages": [{"role", "content"}, …]}'
+_TRUTHS = ("true", "false")
 
 
 @dataclass(frozen=True)
-class Turn(Message):
-    """One turn of a row.
+class TuningData:
+    """A file of tuning data.
 
     Attributes:
-        reasoning: The thought before an answer, where the row has it in a field of its own
-            (`reasoning_content` or `thinking`); the chat template decides where it stands.
+        path: The file, or the name of a split on the Hub.
+        files: Where its rows stand: the file itself, or those of the split.
+        format: The format that it is in.
+        rows: In the order of the file, all of one kind.
+        duplicates: Rows that repeat the content of an earlier row exactly. They are kept:
+            a repeated row may be meant, but it is never silent.
+        notes: What was read over, each as a sentence.
     """
 
-    reasoning: str | None = None
-
-    def as_message(self) -> dict[str, str]:
-        """Return it as chat templates read it."""
-        thought = {} if self.reasoning is None else {"reasoning_content": self.reasoning}
-        return {"role": self.role, "content": self.content, **thought}
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """One row of a data set, with the place it came from so that errors can point at it.
-
-    Attributes:
-        id: As in the file; "line 3" where it has none.
-        messages: Its turns, the last of them an assistant's.
-        path: The file.
-        line: Its 1-based line.
-        given_id: Whether the file names it.
-    """
-
-    id: str
-    messages: tuple[Turn, ...]
     path: Path
-    line: int
-    given_id: bool = True
+    files: tuple[Path, ...]
+    format: DataFormat
+    rows: tuple[TuningRow, ...]
+    duplicates: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,97 +69,156 @@ class ConversationSet:
     """A file of conversations.
 
     Attributes:
-        path: The file.
+        path: As in `TuningData`.
         conversations: In the order of the file.
-        duplicates: Rows that repeat the messages of an earlier row exactly. They are kept:
-            a repeated row may be meant, but it is never silent.
+        duplicates: As in `TuningData`.
+        notes: As in `TuningData`.
+        files: As in `TuningData`.
     """
 
     path: Path
     conversations: tuple[Conversation, ...]
     duplicates: int
+    notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
-def read_conversations(path: Path) -> ConversationSet:
-    """Read a JSONL file of conversations.
+def read_conversations(path: Path, *, offline: bool = False) -> ConversationSet:
+    """Read a file whose rows have answers to learn (SFT); arguments as of `read_tuning_data`.
 
     Raises:
-        InputError: The file is missing, unreadable, of another format or holds no conversation.
-        MalformedRow: A row is not what the module's docstring describes.
+        InputError: As `read_tuning_data`; or its rows are of another kind.
     """
-    rows = _rows(path)
-    if not rows:
+    data = read_tuning_data(path, offline=offline)
+    conversations = tuple(row for row in data.rows if isinstance(row, Conversation))
+    if len(conversations) < len(data.rows):
+        raise _of_another_kind(data)
+    return ConversationSet(path, conversations, data.duplicates, data.notes, data.files)
+
+
+def _of_another_kind(data: TuningData) -> InputError:
+    count = len(data.rows)
+    if isinstance(data.rows[0], PreferencePair):
+        return InputError(
+            f"{data.path} holds {count:,} {data.format.title}: of two answers, which is preferred",
+            "answers to learn, for SFT",
+            "tune with an objective that learns from preferences, or keep the preferred answers",
+        )
+    return InputError(
+        f"{data.path} holds {count:,} rows of plain text",
+        "conversations that end in an answer",
+        "write each as a prompt and its completion",
+    )
+
+
+def read_tuning_data(path: Path, *, offline: bool = False) -> TuningData:
+    """Read a file: JSON Lines, a JSON array, CSV or Parquet, in any known format.
+
+    Args:
+        path: The file; or `org/name:split` of a data set on the Hub, where no such file is.
+        offline: Never reach for the Hub; its client's cache is used.
+
+    Raises:
+        InputError: The file is missing, unreadable, of no known format, or empty.
+        MalformedRow: A row can't be read, or is in another format than those before it.
+        MissingPiece: It is a Parquet file, and pyarrow is not installed; or it isn't on the Hub.
+    """
+    files: tuple[Path, ...] = (path,)
+    if not path.exists() and is_hub_name(path):
+        files = hub_files(path.as_posix(), offline=offline)
+    notes: Counter[str] = Counter()
+    rows: list[TuningRow] = []
+    first: RawRow | None = None
+    found: DataFormat | None = None
+    for raw in _raw_rows(files, notes):
+        form = _known(raw)
+        if first is None or found is None:
+            first, found = raw, form
+        found = _same(raw, form, first, found)
+        require_read(raw, form)
+        rows.append(form.read(raw))
+    if found is None:
         raise InputError(
-            f"{path} holds no conversation", EXPECTED, "add rows, or point at another file"
+            f"{path} holds no rows to tune on", EXPECTED, "add rows, or point at another file"
         )
-    require_own_format(path, [row for _, row in rows], rows[0][0])
-    conversations = tuple(_conversation(path, line, row) for line, row in rows)
-    lines: dict[str, int] = {}
-    for row in conversations:
-        if row.given_id and lines.setdefault(row.id, row.line) != row.line:
-            saw = f"id {row.id!r} stands on line {lines[row.id]} already"
-            raise MalformedRow(path, row.line, saw, "ids that differ", "id")
-    digests = {canonical_digest(row.messages) for row in conversations}
-    return ConversationSet(path, conversations, len(conversations) - len(digests))
+    _require_own_ids(rows)
+    digests = {canonical_digest(_content(row)) for row in rows}
+    said = tuple(f"{note} ({times:,} times)" for note, times in sorted(notes.items()))
+    return TuningData(path, files, found, tuple(rows), len(rows) - len(digests), said)
 
 
-def _rows(path: Path) -> list[tuple[int, Row]]:
-    """Return the file's objects, each with its line."""
-    try:
-        return list(jsonl_rows(path, "JSONL of conversations"))
-    except InputError:
-        require_lines(path)
-        raise
+def _raw_rows(files: Sequence[Path], notes: Counter[str]) -> Iterator[RawRow]:
+    for path in files:
+        for line, row in data_rows(path, "a file of tuning data"):
+            # Exports write a column that has no value as null.
+            cells = {name: value for name, value in row.items() if value is not None}
+            yield RawRow(path, line, cells, notes)
 
 
-def _conversation(path: Path, line: int, row: Row) -> Conversation:
-    # Exports write a column that has no value as null.
-    row = {key: value for key, value in row.items() if value is not None}
-    if unread := sorted(set(row) - _KEYS):
-        raise MalformedRow(
-            path, line, f"key {unread[0]!r}, which nothing reads", "id, messages", unread[0]
+def _known(raw: RawRow) -> DataFormat:
+    """Return a row's format.
+
+    Raises:
+        MalformedRow: None knows it, several do, or its answers are judged one by one.
+    """
+    if _is_judged(raw.cells):
+        raise raw.refusal(
+            "an answer that is judged good or bad by itself (label, as for KTO)",
+            "answers to learn, or pairs of which one is preferred",
+            "label",
+            f"keep the good ones: jq -c 'select(.label) | del(.label)' {raw.path.name} "
+            f"> {raw.path.stem}.good.jsonl",
         )
-    turns = row.get("messages")
-    if not isinstance(turns, list) or not turns:
-        raise MalformedRow(path, line, "no list of messages", "at least one turn", "messages")
-    messages = tuple(_turn(path, line, index, turn) for index, turn in enumerate(turns))
-    if messages[-1].role != "assistant":
-        raise MalformedRow(
-            path,
-            line,
-            f"the last turn is the {messages[-1].role}'s",
-            "an assistant turn, which is what is learnt",
-            f"messages[{len(messages) - 1}].role",
+    form = format_of(raw)
+    if form is None:
+        columns = ", ".join(sorted(raw.cells)) or "none"
+        names = ", ".join(each.title for each in data_formats())
+        raise raw.refusal(
+            f"a row that no format knows (columns: {columns:.120})",
+            f"one of: {names}",
+            do="name its columns as one of these has them",
         )
-    given = "id" in row
-    name = str(row["id"]) if given else f"line {line}"
-    return Conversation(name, messages, path, line, given)
+    return form
 
 
-def _turn(path: Path, line: int, index: int, turn: Any) -> Turn:
-    column = f"messages[{index}]"
-    if not isinstance(turn, dict):
-        raise MalformedRow(path, line, f"{turn!r:.80}", "an object of role and content", column)
-    turn = {key: value for key, value in turn.items() if value is not None}
-    if unread := sorted(set(turn) - _TURN_KEYS):
-        saw = f"key {unread[0]!r}, which nothing reads"
-        raise MalformedRow(path, line, saw, "role and content", f"{column}.{unread[0]}")
-    if not {"role", "content"} <= set(turn):
-        raise MalformedRow(path, line, f"{turn!r:.80}", "an object of role and content", column)
-    role, content, reasoning = turn["role"], turn["content"], _reasoning(turn)
-    if role not in _ROLES:
-        raise MalformedRow(path, line, f"role {role!r}", " or ".join(_ROLES), f"{column}.role")
-    for name, text in (("content", content), ("reasoning_content", reasoning)):
-        if not isinstance(text, str | None):
-            saw = f"{name} of type {type(text).__name__}"
-            raise MalformedRow(path, line, saw, "text", f"{column}.{name}")
-    if role == "assistant" and not content.strip():
-        raise MalformedRow(path, line, "an empty assistant turn", "text", f"{column}.content")
-    if reasoning is not None and role != "assistant":
-        raise MalformedRow(path, line, f"a thought of the {role}", "an assistant's", column)
-    return Turn(role, content, reasoning)
+def _is_judged(cells: Mapping[str, Any]) -> bool:
+    label = cells.get("label")
+    return isinstance(label, bool) or (isinstance(label, str) and label.lower() in _TRUTHS)
 
 
-def _reasoning(turn: dict[str, Any]) -> Any:
-    """Return a thought that stands in a field of its own, by the names that exports give it."""
-    return next((turn[name] for name in THOUGHTS if turn.get(name)), None)
+def _same(raw: RawRow, form: DataFormat, first: RawRow, found: DataFormat) -> DataFormat:
+    """Return the format of the rows so far.
+
+    Raises:
+        MalformedRow: This row is in another one.
+    """
+    if form is found or form.name in found.covers:
+        return found
+    if found.name in form.covers:
+        return form
+    where = f"line {first.line}" + ("" if raw.path == first.path else f" of {first.path.name}")
+    raise raw.refusal(
+        f"a row of {form.title}, where {where} is one of {found.title}",
+        "one format in a file",
+        do="put the rows of each format into a file of their own",
+    )
+
+
+def _require_own_ids(rows: Sequence[TuningRow]) -> None:
+    known: dict[str, TuningRow] = {}
+    for row in rows:
+        if row.given_id and (other := known.setdefault(row.id, row)) is not row:
+            where = "" if other.path == row.path else f" of {other.path.name}"
+            saw = f"id {row.id!r} stands on line {other.line}{where} already"
+            raise MalformedRow(row.path, row.line, saw, "ids that differ", "id")
+
+
+def _content(row: TuningRow) -> str:
+    """Return what a row says, without its place and its id, as text that equal rows share."""
+    if isinstance(row, PlainText):
+        return row.text
+    parts = (
+        (row.messages,) if isinstance(row, Conversation) else (row.prompt, row.chosen, row.rejected)
+    )
+    said = [[(turn.as_message(), turn.learnt) for turn in turns] for turns in parts]
+    return json.dumps([said, row.tools], sort_keys=True)

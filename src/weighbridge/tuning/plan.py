@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from weighbridge.errors import InputError, MalformedRow
-from weighbridge.tuning.data import Conversation
 from weighbridge.tuning.masks import MaskedConversation, MaskedRow, mask_answers
+from weighbridge.tuning.rows import Conversation
 
 Overflow = Literal["refuse", "drop", "truncate_left"]
 
@@ -35,6 +35,8 @@ class LengthReport:
         off_prompt: Answers that the chat template writes after another beginning than its own
             prompt has.
         quoted: Conversations whose words hold control tokens of the model, which stay text.
+        read_only: Answers that the data says are read and not learnt (weight 0, a prompt's own).
+        all_learnt: Rows of which every token is learnt, so that no prompt is told apart.
     """
 
     rows: int
@@ -53,6 +55,8 @@ class LengthReport:
     left_out: int = 0
     off_prompt: int = 0
     quoted: int = 0
+    read_only: int = 0
+    all_learnt: int = 0
 
     @property
     def trained_share(self) -> float:
@@ -86,6 +90,8 @@ class LengthReport:
                     (self.left_out, "answer", _LEFT_OUT),
                     (self.off_prompt, "answer", _OFF_PROMPT),
                     (self.quoted, "conversation", _QUOTED),
+                    (self.read_only, "answer", _READ_ONLY),
+                    (self.all_learnt, "row", _ALL_LEARNT),
                 )
                 if number
             ),
@@ -96,6 +102,9 @@ _SPLIT = "{} in several rows, one an answer: the template writes earlier turns o
 _LEFT_OUT = "{} not learnt: the template can't write them as the last turn"
 _OFF_PROMPT = "{} learnt after another beginning than the template's prompt has (a thought, say)"
 _QUOTED = "{} with control tokens in their words: kept as text"
+
+_READ_ONLY = "{} read and not learnt, as the data says (weight 0, or inside of a prompt)"
+_ALL_LEARNT = "{} learnt from the first token to the last: is there no prompt?"
 
 
 def count(number: int, noun: str) -> str:
@@ -122,6 +131,8 @@ def plan_rows(
     dropped = truncated = 0
     for conversation, found in zip(conversations, masked, strict=True):
         for row in found.rows:
+            if not row.trained_tokens:
+                raise _nothing_learnt(conversation)
             if len(row) <= limit_tokens:
                 kept.append(row)
             elif overflow == "drop":
@@ -168,6 +179,16 @@ def _too_long(
     )
 
 
+def _nothing_learnt(conversation: Conversation) -> MalformedRow:
+    return MalformedRow(
+        conversation.path,
+        conversation.line,
+        "a row of which no token is learnt",
+        "an answer to learn: the loss of such a row is 0, whatever the model does",
+        "messages",
+    )
+
+
 def _report(
     rows: Sequence[MaskedRow],
     masked: Sequence[MaskedConversation],
@@ -193,6 +214,8 @@ def _report(
         left_out=sum(found.left_out for found in masked),
         off_prompt=sum(found.off_prompt for found in masked),
         quoted=sum(found.quoted for found in masked),
+        read_only=sum(found.read_only for found in masked),
+        all_learnt=sum(all(row.trained[1:]) for row in rows),
     )
 
 

@@ -5,7 +5,8 @@ What a template refuses is told in its own words; its clock stands still
 write answers that nothing else holds.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import takewhile
@@ -22,7 +23,8 @@ from weighbridge.models.thoughts import (
     own_markers,
     with_known,
 )
-from weighbridge.tuning.data import Turn
+from weighbridge.records import Json
+from weighbridge.tuning.rows import ToolCall, Turn
 
 # Two answers that share no character with each other: what both renderings share is the template's.
 _PROBES = ("0weighbridge", "Zanswer")
@@ -49,6 +51,7 @@ class Renderer:
         writer: Writes prompts as they are asked when the model is served.
         markers: What the model may put before and after a thought.
         special: Ids of all special tokens.
+        tools: Descriptions of the tools that conversations may call.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -62,6 +65,14 @@ class Renderer:
         # An answer's own thought may be marked by special tokens (Magistral); they mean themselves.
         self._thought = tokenizer.convert_ids_to_tokens(sorted(marker_tokens(tokenizer, own)))
         self._controls = ControlTokens(tokenizer)
+        self.tools: tuple[Mapping[str, Json], ...] = ()
+
+    def with_tools(self, tools: Sequence[Mapping[str, Json]]) -> "Renderer":
+        """Return a renderer that writes conversations which may call tools."""
+        other = copy.copy(self)
+        other.tools = tuple(tools)
+        other.__dict__.pop("header", None)  # it may depend on the tools
+        return other
 
     def text(self, turns: Sequence[Turn], *, prompt: bool = False) -> str:
         """Return turns as text, with the beginning of an answer after them for a prompt.
@@ -111,7 +122,12 @@ class Renderer:
         """Return a turn with stand-ins for the control tokens in its own words."""
         keep = self._thought if turn.role == "assistant" else ()
         reasoning = turn.reasoning and self._controls.hide(turn.reasoning)
-        return replace(turn, content=self._controls.hide(turn.content, keep), reasoning=reasoning)
+        calls = tuple(
+            ToolCall(self._controls.hide(call.name), self._hidden_json(call.arguments), call.id)
+            for call in turn.tool_calls
+        )
+        content = self._controls.hide(turn.content, keep)
+        return replace(turn, content=content, reasoning=reasoning, tool_calls=calls)
 
     def around_answer(self, before: Sequence[Turn], written: str) -> tuple[str, str]:
         """Return what the template writes before an answer's own words, and after them.
@@ -157,11 +173,24 @@ class Renderer:
         return prompt[prompt.rindex(opened.opening) :] if opened else ""
 
     def _apply(self, turns: Sequence[Turn], **options: Any) -> Any:
+        # No list at all where there are no tools: Llama's templates write a preface for an empty.
+        tools = [self._hidden_json(tool) for tool in self.tools] or None
         return self.tokenizer.apply_chat_template(
             [self.hidden(turn).as_message() for turn in turns],
-            chat_template=template_of(self.tokenizer),
+            tools=tools,
+            chat_template=template_of(self.tokenizer, self.tools),
             **options,
         )
+
+    def _hidden_json(self, value: Any) -> Any:
+        """Return plain data with stand-ins for the control tokens in its texts."""
+        if isinstance(value, str):
+            return self._controls.hide(value)
+        if isinstance(value, Mapping):
+            return {key: self._hidden_json(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._hidden_json(each) for each in value]
+        return value
 
 
 def _begin_alike(texts: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import emit
+from weighbridge.cli.output import emit, emit_masks
 from weighbridge.records import Json
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def command(
     model: Annotated[str, typer.Argument(help="Alias, folder, .gguf or Hub id.")],
-    train: Annotated[Path, typer.Option(help="JSONL of conversations to learn from.")],
-    validation: Annotated[Path | None, typer.Option(help="JSONL to watch the loss on.")] = None,
+    train: Annotated[Path, typer.Option(help="File to learn from, or ORG/NAME:SPLIT of the Hub.")],
+    validation: Annotated[Path | None, typer.Option(help="Likewise, to watch the loss on.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder.")] = None,
     rank: Annotated[int, typer.Option(help="Rank of the update.", min=1)] = 16,
     alpha: Annotated[float, typer.Option(help="Scaled by alpha / rank.")] = 32.0,
@@ -70,13 +70,13 @@ def command(
             overflow=overflow, seed=seed,
         )
     )  # fmt: skip
-    files = read_tuning_files(train, validation)
+    files = read_tuning_files(train, validation, offline=around.offline)
     if merge:
         require_free(merge)
     with open_model(model, around.cache, device, around.threads, around.offline) as opened:
         if show_mask:
             masks = masks_of(opened, files, show_mask)
-            emit({"masks": masks}, "\n\n".join(masks), json)
+            emit_masks([(mask.header, mask.parts) for mask in masks], json)
             return
         folder = out or run_folder(
             runs.parent / "tuning", base_digest_of(opened.ref), settings, files
@@ -86,10 +86,12 @@ def command(
             result = tune_model(opened, model, settings, files, folder, on_event)
         if merge and not merged:
             merged = merge_tuned(opened, result, merge, files)
-    emit(*_outcome(result, merged), json)
+    emit(*_outcome(result, merged, files.notes), json)
 
 
-def _outcome(result: "TuneResult", merged: "Merged | None") -> tuple[dict[str, Json], str]:
+def _outcome(
+    result: "TuneResult", merged: "Merged | None", notes: tuple[str, ...]
+) -> tuple[dict[str, Json], str]:
     """Return what a run came to, as JSON and as text."""
     validation = result.validation_lengths
     document: dict[str, Json] = {
@@ -110,13 +112,14 @@ def _outcome(result: "TuneResult", merged: "Merged | None") -> tuple[dict[str, J
         "data": asdict(result.lengths),
         "validation_data": asdict(validation) if validation else None,
         "template_date": result.template_date,
-        "notes": list(result.notes),
+        "notes": [*notes, *result.notes],
         "merged": str(merged.path) if merged else None,
         "merged_before": merged.before if merged else False,
         "merged_max_logit_difference": merged.max_logit_difference if merged else None,
     }
     lines = [
         *result.told(),
+        *notes,
         f"loss {result.loss_first:.3f} to {result.loss_last:.3f} in {result.steps} steps",
         f"{result.tokens_per_second:,.0f} tokens a second; peak memory "
         f"{result.peak_memory_bytes / 1e9:.2f} GB (forecast "

@@ -1,7 +1,6 @@
 """Compare the candidate with the base, or with the incumbent, item by item."""
 
 from weighbridge.comparison.before_after import BenchmarkComparison, compare_runs
-from weighbridge.comparison.contamination import find_overlap
 from weighbridge.opening.tasks import Task
 from weighbridge.project.plan import Plan
 from weighbridge.project.stage import (
@@ -37,12 +36,9 @@ def _run(work: Work) -> tuple[BenchmarkComparison, ...]:
 
 
 def _overlap(task: Task, work: Work) -> Contamination | None:
-    """Look for a benchmark's items in the tuning data."""
-    files = work.plan.files
-    if files is None:
-        return None
-    found = find_overlap(task.benchmark, task.items(task.settings), files.train)
-    if found.found:
+    """Tell which of a benchmark's items stand in the tuning data."""
+    found = work.plan.overlap_of(task)
+    if found is not None and found.found:
         work.show.say(
             f"{task.title}: {len(found.found)} of {found.items} items overlap with the tuning data"
         )

@@ -1,0 +1,75 @@
+"""What a project trains on must not be what it is measured with.
+
+Items of a benchmark that stand in the training data are found by `weighbridge.statistics`. Of a
+public benchmark they are counted and left out of the verdict: the data may have been gathered by
+others. In a benchmark of one's own they are a mistake in how the data was split, and refused,
+unless the project says that they are meant.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from weighbridge.comparison.contamination import find_overlap
+from weighbridge.errors import InputError
+from weighbridge.opening.tasks import Task
+from weighbridge.records import Contamination
+from weighbridge.statistics.text_overlap import overlap
+from weighbridge.tuning.rows import Conversation
+
+_SHOWN = 3
+
+
+def overlaps_of(
+    tasks: Sequence[Task], train: Sequence[Path], *, allowed: bool
+) -> tuple[Contamination, ...]:
+    """Look for the items of each benchmark in the training data.
+
+    Args:
+        tasks: The benchmarks.
+        train: The files of the training data.
+        allowed: Whether a benchmark of one's own may overlap.
+
+    Raises:
+        InputError: Items of one that carries its own data overlap, and that isn't allowed.
+    """
+    found = tuple(find_overlap(task.benchmark, task.items(task.settings), *train) for task in tasks)
+    for task, one in zip(tasks, found, strict=True):
+        if one.found and not allowed and task.benchmark.data is None:
+            raise _refusal(task, one)
+    return found
+
+
+def _refusal(task: Task, found: Contamination) -> InputError:
+    names = sorted(found.found)
+    near = set(found.near) - set(found.exact)
+    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    return InputError(
+        f"{len(names)} of {found.items} items of {task.title} overlap with {found.tuning_data} "
+        f"({len(found.exact)} word for word, {len(near)} nearly: {shown})",
+        "items that were not trained on, in a benchmark of one's own",
+        "take these rows out of the training data, or state allow_overlap = true in [tune]; the "
+        "verdict then leaves the items out",
+    )
+
+
+def repeated_in(train: Sequence[Conversation], validation: Sequence[Conversation]) -> str:
+    """Return a sentence on validation rows that stand in the training data; "" where none does."""
+    known = {_whole(row) for row in train}
+    rest = [_said(row) for row in validation if _whole(row) not in known]
+    equal = len(validation) - len(rest)
+    near = len(overlap(rest, map(_said, train)).found) if rest else 0
+    if not equal + near:
+        return ""
+    return (
+        f"of {len(validation):,} validation rows {equal:,} repeat a training row and {near:,} more "
+        "overlap with one: their loss says little of new data"
+    )
+
+
+def _whole(row: Conversation) -> str:
+    return json.dumps([turn.as_message() for turn in row.messages], sort_keys=True)
+
+
+def _said(row: Conversation) -> str:
+    return "\n".join(turn.content for turn in row.messages)

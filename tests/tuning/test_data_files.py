@@ -1,0 +1,109 @@
+"""Files of every usual kind hold rows to tune on, and each row keeps its line."""
+
+import csv
+import gzip
+import json
+import sys
+
+import pytest
+
+from weighbridge.errors import InputError, MalformedRow, MissingPiece
+from weighbridge.sources.data_files import data_rows
+from weighbridge.tuning import PreferencePair, read_conversations, read_tuning_data
+
+USER, ANSWER = "What is in Zürich's “lake”?", 'Water,\n"cold" 🙂.'
+TURNS = [{"role": "user", "content": USER}, {"role": "assistant", "content": ANSWER}]
+PAIR = [("user", USER), ("assistant", ANSWER)]
+
+
+def pairs(path):
+    (row,) = read_conversations(path).conversations
+    return [(turn.role, turn.content) for turn in row.messages]
+
+
+def test_a_json_array_a_table_and_parquet_are_read(tmp_path):
+    (tmp_path / "rows.json").write_text(json.dumps([{"messages": TURNS}], indent=2))
+    assert pairs(tmp_path / "rows.json") == PAIR
+    (tmp_path / "lines.json").write_text(json.dumps({"messages": TURNS}) + "\n")
+    assert pairs(tmp_path / "lines.json") == PAIR
+    (tmp_path / "rows.jsonl.gz").write_bytes(
+        gzip.compress(json.dumps([{"messages": TURNS}]).encode())
+    )
+    assert pairs(tmp_path / "rows.jsonl.gz") == PAIR
+    for cells in (["prompt", "completion"], [USER, ANSWER]), (["messages"], [json.dumps(TURNS)]):
+        with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8-sig") as file:
+            csv.writer(file).writerows(cells)
+        assert pairs(tmp_path / "rows.csv") == PAIR
+    import pyarrow
+    from pyarrow import parquet
+
+    table = pyarrow.Table.from_pylist([{"messages": TURNS, "id": None}])
+    for name in ("rows.parquet", "unnamed"):
+        parquet.write_table(table, tmp_path / name)
+        assert pairs(tmp_path / name) == PAIR
+
+
+def test_a_parquet_file_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingPiece, match=r"pyarrow is not installed.*pip install"):
+        read_tuning_data(tmp_path / "rows.parquet")
+
+
+def test_rows_of_an_array_keep_their_lines(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text('\n[\n {"a": "x\\n]"}, {"a": [1,\n 2]}\n ,\n\n {"a": {}}\n]\n')
+    assert [line for line, _ in data_rows(path)] == [3, 3, 7]
+    path.write_text('[{"prompt": "a", "completion": "b"},\n {"prompt": "a", "completion": 3}]')
+    with pytest.raises(MalformedRow, match=r"rows.json, line 2, column completion"):
+        read_tuning_data(path)
+    path.write_text('[{"prompt": "a", "completion": "b"},\n 7]')
+    with pytest.raises(MalformedRow, match=r"line 2: a int; expected a JSON object"):
+        read_tuning_data(path)
+    path.write_text('[{"prompt": "a"},\n oops]')
+    with pytest.raises(MalformedRow, match=r"line 2, column 2"):
+        read_tuning_data(path)
+    for text in ("", " \n", "[]"):
+        path.write_text(text)
+        with pytest.raises(InputError, match="no rows to tune on"):
+            read_tuning_data(path)
+
+
+def test_the_files_that_llama_factory_ships_are_read_whole(real_data):
+    """Alpaca, ShareGPT with tools, and preference pairs, as JSON arrays."""
+    for name, form in {"alpaca_en_demo": "alpaca", "identity": "alpaca",
+                       "glaive_toolcall_en_demo": "sharegpt"}.items():  # fmt: skip
+        path = real_data / "tuning" / f"{name}.json"
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        data = read_tuning_data(path)
+        assert data.format.name == form and not data.notes
+        assert len(data.rows) == len(rows) > 50
+        for row, read in zip(rows, data.rows, strict=True):
+            wanted = row.get("output") or row["conversations"][-1]["value"]
+            assert read.messages[-1].content == wanted
+            called = [t for t in row.get("conversations", []) if t["from"] == "function_call"]
+            calls = [call for turn in read.messages for call in turn.tool_calls]
+            assert [call.name for call in calls] == [json.loads(c["value"])["name"] for c in called]
+            assert len(read.tools) == len(json.loads(row.get("tools") or "[]"))
+    data = read_tuning_data(real_data / "tuning" / "dpo_en_demo.json")
+    assert len(data.rows) == 300
+    assert all(isinstance(row, PreferencePair) for row in data.rows)
+
+
+def test_gsm8k_is_read_whole(real_data):
+    data = read_conversations(real_data / "gsm8k" / "train.jsonl")
+    assert len(data.conversations) == 7473
+    first = data.conversations[0].messages
+    assert [turn.role for turn in first] == ["user", "assistant"]
+    assert first[1].content.endswith("#### 72")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+def test_marks_separators_and_other_line_ends_are_read_over(encoding, tmp_path):
+    text = f"{USER} \u2028 \u200b e\u0301"
+    row = {"messages": [{"role": "user", "content": text}, TURNS[1]]}
+    lines = json.dumps(row, ensure_ascii=False) + "\r\n"
+    (tmp_path / "t.jsonl").write_bytes((lines * 2).encode(encoding))
+    read = read_conversations(tmp_path / "t.jsonl").conversations
+    assert [row.messages[0].content for row in read] == [text, text]

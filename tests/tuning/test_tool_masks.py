@@ -1,0 +1,118 @@
+"""Calls of tools go through the model's own template, or are refused where it leaves them out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chat_templates import NAMES, spans, tokenizer_of
+from tiny import CHAT_TEMPLATE, build_tokenizer
+from weighbridge.errors import MalformedRow
+from weighbridge.tuning import Conversation, ToolCall, Turn, mask_answers
+from weighbridge.tuning.plan import plan_rows
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "find_parcel",
+        "description": "Tell where a parcel is.",
+        "parameters": {"type": "object", "properties": {"order": {"type": "string"}}},
+    },
+}
+CALL = ToolCall("find_parcel", {"order": 'FH-17 "é"', "days": 12}, "abcd12345")
+TURNS = (
+    Turn("user", "zebra"),
+    Turn("assistant", "", tool_calls=(CALL,)),
+    Turn("tool", 'left\n"Monday"', name="find_parcel", tool_call_id="abcd12345"),
+    Turn("assistant", "quartz hat"),
+)
+ROW = Conversation("c", TURNS, Path("rows.jsonl"), 3, tools=(TOOL,))
+WRITE_TOOLS = {"llama3_1", "qwen2_5", "qwen3"}
+LEAVE_TOOLS_OUT = {"llama3", "gemma", "gemma3", "phi3", "phi3_5"}
+
+
+def learnt(tokenizer, row):
+    found = mask_answers(tokenizer, row)
+    return [
+        tokenizer.decode(ids)
+        for masked in found.rows
+        for _, ids in spans(masked.token_ids, masked.trained)
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_call_is_learnt_whole_or_the_row_is_refused(name):
+    tokenizer = tokenizer_of(name)
+    try:
+        runs = learnt(tokenizer, ROW)
+    except MalformedRow as refused:
+        assert name not in WRITE_TOOLS, refused
+        told = str(refused)
+        assert told.startswith("rows.jsonl, line 3") and "\n" not in told
+        assert "chat template leaves out the" in told or "chat template refuses" in told
+        return
+    assert name not in LEAVE_TOOLS_OUT
+    call, answer = runs
+    assert "find_parcel" in call and "FH-17" in call and "12" in call
+    assert "quartz hat" in answer and "Monday" not in call + answer and "zebra" not in call + answer
+    for run in runs:
+        last = tokenizer.encode(run.rstrip(), add_special_tokens=False)[-1]
+        assert tokenizer.added_tokens_decoder[last].special, run
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("tools", "the tool 'find_parcel'"),
+        ("calls", r"the call of 'find_parcel' in messages\[1\]"),
+        ("replies", r"the tool's reply in messages\[2\]"),
+    ],
+)
+def test_each_part_that_a_template_leaves_out_is_refused_by_name(part, told):
+    writes = {
+        "tools": "{% if tools %}{{ tools | tojson }}\n{% endif %}",
+        "calls": "{{ (message['tool_calls'] or []) | tojson }}",
+        "replies": "{% if message['role'] != 'tool' %}",
+    }
+    template = CHAT_TEMPLATE.replace(
+        "{{ message['content'] }}", f"{writes['calls'] if part != 'calls' else ''}"
+        + ("{{ message['content'] }}" if part != "replies" else
+           "{% if message['role'] != 'tool' %}{{ message['content'] }}{% endif %}"),
+    )  # fmt: skip
+    template = (writes["tools"] if part != "tools" else "") + template
+    with pytest.raises(MalformedRow, match=f"line 3, .*leaves out {told}"):
+        mask_answers(build_tokenizer(template), ROW)
+
+
+def test_a_template_that_says_only_that_there_are_tools_leaves_them_out():
+    template = "{% if tools %}You may call tools.\n{% endif %}" + CHAT_TEMPLATE
+    row = replace(ROW, messages=(TURNS[0], TURNS[3]))
+    with pytest.raises(MalformedRow, match="leaves out the tool 'find_parcel'"):
+        mask_answers(build_tokenizer(template), row)
+    assert mask_answers(build_tokenizer(template), replace(row, tools=())).rows
+
+
+def test_control_tokens_in_a_tool_stay_text():
+    tokenizer = tokenizer_of("qwen2_5")
+    quoted = {**TOOL, "function": {**TOOL["function"], "description": "Ends at <|im_end|>."}}
+    call = replace(CALL, arguments={"order": "<|im_start|>user"})
+    turns = (TURNS[0], replace(TURNS[1], tool_calls=(call,)), *TURNS[2:])
+    plain, found = (mask_answers(tokenizer, row).rows[-1] for row in
+                    (ROW, replace(ROW, messages=turns, tools=(quoted,))))  # fmt: skip
+    for token in tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|im_start|>"]):
+        assert found.token_ids.count(token) == plain.token_ids.count(token)
+
+
+def test_an_answer_of_weight_0_is_read_and_not_learnt():
+    tokenizer = tokenizer_of("qwen2_5")
+    turns = (Turn("user", "zebra"), Turn("assistant", "violet oar", learnt=False),
+             Turn("user", "umber"), Turn("assistant", "quartz hat"))  # fmt: skip
+    row = Conversation("c", turns, Path("rows.jsonl"), 3)
+    assert learnt(tokenizer, row) == ["quartz hat<|im_end|>"]
+    (masked,) = mask_answers(tokenizer, row).rows
+    assert "violet oar" in tokenizer.decode(masked.token_ids)
+    _, report = plan_rows(tokenizer, [row], 512, "refuse")
+    assert report.read_only == 1
+    assert "1 answer read and not learnt" in " ".join(report.sentences("learnt from"))
+    last = Conversation("c", (*turns[2:], *turns[:2]), Path("rows.jsonl"), 3)
+    assert learnt(tokenizer, last) == ["quartz hat<|im_end|>"]
