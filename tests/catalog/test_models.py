@@ -126,7 +126,7 @@ def test_published_sums_hold_the_routers_corrections(name, total, routers):
         ("minimax-m2", 230, 10), ("kimi-k2", 1000, 32), ("deepseek-v3.2", 671, 37),
         ("ernie-4.5-21b-a3b", 21, 3), ("ernie-4.5-300b-a47b", 300, 47),
         ("hunyuan-a13b", 80, 13), ("granite-4-h-small", 32, 9),
-        ("nemotron-3-nano-30b-a3b", 31.6, 3.2),
+        ("nemotron-3-nano-30b-a3b", 31.6, 3.2), ("qwen3.5-397b-a17b", 397, 17), ("glm-5", 744, 40),
     ],
 )  # fmt: skip
 def test_the_mixtures_of_2025_round_to_what_publishers_say(name, total, active):

@@ -20,6 +20,10 @@ class Accelerator:
         source: Where the figures were read; "not re-read" marks those that could not be checked.
         usd_per_hour: Assumed rent; None where the user must state a price.
         price_note: What that price stands for, such as an on-demand rent.
+        fp8_flops: Peak in 8-bit floating point, dense; None where it has none.
+        fp4_flops: Peak in 4-bit floating point, dense; None where it has none.
+        memory_bytes_per_second: Peak bandwidth of its own memory.
+        link_bytes_per_second: To its neighbours, in one direction: NVLink, Infinity Fabric or PCIe.
     """
 
     name: str
@@ -28,6 +32,30 @@ class Accelerator:
     source: str
     usd_per_hour: float | None = None
     price_note: str = ""
+    fp8_flops: float | None = None
+    fp4_flops: float | None = None
+    memory_bytes_per_second: float = 0.0
+    link_bytes_per_second: float = 0.0
+
+    def peak_flops(self, precision: str) -> float | None:
+        """Peak FLOP/s of products at bf16, fp8 or fp4, dense; None where it has no such units."""
+        peaks = {"bf16": self.bf16_flops, "fp8": self.fp8_flops, "fp4": self.fp4_flops}
+        return peaks.get(precision)
+
+
+PLAIN_NAMES = {
+    "a100": "a100-sxm",
+    "h100": "h100-sxm",
+    "h200": "h200-sxm",
+    "b200": "b200-sxm",
+    "b300": "b300-sxm",
+}
+"""Names without a form, which mean the most usual one."""
+
+
+def accelerator_names() -> tuple[str, ...]:
+    """Names of all accelerators, the plain ones among them."""
+    return tuple(sorted((*json.loads(_ROWS.read_text(encoding="utf-8")), *PLAIN_NAMES)))
 
 
 def accelerator(name: str) -> Accelerator:
@@ -37,6 +65,7 @@ def accelerator(name: str) -> Accelerator:
         UnknownName: It is not in the list.
     """
     rows = json.loads(_ROWS.read_text(encoding="utf-8"))
-    if name not in rows:
-        raise UnknownName("accelerator", name, rows)
-    return Accelerator(name, **rows[name])
+    known = PLAIN_NAMES.get(name.lower(), name.lower())
+    if known not in rows:
+        raise UnknownName("accelerator", name, accelerator_names())
+    return Accelerator(known, **rows[known])

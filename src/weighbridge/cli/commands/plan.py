@@ -1,6 +1,6 @@
 """Plan before spending: what a compute budget buys, with intervals.
 
-`weighbridge plan train --compute 5.76e23`
+`weighbridge plan train --compute 5.76e23`; `weighbridge plan serve llama-3.3-70b --gpu h200`
 """
 
 from typing import Annotated
@@ -9,6 +9,7 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
+from weighbridge.cli.plan_serve import serve
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
@@ -19,6 +20,7 @@ def plan() -> None:
 
 
 plan.__doc__ = __doc__
+app.command("serve")(serve)
 
 
 @app.command("train")

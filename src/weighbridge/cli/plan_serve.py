@@ -1,0 +1,168 @@
+"""The part of `weighbridge plan` that forecasts serving."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.output import emit
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from weighbridge.planning.serving.forecast import Deployment
+    from weighbridge.planning.serving.measurements import Latency
+
+
+def serve(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Catalog name, config.json, folder, GGUF, Hub id."),
+    ],
+    gpu: Annotated[
+        str,
+        typer.Option("--gpu", "--accelerator", metavar="NAME", help="Such as h100, b200, l40s."),
+    ],
+    gpus: Annotated[int, typer.Option("--gpus", "--count", help="How many.", min=1, max=4096)] = 1,
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="bf16, fp8, fp4 or int4; else as it is stored.")
+    ] = "",
+    input_tokens: Annotated[
+        int, typer.Option(help="Of a prompt, on the average.", min=1, max=10**7)
+    ] = 1000,
+    output_tokens: Annotated[
+        int, typer.Option(help="Of an answer, on the average.", min=1, max=10**7)
+    ] = 1000,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Requests at once; else as many as fit.", min=1)
+    ] = None,
+    ttft: Annotated[
+        float | None, typer.Option(help="Goal: seconds to the first token.", min=0)
+    ] = None,
+    tpot: Annotated[
+        float | None, typer.Option(help="Goal: seconds for each later token.", min=0)
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A log of requests, for their lengths.")
+    ] = None,
+    tensor_parallel: Annotated[
+        int | None, typer.Option(help="GPUs that share each matrix; else the best.", min=1)
+    ] = None,
+    cache_bits: Annotated[
+        int | None, typer.Option(help="Of a number in the cache: 8 or 16.", min=8, max=16)
+    ] = None,
+    usd_per_hour: Annotated[
+        float | None, typer.Option(help="Price of one GPU-hour.", min=0)
+    ] = None,
+    as_of: Annotated[
+        str, typer.Option(metavar="DATE", help="The day it is asked; else today.")
+    ] = "",
+    offline: options.Offline = False,
+    json: options.Json = False,
+) -> None:
+    """Say what fits and how fast it is served, with an interval and what that rests on."""
+    from dataclasses import replace
+
+    from weighbridge.cli.serve_output import ServingPlan, price_of, serve_json, serve_text
+    from weighbridge.planning.serving.efficiency import calibrated
+    from weighbridge.planning.serving.forecast import SERVER_LIMIT, plan
+    from weighbridge.planning.serving.trace import read_trace, with_lengths, within_goals
+
+    day, now = _moment(as_of)
+    goal = _goal(ttft, tpot)
+    log = read_trace(trace, now) if trace is not None else None
+    asked, notes = _deployment(
+        model, gpu, gpus, precision, cache_bits, tensor_parallel, concurrency, day, offline
+    )
+    asked = replace(asked, input_tokens=float(input_tokens), output_tokens=float(output_tokens))
+    if log is not None:
+        asked = with_lengths(asked, log)
+    constants = calibrated()
+    found = plan(asked, constants, goal or SERVER_LIMIT)
+    made = ServingPlan(
+        plan=found,
+        constants=constants,
+        goal=goal,
+        within=within_goals(asked, constants, goal, log) if goal is not None else None,
+        trace=log,
+        price=price_of(asked.machine, usd_per_hour),
+        notes=notes,
+    )
+    emit(serve_json(made), serve_text(made), json)
+    if goal is not None and made.within is None:
+        raise typer.Exit(1)
+
+
+def _moment(as_of: str) -> "tuple[date, datetime]":
+    from datetime import UTC, date, datetime
+
+    from weighbridge.errors import InputError
+
+    now = datetime.now(UTC)
+    if not as_of:
+        return now.date(), now
+    try:
+        return date.fromisoformat(as_of), now
+    except ValueError as error:
+        raise InputError(f"--as-of {as_of}", "a day such as 2026-11-30") from error
+
+
+def _goal(ttft: float | None, tpot: float | None) -> "Latency | None":
+    from math import inf, isfinite
+
+    from weighbridge.errors import InputError
+    from weighbridge.planning.serving.measurements import Latency
+
+    for option, value in (("--ttft", ttft), ("--tpot", tpot)):
+        if value is not None and not (value > 0 and isfinite(value)):
+            raise InputError(f"{option} {value:g}", "seconds above 0, such as 0.5")
+    if ttft is None and tpot is None:
+        return None
+    return Latency(inf if ttft is None else ttft, inf if tpot is None else tpot)
+
+
+def _deployment(
+    model: str,
+    gpu: str,
+    gpus: int,
+    precision: str,
+    cache_bits: int | None,
+    tensor: int | None,
+    concurrency: int | None,
+    day: "date",
+    offline: bool,
+) -> "tuple[Deployment, tuple[str, ...]]":
+    from weighbridge.catalog.accelerators import accelerator
+    from weighbridge.errors import InputError
+    from weighbridge.planning.anatomy import read_architecture
+    from weighbridge.planning.serving.footprint import footprint
+    from weighbridge.planning.serving.forecast import Deployment
+    from weighbridge.planning.serving.precision import arithmetic_flops, choose_precision
+    from weighbridge.sources.configs import find_config
+
+    if cache_bits not in (None, 8, 16):
+        raise InputError(f"--cache-bits {cache_bits}", "8 or 16")
+    machine = accelerator(gpu)
+    found = find_config(model, offline=options.stays_offline(offline))
+    architecture = read_architecture(found.config, found.where)
+    chosen = choose_precision(found.config, precision)
+    arithmetic_flops(machine, chosen)
+    stored = found.stored_bytes if not precision else None
+    size = None if cache_bits is None else cache_bits // 8
+    asked = Deployment(
+        model=footprint(architecture, chosen, size, stored),
+        name=_catalog_name(found.source, found.name),
+        machine=machine,
+        accelerators=gpus,
+        input_tokens=1.0,
+        output_tokens=1.0,
+        concurrency=concurrency,
+        tensor=tensor,
+        as_of=day,
+    )
+    return asked, (*architecture.notes, *found.notes)
+
+
+def _catalog_name(source: str, name: str) -> str:
+    return name if source.startswith("catalog:") else ""

@@ -1,0 +1,303 @@
+"""The forecast for one deployment: what fits, how fast it is, and how sure that is.
+
+Speculative decoding, prefix caches, and prefill apart from decoding are left out: none is in the
+measurements that it rests on, or they are left out of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import exp, inf, nan
+
+import numpy as np
+
+from weighbridge.catalog.accelerators import Accelerator
+from weighbridge.errors import InputError
+from weighbridge.planning.serving.batches import (
+    Demand,
+    multiplying_share,
+    served_batch,
+    step_seconds,
+)
+from weighbridge.planning.serving.costs import (
+    RESERVED_BYTES,
+    USABLE,
+    Costs,
+    ceiling,
+    cost_of,
+    held_weights,
+    largest_batch,
+    prefill_seconds,
+)
+from weighbridge.planning.serving.efficiency import Calibration, Cell, labels_of
+from weighbridge.planning.serving.footprint import Footprint
+from weighbridge.planning.serving.layout import (
+    Layout,
+    check_tensor_parallel,
+    possible_layouts,
+)
+from weighbridge.planning.serving.measurements import Latency, group_of
+
+SERVER_LIMIT = Latency(2.0, 0.2)
+"""What a server must keep to unless said: MLPerf's limits for Llama-2-70B.
+
+The batch is held to the limit for each token. Time to a first token is told and not held to: it is
+known too badly.
+"""
+
+
+MOST_MEASURED_REQUESTS = 1024
+"""At once, of which the time to a first token was measured."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is asked about.
+
+    Attributes:
+        model: At a precision.
+        name: The model's in the catalog, for its own effect; empty for another.
+        machine: Of which kind.
+        accelerators: How many.
+        input_tokens: Of a prompt, on the average.
+        output_tokens: Of an answer, on the average.
+        concurrency: Requests at once over all; None for as many as fit.
+        tensor: Tensor-parallel degree; None for the best.
+        as_of: Today, against which age is counted.
+    """
+
+    model: Footprint
+    name: str
+    machine: Accelerator
+    accelerators: int
+    input_tokens: float
+    output_tokens: float
+    concurrency: int | None
+    tensor: int | None
+    as_of: date
+
+
+@dataclass(frozen=True)
+class Speed:
+    """A rate under one condition.
+
+    Attributes:
+        tokens_per_second: Output, of all accelerators.
+        interval: At 95 %.
+        batch: Mean sequences at once in each group.
+        first_seconds: To a first token, on the average: known to a factor of about three; None
+            where the batch is larger than any that it was measured at.
+        each_seconds: For each later token, on the average.
+        at_ceiling: Whether the roofline cut it.
+    """
+
+    tokens_per_second: float
+    interval: tuple[float, float]
+    batch: float
+    first_seconds: float | None
+    each_seconds: float
+    at_ceiling: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A deployment's forecast.
+
+    Attributes:
+        deployment: What was asked.
+        layout: The best one.
+        weights: Bytes on one accelerator.
+        sequence: Bytes of one sequence's cache at its mean length, on all accelerators of a group.
+        free: Bytes of one accelerator left for the cache.
+        largest_batch: Sequences that a group holds at once.
+        offline: All requests at hand.
+        server: Requests that arrive by chance, under `limit`.
+        limit: What the server keeps to.
+        ceiling: The roofline's rate for `offline`.
+        support: calibrated, neighbouring or outside.
+        cell: What was measured nearest.
+        age_days: Of that, today.
+    """
+
+    deployment: Deployment
+    layout: Layout
+    weights: float
+    sequence: float
+    free: float
+    largest_batch: float
+    offline: Speed
+    server: Speed
+    limit: Latency
+    ceiling: float
+    support: str
+    cell: Cell | None
+    age_days: int
+
+
+def plan(asked: Deployment, constants: Calibration, limit: Latency = SERVER_LIMIT) -> Plan:
+    """Forecast a deployment with the fastest layout that holds the model.
+
+    Raises:
+        InputError: It can't fit, or a degree is impossible.
+    """
+    layouts = _layouts(asked)
+    costs = [_cost(asked, layout) for layout in layouts]
+    fitting = [i for i, cost in enumerate(costs) if cost.most >= 1]
+    if not fitting:
+        raise _too_large(asked, layouts)
+    speeds = [speed(asked, layouts[i], costs[i], constants) for i in fitting]
+    best = max(range(len(fitting)), key=lambda i: speeds[i].tokens_per_second)
+    layout, cost = layouts[fitting[best]], costs[fitting[best]]
+    kind = asked.model.kind, asked.machine.name, asked.model.precision.name
+    support, cell = constants.support(*kind)
+    context = round(asked.input_tokens + asked.output_tokens / 2)
+    servers = [speed(asked, layouts[i], costs[i], constants, limit) for i in fitting]
+    return Plan(
+        deployment=asked,
+        layout=layout,
+        weights=held_weights(asked.model, layout),
+        sequence=asked.model.sequence_bytes(context),
+        free=asked.machine.memory_bytes * USABLE
+        - RESERVED_BYTES
+        - held_weights(asked.model, layout),
+        largest_batch=largest_batch(asked.model, asked.machine, layout, context),
+        offline=speeds[best],
+        server=max(servers, key=lambda one: one.tokens_per_second),
+        limit=limit,
+        ceiling=float(ceiling(cost, speeds[best].batch)),
+        support=support,
+        cell=cell,
+        age_days=(asked.as_of - _rests_on(cell, constants)).days,
+    )
+
+
+def speed(
+    asked: Deployment,
+    layout: Layout,
+    cost: Costs,
+    constants: Calibration,
+    limit: Latency | None = None,
+    batch: float | None = None,
+) -> Speed:
+    """Forecast one layout.
+
+    Args:
+        asked: The deployment.
+        layout: How it is spread.
+        cost: Of a step so.
+        constants: Calibrated.
+        limit: Latencies of a server whose requests arrive by chance; None offline.
+        batch: Sequences of a group, where they are given.
+    """
+    requests = nan if asked.concurrency is None else float(asked.concurrency)
+    each = nan if limit is None else limit.each
+    demand = Demand(requests, each, float(limit is not None))
+    if batch is None:
+        batch = float(served_batch(cost, demand, constants.rates))
+    step = float(step_seconds(cost, batch, constants.rates))
+    factor = _factor(asked, cost, batch, constants, limit)
+    roof = float(ceiling(cost, batch))
+    rate = min(layout.replicas * batch / step * factor, roof)
+    half = _half_width(asked, constants)
+    own = asked.input_tokens * float(prefill_seconds(cost, constants.rates)) + step
+    first = constants.first_token
+    return Speed(
+        tokens_per_second=rate,
+        interval=(rate * exp(-half), min(rate * exp(half), max(roof, rate))),
+        batch=batch,
+        first_seconds=own / factor * first.scale * batch**first.power
+        if batch * layout.replicas <= MOST_MEASURED_REQUESTS
+        else None,
+        each_seconds=layout.replicas * batch / rate,
+        at_ceiling=rate >= roof,
+    )
+
+
+def largest_batch_within(
+    asked: Deployment, layout: Layout, constants: Calibration, limit: Latency
+) -> tuple[float, Speed] | None:
+    """Return the largest batch of a group whose mean latencies keep to a limit; None for none."""
+    cost = _cost(asked, layout)
+    if cost.most < 1:
+        return None
+
+    def met(batch: int) -> bool:
+        found = speed(asked, layout, cost, constants, batch=float(batch))
+        first = inf if found.first_seconds is None else found.first_seconds
+        return found.each_seconds <= limit.each and first <= limit.first
+
+    low, high = 0, int(cost.most)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if met(middle) else (low, middle - 1)
+    if low == 0:
+        return None
+    return float(low), speed(asked, layout, cost, constants, batch=float(low))
+
+
+def candidate_layouts(asked: Deployment) -> Sequence[Layout]:
+    """Return the layouts that are tried.
+
+    Raises:
+        InputError: A degree is impossible.
+    """
+    return _layouts(asked)
+
+
+def _layouts(asked: Deployment) -> list[Layout]:
+    architecture = asked.model.architecture
+    if asked.tensor is not None:
+        check_tensor_parallel(architecture, asked.tensor, asked.accelerators)
+    found = list(possible_layouts(architecture, asked.accelerators))
+    if asked.tensor is not None:
+        found = [o for o in found if o.tensor == asked.tensor and not o.data_attention]
+    return found
+
+
+def _cost(asked: Deployment, layout: Layout) -> Costs:
+    return cost_of(asked.model, asked.machine, layout, asked.input_tokens, asked.output_tokens)
+
+
+def _factor(
+    asked: Deployment,
+    cost: Costs,
+    batch: float,
+    constants: Calibration,
+    limit: Latency | None,
+) -> float:
+    share = float(np.asarray(multiplying_share(cost, batch, constants.rates)))
+    labels = labels_of(
+        asked.model.kind,
+        asked.machine.name,
+        asked.model.precision.name,
+        group_of(asked.name),
+        "" if limit is None else "server",
+    )
+    return constants.factor(labels, share, asked.as_of)
+
+
+def _half_width(asked: Deployment, constants: Calibration) -> float:
+    support, cell = constants.support(
+        asked.model.kind, asked.machine.name, asked.model.precision.name
+    )
+    return constants.half_width(support, _rests_on(cell, constants), asked.as_of)
+
+
+def _rests_on(cell: Cell | None, constants: Calibration) -> date:
+    return constants.newest if cell is None else cell.newest
+
+
+def _too_large(asked: Deployment, layouts: Sequence[Layout]) -> InputError:
+    """The model can't fit: how much it takes, and from how many accelerators on it would fit."""
+    least = min(held_weights(asked.model, layout) for layout in layouts)
+    room = asked.machine.memory_bytes * USABLE - RESERVED_BYTES
+    usable = max(1.0, room)
+    needed = 1
+    while needed < 4096 and asked.model.weight_bytes / needed > usable * 0.95:
+        needed *= 2
+    return InputError(
+        f"{asked.model.weight_bytes / 1e9:.1f} GB of weights and one sequence's cache do not fit: "
+        f"{least / 1e9:.1f} GB for each of {asked.accelerators} x {asked.machine.name}, which has "
+        f"{room / 1e9:.1f} GB beside what the engine takes",
+        f"--gpus {needed} or more, or another precision",
+    )

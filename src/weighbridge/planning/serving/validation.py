@@ -1,0 +1,256 @@
+"""How far forecasts are off where they were not fitted: models, publishers, generations left out.
+
+Models that differ in their vocabulary alone are left out together; a publisher with all its
+editions. The effect of the model, the publisher, or the accelerators left out is then 0, as for one
+never seen.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import log
+
+import numpy as np
+
+from weighbridge.planning.serving.batches import served_batch, step_seconds
+from weighbridge.planning.serving.calibration import (
+    Array,
+    Design,
+    Mask,
+    Problem,
+    effects_of,
+    fit,
+    modelled,
+    newest_day,
+    rates_of,
+)
+from weighbridge.planning.serving.costs import prefill_seconds
+from weighbridge.planning.serving.efficiency import (
+    CALIBRATED,
+    ENOUGH,
+    NEIGHBOURING,
+    OUTSIDE,
+    Calibration,
+    Cell,
+    FirstToken,
+    cell_name,
+)
+from weighbridge.planning.serving.measurements import Measurement, group_of
+
+NOMINAL = 0.95
+_SUPPORTS = (CALIBRATED, NEIGHBOURING, OUTSIDE)
+_LEAST = 20
+"""Held-out rows that a quantile needs; with fewer, those of the next worse support are added."""
+PUBLISHED_DRIFT = (log(1.9), 0.5)
+"""DeepSeek-R1 on B200 "nearly doubled in half a year": factor's logarithm, years."""
+
+_GENERATIONS = {
+    "h100-sxm": "Hopper", "h200-sxm": "Hopper", "h200-nvl": "Hopper", "b200-sxm": "Blackwell",
+    "b300-sxm": "Blackwell", "gb200": "Blackwell", "gb300": "Blackwell",
+    "rtx-pro-6000": "RTX Blackwell", "l40s": "Ada", "mi300x": "CDNA 3", "mi325x": "CDNA 3",
+}  # fmt: skip
+"""An accelerator that was never measured is told by leaving a whole generation out."""
+
+
+def by_model(row: Measurement) -> str:
+    """Return the model, of those that differ in their vocabulary alone the same for all."""
+    return group_of(row.model)
+
+
+def by_publisher(row: Measurement) -> str:
+    """Return who measured it."""
+    return row.publisher
+
+
+def by_generation(row: Measurement) -> str:
+    """Return the accelerator's generation."""
+    return _GENERATIONS.get(row.accelerator, row.accelerator)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Forecasts of rows by fits that had not seen their group.
+
+    Attributes:
+        groups: Of each row.
+        left: Logarithm of measured over forecast.
+        support: How well each forecast was supported by what was left.
+    """
+
+    groups: tuple[str, ...]
+    left: Array
+    support: tuple[str, ...]
+
+    @property
+    def errors(self) -> Array:
+        """Forecast over measured, less 1, without its sign."""
+        return np.asarray(np.abs(np.exp(-self.left) - 1))
+
+
+def leave_out(
+    problem: Problem, design: Design, point: Array, by: Callable[[Measurement], str]
+) -> HeldOut:
+    """Forecast every row by a fit to the rows of other groups.
+
+    Args:
+        problem: All rows.
+        design: Their effects.
+        point: Where fits start: logarithms of rates.
+        by: Group of a row.
+    """
+    groups = np.array([by(row) for row in problem.rows])
+    left = np.empty(len(groups))
+    support = np.empty(len(groups), dtype=object)
+    for group in sorted(set(groups)):
+        held: Mask = groups == group
+        _linear, _found, residual = fit(problem, design, ~held, point, rounds=2)
+        left[held] = residual[held]
+        support[held] = _supports(problem, held)
+    return HeldOut(tuple(groups), left, tuple(support))
+
+
+def _supports(problem: Problem, held: Mask) -> list[str]:
+    cells: dict[str, int] = {}
+    machines: set[str] = set()
+    names = _cell_names(problem)
+    for row, name, out in zip(problem.rows, names, held, strict=True):
+        if not out:
+            cells[name] = cells.get(name, 0) + 1
+            machines.add(row.accelerator)
+    found = []
+    for row, name, out in zip(problem.rows, names, held, strict=True):
+        if out:
+            near = NEIGHBOURING if row.accelerator in machines else OUTSIDE
+            found.append(CALIBRATED if cells.get(name, 0) >= ENOUGH else near)
+    return found
+
+
+def _cell_names(problem: Problem) -> list[str]:
+    return [
+        cell_name(kind, row.accelerator, row.precision)
+        for row, kind in zip(problem.rows, problem.kinds, strict=True)
+    ]
+
+
+def spreads(held: Sequence[HeldOut], without: str = "") -> dict[str, float]:
+    """Return half of a 95 % interval of the logarithm for each support.
+
+    Every group left out counts as much as any other, however many rows it has: what is forecast
+    next is another model or another publisher, and not another row of the largest one.
+
+    Args:
+        held: Forecasts by groups left out.
+        without: A group whose own errors don't count, to judge its coverage.
+    """
+    pools: dict[str, list[tuple[float, float]]] = {name: [] for name in _SUPPORTS}
+    for one in held:
+        keys = list(zip(one.groups, one.support, strict=True))
+        sizes = Counter(keys)
+        for key, left in zip(keys, one.left, strict=True):
+            if key[0] != without:
+                pools[key[1]].append((abs(float(left)), 1 / sizes[key]))
+    found: dict[str, float] = {}
+    gathered: list[tuple[float, float]] = []
+    for support in _SUPPORTS:
+        gathered = pools[support] if len(pools[support]) >= _LEAST else gathered + pools[support]
+        found[support] = max([_quantile(gathered), *found.values()])
+    return found
+
+
+def _quantile(pool: list[tuple[float, float]]) -> float:
+    """Nominal quantile of weighted values; 0 of none."""
+    total, passed = sum(weight for _, weight in pool), 0.0
+    for value, weight in sorted(pool):
+        passed += weight
+        if passed >= NOMINAL * total:
+            return value
+    return 0.0
+
+
+def coverage(judged: HeldOut, held: Sequence[HeldOut]) -> Array:
+    """Return which rows lie in intervals that were made without their own group's errors."""
+    inside = np.empty(len(judged.groups), dtype=bool)
+    by_group = {group: spreads(held, group) for group in set(judged.groups)}
+    for index, group in enumerate(judged.groups):
+        inside[index] = abs(judged.left[index]) <= by_group[group][judged.support[index]]
+    return inside
+
+
+def drift_of(problem: Problem) -> float:
+    """Return how a rate drifts with software, as a standard deviation for the root of a year.
+
+    From cells that two editions of one publisher's table share, and one published change.
+    """
+    seen: dict[tuple[object, ...], list[tuple[date, float]]] = {}
+    for row in problem.rows:
+        if row.concurrency is None and row.limit is None and row.publisher != "MLPerf":
+            key = (row.publisher, row.model, row.accelerator, row.accelerators, row.precision)
+            tokens = (row.input_tokens, row.output_tokens)
+            seen.setdefault((*key, *tokens), []).append((row.measured, row.tokens_per_second))
+    squares = [PUBLISHED_DRIFT[0] ** 2 / PUBLISHED_DRIFT[1]]
+    for pair in seen.values():
+        (first, slow), (last, fast) = min(pair), max(pair)
+        if last > first:
+            squares.append(log(fast / slow) ** 2 / ((last - first).days / 365.25))
+    return float(np.sqrt(np.mean(squares)))
+
+
+def first_token_of(problem: Problem, found: Array, left: Array) -> tuple[FirstToken, Array]:
+    """Fit how the time to a first token follows from a prompt's, and return errors of the fit."""
+    rates = rates_of(found)
+    costs, batch = problem.costs, served_batch(problem.costs, problem.demand, rates)
+    steps, each = step_seconds(costs, batch, rates), prefill_seconds(costs, rates)
+    effects = problem.rates - modelled(problem, rates)[0] - left
+    place = {int(row): index for index, row in reversed(list(enumerate(problem.owner)))}
+    ratios, batches = [], []
+    for index, row in enumerate(problem.rows):
+        if row.first_seconds is not None:
+            at = place[index]
+            own = row.input_tokens * np.asarray(each)[at] + np.asarray(steps)[at]
+            ratios.append(log(row.first_seconds / own) + effects[index])
+            batches.append(log(np.asarray(batch)[at]))
+    slope, start = np.polyfit(batches, ratios, 1)
+    errors = np.array(ratios) - start - slope * np.array(batches)
+    within = float(np.exp(np.quantile(np.abs(errors), NOMINAL)))
+    return FirstToken(float(np.exp(start)), float(slope), within), errors
+
+
+def cells_of(problem: Problem) -> tuple[Cell, ...]:
+    """Return all cells that were measured."""
+    rows: dict[tuple[str, str, str], list[Measurement]] = {}
+    for row, kind in zip(problem.rows, problem.kinds, strict=True):
+        rows.setdefault((kind, row.accelerator, row.precision), []).append(row)
+    return tuple(
+        Cell(
+            *key,
+            measurements=len(found),
+            models=len({group_of(row.model) for row in found}),
+            newest=max(row.measured for row in found),
+        )
+        for key, found in sorted(rows.items())
+    )
+
+
+def assemble(
+    problem: Problem,
+    design: Design,
+    found: Array,
+    held: Sequence[HeldOut],
+    sources: Sequence[str],
+    made: date,
+    first_token: FirstToken,
+) -> Calibration:
+    """Put the constants together that are shipped."""
+    return Calibration(
+        made=made,
+        sources=tuple(sources),
+        rates=rates_of(found),
+        effects=effects_of(design, found),
+        per_year=float(found[-1]),
+        newest=newest_day(problem),
+        spread=spreads(held),
+        drift=drift_of(problem),
+        first_token=first_token,
+        cells=cells_of(problem),
+    )
