@@ -267,9 +267,9 @@ def solve(linear: Linear, weights: Array, rounds: int = 3) -> tuple[Array, Array
     for _ in range(rounds):
         weight = weights[used] * robust / _NOISE**2
         normal = slopes.T @ (slopes * weight[:, None]) + np.diag(linear.prior)
-        found = np.linalg.solve(normal, slopes.T @ (weight * target))
+        found = np.asarray(np.linalg.solve(normal, slopes.T @ (weight * target)), np.float64)
         left = (target - slopes @ found) / _NOISE
-        robust = (1 + 1 / _FREEDOM) / (1 + left**2 / _FREEDOM)
+        robust = np.asarray((1 + 1 / _FREEDOM) / (1 + left**2 / _FREEDOM), np.float64)
     return found, linear.target - linear.slopes @ found
 
 
