@@ -8,7 +8,6 @@ it can also write that an altered file was checked, so `verify` never looks at i
 """
 
 import os
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from weighbridge.errors import EvidenceError, InputError
 from weighbridge.evidence.document import Sealed, load, load_samples
 from weighbridge.evidence.plain_json import strict_json
+from weighbridge.evidence.settling import settled
 from weighbridge.evidence.verify import UNREADABLE, checks_of
 from weighbridge.records import EvalRun, Json, canonical_json
 from weighbridge.sources.regular_files import read_regular
@@ -24,7 +24,6 @@ from weighbridge.storage import replace_file
 CHECKED = ".checked.json"
 CHECKS = 1  # raise it when runs are checked for more: what was checked for less is checked again
 _LARGEST_BYTES = 4096
-_TICK_NS, _SECOND_NS = 50_000_000, 1_000_000_000
 
 
 def read_run(folder: Path, *, samples: bool = True) -> EvalRun:
@@ -80,13 +79,8 @@ def _state(sealed: Sealed) -> dict[str, Json] | None:
         "documents": sealed.digests,
         "samples": [str(n) for n in (found.st_dev, found.st_ino, found.st_size)],
         "changed": [str(found.st_mtime_ns), str(found.st_ctime_ns)],
-        "settled": time.time_ns() - changed > _resolution_ns(changed),
+        "settled": settled(changed),
     }
-
-
-def _resolution_ns(changed: int) -> int:
-    """Return the resolution of the file system's timestamps, in nanoseconds."""
-    return 2 * _SECOND_NS if changed % _SECOND_NS == 0 else _TICK_NS
 
 
 def _known(folder: Path, state: dict[str, Json]) -> bool:

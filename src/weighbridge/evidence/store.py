@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,12 +16,12 @@ from weighbridge.errors import (
     InputError,
     StorageError,
     UnknownName,
-    WeighbridgeError,
-    in_one_line,
 )
-from weighbridge.evidence.checked import read_run, remember
+from weighbridge.evidence.checked import CHECKS, read_run, remember
 from weighbridge.evidence.document import load, read_object, run_identity
+from weighbridge.evidence.index import RunIndex
 from weighbridge.evidence.journal import Journal
+from weighbridge.evidence.listing import RunSummary, summary_of
 from weighbridge.evidence.seal import SCHEMA_VERSION, file_digest, seal_of, tally
 from weighbridge.records import (
     Estimate,
@@ -37,6 +37,9 @@ from weighbridge.storage import storage_errors, write_whole
 
 PROGRESS_SECONDS = 1.0
 """Seconds between writes of the counters. A kill may lose these counts, but no samples."""
+
+Listener = Callable[[int, int], object]
+"""Is told how many runs of how many were looked at."""
 
 
 @dataclass(frozen=True)
@@ -71,35 +74,6 @@ class RunHeader:
     def title(self) -> str:
         """Benchmark and subset as typed."""
         return f"{self.benchmark}:{self.subset}" if self.subset else self.benchmark
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """One line of `runs list`.
-
-    Attributes:
-        run_id: Its folder's name.
-        model: As a person calls it; likewise `benchmark`.
-        benchmark: With its subset.
-        started: ISO 8601, UTC.
-        done: Samples so far.
-        planned: Samples in all.
-        mean: None while the run is unfinished, and where nothing was graded.
-        scale: The run's own.
-        interval: 95 %, of the mean; None where there is no mean.
-        altered: What is wrong with a run's files, of which nothing else is then told.
-    """
-
-    run_id: str
-    model: str
-    benchmark: str
-    started: str
-    done: int
-    planned: int
-    mean: float | None
-    scale: tuple[float, float] = (0.0, 1.0)
-    interval: tuple[float, float] | None = None
-    altered: str = ""
 
 
 def run_id_for(title: str, model: str, identity: str) -> str:
@@ -265,6 +239,10 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+def _unheard(done: int, total: int) -> None:
+    return None
+
+
 class RunStore:
     """Runs under one folder, normally `.weighbridge/runs`."""
 
@@ -335,7 +313,7 @@ class RunStore:
             return Path(name)
         if _is_folder(self.root / name) and name not in ("", ".", ".."):
             return self.root / name
-        names = [path.name for path in self._folders()]
+        names = self._names()
         fitting = [n for n in names if n.startswith(name)]
         if len(fitting) > 1:
             raise InputError(f"{len(fitting)} runs begin with {name!r}", "one", "add characters")
@@ -343,56 +321,42 @@ class RunStore:
             raise UnknownName("run", name, names, "list them with: weighbridge runs list")
         return self.root / fitting[0]
 
-    def summaries(self) -> list[RunSummary]:
-        """Return all runs, newest first, unfinished ones included."""
-        found = [summary for folder in self._folders() if (summary := _summary(folder))]
+    def summaries(self, heard: Listener = _unheard) -> list[RunSummary]:
+        """Return all runs, newest first, unfinished ones included.
+
+        A run whose files are as they were when it was last checked is not opened; see
+        `evidence.index`.
+
+        Args:
+            heard: Is told how many runs were looked at, and of how many; the first listing of a
+                large store checks all of them.
+        """
+        index, names = RunIndex(self.root, CHECKS), self._names()
+        found = []
+        for number, name in enumerate(names):
+            summary = index.find(name)
+            if summary is None:
+                heard(number, len(names))
+                stamp = index.stamp(name)
+                summary = summary_of(self.root / name)
+                if summary is not None and not summary.altered and stamp is not None:
+                    index.add(summary, stamp)
+            if summary is not None:
+                found.append(summary)
+        index.save(set(names))
         return sorted(found, key=lambda run: (run.started, run.run_id), reverse=True)
 
-    def _folders(self) -> list[Path]:
+    def _names(self) -> list[str]:
+        """Return the names of all folders, in order."""
         if not self.root.is_dir():
             return []
-        return sorted(p for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        with os.scandir(self.root) as found:
+            return sorted(e.name for e in found if not e.name.startswith(".") and e.is_dir())
 
     def _folder_with(self, identity: str) -> Path | None:
-        ending = identity.removeprefix("sha256:")[:10]
-        fitting = [p for p in self._folders() if p.name.endswith(f"--{ending}")]
-        return fitting[0] if fitting else None
-
-
-def _summary(folder: Path) -> RunSummary | None:
-    """Return a run's line; None where the folder is none, or one that was never begun."""
-    try:
-        if os.path.lexists(folder / "seal.json"):
-            return _sealed_summary(folder)
-        if not os.path.lexists(folder / "progress.json"):
-            return None
-        state = read_object(folder / "progress.json")
-        subset = f":{state['subset']}" if state.get("subset") else ""
-        return RunSummary(
-            folder.name, state["model"]["name"], state["benchmark"] + subset, state["started"],
-            int(state["done"]), int(state["planned_samples"]), None,
-        )  # fmt: skip
-    except (EvidenceError, InputError, LookupError, TypeError, ValueError, AttributeError,
-            OverflowError, RecursionError) as error:  # fmt: skip
-        why = str(error) if isinstance(error, WeighbridgeError) else in_one_line(error)
-        return _not_told(folder, f"its documents can't be read ({why})")
-
-
-def _not_told(folder: Path, why: str) -> RunSummary:
-    return RunSummary(folder.name, "", "", "", 0, 0, None, altered=why)
-
-
-def _sealed_summary(folder: Path) -> RunSummary:
-    try:
-        run = read_run(folder, samples=False)
-    except EvidenceError as error:
-        return _not_told(folder, error.saw)
-    planned = sum(run.estimate.ungraded.values()) or run.estimate.n
-    return RunSummary(
-        folder.name, run.model.name, run.title, run.provenance.started,
-        run.estimate.n, max(planned, run.estimate.n), run.estimate.known_mean,
-        run.estimate.scale, run.estimate.interval if run.estimate.known_mean is not None else None,
-    )  # fmt: skip
+        ending = f"--{identity.removeprefix('sha256:')[:10]}"
+        fitting = [name for name in self._names() if name.endswith(ending)]
+        return self.root / fitting[0] if fitting else None
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 `weighbridge runs list`; `weighbridge runs show RUN [--samples]`.
 """
 
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import LEFT_OUT, as_plain, emit, run_json, run_text
+from weighbridge.cli.output import LEFT_OUT, ProgressBar, as_plain, emit, progress, run_json, run_text
 from weighbridge.errors import UnknownName
 from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
 from weighbridge.records.clipping import cut_middle
@@ -24,6 +26,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=T
 
 SHOWN_AT_ONCE = 20
 _COLUMNS, _LABEL = 80, 13
+_QUICK_SECONDS = 1.0
 
 
 @app.command("list")
@@ -34,13 +37,28 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
     """
     from weighbridge.evidence import RunStore
 
-    found = RunStore(runs).summaries()
+    with ExitStack() as shown:
+        found = RunStore(runs).summaries(_SlowBar(shown))
     now = datetime.now(UTC)
-    lines = [line for run in found for line in _listed(run, now)]
-    document = {"runs": [as_plain(run) for run in found]}
+    lines = [] if json else [line for run in found for line in _listed(run, now)]
+    document = {"runs": [as_plain(run) for run in found]} if json else {}
     emit(document, "\n".join(lines) or f"no runs in {runs}", json)
     if any(run.altered for run in found):
         raise typer.Exit(LEFT_OUT)
+
+
+class _SlowBar:
+    """A bar that is drawn only once checking takes long: the first listing of a large store."""
+
+    def __init__(self, shown: ExitStack) -> None:
+        self._shown, self._begun = shown, time.monotonic()
+        self._bar: ProgressBar | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._bar is None and time.monotonic() - self._begun > _QUICK_SECONDS:
+            self._bar = self._shown.enter_context(progress("checking runs"))
+        if self._bar is not None:
+            self._bar(done, total)
 
 
 def _listed(run: "RunSummary", now: datetime) -> list[str]:
