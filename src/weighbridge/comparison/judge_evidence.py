@@ -58,15 +58,14 @@ class Evidence:
 
 def is_judged(run: EvalRun) -> bool:
     """Whether a model judged a run's answers."""
-    return "judge" in run.settings
+    return run.asked.judge is not None
 
 
 def judge_of(run: EvalRun) -> str:
     """Return the judge's name if the run states it, else "the judge"."""
-    told = run.settings.get("judge") or {}
-    model = told.get("model")
-    named = model.removeprefix("judgments:") if isinstance(model, str) else "the judge"
-    return run.provenance.judge or named
+    judge = run.asked.judge
+    named = judge.model_name if judge is not None else None
+    return run.provenance.judge or named or "the judge"
 
 
 def audit_judge(
@@ -113,8 +112,8 @@ def audit_judge(
 
 
 def _judgements(run: EvalRun) -> Judgements:
-    repeats = (run.settings.get("judge") or {}).get("repeats")
-    return judgements_of(run.samples, repeats if isinstance(repeats, int) else None)
+    judge = run.asked.judge
+    return judgements_of(run.samples, judge.repeats if judge is not None else None)
 
 
 def _gaps(values: tuple[Mapping[str, float], Mapping[str, float]]) -> dict[str, float]:
@@ -144,7 +143,7 @@ def check_other_judge(run_a: EvalRun, run_b: EvalRun, other: OtherJudge) -> Othe
                 f"{again.run_id} is of {again.model.name}", f"{run.model.name}, as {run.run_id} is",
                 "give them in the order compared: --other-judge RUN_A,RUN_B",
             )  # fmt: skip
-        if not is_judged(again) or again.settings["judge"] == run.settings.get("judge"):
+        if not is_judged(again) or again.asked.judge == run.asked.judge:
             raise InputError(f"{again.run_id} was judged by the same judge", "another")
         if again.estimate.scale != run.estimate.scale or again.benchmark != run.benchmark:
             raise InputError(f"{again.run_id} ran {again.title}", f"{run.title}, on one scale")
@@ -169,11 +168,11 @@ def find_other_judge(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> OtherJu
         if summary.mean is None:
             continue
         again = store.read(summary.run_id, samples=False)
-        if not is_judged(again) or again.settings["judge"] == run_a.settings.get("judge"):
+        if not is_judged(again) or again.asked.judge == run_a.asked.judge:
             continue
         for place, run in enumerate((run_a, run_b)):
             if _same_task(again, run) and again.model.identity == run.model.identity:
-                key = str(again.settings["judge"])
+                key = str(again.asked.judge)
                 found.setdefault(key, {}).setdefault(place, again)
     for pair in found.values():
         if len(pair) == 2:
@@ -203,8 +202,8 @@ def family(name: str) -> str:
 
 def _kin(run_a: EvalRun, run_b: EvalRun) -> tuple[tuple[Who, str], ...]:
     """Which of the two the judge is related to: by weights, else by name."""
-    told = (run_a.settings.get("judge") or {}).get("model")
-    identity = told if isinstance(told, dict) else {}
+    asked = run_a.asked.judge
+    identity = asked.model_identity if asked is not None else {}
     judge = judge_of(run_a)
     found: list[tuple[Who, str]] = []
     sides: tuple[tuple[Who, EvalRun], ...] = (("candidate", run_a), ("reference", run_b))

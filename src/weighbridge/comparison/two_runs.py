@@ -132,10 +132,9 @@ def _asked_otherwise(run: EvalRun, like: EvalRun) -> bool:
 
 
 def _same_items(run: EvalRun, other: EvalRun) -> bool:
-    keys = ("shots", "limit")
-    return run.benchmark_version == other.benchmark_version and all(
-        run.settings.get(key) == other.settings.get(key) for key in keys
-    )
+    asked, like = run.asked, other.asked
+    same = (asked.shots, asked.limit) == (like.shots, like.limit)
+    return same and run.benchmark_version == other.benchmark_version
 
 
 def offsets_among(runs: Iterable[EvalRun], store: RunStore) -> tuple[ProtocolOffset, ...]:

@@ -167,7 +167,7 @@ def _named(planned: _Planned, place: RunContext) -> tuple[dict[str, Json], RunHe
     """Return the run's identity, and the header of its evidence."""
     benchmark, settings, items = planned.benchmark, planned.settings, planned.items
     judge = {"judge": planned.judging.identity} if planned.judging else {}
-    stop = {"stop": planned.stopping.settings} if planned.stopping else {}
+    stop = {"stop": planned.stopping.settings.as_json()} if planned.stopping else {}
     fields = _identity_fields(planned.model, benchmark, planned.subset, settings, items, place)
     fields |= {"judge": None} | judge | planned.prompts.changes | stop
     header = RunHeader(

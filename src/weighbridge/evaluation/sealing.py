@@ -90,7 +90,7 @@ class Sealing:
         if self.benchmark.executes_code:
             yield from self.benchmark.notes(self.load())
         if self.stopping and stopped:
-            yield note_of(stopped, self.stopping.settings["reference"])
+            yield note_of(stopped, self.stopping.settings.reference)
 
     def _prices(self) -> dict[str, str]:
         """Say where the prices come from that the run's charges rest on."""

@@ -14,7 +14,16 @@ import numpy as np
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, Settings
 from weighbridge.evaluation.items import Unit
-from weighbridge.records import EvalRun, Json, ModelRef, Sample, ScoredSample, StoppedEarly, Verdict
+from weighbridge.records import (
+    EvalRun,
+    Json,
+    ModelRef,
+    Sample,
+    ScoredSample,
+    StoppedEarly,
+    StopSettings,
+    Verdict,
+)
 from weighbridge.statistics import compare
 from weighbridge.statistics.conditions import NOTHING, Accepted, refuse_confounders
 from weighbridge.statistics.inference import claims_at, first_claim
@@ -100,15 +109,15 @@ class Stopping:
         refuse_confounders(planned, reference, self._rule.accepted)
 
     @property
-    def settings(self) -> dict[str, Json]:
+    def settings(self) -> StopSettings:
         """What the rule adds to a run's settings and identity."""
-        return {
-            "reference": self._rule.reference.run_id,
-            "reference_samples": self._rule.reference.samples_digest,
-            "margin": self._rule.margin,
-            "until": list(self._rule.until),
-            "largest_cluster": max(self._sizes.values(), default=1),
-        }
+        return StopSettings(
+            reference=self._rule.reference.run_id,
+            reference_samples=self._rule.reference.samples_digest,
+            margin=self._rule.margin,
+            until=self._rule.until,
+            largest_cluster=max(self._sizes.values(), default=1),
+        )
 
     def add(self, answers: Iterable[ScoredSample]) -> None:
         """Take note of whole items' answers."""
@@ -155,7 +164,7 @@ class Stopping:
             reference,
             run_id="this run",
             samples=tuple(answers),
-            settings=reference.settings | {"stop": self.settings},
+            settings=reference.settings | {"stop": self.settings.as_json()},
         )
         found = compare(run, reference, margin=self._rule.margin)
         return StoppedEarly(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from weighbridge.errors import EvidenceError
 from weighbridge.evidence.document import load_samples
 from weighbridge.evidence.seal import samples_digest
 from weighbridge.records import EvalRun, Json
@@ -25,17 +26,19 @@ def stopping_checks(folder: Path, fields: dict[str, Json]) -> list[Found]:
         WeighbridgeError: The reference is not there, or can't be read.
     """
     run = load_samples(folder)
-    if run.stopped is None:
+    rule, stopped = run.asked.stop, run.stopped
+    if stopped is None:
         return []
-    rule, stopped = run.settings["stop"], run.stopped
-    reference = load_samples(folder.parent / rule["reference"])
-    again = compare(run, reference, margin=rule["margin"], accepted=ANYTHING)
+    if rule is None:
+        raise EvidenceError("settings.stop is missing", "the rule by which the run ended")
+    reference = load_samples(folder.parent / rule.reference)
+    again = compare(run, reference, margin=rule.margin, accepted=ANYTHING)
     order = _order(run, reference)
     asked = {sample.sample_id for sample in run.samples}
-    decided = again.verdict in rule["until"]
+    decided = again.verdict in rule.until
     return [
-        ("stop rule", rule, fields.get("stop")),
-        ("stop: reference", rule["reference_samples"], samples_digest(reference.samples)),
+        ("stop rule", run.asked.stated["stop"], fields.get("stop")),
+        ("stop: reference", rule.reference_samples, samples_digest(reference.samples)),
         ("stop: verdict", stopped.verdict, again.verdict),
         ("stop: difference", stopped.difference, again.difference),
         ("stop: interval", list(stopped.interval), list(again.interval)),
@@ -48,7 +51,7 @@ def stopping_checks(folder: Path, fields: dict[str, Json]) -> list[Found]:
 
 def _order(run: EvalRun, reference: EvalRun) -> list[str]:
     """All items in the order in which the run had to ask them."""
-    seed = run.settings["seed"]
+    seed = run.asked.seed
     clusters = {sample.sample_id: sample.cluster for sample in reference.samples}
     return sorted(clusters, key=lambda name: place_in_order(seed, clusters[name], name))
 

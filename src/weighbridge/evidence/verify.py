@@ -89,8 +89,8 @@ def _recomputed(sealed: Sealed) -> Iterator[Check]:
 
 
 def _ending(sealed: Sealed, *, needed: bool) -> Iterator[Check]:
-    rule = sealed.run.settings.get("stop")
-    reference = sealed.folder.parent / str(rule["reference"]) if isinstance(rule, dict) else None
+    rule = sealed.run.asked.stop
+    reference = sealed.folder.parent / rule.reference if rule is not None else None
     if not needed and reference is not None and not (reference / "seal.json").is_file():
         return
     for name, a, b in stopping_checks(sealed.folder, sealed.document["identity_fields"]):

@@ -40,6 +40,7 @@ from weighbridge.records.run import (
     StoppedEarly,
     told_apart,
 )
+from weighbridge.records.run_settings import JudgeSettings, RunSettings, StopSettings
 from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
 from weighbridge.records.score import (
     OUTCOMES,
@@ -78,6 +79,7 @@ __all__ = [
     "HumanLabel",
     "Json",
     "JudgeAudit",
+    "JudgeSettings",
     "Message",
     "ModelRef",
     "Origin",
@@ -90,6 +92,7 @@ __all__ = [
     "Rate",
     "RepeatSpread",
     "Role",
+    "RunSettings",
     "Sample",
     "Score",
     "ScoredSample",
@@ -97,6 +100,7 @@ __all__ = [
     "SkippedBenchmark",
     "Slice",
     "Slicing",
+    "StopSettings",
     "StoppedEarly",
     "StoredWeights",
     "Ungraded",

@@ -6,6 +6,7 @@ from typing import Literal
 from weighbridge.records.charge import charged_by
 from weighbridge.records.comparison import Verdict
 from weighbridge.records.model import ModelRef
+from weighbridge.records.run_settings import RunSettings
 from weighbridge.records.sample import Json, ScoredSample
 
 Protocol = Literal["loglikelihood", "letter", "generative", "pairwise"]
@@ -245,15 +246,15 @@ class EvalRun:
         benchmark_version: Its version.
         subset: Part of the benchmark (`astronomy`), or None for the whole.
         protocol: How answers were obtained.
-        settings: Shots, limit, repeats, sampling, as plain JSON.
+        settings: Shots, limit, repeats, sampling, as plain JSON; `asked` gives them names.
         identity: The digest described in the design; the run's true name.
         samples_digest: Over the samples sorted by (id, repeat), timing left out.
         estimate: The headline figure.
         provenance: Where and how.
         samples: The scored samples, in order of (id, repeat); empty where only the header was read.
         slicing: Which samples make which slice of `estimate.slices`.
-        stopped: How it ended, if it was to stop once it was decided; its `settings["stop"]` say
-            against which run and at which margin.
+        stopped: How it ended, if it was to stop once it was decided; `asked.stop` says against
+            which run and at which margin.
         unasked_samples: Planned and not asked, because a cap on spending stopped the run: its
             figures are over the others.
         conditions: What of its identity says how it was asked, beside the settings: how text was
@@ -282,6 +283,11 @@ class EvalRun:
     def title(self) -> str:
         """Benchmark and subset as typed on the command line."""
         return f"{self.benchmark}:{self.subset}" if self.subset else self.benchmark
+
+    @property
+    def asked(self) -> RunSettings:
+        """The settings, by name."""
+        return RunSettings.from_json(self.settings)
 
 
 def told_apart(run: EvalRun) -> EvalRun:

@@ -59,7 +59,7 @@ def _of_section(section: BenchmarkSection) -> list[str]:
         )
     for run in (section.candidate, section.reference):
         sentences += [f"{title}, {run.model.name}: {note}" for note in run.provenance.notes]
-    limit = section.candidate.settings.get("limit")
+    limit = section.candidate.asked.limit
     if limit is not None:
         sentences.append(
             f"{title}: only the first {limit} items of each subset were asked; the figure is not "
@@ -86,7 +86,7 @@ def _of_section(section: BenchmarkSection) -> list[str]:
 
 def _settings(run: EvalRun) -> dict[str, Json]:
     """What was chosen for a run, but for when it may stop, which its notes tell."""
-    return {name: value for name, value in run.settings.items() if name != "stop"}
+    return run.asked.without("stop")
 
 
 def _overlap(section: BenchmarkSection) -> list[str]:

@@ -202,8 +202,8 @@ def settings(run: EvalRun) -> str:
     """A run's settings that differ from their defaults: ``shots 5, limit 100``."""
     facts = {
         key: value
-        for key, value in run.settings.items()
-        if key != "judge" and value not in (None, "", 0, {}, [])
+        for key, value in run.asked.without("judge").items()
+        if value not in (None, "", 0, {}, [])
     }
     if run.provenance.judge is not None:
         facts["judge"] = run.provenance.judge

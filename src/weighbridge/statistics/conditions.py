@@ -109,11 +109,11 @@ def conditions(run: EvalRun) -> dict[str, Json]:
     drawn = run.conditions.get("sampling")
     if run.protocol in BY_LIKELIHOOD:
         told = {key: value for key, value in told.items() if key not in (*_SAMPLING, "seed")}
-    elif isinstance(drawn, Mapping) and "judge" not in run.settings:
+    elif isinstance(drawn, Mapping) and run.asked.judge is None:
         # Nobody having said takes what the benchmark does. A judged benchmark may draw each
         # category at a temperature of its own, so there what nobody said stays apart.
         told |= {key: told.get(key) or drawn.get(key) for key in _SAMPLING if key in drawn}
-        said = run.settings.get("temperature")
+        said = run.asked.temperature
         told["temperature"] = drawn.get("temperature") if said is None else said
     told["chat_template"] = bool(told.get("chat_template"))
     beside = {"sandbox": "sandbox", "replies": "reading of thoughts"}
@@ -176,7 +176,8 @@ def _prompts(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
     """
     a, b = run_a.model, run_b.model
     alike = a.tokenizer_digest == b.tokenizer_digest is not None
-    if not alike or a.chat_template_digest != b.chat_template_digest or "judge" in run_a.settings:
+    judged = run_a.asked.judge is not None
+    if judged or not alike or a.chat_template_digest != b.chat_template_digest:
         return []
     if conditions(run_a) != conditions(run_b) or run_a.protocol != run_b.protocol:
         return []  # said already

@@ -88,8 +88,8 @@ class _Law:
     """
 
     def __init__(self, run_a: EvalRun, run_b: EvalRun, width: float) -> None:
-        rules = [run.settings.get("stop") for run in (run_a, run_b)]
-        largest = [int(rule["largest_cluster"]) for rule in rules if rule]
+        rules = [run.asked.stop for run in (run_a, run_b)]
+        largest = [rule.largest_cluster for rule in rules if rule]
         self.anytime, self._largest, self._width = bool(largest), max(largest, default=1), width
         self.ungraded_a, self.ungraded_b = _ungraded(run_a), _ungraded(run_b)
 
@@ -208,7 +208,7 @@ def check_comparable(
             raise InputError(
                 f"{run_a.run_id} has {what} {first}, {run_b.run_id} has {second}", "the same one"
             )
-    if run_a.settings.get("judge") != run_b.settings.get("judge"):
+    if run_a.asked.judge != run_b.asked.judge:
         raise InputError(
             f"{run_a.run_id} and {run_b.run_id} were judged by different judges",
             "the same judge, asked as often",

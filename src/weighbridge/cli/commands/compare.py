@@ -94,7 +94,7 @@ def _labels(human: Path | None, run: EvalRun) -> "tuple[HumanLabel, ...]":
         return ()
     from weighbridge.evaluation.human_labels import read_human_labels
 
-    if "judge" not in run.settings:
+    if run.asked.judge is None:
         raise InputError(
             f"--human with {run.title}", "a benchmark that a model judges, such as mt_bench"
         )
