@@ -41,7 +41,7 @@ def make_runs(store: Path, first: int, count: int, answers: int) -> None:
 
 def seal_runs(store: Path, numbers: Iterable[int], answers: int) -> None:
     """Seal a run for each number; half of its answers are right."""
-    from weighbridge.evidence import RunHeader, RunStore
+    from weighbridge.evidence import Evaluated, RunHeader, RunStore
     from weighbridge.records import Graded, ModelRef, Provenance, ScoredSample
     from weighbridge.statistics import estimate
 
@@ -61,7 +61,7 @@ def seal_runs(store: Path, numbers: Iterable[int], answers: int) -> None:
         )
         with RunStore(store).open(fields, header) as run:
             run.journal.append_unit(0, rows)
-            run.seal(estimate(rows), place)
+            run.seal(Evaluated(estimate(rows), place))
 
 
 def listed(store: Path, expected: int, *words: str) -> float:
@@ -103,7 +103,7 @@ def measure(store: Path, runs: int, answers: int, times: int) -> dict[str, float
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; exit 1 where a listing with the index takes longer than the limit."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description="Time `runs list` over a large store.")
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--answers", type=int, default=4)
     parser.add_argument("--times", type=int, default=5)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from weighbridge.evidence import RunHeader, RunStore
+from weighbridge.evidence import Evaluated, RunHeader, RunStore
 from weighbridge.records import (
     Charge,
     Estimate,
@@ -69,4 +69,4 @@ def sealed(
     with RunStore(folder / ".weighbridge/runs").open(named, header) as run:
         run.journal.append_unit(0, rows)
         place = Provenance({}, "3", "Linux", "cpu", 1, "2026")
-        return run.seal(estimate(rows, scale=scale), place).run_id
+        return run.seal(Evaluated(estimate(rows, scale=scale), place)).run_id

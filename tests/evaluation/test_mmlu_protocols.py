@@ -115,7 +115,7 @@ def test_both_averages_of_the_whole_and_of_the_groups_are_reported(measure):
 
 
 def test_runs_sealed_before_cluster_sizes_were_stated_still_verify(measure):
-    from weighbridge.evidence.verify import _figures
+    from weighbridge.evidence.payloads.evaluation import _figures
 
     _, store, run = measure("loglikelihood")
     again = estimate(store.read(run.run_id).samples)

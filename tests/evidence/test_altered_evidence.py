@@ -9,9 +9,9 @@ import pytest
 
 from scored_runs import sealed as seal_scores
 from weighbridge.errors import EvidenceError, StorageError, WeighbridgeError
-from weighbridge.evidence import Journal, RunStore, verify
-from weighbridge.evidence.checked import CHECKED, read_run
-from weighbridge.evidence.journal import read_samples
+from weighbridge.evidence import Journal, RunStore, read_run, read_samples, verify
+from weighbridge.evidence.checked import CHECKED
+from weighbridge.evidence.payloads.evaluation import PAYLOAD
 from weighbridge.evidence.seal import file_digest, seal_of, tally
 from weighbridge.records import Graded, Ungraded, canonical_json
 
@@ -27,6 +27,7 @@ def intact(tmp_path_factory):
     assert verify(found).ok
     for path in found.iterdir():
         path.chmod(0o644)
+    (found / CHECKED).unlink(missing_ok=True)  # of files that were there, and are not in a copy
     return found
 
 
@@ -63,7 +64,7 @@ def rewrite(folder, change, *, resealed):
 
 def seal_again(folder):
     samples = folder / "samples.jsonl"
-    read = tally(read_samples(samples))
+    read = tally(read_samples(samples), PAYLOAD)
     data = (folder / "run.json").read_bytes()
     seal = seal_of(data, read.digest, file_digest(samples))
     (folder / "seal.json").write_bytes(canonical_json(seal))
@@ -406,13 +407,13 @@ JOURNALS = {
 def test_an_unfinished_journal_is_checked_line_by_line_before_it_goes_on(tmp_path, name):
     from test_evidence import sample
 
-    journal = Journal(tmp_path / "samples.jsonl")
+    journal = Journal(tmp_path / "samples.jsonl", PAYLOAD)
     for unit in range(3):
         journal.append_unit(unit, [sample(2 * unit), sample(2 * unit + 1)])
     rows = journal.path.read_bytes().splitlines(keepends=True)
     journal.path.write_bytes(b"".join(JOURNALS[name](rows)))
     with pytest.raises(EvidenceError, match="line"):
-        Journal(journal.path)
+        Journal(journal.path, PAYLOAD)
 
 
 def test_an_unfinished_run_of_another_identity_is_not_gone_on_with(tmp_path):

@@ -18,7 +18,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weighbridge.errors import EvidenceError, InputError, StorageError, UnknownName
-from weighbridge.evidence import Journal, RunHeader, RunStore, samples_digest, seal, verify
+from weighbridge.evidence import (
+    Evaluated,
+    Journal,
+    RunHeader,
+    RunStore,
+    samples_digest,
+    seal,
+    verify,
+)
+from weighbridge.evidence.payloads.evaluation import PAYLOAD, Totals
 from weighbridge.evidence.seal import tally
 from weighbridge.records import (
     Graded,
@@ -58,7 +67,7 @@ def work(store, units=4, size=5):
                 run.journal.append_unit(unit, [sample(unit * size + i) for i in range(size)])
                 run.record(0.1, 10)
         place = Provenance({}, "3", "Linux", "cpu", 1, "2026-01-01T00:00:00+00:00")
-        return run.seal(estimate(run.journal.samples()), place)
+        return run.seal(Evaluated(estimate(run.journal.samples()), place))
 
 
 def test_a_run_is_sealed_found_again_and_verified(tmp_path):
@@ -84,19 +93,19 @@ def test_a_torn_line_and_a_half_unit_are_dropped_and_done_again(tmp_path):
         lines = path.read_bytes()
         second = lines.splitlines(keepends=True)[0].replace(b'"unit": 0', b'"unit": 1')
         path.write_bytes(lines + second + torn)
-        assert Journal(path).finished_units() == {0}
+        assert Journal(path, PAYLOAD).finished_units() == {0}
         assert path.read_bytes() == lines
     assert work(store).samples_digest == whole.samples_digest
 
 
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):
-    journal = Journal(tmp_path / "samples.jsonl")
+    journal = Journal(tmp_path / "samples.jsonl", PAYLOAD)
     journal.append_unit(0, [sample(i) for i in range(5)])
     lines = journal.path.read_bytes().splitlines(keepends=True)
     lines[2] = b"garbage\n"
     journal.path.write_bytes(b"".join(lines))
     with pytest.raises(EvidenceError, match="line 3"):
-        Journal(journal.path)
+        Journal(journal.path, PAYLOAD)
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_digest(tmp_path):
@@ -153,11 +162,12 @@ def test_sorting_in_pieces_gives_the_digest_of_sorting_at_once(keys, at_once):
     whole = hashlib.sha256(b"".join(hashlib.sha256(lines[i]).digest() for i in ordered))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seal, "SORTED_AT_ONCE", at_once)
-        read = tally(iter(rows))
+        count = Totals()
+        read = tally(iter(rows), PAYLOAD, count)
     assert read.digest == f"sha256:{whole.hexdigest()}"
     assert (read.samples, read.distinct) == (len(rows), len(rows))
-    assert read.input_tokens == 10 * len(rows)
-    assert tally(rows + rows[:2]).distinct == len(rows)
+    assert count.input_tokens == 10 * len(rows)
+    assert tally(rows + rows[:2], PAYLOAD).distinct == len(rows)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from test_evidence import FIELDS, header, sample
 
 from weighbridge.errors import InputError, UnknownName
-from weighbridge.evidence import RunStore
+from weighbridge.evidence import Evaluated, RunStore
 from weighbridge.evidence.exporting import (
     ExportRequest,
     export_runs,
@@ -38,7 +38,7 @@ def run(tmp_path):
     with store.open(FIELDS, header(10, 1)) as opened:
         opened.journal.append_unit(0, samples)
         place = Provenance({}, "3", "Linux", "cpu", 1, "2026-01-01T00:00:00+00:00")
-        sealed = opened.seal(estimate(samples), place)
+        sealed = opened.seal(Evaluated(estimate(samples), place))
     return store.read(sealed.run_id)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import weighbridge.evidence.store as store_module
+import weighbridge.evidence.listing as listing
+import weighbridge.evidence.summary as summary
 from scored_runs import sealed as seal_scores
 from weighbridge.evidence import RunStore, verify
 from weighbridge.evidence.checked import CHECKED
@@ -50,14 +51,23 @@ def noted(store):
 def opened(monkeypatch):
     """The names of the runs whose files a listing opened."""
     names = []
-    summary_of = store_module.summary_of
+    summary_of = summary.summary_of
 
     def counted(folder):
         names.append(folder.name)
         return summary_of(folder)
 
-    monkeypatch.setattr(store_module, "summary_of", counted)
+    monkeypatch.setattr(summary, "summary_of", counted)
     return names
+
+
+def test_listing_unchanged_runs_brings_neither_scipy_nor_pydantic(store):
+    code = (
+        "import sys; from pathlib import Path; from weighbridge.evidence import summaries\n"
+        "assert len(summaries(Path(sys.argv[1]))) == 3\n"
+        "assert not {'scipy', 'pydantic', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, store.root], check=True)
 
 
 def forget_checks(store):
@@ -188,7 +198,7 @@ def test_a_row_that_was_never_written_so_is_passed_over(store, name, opened):
 
 
 def test_an_index_of_other_checks_counts_as_none(store, monkeypatch, opened):
-    monkeypatch.setattr(store_module, "CHECKS", 999)
+    monkeypatch.setattr(listing, "CHECKS", 999)
     assert len(store.summaries()) == 3 and len(opened) == 3
 
 

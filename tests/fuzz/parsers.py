@@ -491,7 +491,9 @@ def _endpoints() -> list[Parser]:
 def _evidence(folder: Path) -> list[Parser]:
     from scored_runs import answer, sealed
     from weighbridge.evidence import RunStore, verify
-    from weighbridge.evidence.journal import Journal, read_samples
+    from weighbridge.evidence.evaluations import read_samples
+    from weighbridge.evidence.journal import Journal
+    from weighbridge.evidence.payloads.evaluation import PAYLOAD
     from weighbridge.project.report import verify_report
     from weighbridge.records import Charge, Graded, Rate, Ungraded
 
@@ -503,7 +505,7 @@ def _evidence(folder: Path) -> list[Parser]:
         path.chmod(0o644)
     charge = Charge("judge", 5, 0, 1, 0, Rate(-1, 1.0, 2.0, 0.5))
     loose = folder / "journal.jsonl"
-    journal = Journal(loose)
+    journal = Journal(loose, PAYLOAD)
     journal.append_unit(0, [replace(answer("a", 1.0), charges=(charge,)), answer("b", 0.0)])
     journal.append_unit(1, [answer("c", Ungraded("truncated"))])
     progress = folder / "open/.weighbridge/runs/b--m--0123456789"
@@ -539,7 +541,7 @@ def _evidence(folder: Path) -> list[Parser]:
                partial(one_changed, "samples.jsonl"), 0.3),
         Parser("journal", (loose.read_bytes(),), rows_changed,
                _written(folder / "j/samples.jsonl",
-                        lambda p: (Journal(p).finished_units(), list(read_samples(p)))), 0.5),
+                        lambda p: (Journal(p, PAYLOAD), list(read_samples(p)))), 0.5),
         Parser("progress.json", (json.dumps(state).encode(),), json_changed, unfinished),
         # Of a run that is not there: its charts are drawn by a browser's engine, which takes more
         # address space than the fuzzed process may.

@@ -17,7 +17,9 @@ PLAIN = st.recursive(
     lambda some: st.lists(some, max_size=2) | st.dictionaries(st.text("ab"), some, max_size=2),
     max_leaves=5,
 )
-KEYS = st.sampled_from(["protocol", "shots", "limit", "judge", "stop", "seed", "of another harness"])
+KEYS = st.sampled_from(
+    ["protocol", "shots", "limit", "judge", "stop", "seed", "of another harness"]
+)
 
 
 @given(st.dictionaries(KEYS, PLAIN))

@@ -6,7 +6,7 @@ import pytest
 
 from scored_runs import answer, run_of
 from weighbridge.comparison.before_after import BenchmarkComparison
-from weighbridge.evidence.seal import tally
+from weighbridge.evidence.payloads.evaluation import Totals
 from weighbridge.records import BenchmarkSpec, Charge, Rate, told_apart
 from weighbridge.statistics import compare, estimate
 from weighbridge.verdict.economics import Economics, viability
@@ -26,7 +26,9 @@ def judged_run(name, *, priced, judge, seconds, judge_seconds=None, told=True):
     charges = [charge("model", MODEL)] * priced + [charge("judge", JUDGE)] * judge
     samples = [replace(answer(f"s{i}", 1.0), charges=tuple(charges)) for i in range(N)]
     found = run_of(name, samples)
-    read = tally(samples)
+    read = Totals()
+    for sample in samples:
+        read.add(sample)
     prices = ({"model": "a list"} if priced else {}) | ({"judge": "a list"} if judge else {})
     where = replace(
         found.provenance, wall_seconds=seconds, cost_usd=read.cost_usd, prices=prices,

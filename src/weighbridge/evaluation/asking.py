@@ -19,7 +19,7 @@ from weighbridge.evaluation.grading import (
 from weighbridge.evaluation.items import Unit
 from weighbridge.evaluation.protocols import BY_LIKELIHOOD
 from weighbridge.evaluation.run_context import OnProgress, Progressed, RunContext
-from weighbridge.evidence import OpenRun
+from weighbridge.evidence import OpenEvaluation
 from weighbridge.models.protocol import (
     Generated,
     GenerateRequest,
@@ -33,7 +33,7 @@ from weighbridge.records import Graded, Sample, Score, ScoredSample
 class RunProgress:
     """Turns the answers of one call into samples, and counts progress."""
 
-    def __init__(self, run: OpenRun, model: Model, on_progress: OnProgress) -> None:
+    def __init__(self, run: OpenEvaluation, model: Model, on_progress: OnProgress) -> None:
         self._run, self._model, self._on_progress = run, model, on_progress
         self._judge_before = (0, 0.0)
         self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens

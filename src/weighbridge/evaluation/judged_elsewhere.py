@@ -13,7 +13,7 @@ from weighbridge.evaluation.grading import scored_line
 from weighbridge.evaluation.judging import repeat_notes
 from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evaluation.run_context import RunContext
-from weighbridge.evidence import RunHeader
+from weighbridge.evidence import Evaluated, RunHeader
 from weighbridge.records import EvalRun, Json, ModelRef, Provenance, Sample, Score, ScoredSample
 from weighbridge.sources.digests import file_digest
 from weighbridge.statistics import estimate
@@ -227,7 +227,7 @@ def _seal(
         )
         result = estimate(samples, benchmark.aggregate, method.scale, slicing)
         notes = (*method.notes(samples), *repeat_notes(samples, None))
-        return run.seal(result, _provenance(place, judged, notes), slicing)
+        return run.seal(Evaluated(result, _provenance(place, judged, notes), slicing))
 
 
 def _samples(judged: JudgedAnswers, benchmark: Benchmark) -> Iterator[ScoredSample]:

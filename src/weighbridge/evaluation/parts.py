@@ -10,16 +10,16 @@ from dataclasses import replace
 from itertools import chain, islice
 
 from weighbridge.errors import CapReached
-from weighbridge.evidence import OpenRun, RunHeader, RunStore, samples_digest
+from weighbridge.evidence import OpenEvaluation, RunHeader, RunStore, samples_digest
 from weighbridge.records import EvalRun, Json, ScoredSample
 from weighbridge.statistics.aggregates import AGGREGATES
 
 WRITTEN_AT_ONCE = 1024
-Seal = Callable[[OpenRun, int, tuple[str, ...]], EvalRun]
+Seal = Callable[[OpenEvaluation, int, tuple[str, ...]], EvalRun]
 
 
 def seal_part(
-    run: OpenRun,
+    run: OpenEvaluation,
     begun: Sequence[ScoredSample],
     store: RunStore,
     fields: dict[str, Json],

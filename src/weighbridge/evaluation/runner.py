@@ -8,6 +8,7 @@ so that an interrupted run asks exactly what an undisturbed one would have asked
 stream: a run of millions of items holds the units in work, and some tens of bytes a sample.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -33,7 +34,7 @@ from weighbridge.evaluation.protocols import (
 from weighbridge.evaluation.run_context import OnProgress, RunContext
 from weighbridge.evaluation.sealing import Sealing
 from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters
-from weighbridge.evidence import OpenRun, RunHeader
+from weighbridge.evidence import OpenEvaluation, RunHeader
 from weighbridge.models.protocol import LETTERS, Capability, Model, Sampling
 from weighbridge.models.thoughts import REPLIES
 from weighbridge.records import EvalRun, Json, Sample, ScoredSample
@@ -89,7 +90,7 @@ def evaluate(
             place.already_paid(run.finished.provenance.cost_usd)
             return run.finished
         _check(run, planned)
-        place.already_paid(run.cost_usd())
+        place.already_paid(_paid(run))
         seal = Sealing(
             model, benchmark, place, planned.judging, planned.load, planned.prompts,
             planned.stopping,
@@ -103,7 +104,12 @@ def evaluate(
         return seal(run)
 
 
-def _check(run: OpenRun, planned: "_Planned") -> None:
+def _paid(run: OpenEvaluation) -> float:
+    """Return what the answers in an unfinished run's journal cost (USD)."""
+    return math.fsum(charge.usd for sample in run.journal.samples() for charge in sample.charges)
+
+
+def _check(run: OpenEvaluation, planned: "_Planned") -> None:
     """Compare the journal with the items; see `check_journal`."""
     finished = run.journal.finished_units()
     if finished:
@@ -188,7 +194,7 @@ def _named(planned: _Planned, place: RunContext) -> tuple[dict[str, Json], RunHe
 
 
 def _fill(
-    run: OpenRun,
+    run: OpenEvaluation,
     planned: _Planned,
     place: RunContext,
     begun: list[ScoredSample],

@@ -12,7 +12,7 @@ from weighbridge.evaluation.provenance import package_versions, platform_name
 from weighbridge.evaluation.run_context import RunContext
 from weighbridge.evaluation.slicing import slicing_by_labels
 from weighbridge.evaluation.stopping import Stopping, note_of
-from weighbridge.evidence import OpenRun
+from weighbridge.evidence import Evaluated, OpenEvaluation
 from weighbridge.models.marks import notes_on
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import Model
@@ -44,7 +44,9 @@ class Sealing:
     prompts: PromptCheck
     stopping: Stopping | None
 
-    def __call__(self, run: OpenRun, unasked: int = 0, notes: tuple[str, ...] = ()) -> EvalRun:
+    def __call__(
+        self, run: OpenEvaluation, unasked: int = 0, notes: tuple[str, ...] = ()
+    ) -> EvalRun:
         """Read the finished journal once more, and seal.
 
         Args:
@@ -71,16 +73,16 @@ class Sealing:
             )
         if self.benchmark.executes_code:
             where = replace(where, sandbox=self.place.sandbox_level)
-        return run.seal(figures, where, slicing, stopped, unasked)
+        return run.seal(Evaluated(figures, where, slicing, stopped, unasked))
 
-    def _alarms(self, run: OpenRun, figures: Estimate) -> tuple[str, ...]:
+    def _alarms(self, run: OpenEvaluation, figures: Estimate) -> tuple[str, ...]:
         if self.judging is not None:  # what can't be read is the judge's doing; its notes say so
             return ()
         samples = run.journal.samples()
         asked = run.journal.finished_samples
         return extraction_alarms(self.benchmark, asked, figures.ungraded, samples)
 
-    def _notes(self, run: OpenRun, stopped: StoppedEarly | None) -> Iterable[str]:
+    def _notes(self, run: OpenEvaluation, stopped: StoppedEarly | None) -> Iterable[str]:
         yield from notes_on(sample.score.why for sample in run.journal.samples())
         yield from lost_answers(run.journal.samples())
         if self.judging:

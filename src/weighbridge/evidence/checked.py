@@ -9,28 +9,28 @@ it can also write that an altered file was checked, so `verify` never looks at i
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from weighbridge.errors import EvidenceError, InputError
-from weighbridge.evidence.document import Sealed, load, load_samples
+from weighbridge.evidence.document import Sealed, load
+from weighbridge.evidence.index import CHECKS
 from weighbridge.evidence.plain_json import strict_json
 from weighbridge.evidence.settling import settled
-from weighbridge.evidence.verify import UNREADABLE, checks_of
-from weighbridge.records import EvalRun, Json, canonical_json
+from weighbridge.evidence.verification import UNREADABLE, checks_of
+from weighbridge.records import Json, canonical_json
 from weighbridge.sources.regular_files import read_regular
 from weighbridge.storage import replace_file
 
 CHECKED = ".checked.json"
-CHECKS = 1  # raise it when runs are checked for more: what was checked for less is checked again
 _LARGEST_BYTES = 4096
 
 
-def read_run(folder: Path, *, samples: bool = True) -> EvalRun:
-    """Read a sealed run from its folder; see `RunStore.read`.
+def read_sealed(folder: Path) -> Sealed[Any]:
+    """Read a sealed run's documents, of whatever kind, after its files were checked.
 
     Raises:
-        InputError: The folder is no sealed run.
+        InputError: The folder is no sealed run, or a newer version of the program wrote it.
         EvidenceError: It is not as it was sealed; says in what.
     """
     sealed = load(folder)
@@ -38,12 +38,10 @@ def read_run(folder: Path, *, samples: bool = True) -> EvalRun:
     if state is None or not _known(folder, state):
         check(sealed)
         _write(folder, state)
-    if not samples:
-        return sealed.run
-    return replace(sealed.run, samples=load_samples(folder).samples)
+    return sealed
 
 
-def check(sealed: Sealed) -> None:
+def check(sealed: Sealed[Any]) -> None:
     """Refuse a run that fails `verify`.
 
     Raises:
@@ -61,15 +59,15 @@ def check(sealed: Sealed) -> None:
             )
 
 
-def remember(sealed: Sealed) -> None:
+def remember(sealed: Sealed[Any]) -> None:
     """Remember a run that this process has just sealed as verified."""
     _write(sealed.folder, _state(sealed))
 
 
-def _state(sealed: Sealed) -> dict[str, Json] | None:
+def _state(sealed: Sealed[Any]) -> dict[str, Json] | None:
     """Return sizes, times and digests that change when a run is altered; None if unknown."""
     try:
-        found = os.stat(sealed.folder / "samples.jsonl")
+        found = os.stat(sealed.samples)
     except OSError:
         return None
     changed = max(found.st_mtime_ns, found.st_ctime_ns)

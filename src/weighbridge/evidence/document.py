@@ -6,45 +6,70 @@ the document. Where they disagree, each of them may be the altered one, so nothi
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import EvidenceError, InputError
 from weighbridge.evidence.journal import read_samples
+from weighbridge.evidence.payload import (
+    ALL_KEYS,
+    FIRST_VERSION,
+    Content,
+    Fault,
+    Keys,
+    NewerEvidence,
+    Payload,
+    Sample,
+    newer,
+    payload_of,
+)
 from weighbridge.evidence.plain_json import differences, strict_json
-from weighbridge.evidence.seal import SCHEMA_VERSION
-from weighbridge.records import EvalRun, Json, canonical_digest, canonical_json
+from weighbridge.evidence.seal import SEAL_VERSION
+from weighbridge.records import Json, ModelRef, Provenance, canonical_digest, canonical_json
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 
-_RUN = TypeAdapter(EvalRun)
-_CONDITIONS = ("sampling", "sandbox", "replies")
-_BESIDE_THE_RUN = ("schema_version", "identity_fields", "planned_samples")
-_AS_IDENTIFIED = ("benchmark", "benchmark_version", "subset")
-_ADDED_LATER = frozenset(
-    f"estimate.{name}" for name in ("slices", "beside", "cluster_sizes", "scale")
-) | frozenset(
-    f"provenance.{name}"
-    for name in (
-        "prices", "sandbox", "origin", "origin.stated", "origin.headline", "judge", "judge_tokens",
-        "judge_cost_usd", "judge_seconds",
-    )
-) | {"slicing", "stopped", "unasked_samples", "model.settings_digest"}  # fmt: skip
-"""Keys that older evidence lacks; `stopped` is written only where a run could stop."""
-
+_OF_THE_ENVELOPE = (
+    "payload", "schema_version", "envelope_version", "identity_fields", "planned_samples",
+)  # fmt: skip
+ENVELOPE_VERSION = FIRST_VERSION
+"""Of what every kind states; documents of the first version don't say it."""
+ENVELOPE_KEYS: dict[int, Keys] = {}
+"""What documents of older versions lack of it. A field that `Provenance` or `ModelRef` gains raises
+`ENVELOPE_VERSION`, and is named here for each version before."""
 _COUNTS = (
     "threads", "wall_seconds", "input_tokens", "output_tokens", "computed_tokens", "cost_usd",
     "peak_memory_bytes", "judge_tokens", "judge_cost_usd", "judge_seconds",
 )  # fmt: skip
 
-Fault = tuple[str, str]
-"""The name of a check that failed, and what is wrong."""
+
+@dataclass(frozen=True)
+class Envelope:
+    """What every kind of run states.
+
+    Attributes:
+        run_id: Its folder's name.
+        identity: Digest of its identity's fields; the run's true name.
+        samples_digest: Of its samples.
+        provenance: Where and how it was made.
+        model: The model that it is of; None where it is of none.
+    """
+
+    run_id: str
+    identity: str
+    samples_digest: str
+    provenance: Provenance
+    model: ModelRef | None = None
+
+
+_ENVELOPE = TypeAdapter(Envelope)
+_STATED_BY_ALL = ("run_id", "identity", "samples_digest", "provenance", "model")
 
 
 @dataclass(frozen=True)
-class Sealed:
+class Sealed(Generic[Content]):
     """A sealed run's two documents.
 
     Attributes:
@@ -53,7 +78,9 @@ class Sealed:
         document: The same, read.
         seal_data: `seal.json`, as it stands.
         seal: The same, read.
-        run: The run that the document describes, without its samples.
+        payload: What kind it is, at the version that it was written in.
+        envelope: What every kind states.
+        content: What the payload read, without its samples.
     """
 
     folder: Path
@@ -61,11 +88,18 @@ class Sealed:
     document: dict[str, Json]
     seal_data: bytes
     seal: dict[str, Json]
-    run: EvalRun
+    payload: Payload[Any, Content]
+    envelope: Envelope
+    content: Content
+
+    @property
+    def samples(self) -> Path:
+        """The file of its samples."""
+        return self.folder / "samples.jsonl"
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of both files, by name."""
+        """SHA-256 of both documents, by name."""
         both = {"run.json": self.data, "seal.json": self.seal_data}
         return {name: hashlib.sha256(data).hexdigest() for name, data in both.items()}
 
@@ -75,11 +109,11 @@ def run_identity(fields: dict[str, Json]) -> str:
     return canonical_digest(fields)
 
 
-def load(folder: Path) -> Sealed:
+def load(folder: Path) -> Sealed[Any]:
     """Read a sealed run's documents; only their form is checked.
 
     Raises:
-        InputError: The folder is no sealed run.
+        InputError: The folder is no sealed run, or a newer version of the program wrote it.
         EvidenceError: A file is not what was sealed: no JSON, a key that stands twice, a wrong
             type.
     """
@@ -88,51 +122,114 @@ def load(folder: Path) -> Sealed:
         raise InputError(f"{folder} {what}", "a sealed run", "run the same command to finish it")
     data, document = _read(folder / "run.json")
     seal_data, seal = _read(folder / "seal.json")
-    stated = {key: value for key, value in document.items() if key not in _BESIDE_THE_RUN}
-    fields = document.get("identity_fields")
-    if isinstance(fields, dict):
-        stated["conditions"] = {key: fields[key] for key in _CONDITIONS if key in fields}
+    payload = _payload(data, document, seal)
+    stated = {key: document[key] for key in _STATED_BY_ALL if key in document}
     try:
-        run = _RUN.validate_python(stated)
+        envelope = _ENVELOPE.validate_python(stated)
+        own = {key: value for key, value in document.items() if key not in _OF_THE_ENVELOPE}
+        content = payload.content(own, _object(document.get("identity_fields")))
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise EvidenceError(f"{folder}/run.json: {where}", "a run as it was sealed") from error
-    return Sealed(folder, data, document, seal_data, seal, run)
+    return Sealed(folder, data, document, seal_data, seal, payload, envelope, content)
 
 
-def load_samples(folder: Path) -> EvalRun:
-    """Read a run with its sorted samples, without checking its seal: for callers that do."""
-    read = read_samples(folder / "samples.jsonl")
-    ordered = sorted(read, key=lambda sample: (sample.sample_id, sample.repeat))
-    return replace(load(folder).run, samples=tuple(ordered))
+def load_as(folder: Path, payload: Payload[Sample, Content]) -> Sealed[Content]:
+    """Read a sealed run's documents as `load` does, and require one kind.
+
+    Raises:
+        InputError: It is of another kind. Others as `load` has them.
+    """
+    return of_kind(load(folder), payload)
 
 
-def faults(sealed: Sealed) -> Iterator[Fault]:
+def of_kind(sealed: Sealed[Any], payload: Payload[Sample, Content]) -> Sealed[Content]:
+    """Require that a run is of one kind, in any of its versions.
+
+    Raises:
+        InputError: It is of another.
+    """
+    if sealed.payload.name != payload.name:
+        raise InputError(
+            f"{sealed.folder.name} holds a run of the kind {sealed.payload.name}",
+            f"one of the kind {payload.name}",
+            "name another run; they are listed by: weighbridge runs list",
+        )
+    return sealed
+
+
+def with_samples(sealed: Sealed[Content]) -> Content:
+    """Read a run's samples in order of id and repeat, without checking its seal."""
+    read = read_samples(sealed.samples, sealed.payload)
+    return sealed.payload.with_samples(sealed.content, sorted(read, key=sealed.payload.place))
+
+
+def _payload(data: bytes, document: dict[str, Json], seal: dict[str, Json]) -> Payload[Any, Any]:
+    """Return the kind of a run; a document that was altered is never called a newer one.
+
+    Raises:
+        NewerEvidence: A newer version of the program wrote it.
+        EvidenceError: It states a kind or version that nobody sealed.
+    """
+    version = seal.get("schema_version")
+    if isinstance(version, int) and not isinstance(version, bool) and version > SEAL_VERSION:
+        raise newer(f"seal {version}, this one reads up to {SEAL_VERSION}")
+    try:
+        enveloped = _envelope_version(document)
+        if enveloped is not None and enveloped > ENVELOPE_VERSION:
+            raise newer(f"envelope {enveloped}, this one reads up to {ENVELOPE_VERSION}")
+        return payload_of(document)
+    except NewerEvidence as error:
+        if seal.get("run_digest") == f"sha256:{hashlib.sha256(data).hexdigest()}":
+            raise
+        raise EvidenceError(
+            "run.json is not what was sealed", "the document that its seal names"
+        ) from error
+
+
+def stated_envelope() -> dict[str, Json]:
+    """Return what a new document says of the envelope's version."""
+    return {} if ENVELOPE_VERSION == FIRST_VERSION else {"envelope_version": ENVELOPE_VERSION}
+
+
+def _envelope_version(document: dict[str, Json]) -> int | None:
+    """Return the version of what every kind states; None where it is none that was written."""
+    if "envelope_version" not in document:
+        return FIRST_VERSION
+    found = document["envelope_version"]
+    return found if type(found) is int and found > FIRST_VERSION else None
+
+
+def faults(sealed: Sealed[Any]) -> Iterator[Fault]:
     """Name everything in which a run's documents contradict themselves or each other."""
     yield from _of_form(sealed)
     yield from _of_identity(sealed)
     for name in _COUNTS:
-        value = getattr(sealed.run.provenance, name)
+        value = getattr(sealed.envelope.provenance, name)
         if value is not None and value < 0:
             yield f"provenance.{name}", f"{value} is below 0"
-    if sealed.run.unasked_samples < 0:
-        yield "unasked_samples", f"{sealed.run.unasked_samples} is below 0"
 
 
-def _of_form(sealed: Sealed) -> Iterator[Fault]:
-    document, run = sealed.document, sealed.run
+def _of_form(sealed: Sealed[Any]) -> Iterator[Fault]:
+    document, payload = sealed.document, sealed.payload
     version = document.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        yield "schema_version", f"{version!r} is not known; this version reads {SCHEMA_VERSION}"
+    if version != payload.version or isinstance(version, bool):
+        yield "schema_version", f"{version!r} is not known; this version reads {payload.newest}"
+    enveloped = _envelope_version(document)
+    if enveloped is None:
+        yield "envelope_version", f"{document['envelope_version']!r} is none that was ever written"
     planned = document.get("planned_samples")
     if not isinstance(planned, int) or isinstance(planned, bool) or planned < 0:
         yield "planned_samples", f"{planned!r} is not a count"
     if not isinstance(document.get("identity_fields"), dict):
         yield "identity_fields", "missing"
-    known = asdict(run)
-    del known["samples"], known["conditions"]
-    stated = {key: value for key, value in document.items() if key not in _BESIDE_THE_RUN}
-    yield from differences(stated, known, _ADDED_LATER)
+    shared = asdict(sealed.envelope)
+    if sealed.envelope.model is None and "model" not in document:
+        del shared["model"]
+    keys = ENVELOPE_KEYS.get(enveloped or ENVELOPE_VERSION, ALL_KEYS)
+    known = payload.document_keys.of(keys.of(shared | payload.plain(sealed.content)))
+    stated = {key: value for key, value in document.items() if key not in _OF_THE_ENVELOPE}
+    yield from differences(stated, known, payload.document_keys.may_lack | keys.may_lack)
     for name, data, read in (
         ("run.json", sealed.data, document),
         ("seal.json", sealed.seal_data, sealed.seal),
@@ -146,32 +243,23 @@ def _of_form(sealed: Sealed) -> Iterator[Fault]:
                 yield name, "is not written as it was sealed (RFC 8785)"
 
 
-def _of_identity(sealed: Sealed) -> Iterator[Fault]:
-    run, fields = sealed.run, sealed.document.get("identity_fields")
+def _of_identity(sealed: Sealed[Any]) -> Iterator[Fault]:
+    envelope, fields = sealed.envelope, sealed.document.get("identity_fields")
     name = sealed.folder.resolve().name
-    if name != run.run_id:
-        yield "folder", f"is called {name}, and holds {run.run_id}"
-    if not run.run_id.endswith(f"--{run.identity.removeprefix('sha256:')[:10]}"):
-        yield "run_id", f"{run.run_id} does not end as the identity {run.identity} begins"
+    if name != envelope.run_id:
+        yield "folder", f"is called {name}, and holds {envelope.run_id}"
+    if not envelope.run_id.endswith(f"--{envelope.identity.removeprefix('sha256:')[:10]}"):
+        why = f"{envelope.run_id} does not end as the identity {envelope.identity} begins"
+        yield "run_id", why
     if not isinstance(fields, dict):
         return
-    stated: dict[str, Any] = {key: getattr(run, key) for key in _AS_IDENTIFIED}
-    stated |= {"model": dict(run.model.identity)}
-    settings = dict(run.settings)
-    for key in ("judge", "stop"):  # stand among the settings, and beside them in the identity
-        if key in settings and key not in _object(fields.get("settings")):
-            value = settings.pop(key)
-            if fields.get(key) != value:
-                yield f"settings.{key}", f"stated {value}, in the identity {fields.get(key)}"
-        elif fields.get(key) is not None:
-            yield f"settings.{key}", "is missing, and part of the identity"
-    stated["settings"] = settings
-    for key, value in stated.items():
-        if key in fields and fields[key] != value:
-            yield key, f"stated {value}, in the identity {fields[key]}"
-    protocol = settings.get("protocol", run.protocol)
-    if protocol != run.protocol:
-        yield "protocol", f"stated {run.protocol}, among the settings {protocol}"
+    if fields.get("payload") != sealed.document.get("payload"):
+        yield "payload", f"stated {sealed.payload.name}, in the identity {fields.get('payload')}"
+    if envelope.model is not None and "model" in fields:
+        model = dict(envelope.model.identity)
+        if fields["model"] != model:
+            yield "model", f"stated {model}, in the identity {fields['model']}"
+    yield from sealed.payload.faults(sealed.content, fields)
 
 
 def _object(value: Json) -> dict[str, Json]:

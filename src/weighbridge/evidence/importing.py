@@ -23,7 +23,8 @@ from weighbridge.errors import (
     boundary,
     in_one_line,
 )
-from weighbridge.evidence.store import RunHeader, RunStore
+from weighbridge.evidence.evaluations import RunStore
+from weighbridge.evidence.payloads.evaluation import Evaluated, RunHeader
 from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.records import (
     EvalRun,
@@ -440,7 +441,7 @@ def _seal(
             opened.journal.append_unit(0, run.samples)
         origin = Origin(harness, run.version, files, run.unknown, run.stated, run.headline)
         notes = (*_notes(origin, run, figures.mean), *run.notes)
-        return opened.seal(figures, _provenance(run, origin, notes, imported))
+        return opened.seal(Evaluated(figures, _provenance(run, origin, notes, imported)))
 
 
 def agrees(origin: Origin, mean: float) -> bool:

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError
-from weighbridge.evidence.listing import RunSummary
+from weighbridge.evidence.payload import RunSummary
 from weighbridge.evidence.settling import settled
 from weighbridge.sources.regular_files import read_regular
 from weighbridge.storage import replace_file
 
+CHECKS = 1
+"""Raise it when runs are checked for more: what was checked for less is checked again."""
 INDEX = ".index.json"
 INDEX_VERSION = 1
 """Raise it when the line of a run is computed in another way, or is written otherwise here."""

@@ -1,4 +1,4 @@
-"""An append-only file of scored samples. An incomplete unit at its end is dropped and redone.
+"""An append-only file of samples. An incomplete unit at its end is dropped and redone.
 
 Work is cut into units before it starts, and results depend on how it was cut (batches are formed
 inside a unit). So a unit counts only once it is whole: every line carries the unit's number and how
@@ -9,28 +9,31 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from io import BufferedReader
 from pathlib import Path
+from typing import Any, Generic
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from weighbridge.errors import EvidenceError, InputError, StorageError
+from weighbridge.evidence.payload import Payload, Sample
 from weighbridge.evidence.plain_json import differences, strict_json
-from weighbridge.records import Json, ScoredSample
+from weighbridge.records import Json
 from weighbridge.sources.json_bounds import require_bounded, whole_number
 from weighbridge.sources.regular_files import bounded_lines, open_regular
 from weighbridge.storage import storage_errors
 
-_ADAPTER = TypeAdapter(ScoredSample)
 _DECODER = json.JSONDecoder(parse_int=whole_number)
-_ADDED_LATER = frozenset({"charges"})
 _RUN_AGAIN = "the file was altered or cut: run again"
 _MOVE_AWAY = "move the run's folder away and run again"
 
 
-class Journal:
+class Journal(Generic[Sample]):
     """`samples.jsonl` of one run, open for appending. Opening repairs what a crash left behind.
+
+    Args:
+        path: The file.
+        payload: What a sample is.
 
     Attributes:
         path: The file.
@@ -40,8 +43,9 @@ class Journal:
         EvidenceError: A line in the middle is damaged, which no crash explains.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, payload: Payload[Sample, Any]) -> None:
         self.path = path
+        self._payload = payload
         self.finished_samples = 0
         self._finished: set[int] = set()
         if os.path.lexists(path):
@@ -52,7 +56,7 @@ class Journal:
         """Numbers of the units that are whole."""
         return frozenset(self._finished)
 
-    def append_unit(self, unit: int, samples: Sequence[ScoredSample]) -> None:
+    def append_unit(self, unit: int, samples: Sequence[Sample]) -> None:
         """Write a unit's samples and make them durable before returning.
 
         Raises:
@@ -64,7 +68,8 @@ class Journal:
                 "one process at a time",
                 "end the other one, and run again: it goes on from what is whole",
             )
-        lines = "".join(_line(unit, len(samples), sample) for sample in samples)
+        row = self._payload.row
+        lines = "".join(_line(unit, len(samples), row(sample)) for sample in samples)
         with storage_errors(self.path):
             size = self.path.stat().st_size if self.path.exists() else 0
             try:
@@ -78,9 +83,9 @@ class Journal:
             self._stands = self._state()
         self._count(unit, len(samples))
 
-    def samples(self) -> Iterator[ScoredSample]:
+    def samples(self) -> Iterator[Sample]:
         """Read all samples of whole units, in the order written."""
-        return read_samples(self.path)
+        return read_samples(self.path, self._payload)
 
     def _count(self, unit: int, samples: int) -> None:
         self._finished.add(unit)
@@ -106,7 +111,7 @@ class Journal:
             for number, line in enumerate(bounded_lines(file, self.path), start=1):
                 position += len(line)
                 try:
-                    _sample_of(line, units)
+                    _sample_of(line, self._payload, units)
                     if units.fault:
                         raise ValueError(units.fault)
                     size += 1
@@ -123,20 +128,19 @@ class Journal:
                 os.truncate(self.path, end)
 
 
-def _line(unit: int, unit_size: int, sample: ScoredSample) -> str:
-    # `asdict` would copy every value before it is written, at twice the cost of writing.
-    row = {"unit": unit, "unit_size": unit_size} | vars(sample) | {"score": vars(sample.score)}
-    charges = [asdict(charge) for charge in row.pop("charges")]
-    if charges:
-        row["charges"] = charges
-    return json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n"
+def _line(unit: int, unit_size: int, row: dict[str, Json]) -> str:
+    whole = {"unit": unit, "unit_size": unit_size} | row
+    return json.dumps(whole, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-def read_samples(path: Path, units: "Units | None" = None) -> Iterator[ScoredSample]:
+def read_samples(
+    path: Path, payload: Payload[Sample, Any], units: "Units | None" = None
+) -> Iterator[Sample]:
     """Read and validate a journal's samples.
 
     Args:
         path: The journal.
+        payload: What a sample is.
         units: Takes note of the lines' units, and of what is wrong with them.
 
     Raises:
@@ -148,7 +152,7 @@ def read_samples(path: Path, units: "Units | None" = None) -> Iterator[ScoredSam
     with _opened(path) as file:
         for number, line in enumerate(bounded_lines(file, path), start=1):
             try:
-                yield _sample_of(line, units)
+                yield _sample_of(line, payload, units)
             except (ValueError, LookupError, TypeError, AttributeError, OverflowError,
                     RecursionError) as error:  # fmt: skip
                 raise _no_sample(path, number, error, _RUN_AGAIN) from error
@@ -169,7 +173,7 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
         raise EvidenceError(saw, "samples as they were written", _MOVE_AWAY) from error
 
 
-def _sample_of(line: bytes, units: "Units") -> ScoredSample:
+def _sample_of(line: bytes, payload: Payload[Sample, Any], units: "Units") -> Sample:
     """Read one line strictly, so that only the exact line that was written is accepted.
 
     Raises:
@@ -180,20 +184,14 @@ def _sample_of(line: bytes, units: "Units") -> ScoredSample:
     require_bounded(line)
     row = _DECODER.decode(line.decode("utf-8"))
     unit, size = row.pop("unit"), row.pop("unit_size")
-    sample = _ADAPTER.validate_python(row)
+    sample = payload.sample(row)
     units.add(unit, size)
-    if _line(unit, size, sample).encode("ascii") != line:
-        _check_meaning(line, {"unit": unit, "unit_size": size}, sample)
-    for name in ("repeat", "input_tokens", "output_tokens"):
-        if getattr(sample, name) < 0:
-            raise ValueError(f"{name} is {getattr(sample, name)}, below 0")
+    if _line(unit, size, payload.row(sample)).encode("ascii") != line:
+        # Only a line that holds other values than the sample that was read from it is refused.
+        read = {"unit": unit, "unit_size": size} | payload.whole(sample)
+        for path, why in differences(strict_json(line), read, payload.sample_keys.may_lack):
+            raise ValueError(f"{path}: {why}")
     return sample
-
-
-def _check_meaning(line: bytes, unit: dict[str, Json], sample: ScoredSample) -> None:
-    """Refuse a line that holds other values than the sample that was read from it."""
-    for path, why in differences(strict_json(line), unit | asdict(sample), _ADDED_LATER):
-        raise ValueError(f"{path}: {why}")
 
 
 def _no_sample(path: Path, number: int, error: Exception, do: str) -> EvidenceError:

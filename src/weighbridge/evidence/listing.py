@@ -1,74 +1,55 @@
-"""One line for each run of a store: what `runs list` tells of it."""
+"""The runs of a store, one line each: from its index, or from files that are read and checked."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from weighbridge.errors import EvidenceError, InputError, WeighbridgeError, in_one_line
-from weighbridge.evidence.checked import read_run
-from weighbridge.evidence.document import read_object
+from weighbridge.evidence.index import CHECKS, RunIndex
+from weighbridge.evidence.payload import RunSummary
+
+Listener = Callable[[int, int], object]
+"""Is told how many runs of how many were looked at."""
 
 
-@dataclass(frozen=True)
-class RunSummary:
-    """One line of `runs list`.
+def _unheard(done: int, total: int) -> None:
+    return None
 
-    Attributes:
-        run_id: Its folder's name.
-        model: As a person calls it; likewise `benchmark`.
-        benchmark: With its subset.
-        started: ISO 8601, UTC.
-        done: Samples so far.
-        planned: Samples in all.
-        mean: None while the run is unfinished, and where nothing was graded.
-        scale: The run's own.
-        interval: 95 %, of the mean; None where there is no mean.
-        altered: What is wrong with a run's files, of which nothing else is then told.
+
+def summaries(root: Path, heard: Listener = _unheard) -> list[RunSummary]:
+    """Return all runs of a store, newest first, unfinished ones included.
+
+    A run whose files are as they were when it was last checked is not opened; see `index`.
+
+    Args:
+        root: The store's folder.
+        heard: Is told of each run that has to be read; the first listing of a large store checks
+            all of them.
     """
-
-    run_id: str
-    model: str
-    benchmark: str
-    started: str
-    done: int
-    planned: int
-    mean: float | None
-    scale: tuple[float, float] = (0.0, 1.0)
-    interval: tuple[float, float] | None = None
-    altered: str = ""
-
-
-def summary_of(folder: Path) -> RunSummary | None:
-    """Return a run's line; None where the folder is none, or one that was never begun."""
-    try:
-        if os.path.lexists(folder / "seal.json"):
-            return _sealed_summary(folder)
-        if not os.path.lexists(folder / "progress.json"):
-            return None
-        state = read_object(folder / "progress.json")
-        subset = f":{state['subset']}" if state.get("subset") else ""
-        return RunSummary(
-            folder.name, state["model"]["name"], state["benchmark"] + subset, state["started"],
-            int(state["done"]), int(state["planned_samples"]), None,
-        )  # fmt: skip
-    except (EvidenceError, InputError, LookupError, TypeError, ValueError, AttributeError,
-            OverflowError, RecursionError) as error:  # fmt: skip
-        why = str(error) if isinstance(error, WeighbridgeError) else in_one_line(error)
-        return _not_told(folder, f"its documents can't be read ({why})")
+    index, names = RunIndex(root, CHECKS), run_names(root)
+    found = []
+    for number, name in enumerate(names):
+        summary = index.find(name)
+        if summary is None:
+            heard(number, len(names))
+            stamp = index.stamp(name)
+            summary = _read(root / name)
+            if summary is not None and not summary.altered and stamp is not None:
+                index.add(summary, stamp)
+        if summary is not None:
+            found.append(summary)
+    index.save(set(names))
+    return sorted(found, key=lambda run: (run.started, run.run_id), reverse=True)
 
 
-def _not_told(folder: Path, why: str) -> RunSummary:
-    return RunSummary(folder.name, "", "", "", 0, 0, None, altered=why)
+def run_names(root: Path) -> list[str]:
+    """Return the names of a store's folders, in order."""
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as found:
+        return sorted(e.name for e in found if not e.name.startswith(".") and e.is_dir())
 
 
-def _sealed_summary(folder: Path) -> RunSummary:
-    try:
-        run = read_run(folder, samples=False)
-    except EvidenceError as error:
-        return _not_told(folder, error.saw)
-    planned = sum(run.estimate.ungraded.values()) or run.estimate.n
-    return RunSummary(
-        folder.name, run.model.name, run.title, run.provenance.started,
-        run.estimate.n, max(planned, run.estimate.n), run.estimate.known_mean,
-        run.estimate.scale, run.estimate.interval if run.estimate.known_mean is not None else None,
-    )  # fmt: skip
+def _read(folder: Path) -> RunSummary | None:
+    from weighbridge.evidence.summary import summary_of  # brings scipy; see the package
+
+    return summary_of(folder)

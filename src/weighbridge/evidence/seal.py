@@ -2,19 +2,19 @@
 
 import hashlib
 import heapq
-import math
 import struct
-from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from weighbridge.records import Json, ScoredSample, canonical_json
+from weighbridge.evidence.payload import FIRST_VERSION, UNNAMED, Count, Payload, Sample
+from weighbridge.records import Json, canonical_json
 from weighbridge.sources.regular_files import open_regular
 
-SCHEMA_VERSION = 1
-"""Of `run.json`."""
-_SEALS_WITHOUT_FILE, _SEALS_WITH_FILE = 1, 2
+SEAL_VERSION = 2
+"""Of `seal.json`, the newest."""
+_SEALS_WITHOUT_FILE, _SEALS_WITH_FILE = 1, SEAL_VERSION
 SORTED_AT_ONCE = 16384
 
 _LENGTH = struct.Struct("<I")
@@ -25,56 +25,60 @@ _Key = tuple[bytes, int, bytes]  # sample id, repeat, digest of the line
 
 @dataclass(frozen=True)
 class Tally:
-    """Totals of one pass over a run's samples.
+    """What one pass over a run's samples tells.
 
     Attributes:
-        digest: Of the samples, sorted by (sample id, repeat), with timing and charges left out: an
-            interrupted run and an undisturbed one, or two of different speed, have the same.
+        digest: Of the samples, sorted by id and repeat, with timing left out: an interrupted run
+            and an undisturbed one, or two of different speed, have the same.
         samples: How many there are.
-        distinct: How many pairs of sample id and repeat.
-        input_tokens: Tokens read.
-        output_tokens: Tokens written.
-        cost_usd: The sum of the charges.
-        judge_cost_usd: The judge's part of it.
+        distinct: How many pairs of id and repeat.
     """
 
     digest: str
     samples: int
     distinct: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    judge_cost_usd: float
 
 
-def tally(samples: Iterable[ScoredSample]) -> Tally:
-    """Read samples once, one at a time, and keep of each its id, repeat and digest."""
-    count = input_tokens = output_tokens = 0
-    charges, judged = array("d"), array("d")
-    keys, packed = list[_Key](), list[bytes]()
+def tally(
+    samples: Iterable[Sample], payload: Payload[Sample, Any], count: Count[Sample] | None = None
+) -> Tally:
+    """Read samples once, one at a time, and keep of each its id, repeat and digest.
+
+    Args:
+        samples: In any order.
+        payload: What a sample is, and in which version.
+        count: The payload's own totals, to which each sample is added.
+    """
+    number, keys, packed = 0, list[_Key](), list[bytes]()
     for sample in samples:
-        count += 1
-        input_tokens += sample.input_tokens
-        output_tokens += sample.output_tokens
-        charges.extend(charge.usd for charge in sample.charges)
-        judged.extend(charge.usd for charge in sample.charges if charge.by == "judge")
-        keys.append(_key(sample))
+        number += 1
+        if count is not None:
+            count.add(sample)
+        keys.append(_key(sample, payload))
         if len(keys) == SORTED_AT_ONCE:
             packed.append(_pack(sorted(keys)))
             keys.clear()
-    digest, distinct, last = hashlib.sha256(), 0, None
+    digest, distinct, last = hashlib.sha256(_beginning(payload)), 0, None
     for sample_id, repeat, line in heapq.merge(*map(_unpack, packed), sorted(keys)):
         digest.update(line)
         distinct += (sample_id, repeat) != last
         last = (sample_id, repeat)
-    named = f"sha256:{digest.hexdigest()}"
-    paid = math.fsum(charges), math.fsum(judged)
-    return Tally(named, count, distinct, input_tokens, output_tokens, *paid)
+    return Tally(f"sha256:{digest.hexdigest()}", number, distinct)
 
 
-def samples_digest(samples: Iterable[ScoredSample]) -> str:
+def samples_digest(samples: Iterable[Sample], payload: Payload[Sample, Any]) -> str:
     """Digest samples; see `Tally.digest`."""
-    return tally(samples).digest
+    return tally(samples, payload).digest
+
+
+def _beginning(payload: Payload[Any, Any]) -> bytes:
+    """Return what a samples digest begins with: the kind and version of the samples.
+
+    The first version of the first kind is older than this, and begins with nothing.
+    """
+    if (payload.name, payload.version) == (UNNAMED, FIRST_VERSION):
+        return b""
+    return canonical_json({"payload": payload.name, "schema_version": payload.version})
 
 
 def seal_of(run_json: bytes, samples: str, samples_file: str | None) -> dict[str, Json]:
@@ -83,7 +87,7 @@ def seal_of(run_json: bytes, samples: str, samples_file: str | None) -> dict[str
     Args:
         run_json: As it is written.
         samples: `Tally.digest`.
-        samples_file: SHA-256 of `samples.jsonl` as it stands, timing and charges included; None in
+        samples_file: SHA-256 of `samples.jsonl` as it stands, everything included; None in
             evidence of the first version, whose seal was over the other two alone.
     """
     run_digest = "sha256:" + hashlib.sha256(run_json).hexdigest()
@@ -105,17 +109,11 @@ def file_digest(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _key(sample: ScoredSample) -> _Key:
-    line = hashlib.sha256(canonical_json(_lasting(sample))).digest()
+def _key(sample: Sample, payload: Payload[Sample, Any]) -> _Key:
+    sample_id, repeat = payload.place(sample)
+    line = hashlib.sha256(canonical_json(payload.lasting(sample))).digest()
     # UTF-8 sorts as code points do, which is how Python sorts texts.
-    return sample.sample_id.encode("utf-8", "surrogatepass"), sample.repeat, line
-
-
-def _lasting(sample: ScoredSample) -> dict[str, Json]:
-    """Return a sample without timing and charges, as it enters the samples digest."""
-    lasting = vars(replace(sample, latency_seconds=0)).copy()
-    lasting.pop("charges")
-    return lasting
+    return sample_id.encode("utf-8", "surrogatepass"), repeat, line
 
 
 def _pack(keys: Iterable[_Key]) -> bytes:

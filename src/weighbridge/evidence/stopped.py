@@ -1,10 +1,8 @@
 """Checks a run that stopped once it was decided: the rule, the order, and the verdict again."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 from weighbridge.errors import EvidenceError
-from weighbridge.evidence.document import load_samples
-from weighbridge.evidence.seal import samples_digest
 from weighbridge.records import EvalRun, Json
 from weighbridge.records.digest import ListDigest
 from weighbridge.statistics import compare
@@ -15,30 +13,32 @@ Found = tuple[str, Json, Json]
 """What was checked, as stated, and as found again."""
 
 
-def stopping_checks(folder: Path, fields: dict[str, Json]) -> list[Found]:
-    """Recompute how a run ended, from its samples and those of its reference, which lies beside it.
+def stopping_checks(
+    run: EvalRun, read: Callable[[str], tuple[EvalRun, str]], fields: dict[str, Json]
+) -> list[Found]:
+    """Recompute how a run ended, from its samples and those of its reference.
 
     Args:
-        folder: The run's.
-        fields: Its identity's.
+        run: With its samples.
+        read: Reads the reference by its id, with its samples, and digests these.
+        fields: Those of the run's identity.
 
     Raises:
         WeighbridgeError: The reference is not there, or can't be read.
     """
-    run = load_samples(folder)
     rule, stopped = run.asked.stop, run.stopped
     if stopped is None:
         return []
     if rule is None:
         raise EvidenceError("settings.stop is missing", "the rule by which the run ended")
-    reference = load_samples(folder.parent / rule.reference)
+    reference, digest = read(rule.reference)
     again = compare(run, reference, margin=rule.margin, accepted=ANYTHING)
     order = _order(run, reference)
     asked = {sample.sample_id for sample in run.samples}
     decided = again.verdict in rule.until
     return [
         ("stop rule", run.asked.stated["stop"], fields.get("stop")),
-        ("stop: reference", rule.reference_samples, samples_digest(reference.samples)),
+        ("stop: reference", rule.reference_samples, digest),
         ("stop: verdict", stopped.verdict, again.verdict),
         ("stop: difference", stopped.difference, again.difference),
         ("stop: interval", list(stopped.interval), list(again.interval)),

@@ -13,14 +13,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import LEFT_OUT, ProgressBar, as_plain, emit, progress, run_json, run_text
+from weighbridge.cli.output import (
+    LEFT_OUT,
+    ProgressBar,
+    as_plain,
+    emit,
+    progress,
+    run_json,
+    run_text,
+)
 from weighbridge.errors import UnknownName
 from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
 from weighbridge.records.clipping import cut_middle
 from weighbridge.records.printable import printable_line
 
 if TYPE_CHECKING:
-    from weighbridge.evidence.store import RunSummary
+    from weighbridge.evidence import RunSummary
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
@@ -35,10 +43,10 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
 
     Exit code 3 says that a run's files are not as they were written, and its figures left out.
     """
-    from weighbridge.evidence import RunStore
+    from weighbridge.evidence import summaries
 
     with ExitStack() as shown:
-        found = RunStore(runs).summaries(_SlowBar(shown))
+        found = summaries(runs, _SlowBar(shown))
     now = datetime.now(UTC)
     lines = [] if json else [line for run in found for line in _listed(run, now)]
     document = {"runs": [as_plain(run) for run in found]} if json else {}
@@ -66,6 +74,8 @@ def _listed(run: "RunSummary", now: datetime) -> list[str]:
     from weighbridge.records.scale import figure
 
     run_id = printable_line(run.run_id)
+    if run.newer:
+        return [run_id, f"    {printable_line(run.altered)}"]
     if run.altered:
         return [run_id, "    ALTERED: see weighbridge verify"]
     if run.mean is None or run.interval is None:
@@ -111,8 +121,7 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show a run's figures and where they come from; with --samples, what the model answered."""
-    from weighbridge.evidence import RunStore
-    from weighbridge.evidence.journal import read_samples
+    from weighbridge.evidence import RunStore, read_samples
 
     if only and only not in (*OUTCOMES, "ungraded"):
         raise UnknownName("outcome", only, (*OUTCOMES, "ungraded"))

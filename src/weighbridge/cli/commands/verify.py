@@ -1,13 +1,19 @@
-"""Recompute every figure of a run from its samples, and check its seal."""
+"""Recompute every figure of a run from its samples, and check its seal.
+
+Exit code 3 says that a newer version of the program wrote a run, so that it can't be checked here.
+"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
 from weighbridge.records.printable import printable_line
+
+if TYPE_CHECKING:
+    from weighbridge.evidence import Verification
 
 
 def command(
@@ -31,7 +37,7 @@ def command(
             results = [verify(store.folder_of(name))]
         for result in results:
             found.append(result)
-            lines.append(f"{'ok     ' if result.ok else 'ALTERED'} {printable_line(result.run_id)}")
+            lines.append(f"{_word(result)} {printable_line(result.run_id)}")
             lines += [
                 f"  {'ok' if check.ok else 'NO'}  {check.name}: {printable_line(check.detail)}"
                 for check in result.checks
@@ -50,4 +56,11 @@ def command(
         ],
     }
     emit(document, "\n".join(lines), json)
-    raise typer.Exit(0 if every else 1)
+    altered = any(not result.ok and not result.newer for result in found)
+    raise typer.Exit(0 if every else 1 if altered else 3)
+
+
+def _word(result: "Verification") -> str:
+    if result.ok:
+        return "ok     "
+    return "UNKNOWN" if result.newer else "ALTERED"
