@@ -77,3 +77,47 @@ def test_the_shipped_example_and_the_template_are_valid(repository, tmp_path):
     assert done.returncode == 0
     assert read_project(tmp_path / "mine").model.base == "smollm2-135m"
     assert weighbridge("init", str(tmp_path / "mine"), cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.slow
+def test_a_fully_tuned_model_is_measured_as_the_folder_that_came_out(project):
+    path = project / "weighbridge.toml"
+    text = path.read_text().replace("rank = 8", 'method = "full"').replace("1e-2", "2e-3")
+    path.write_text(text)
+    done = weighbridge("run", "--offline", "--json", cwd=project)
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["verdict"] == "paid" and outcome["adapter"] is None
+    assert (project / outcome["model"] / "model.safetensors").is_file()
+    before, after = (
+        json.loads((project / ".weighbridge/runs" / run / "run.json").read_text())["model"]
+        for run in outcome["runs"]
+    )
+    assert before["weights_digest"] != after["weights_digest"]
+    assert after["adapter_digest"] is None
+    page = (project / outcome["report"]).read_text()
+    assert "Full fine-tuning" in page and "Tuned weights" in page
+    assert weighbridge("verify", ".weighbridge/reports/letters", cwd=project).returncode == 0
+    alone = weighbridge(
+        "evaluate", outcome["model"], "-b", "letters.toml", "--offline", "--json", cwd=project
+    )
+    assert json.loads(alone.stdout)["runs"][0]["run"] == outcome["runs"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("rank = 8", "ranks = 8"), "did you mean rank"),
+        (("rank = 8", 'method = "ful"'), "did you mean full"),
+        (("rank = 8", 'rank = 8\nmethod = "full"'), "rank = 8 with method full"),
+        (("rank = 8", "rank = 0"), "weighbridge.toml: tuning setting rank = 0"),
+        (("rank = 8", "settings = 8"), "unknown key in .tune."),
+        (("rank = 8", 'schedule = "cosin"'), "tune.schedule = 'cosin'"),
+    ],
+)
+def test_a_wrong_tuning_setting_is_one_clear_error(project, change, said):
+    path = project / "weighbridge.toml"
+    path.write_text(path.read_text().replace(*change))
+    with pytest.raises(InputError, match=said) as error:
+        read_project(path)
+    assert "\n" not in str(error.value)

@@ -1,17 +1,14 @@
 """Parity, exact resume, and what is refused: on a tiny model, in seconds."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from tiny import CHAT_TEMPLATE, build_tokenizer
+from tuning_runs import rows_of, run_and_kill, write_rows
+from tuning_runs import run as plain_run
 from weighbridge.cli.main import app
 from weighbridge.errors import InputError, Interrupted, MalformedRow
 from weighbridge.models.prompts import PromptWriter, encode
@@ -28,25 +25,8 @@ from weighbridge.tuning.adapters import attached_adapter
 from weighbridge.tuning.batches import collate, epoch_order
 from weighbridge.tuning.checkpoint import RunState, load_checkpoint, save_checkpoint
 from weighbridge.tuning.fused import fused_lora
-from weighbridge.tuning.loop import tune
 from weighbridge.tuning.loss import can_share_prefixes, loss_sum, own_head
 from weighbridge.tuning.merging import merge_adapter
-
-INSTRUCTION = "Answer the question with one letter. " * 2
-
-
-def write_rows(path, count, first=0):
-    with path.open("w") as file:
-        for i in range(first, first + count):
-            question = f"question {i} " + "and choices " * (i % 5)
-            turns = [("system", INSTRUCTION), ("user", question), ("assistant", "ABCD"[i % 4] * 3)]
-            row = {"messages": [{"role": r, "content": c} for r, c in turns]}
-            file.write(json.dumps(row) + "\n")
-    return path
-
-
-def rows_of(path):
-    return read_conversations(path).conversations
 
 
 @pytest.fixture
@@ -54,17 +34,15 @@ def tiny(tiny_model):
     return read_model(tiny_model, torch.float32, "cpu")
 
 
-SETTINGS = TuneSettings(
-    rank=4, alpha=8, learning_rate=5e-3, epochs=3, batch_size=4, checkpoint_steps=2
-)
+CHOSEN = {
+    "rank": 4, "alpha": 8, "learning_rate": 5e-3, "epochs": 3, "batch_size": 4,
+    "checkpoint_steps": 2,
+}  # fmt: skip
+SETTINGS = TuneSettings(**CHOSEN)
 
 
 def run(model, folder, train, validation=(), settings=SETTINGS, on_event=lambda event: None):
-    module, tokenizer = model
-    return tune(
-        module, tokenizer, train, validation, settings, folder, on_event,
-        base="tiny", base_digest="sha256:0",
-    )  # fmt: skip
+    return plain_run(model, folder, train, validation, settings, on_event)
 
 
 def test_the_mask_is_the_answer_and_its_end_of_turn(tiny, tmp_path):
@@ -153,7 +131,7 @@ def test_loss_falls_and_the_base_is_handed_back_unchanged(tiny, tmp_path):
     assert before.keys() == after.keys()
     assert all(torch.equal(before[k], after[k]) for k in before)
     again = run(tiny, tmp_path / "run", train, held_out)
-    assert again.adapter_file_digest == result.adapter_file_digest
+    assert again.artefact_digest == result.artefact_digest
 
 
 def batch_gradients(adapted, rows, share):
@@ -246,61 +224,19 @@ def test_another_run_in_the_folder_is_refused(tiny, tmp_path):
         run(tiny, tmp_path / "run", train, settings=TuneSettings(rank=8))
 
 
-_ONE_STEP_AT_A_TIME = """
-import sys
-from pathlib import Path
-
-sys.path[:0] = {paths!r}
-import torch
-
-torch.set_num_threads({threads})
-import test_tuning
-from weighbridge.models.reading import read_model
-from weighbridge.tuning import StepDone
-
-
-def show(event):
-    if isinstance(event, StepDone):
-        print(event.step, flush=True)
-        sys.stdin.readline()
-
-
-model = read_model(Path({model!r}), torch.float32, "cpu")
-test_tuning.run(model, Path({folder!r}), test_tuning.rows_of(Path({train!r})), on_event=show)
-"""
-
-
 @pytest.mark.parametrize("kills", [(3,), pytest.param((3, 7, 6), marks=pytest.mark.slow)])
 def test_killed_it_ends_with_the_same_bits(kills, tiny, tiny_model, tmp_path):
     """The child waits before each step, so that it is killed in the midst of one, however slow."""
     train_file = write_rows(tmp_path / "t.jsonl", 40)
-    here = Path(__file__).parent
-    script = _ONE_STEP_AT_A_TIME.format(
-        paths=[str(here), str(here.parent)], threads=torch.get_num_threads(),
-        model=str(tiny_model), folder=str(tmp_path / "killed"), train=str(train_file),
-    )  # fmt: skip
-    resumed = 0
+    killed_folder, resumed = tmp_path / "killed", 0
     for after in kills:
-        child = subprocess.Popen(
-            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for step in range(resumed + 1, resumed + after + 1):
-            assert child.stdout.readline() == f"{step}\n"
-            child.stdin.write("go on\n")
-            child.stdin.flush()
-        time.sleep(0.002 * after)
-        assert child.poll() is None
-        child.kill()
-        assert child.wait() == -signal.SIGKILL
-        for pipe in (child.stdin, child.stdout):
-            pipe.close()
-        saved = sorted((tmp_path / "killed" / "checkpoints").glob("step-*"))
-        resumed = int(saved[-1].name.removeprefix("step-"))
-        assert not (tmp_path / "killed" / "result.json").exists()
+        steps = range(resumed + 1, resumed + after + 1)
+        resumed = run_and_kill(tiny_model, killed_folder, train_file, CHOSEN, steps)
+        assert not (killed_folder / "result.json").exists()
     assert resumed >= sum(kills) - 2 * len(kills)
-    killed = run(tiny, tmp_path / "killed", rows_of(train_file))
+    killed = run(tiny, killed_folder, rows_of(train_file))
     whole = run(tiny, tmp_path / "whole", rows_of(train_file))
-    assert killed.adapter_file_digest == whole.adapter_file_digest
+    assert killed.artefact_digest == whole.artefact_digest
     assert [m.loss for m in killed.metrics] == [m.loss for m in whole.metrics]
 
 
@@ -362,7 +298,7 @@ def test_after_midnight_a_run_goes_on_and_a_finished_one_is_found(
     days[0] = 40
     whole = run((module, tokenizer), tmp_path / "whole", train)
     again = run((module, tokenizer), tmp_path / "night", train)
-    assert night.adapter_file_digest == whole.adapter_file_digest == again.adapter_file_digest
+    assert night.artefact_digest == whole.artefact_digest == again.artefact_digest
     assert night.identity == whole.identity and night.template_date == "2024-07-26"
     record = json.loads((tmp_path / "night" / "run.json").read_text())
     assert record["template_date"] == "2024-07-26"
@@ -381,7 +317,7 @@ def test_the_number_of_threads_belongs_to_no_identity(tiny, tmp_path):
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
-    assert again.adapter_file_digest == first.adapter_file_digest
+    assert again.artefact_digest == first.artefact_digest
     assert again.identity == first.identity
 
 

@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from weighbridge import __version__
 from weighbridge.cli.net import foreseen, unforeseen
+from weighbridge.cli.option_groups import SectionedCommand
 from weighbridge.errors import InternalError, Interrupted, WeighbridgeError
 
 # typer carries its own click and exports only leaves of click's tree of exceptions.
@@ -58,7 +59,7 @@ class LazyCommands(TyperGroup):
         made = getattr(module, "app", None)
         if made is None:
             made = typer.Typer(add_completion=False, rich_markup_mode=None)
-            made.command(help=module.__doc__)(module.command)
+            made.command(cls=SectionedCommand, help=module.__doc__)(module.command)
         built = typer.main.get_command(made)
         built.name = cmd_name
         return built

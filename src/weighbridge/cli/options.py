@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -16,6 +16,8 @@ from weighbridge.sources.weights import default_cache
 if TYPE_CHECKING:  # evidence brings scipy, a second that a command without runs does not need
     from weighbridge.evidence import RunStore
     from weighbridge.opening.endpoints import Endpoints
+
+WHERE_IT_COMPUTES = "Where it computes"
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never reach for the network.")]
@@ -157,6 +159,21 @@ def surroundings(
         offline=places.offline,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """Options that say where models compute.
+
+    Attributes:
+        device: As asked for.
+        threads: For arithmetic; 0 for every core.
+    """
+
+    panel: ClassVar[str] = WHERE_IT_COMPUTES
+
+    device: Device = "auto"
+    threads: Threads = 0
 
 
 def stays_offline(offline: bool) -> bool:

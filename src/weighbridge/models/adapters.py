@@ -65,7 +65,7 @@ def put_on(module: Any, folder: Path) -> PutOn:
     require_patterns_end(module, config, f"{folder}/{CONFIG}")
     stored = read_header(folder / WEIGHTS)
     _lengthen(module, folder, config, stored)
-    plain = _logits(module)
+    plain = probe_logits(module)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -275,7 +275,7 @@ def _why(strange: list[str]) -> str:
 
 def _require_effect(plain: torch.Tensor, wrapped: Any, folder: Path) -> None:
     """Check that the adapter changes the logits of some text."""
-    if torch.equal(plain, _logits(wrapped)):
+    if torch.equal(plain, probe_logits(wrapped)):
         raise InputError(
             f"the adapter in {folder} changes nothing: the logits are the base's own",
             "an adapter that was trained (its B is not all zero, its scaling not 0)",
@@ -284,8 +284,8 @@ def _require_effect(plain: torch.Tensor, wrapped: Any, folder: Path) -> None:
 
 
 @torch.no_grad()
-def _logits(module: Any) -> torch.Tensor:
-    """Compute a model's logits for tokens spread over its vocabulary."""
+def probe_logits(module: Any) -> torch.Tensor:
+    """Compute a model's logits for tokens spread over its vocabulary; (1, S, V)."""
     entry = module.get_input_embeddings().weight
     probe = (torch.arange(_PROBE_TOKENS, device=entry.device) * 7919 % entry.shape[0])[None]
     training = module.training

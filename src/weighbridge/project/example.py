@@ -27,6 +27,8 @@ base = "smollm2-135m"
 # Only the assistant's turns are learnt; look at them with: weighbridge tune --show-mask
 train = "train.jsonl"
 validation = "validation.jsonl"
+# lora, rslora, lora-plus, dora, pissa or full; every option of `weighbridge tune` is a key here.
+method = "lora"
 rank = 16
 alpha = 32
 learning_rate = 5e-4

@@ -14,7 +14,7 @@ from weighbridge.opening.judge import JudgeChoice
 from weighbridge.opening.tasks import Task, at_sandbox_level, find_task
 from weighbridge.project.overlap import overlaps_of
 from weighbridge.project.project_file import Project, refuse_margin
-from weighbridge.project.tuning import TuningFiles, read_tuning_files, settings_from
+from weighbridge.project.tuning import TuningFiles, read_tuning_files
 from weighbridge.records import BenchmarkSpec, Contamination, HumanLabel, SkippedBenchmark
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.hub_data import is_hub_name
@@ -92,7 +92,6 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
             _data(project, validation) if validation else None,
             offline=where.offline,
         )
-        settings_from(project.tune)
     tasks: list[tuple[BenchmarkSpec, Task]] = []
     left: list[SkippedBenchmark] = []
     place = RunContext(

@@ -19,6 +19,7 @@ from weighbridge.records.charge import MOST_USD_PER_MILLION_TOKENS
 from weighbridge.records.scale import Scale
 from weighbridge.sources.documents import read_toml
 from weighbridge.statistics import check_margin
+from weighbridge.tuning.settings import TuneSettings
 from weighbridge.verdict.economics import Economics
 from weighbridge.verdict.replacement import Use
 
@@ -95,34 +96,22 @@ class Incumbent:
 
 @dataclass(frozen=True)
 class Tune:
-    """`[tune]`: conversations to learn from, and how. See `weighbridge.tuning.TuneSettings`.
+    """`[tune]`: conversations to learn from, and how.
 
     Attributes:
         train: A file in any format that is known, beside the project file.
-        validation: Likewise; "" for none.
+        validation: Likewise, for watching the loss; "" for none.
         allow_overlap: Whether items of a benchmark of one's own may stand in the training data.
+        settings: All other keys of the table are fields of these.
     """
 
     train: str
     validation: str = ""
     allow_overlap: bool = False
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.0
-    target: str | list[str] = "all-linear"
-    learning_rate: float = 5e-4
-    schedule: str = "cosine"
-    warmup_share: float = 0.05
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    epochs: int = 1
-    max_steps: int | None = None
-    batch_size: int = 8
-    accumulation: int = 1
-    max_tokens: int | None = None
-    overflow: str = "refuse"
-    seed: int = 0
-    checkpoint_steps: int = 10
+    settings: TuneSettings = field(default_factory=TuneSettings)
+
+
+_NOT_SETTINGS = ("train", "validation", "allow_overlap")
 
 
 @dataclass(frozen=True)
@@ -193,11 +182,15 @@ def read_project(path: Path) -> Project:
         raise InputError(f"no project file at {path}", "a weighbridge.toml", do)
     document = read_toml(path, "a weighbridge.toml")
     _check_keys(path, document)
+    if "tune" in document:
+        document["tune"] = _as_tune(document["tune"])
     try:
         return TypeAdapter(Project).validate_python({**document, "path": path})
+    except InputError as error:  # of the tuning settings
+        raise InputError(f"{path}: {error.saw}", error.expected, error.do) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"] if part != "settings")
         raise InputError(f"{path}: {where} = {first['input']!r}"[:200], first["msg"]) from error
 
 
@@ -214,7 +207,7 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
             raise InputError(f"{path}: {key} = {value!r}"[:200], f"a table {form}")
         for row in rows:
             for name in row:
-                names = [f.name for f in fields(_TABLES[key])]
+                names = _keys_of(key)
                 if name not in names:
                     raise UnknownName(f"key in [{key}] of {path}", name, names)
     for row in document.get("evaluate", []):
@@ -224,6 +217,19 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
     for row in document.get("evaluate", []):
         if row.get("role", "target") not in roles:
             raise UnknownName(f"role in {path}", str(row["role"]), roles)
+
+
+def _keys_of(table: str) -> list[str]:
+    """Return the keys that a table may have."""
+    if table == "tune":
+        return [*_NOT_SETTINGS, *(f.name for f in fields(TuneSettings))]
+    return [f.name for f in fields(_TABLES[table])]
+
+
+def _as_tune(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `[tune]` in the form of `Tune`."""
+    settings = {name: value for name, value in table.items() if name not in _NOT_SETTINGS}
+    return {name: table[name] for name in _NOT_SETTINGS if name in table} | {"settings": settings}
 
 
 def _check_margin(path: Path, row: Mapping[str, Any]) -> None:

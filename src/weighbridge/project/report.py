@@ -216,7 +216,7 @@ def report_folder(state: Path, name: str) -> Path:
 
 def as_json(written: Written, outcome: ProjectOutcome) -> dict[str, Any]:
     """Return what `run` and `demo` print with --json."""
-    project = outcome.plan.project
+    project, tuned = outcome.plan.project, outcome.tuned
     found = viability(outcome.weighed, project.economics) if project.incumbent else None
     return {
         "verdict": written.judged.verdict,
@@ -224,7 +224,8 @@ def as_json(written: Written, outcome: ProjectOutcome) -> dict[str, Any]:
         "headline": written.judged.headline,
         "findings": [asdict(finding) for finding in written.judged.findings],
         "report": str(written.page),
-        "adapter": str(outcome.tuned.adapter) if outcome.tuned else None,
+        "adapter": str(tuned.adapter) if tuned and tuned.adapter else None,
+        **({"model": str(tuned.artefact)} if tuned and not tuned.adapter else {}),
         "runs": [r.run_id for w in outcome.weighed for r in (w.before, w.after)],
         "contamination": [contamination_json(w) for w in outcome.weighed if w.contamination],
         "skipped": [

@@ -1,15 +1,16 @@
-"""Tuning from files: where a run lives, and the settings that a project file or flags describe."""
+"""Tuning from files: what is read, where a run lives, and how its result is named and merged."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from weighbridge.project.overlap import repeated_in
-from weighbridge.project.project_file import Tune
 from weighbridge.records import ModelRef, canonical_digest
 from weighbridge.sources.digests import files_digest
+from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.tuning.data import Conversation, read_conversations
+from weighbridge.tuning.registry import find_method
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
@@ -49,17 +50,6 @@ def read_tuning_files(
         (*notes, *([repeated] if repeated else [])), learnt.files,
         held_out.files if held_out else (),
     )  # fmt: skip
-
-
-def settings_from(tune: Tune) -> "TuneSettings":
-    """Return tuning settings from a project file's `[tune]`."""
-    from weighbridge.tuning import TuneSettings
-
-    names = {field.name for field in fields(TuneSettings)}
-    values: dict[str, Any] = {k: v for k, v in asdict(tune).items() if k in names}
-    if isinstance(values["target"], list):
-        values["target"] = tuple(values["target"])
-    return TuneSettings(**values)
 
 
 def base_digest_of(base: ModelRef) -> str:
@@ -103,6 +93,18 @@ def tune_model(
         )
 
 
+def tuned_weights(base: WeightsLocation, tuned: "TuneResult") -> WeightsLocation:
+    """Return where the tuned model is: an adapter on its base, or a whole model."""
+    if tuned.adapter is not None:
+        return replace(base, adapter=tuned.adapter)
+    return replace(find_weights(str(tuned.artefact)), name=f"{base.name}-tuned")
+
+
+def tuned_name(base: str, tuned: "TuneResult") -> str:
+    """Return what the tuned model is called at the command line."""
+    return str(tuned.artefact) if tuned.adapter is None else f"{base}+{tuned.adapter}"
+
+
 def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> "list[ShownMask]":
     """Return the first conversations as text, with what of it is learnt.
 
@@ -120,13 +122,13 @@ def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> "list[Show
 def merge_tuned(
     model: "OpenWeights", result: "TuneResult", folder: Path, files: TuningFiles
 ) -> "Merged":
-    """Merge the adapter into the model, which it changes, and write safetensors, proven equal."""
+    """Write the result as one folder of safetensors, proven equal; it may change the model."""
     import torch
 
     from weighbridge.tuning import mask_conversation
-    from weighbridge.tuning.merging import merge_adapter
 
     row = mask_conversation(model.tokenizer, files.conversations[0])
     probe = torch.tensor([row.token_ids[:128]], device=model.network.device)
+    method = find_method(result.method)
     with model.network.as_built() as module:
-        return merge_adapter(module, model.tokenizer, result.adapter, folder, probe)
+        return method.merge(module, model.tokenizer, result.artefact, folder, probe)

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,11 @@ from weighbridge.tuning.tensors import write_tensors
 
 @contextmanager
 def attached_adapter(
-    module: Any, settings: TuneSettings, base: str, said: list[str] | None = None
+    module: Any,
+    settings: TuneSettings,
+    base: str,
+    said: list[str] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[Any]:
     """Yield the model with a new LoRA adapter that leaves it unchanged (B = 0), and take it off.
 
@@ -32,6 +36,7 @@ def attached_adapter(
         settings: Of the run.
         base: What the adapter's config names as its base.
         said: Gets what peft warns of while it attaches the adapter.
+        options: What peft's `LoraConfig` is told besides.
 
     Raises:
         InputError: No layer has one of the names in `settings.target`.
@@ -45,8 +50,10 @@ def attached_adapter(
         target_modules=target,
         task_type="CAUSAL_LM",
         exclude_modules=_left_out(module) if target == "all-linear" else None,
+        **(options or {}),
     )
     require_patterns_end(module, {"target_modules": target}, "target")
+    trainable = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
     try:
         with _warnings_of_peft() as warned:
             adapted = get_peft_model(module, config)
@@ -65,11 +72,19 @@ def attached_adapter(
         yield adapted
     finally:
         adapted.unload()
+        for name, parameter in module.named_parameters():  # peft has frozen them
+            parameter.requires_grad_(trainable[name])
 
 
-# Their kernels read these layers' weights past any adapter, so peft refuses them.
-_PAST_ADAPTERS = ("out_proj", "conv1d")
-_READ_PAST = {"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"}
+# Layers whose weights a recurrence's own code reads past any adapter; peft refuses some of them.
+_READ_PAST = {
+    "falcon_h1": ("out_proj", "conv1d"),
+    "falcon_mamba": ("out_proj", "conv1d", "dt_proj"),
+    "jamba": ("dt_proj",),
+    "mamba": ("out_proj", "conv1d", "dt_proj"),
+    "mamba2": ("out_proj", "conv1d"),
+    "nemotron_h": ("out_proj", "conv1d"),
+}
 
 
 def _require_reached(module: Any, target: str | list[str]) -> None:
@@ -83,11 +98,11 @@ def _require_reached(module: Any, target: str | list[str]) -> None:
                 f'"all-linear", or other linear layers that this model has: {_linear(module)}',
                 f"leave {name.rpartition('.')[2]} out of target",
             )
-    past = [name for name in _PAST_ADAPTERS if name in target]
-    if module.config.model_type in _READ_PAST and past and not isinstance(target, str):
+    past = [name for name in _READ_PAST.get(module.config.model_type, ()) if name in target]
+    if past and not isinstance(target, str):
         raise InputError(
-            f"target {past[0]} of {type(module).__name__}: its kernels read this layer's weight by "
-            "themselves, so an adapter there would change nothing",
+            f"target {past[0]} of {type(module).__name__}: its code reads this layer's weight by "
+            "itself, so an adapter there would change nothing",
             f'"all-linear", or other linear layers that this model has: {_linear(module)}',
             f"leave {past[0]} out of target",
         )
@@ -109,15 +124,14 @@ def _left_out(module: Any) -> list[str] | None:
     """Name the linear layers that "all-linear" can't mean; None if there are none.
 
     A router is linear by birth only (it gives a choice, not a product), grouped layers multiply
-    each group by itself, and peft puts no adapter on what a recurrence's kernels read for
-    themselves.
+    each group by itself, and an adapter on what a recurrence reads for itself would never learn.
     """
-    past = module.config.model_type in _READ_PAST
+    past = _READ_PAST.get(module.config.model_type, ())
     found = [
         name
         for name, layer in module.named_modules()
         if isinstance(layer, torch.nn.Linear)
-        and (_own_product(layer) or (past and name.endswith(".out_proj")))
+        and (_own_product(layer) or name.rpartition(".")[2] in past)
     ]
     return found or None
 
@@ -166,20 +180,35 @@ def require_neutral(adapted: Any, token_ids: Tensor) -> None:
         )
 
 
+def adapter_config(adapted: Any) -> LoraConfig:
+    """Return the adapter's configuration."""
+    return adapted.peft_config["default"]
+
+
+def adapter_tensors(adapted: Any) -> dict[str, Tensor]:
+    """Return the adapter's tensors as peft names them in a file."""
+    # Never "auto": that asks the Hub for the base's vocabulary.
+    tensors: dict[str, Tensor] = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    return tensors
+
+
 def save_adapter(adapted: Any, path: Path) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors``, both or neither.
 
     Raises:
         StorageError: The disk is full or can't be written.
     """
-    config = copy.copy(adapted.peft_config["default"])
+    write_adapter(adapter_config(adapted), adapter_tensors(adapted), path)
+
+
+def write_adapter(config: LoraConfig, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write a configuration and tensors as `save_adapter` does."""
+    config = copy.copy(config)
     config.inference_mode = True
     # A set's order differs from process to process; a saved file should not.
     config.target_modules = sorted(config.target_modules)
-    # Never "auto": that asks the Hub for the base's vocabulary.
-    tensors = get_peft_model_state_dict(adapted, save_embedding_layers=False)
     with whole_folder(path) as partial:
-        write_tensors(partial / "adapter_model.safetensors", tensors)
+        write_tensors(partial / "adapter_model.safetensors", dict(tensors))
         config.save_pretrained(str(partial))
 
 

@@ -18,11 +18,12 @@ from weighbridge.errors import WeighbridgeError
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 from weighbridge.storage import whole_folder
+from weighbridge.tuning.method import Output
 from weighbridge.tuning.settings import Metric
 from weighbridge.tuning.tensors import read_tensors, write_tensors
 
 _KEEP = 2
-_ADAPTER, _OPTIMIZER, _STATE = "adapter.safetensors", "optimizer.safetensors", "state.json"
+_OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,25 @@ def save_checkpoint(
     state: RunState,
     parameters: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
+    output: Output = "adapter",
 ) -> Path:
     """Write ``folder/step-NNNNNN`` whole, keep the one before it, remove older ones.
+
+    Args:
+        folder: Of the run's checkpoints.
+        state: Where the run stands.
+        parameters: What is trained.
+        optimizer: That trains it.
+        output: What it will become; names the file of the values.
 
     Raises:
         StorageError: The disk is full or can't be written.
     """
     path = folder / f"step-{state.step:06d}"
     with whole_folder(path) as partial:
-        write_tensors(partial / _ADAPTER, parameters)
+        write_tensors(partial / _values(output), parameters)
         write_tensors(partial / _OPTIMIZER, _moments(parameters, optimizer))
-        digests = {name: file_digest(partial / name) for name in (_ADAPTER, _OPTIMIZER)}
+        digests = {name: file_digest(partial / name) for name in (_values(output), _OPTIMIZER)}
         stored = asdict(_Stored(state, digests))
         (partial / _STATE).write_text(json.dumps(stored, allow_nan=False), encoding="utf-8")
     for old in _checkpoints(folder)[:-_KEEP]:
@@ -74,7 +83,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    folder: Path, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    folder: Path,
+    parameters: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    output: Output = "adapter",
 ) -> RunState | None:
     """Restore the newest whole checkpoint in place; None where there is none.
 
@@ -84,13 +96,17 @@ def load_checkpoint(
         stored = _read_whole(path)
         if stored is None:
             continue
-        values = read_tensors(path / _ADAPTER)
+        values = read_tensors(path / _values(output))
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(values[name])
         _restore_moments(parameters, optimizer, read_tensors(path / _OPTIMIZER))
         return stored.state
     return None
+
+
+def _values(output: Output) -> str:
+    return f"{output}.safetensors"
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -125,7 +141,9 @@ def _restore_moments(
         by_name.setdefault(name, {})[kind] = value
     # The optimizer's own loading puts each on its parameter's device, and leaves step counts where
     # the optimizer wants them.
-    state = {at: by_name[name] for at, name in enumerate(parameters) if name in by_name}
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    order = [names[id(one)] for group in optimizer.param_groups for one in group["params"]]
+    state = {at: by_name[name] for at, name in enumerate(order) if name in by_name}
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 

@@ -1,9 +1,9 @@
-"""Two autograd functions that skip work not needed for a frozen base. Same results as peft's.
+"""Two autograd functions that skip work that isn't needed. Same results as torch's and peft's.
 
 A LoRA layer computes ``y = W x + s B A x``. Written as one function it keeps only x and A x for
 the backward pass, adds the update in place, and never forms a weight gradient for W. Cross-entropy
-through a frozen head is differentiated while its logits are at hand, a few rows at a time, so that
-logits for all positions never stand in memory together.
+through a head is differentiated while its logits are at hand, a few rows at a time, so that logits
+for all positions never stand in memory together.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,12 +65,13 @@ class _LoraLinear(torch.autograd.Function):
         return dx, ddropped, None, None, da, db, None
 
 
-class _FrozenHeadLoss(torch.autograd.Function):
-    """Sum of cross-entropies of ``hidden @ weightᵀ``, with a gradient for hidden only."""
+class _HeadLoss(torch.autograd.Function):
+    """Sum of cross-entropies of ``hidden @ weightᵀ``; a gradient for weight if it is trained."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         dhidden = torch.empty_like(hidden)  # (N, H)
+        dweight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # (V, H)
         total = hidden.new_zeros((), dtype=torch.float64)
         for start in range(0, len(hidden), CHUNK_ROWS):
             rows = slice(start, start + CHUNK_ROWS)
@@ -84,13 +85,16 @@ class _FrozenHeadLoss(torch.autograd.Function):
             scores.div_(mass)  # probabilities; minus one at the target is the gradient
             scores.scatter_add_(1, wanted, torch.full_like(right, -1.0))
             torch.mm(scores, weight, out=dhidden[rows])
-        ctx.save_for_backward(dhidden)
+            if dweight is not None:
+                dweight.addmm_(scores.T, hidden[rows])
+        ctx.save_for_backward(dhidden, dweight)
         return total.to(hidden.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (dhidden,) = ctx.saved_tensors
-        return dhidden * grads[0], None, None
+        dhidden, dweight = ctx.saved_tensors
+        # In place, since it is as large as the vocabulary's embeddings: one backward pass only.
+        return dhidden * grads[0], None if dweight is None else dweight.mul_(grads[0]), None
 
 
 def cross_entropy_sum(hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
@@ -103,9 +107,8 @@ def cross_entropy_sum(hidden: Tensor, head: Callable[[Tensor], Tensor], targets:
     """
     bare = type(head) is nn.Linear and getattr(head, "bias", None) is None
     weight = getattr(head, "weight", None) if bare else None
-    frozen = weight is not None and not weight.requires_grad
-    if frozen and hidden.dtype == torch.float32 and torch.is_grad_enabled():
-        total: Tensor = _FrozenHeadLoss.apply(hidden, weight, targets)
+    if weight is not None and hidden.dtype == torch.float32 and torch.is_grad_enabled():
+        total: Tensor = _HeadLoss.apply(hidden, weight, targets)
         return total
     parts = [
         functional.cross_entropy(head(rows).float(), wanted, reduction="sum")

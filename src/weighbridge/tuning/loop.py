@@ -1,7 +1,8 @@
-"""Tune a model with LoRA: the recipe, exact to the bit and resumable from any moment.
+"""Tune a model: the recipe, exact to the bit and resumable from any moment.
 
-Order of rows, learning rate and dropout are functions of the seed and the step. With the same
-number of threads, a run killed and resumed ends with the same bits as one left alone.
+Which weights are trained is the method's affair, and what is learnt the objective's. Order of
+rows, learning rate and dropout are functions of the seed and the step. With the same number of
+threads, a run killed and resumed ends with the same bits as one left alone.
 """
 
 import json
@@ -9,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,19 @@ from weighbridge.process_memory import (
 )
 from weighbridge.sources.digests import file_digest
 from weighbridge.storage import append_line, sole_owner, write_whole
-from weighbridge.tuning import adapters, batches, checkpoint, memory, plan
+from weighbridge.tuning import batches, checkpoint, plan
 from weighbridge.tuning.data import Conversation
-from weighbridge.tuning.fused import fused_lora
-from weighbridge.tuning.loss import can_share_prefixes, loss_sum, require_causal
+from weighbridge.tuning.job import Job, prepare, require_base, require_rows
 from weighbridge.tuning.masks import MaskedRow
-from weighbridge.tuning.run_folder import claim, finished, run_identity, write_result
-from weighbridge.tuning.schedule import Schedule
+from weighbridge.tuning.registry import find_method, find_objective
+from weighbridge.tuning.run_folder import (
+    CHECKPOINTS,
+    claim,
+    finished,
+    result_weights,
+    run_identity,
+    write_result,
+)
 from weighbridge.tuning.session import interruptible, reproducible
 from weighbridge.tuning.settings import (
     Checkpointed,
@@ -42,24 +49,6 @@ from weighbridge.tuning.settings import (
     TuneSettings,
     Validated,
 )
-
-_PROBE_TOKENS = 64
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What stays the same from the first step to the last."""
-
-    adapted: Any
-    parameters: dict[str, torch.Tensor]
-    optimizer: torch.optim.Optimizer
-    rows: tuple[MaskedRow, ...]
-    validation: tuple[MaskedRow, ...]
-    settings: TuneSettings
-    folder: Path
-    schedule: Schedule
-    on_event: OnEvent
-    share: bool
 
 
 def tune(
@@ -74,10 +63,11 @@ def tune(
     base: str,
     base_digest: str,
 ) -> TuneResult:
-    """Train a LoRA adapter, or go on where an earlier call with the same arguments stopped.
+    """Tune a model, or go on where an earlier call with the same arguments stopped.
 
-    `folder` afterwards holds ``adapter/`` (peft's format), ``result.json``, ``metrics.jsonl``,
-    ``run.json`` and the last checkpoints. `module` is handed back as it was.
+    `folder` afterwards holds ``adapter/`` (peft's format) or ``model/`` (a whole model),
+    ``result.json``, ``metrics.jsonl``, ``run.json`` and the last checkpoints. `module` is handed
+    back as it was.
 
     Args:
         module: The base: a causal language model of transformers.
@@ -88,7 +78,7 @@ def tune(
         settings: See `TuneSettings`.
         folder: The run's own folder; holds one run only.
         on_event: Called with each `TuneEvent` as it happens.
-        base: What the adapter's config names as its base.
+        base: What an adapter's config names as its base.
         base_digest: Digest of the base's weights and settings.
 
     Raises:
@@ -96,34 +86,33 @@ def tune(
         Interrupted: Ctrl-C; everything finished is on disk.
         StorageError: The disk is full or read-only, or another process tunes in `folder`.
     """
-    _require_base(module)
+    require_base(module)
+    method, objective = find_method(settings.method), find_objective(settings.objective)
     config = module.config.get_text_config()
     limit = settings.max_tokens or getattr(config, "max_position_embeddings", None) or 1 << 20
-    rows, lengths = plan.plan_rows(tokenizer, train, limit, settings.overflow)
+    rows, lengths = objective.rows(tokenizer, train, limit, settings.overflow)
     held_out: tuple[MaskedRow, ...] = ()
     held_lengths = None
     if validation:
-        held_out, held_lengths = plan.plan_rows(tokenizer, validation, limit, settings.overflow)
-    _require_rows(module, tokenizer, (*rows, *held_out))
+        held_out, held_lengths = objective.rows(tokenizer, validation, limit, settings.overflow)
+    require_rows(module, tokenizer, (*rows, *held_out))
     identity = run_identity(rows, held_out, settings, base_digest)
     with sole_owner(folder):
         threads = claim(folder, identity, settings, base, base_digest, date_written(tokenizer))
-        if (done := finished(folder)) is not None:
+        if (done := finished(folder, method.output)) is not None:
             return done
         said: list[str] = []
         with (
             interruptible() as stopping,
             reproducible(settings.seed, threads),
-            adapters.attached_adapter(module, settings, base, said) as adapted,
+            method.prepared(module, settings, base, folder, said) as model,
         ):
-            job = _prepare(adapted, rows, held_out, settings, folder, on_event)
+            job = prepare(method, objective, model, rows, held_out, settings, folder, on_event)
             state = _train(job, lengths, stopping)
-            adapters.save_adapter(adapted, folder / "adapter")
-            stop_id = next(
-                i for i, t in zip(rows[0].token_ids[::-1], rows[0].trained[::-1], strict=True) if t
-            )
+            job.optimizer.state.clear()  # saving a whole model needs that room
+            method.save(model, tokenizer, folder / method.output)
             result = replace(
-                _result(job, state, identity, lengths, tokenizer.decode([stop_id])),
+                _result(job, state, identity, lengths, _end_of_turn(tokenizer, rows[0])),
                 validation_lengths=held_lengths,
                 template_date=date_written(tokenizer),
                 notes=tuple(said),
@@ -132,62 +121,17 @@ def tune(
         return result
 
 
-def _require_base(module: Any) -> None:
-    if hasattr(module, "peft_config"):
-        raise InputError(
-            "the model to tune has an adapter on it",
-            "a base alone",
-            "merge the adapter into its base first, or tune the base",
-        )
+def _end_of_turn(tokenizer: Any, row: MaskedRow) -> str:
+    """Return the last token that is learnt, which ends the assistant's turn, as text."""
+    backwards = zip(row.token_ids[::-1], row.trained[::-1], strict=True)
+    text: str = tokenizer.decode([next(token for token, trained in backwards if trained)])
+    return text
 
 
-def _require_rows(module: Any, tokenizer: Any, rows: Sequence[MaskedRow]) -> None:
-    """Check that the model has each token: a tokenizer may have more than it has rows."""
-    highest, known = max(max(row.token_ids) for row in rows), module.get_input_embeddings().weight
-    if highest >= known.shape[0]:
-        text = tokenizer.convert_ids_to_tokens(highest)
-        raise InputError(
-            f"a row holds the token {text!r} ({highest}), and the model's embedding has "
-            f"{known.shape[0]:,} rows",
-            "a tokenizer whose tokens the model has",
-            "take the tokenizer that belongs to these weights",
-        )
-
-
-def _prepare(
-    adapted: Any,
-    rows: tuple[MaskedRow, ...],
-    validation: tuple[MaskedRow, ...],
-    settings: TuneSettings,
-    folder: Path,
-    on_event: OnEvent,
-) -> _Job:
-    probe = torch.tensor([rows[0].token_ids[:_PROBE_TOKENS]], device=adapted.device)
-    adapted.eval()
-    require_causal(adapted, probe)
-    adapters.require_neutral(adapted, probe)
-    parameters = adapters.adapter_parameters(adapted)
-    optimizer = torch.optim.AdamW(
-        parameters.values(),
-        lr=settings.learning_rate,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-    )
-    schedule = Schedule([len(row) for row in rows], settings)
-    longest = sorted(rows, key=len)[-2:]
-    # Measured before training mode, in which an architecture may draw dropout of its own.
-    share = can_share_prefixes(adapted, longest, settings.dropout)
-    adapted.train()
-    return _Job(
-        adapted, parameters, optimizer, rows, validation, settings, folder, schedule, on_event,
-        share,
-    )  # fmt: skip
-
-
-def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> checkpoint.RunState:
-    with fused_lora(job.adapted):
+def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> checkpoint.RunState:
+    with job.method.accelerated(job.model):
         state = checkpoint.load_checkpoint(
-            job.folder / "checkpoints", job.parameters, job.optimizer
+            job.folder / CHECKPOINTS, job.parameters, job.optimizer, job.method.output
         )
         predicted_seconds = None
         restart_peak()
@@ -198,7 +142,7 @@ def _train(job: _Job, lengths: plan.LengthReport, stopping: threading.Event) -> 
             Planned(
                 total_steps=job.schedule.total_steps,
                 lengths=lengths,
-                trainable_parameters=sum(p.numel() for p in job.parameters.values()),
+                trainable_parameters=job.trained_numbers,
                 predicted_memory_bytes=state.predicted_memory_bytes,
                 predicted_seconds=predicted_seconds,
                 resumed_step=state.step,
@@ -233,22 +177,15 @@ class _Stopped(Exception):
     """Ctrl-C, noticed between two forward passes: values and moments are those of a whole step."""
 
 
-def _start(job: _Job) -> checkpoint.RunState:
+def _start(job: Job) -> checkpoint.RunState:
     """Forecast memory, then time one forward and backward pass on the longest rows there are."""
-    settings = job.settings
-    longest = sorted(job.rows, key=len, reverse=True)[: settings.batch_size]
-    probe = batches.collate(longest, job.adapted.device, job.share)
-    forecast = memory.forecast_memory(
-        job.adapted.get_base_model().config,
-        batch_tokens=probe.token_ids.numel(),
-        trainable_parameters=sum(p.numel() for p in job.parameters.values()),
-        rank=settings.rank,
-        dropout=settings.dropout,
-        resident_bytes=resident_memory_bytes(),
-    )
-    loss_sum(job.adapted, probe).backward()  # warms up
+    longest = sorted(job.rows, key=len, reverse=True)[: job.settings.batch_size]
+    probe = job.batch(longest)
+    positions = probe.token_ids.numel()
+    forecast = job.method.forecast(job.model, job.settings, positions, resident_memory_bytes())
+    job.objective.loss(job.model, probe).backward()  # warms up
     started = time.perf_counter()
-    loss_sum(job.adapted, probe).backward()
+    job.objective.loss(job.model, probe).backward()
     seconds = time.perf_counter() - started
     job.optimizer.zero_grad()
     to_come = [
@@ -259,28 +196,25 @@ def _start(job: _Job) -> checkpoint.RunState:
     return checkpoint.RunState(
         step=0,
         metrics=(),
-        predicted_seconds=plan.forecast_seconds(to_come, probe.token_ids.numel(), seconds),
+        predicted_seconds=plan.forecast_seconds(to_come, positions, seconds),
         predicted_memory_bytes=forecast.peak_bytes,
         peak_memory_bytes=0,
     )
 
 
-def _step(job: _Job, state: checkpoint.RunState, stopping: threading.Event) -> checkpoint.RunState:
+def _step(job: Job, state: checkpoint.RunState, stopping: threading.Event) -> checkpoint.RunState:
     """Make one optimizer step."""
     started = time.perf_counter()
     step = state.step + 1
     torch.manual_seed(job.schedule.seed(step))
-    passes = [
-        batches.collate([job.rows[row] for row in rows], job.adapted.device, job.share)
-        for rows in job.schedule.passes(step)
-    ]
-    trained_tokens = sum(len(batch.targets) for batch in passes)
+    passes = [job.batch([job.rows[row] for row in rows]) for rows in job.schedule.passes(step)]
+    trained_tokens = sum(map(job.objective.targets, passes))
     loss = 0.0
     for batch in passes:
         if stopping.is_set():
             job.optimizer.zero_grad()
             raise _Stopped
-        part = loss_sum(job.adapted, batch) / trained_tokens
+        part = job.objective.loss(job.model, batch) / trained_tokens
         part.backward()
         loss += part.item()
     if stopping.is_set():
@@ -308,36 +242,35 @@ def _step(job: _Job, state: checkpoint.RunState, stopping: threading.Event) -> c
     return _record(job, state, metric)
 
 
-def _update(job: _Job, rate: float) -> float:
+def _update(job: Job, rate: float) -> float:
     """Clip, apply AdamW at the given rate, and return the gradient's norm before clipping."""
     clip = job.settings.clip_norm or math.inf
     norm = torch.nn.utils.clip_grad_norm_(job.parameters.values(), clip)
     for group in job.optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["rate_factor"]
     job.optimizer.step()
     job.optimizer.zero_grad()
     return float(norm)
 
 
 @torch.no_grad()
-def _validate(job: _Job, step: int) -> float | None:
+def _validate(job: Job, step: int) -> float | None:
     """Return the validation rows' loss in nats per learnt token; None where there are no rows."""
     if not job.validation:
         return None
-    job.adapted.eval()
+    job.model.eval()
     total, count = 0.0, 0
     rows = sorted(job.validation, key=len)
     for start in range(0, len(rows), job.settings.batch_size):
-        some = rows[start : start + job.settings.batch_size]
-        batch = batches.collate(some, job.adapted.device, job.share)
-        total += loss_sum(job.adapted, batch).item()
-        count += len(batch.targets)
-    job.adapted.train()
+        batch = job.batch(rows[start : start + job.settings.batch_size])
+        total += job.objective.loss(job.model, batch).item()
+        count += job.objective.targets(batch)
+    job.model.train()
     job.on_event(Validated(step, total / count))
     return total / count
 
 
-def _record(job: _Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.RunState:
+def _record(job: Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.RunState:
     append_line(job.folder / "metrics.jsonl", json.dumps(asdict(metric), allow_nan=False))
     state = replace(state, step=metric.step, metrics=(*state.metrics, metric))
     if metric.loss is not None:
@@ -354,10 +287,10 @@ def _record(job: _Job, state: checkpoint.RunState, metric: Metric) -> checkpoint
     return state
 
 
-def _checkpoint(job: _Job, state: checkpoint.RunState) -> None:
+def _checkpoint(job: Job, state: checkpoint.RunState) -> None:
     state = replace(state, peak_memory_bytes=_peak(state))
     path = checkpoint.save_checkpoint(
-        job.folder / "checkpoints", state, job.parameters, job.optimizer
+        job.folder / CHECKPOINTS, state, job.parameters, job.optimizer, job.method.output
     )
     job.on_event(Checkpointed(state.step, path))
 
@@ -367,7 +300,7 @@ def _peak(state: checkpoint.RunState) -> int:
 
 
 def _result(
-    job: _Job,
+    job: Job,
     state: checkpoint.RunState,
     identity: str,
     lengths: plan.LengthReport,
@@ -377,13 +310,13 @@ def _result(
     seconds = sum(m.seconds for m in steps)
     tokens = sum(m.tokens for m in steps)
     losses = [m.loss for m in steps if m.loss is not None]
-    adapter = job.folder / "adapter"
+    artefact = job.folder / job.method.output
     return TuneResult(
-        adapter=adapter,
-        adapter_file_digest=file_digest(adapter / "adapter_model.safetensors"),
+        artefact=artefact,
+        artefact_digest=file_digest(result_weights(artefact)),
         identity=identity,
         steps=state.step,
-        trainable_parameters=sum(p.numel() for p in job.parameters.values()),
+        trainable_parameters=job.trained_numbers,
         tokens=tokens,
         trained_tokens=sum(m.trained_tokens for m in steps),
         tokens_per_second=tokens / seconds,
@@ -398,4 +331,7 @@ def _result(
         end_of_turn=end_of_turn,
         lengths=lengths,
         metrics=state.metrics,
+        method=job.method.name,
+        objective=job.objective.name,
+        output=job.method.output,
     )

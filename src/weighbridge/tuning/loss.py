@@ -113,13 +113,13 @@ def can_share_prefixes(module: Any, rows: Sequence[MaskedRow], dropout: float) -
     """
     base = _base_of(module)
     try:
-        plain = _loss_and_gradient(module, collate(rows, module.device))
+        plain = _loss_and_gradients(module, collate(rows, module.device))
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         said = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{type(base).__name__} gives no gradient to its adapter ({said})",
+            f"{type(base).__name__} gives no gradient to what is trained ({said})",
             "an architecture that torch can train here",
             "use another model",
         ) from error
@@ -128,22 +128,29 @@ def can_share_prefixes(module: Any, rows: Sequence[MaskedRow], dropout: float) -
     if not getattr(base, "_supports_attention_backend", False):
         return False
     try:
-        shared = _loss_and_gradient(module, collate(rows, module.device, share=True))
+        shared = _loss_and_gradients(module, collate(rows, module.device, share=True))
     except (UnsupportedAttention, RuntimeError, TypeError, ValueError, AttributeError):
         return False
-    return all(
-        float((ours - theirs).norm()) <= _SAME * float(theirs.norm())
-        for ours, theirs in zip(shared, plain, strict=True)
-    )
+    return _near(shared[:1], plain[:1]) and _near(shared[1:], plain[1:])
 
 
-def _loss_and_gradient(module: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return the loss (1,) and the gradient of all that is trained, in one row."""
+def _loss_and_gradients(module: Any, batch: Batch) -> list[Tensor | None]:
+    """Return the loss and the gradients of all that is trained; None where one is not reached."""
     trained = [p for p in module.parameters() if p.requires_grad]
     loss = loss_sum(module, batch)
-    found = torch.autograd.grad(loss, trained, allow_unused=True)
-    flat = [g.flatten().float() for g in found if g is not None]
-    return loss.detach().reshape(1), torch.cat(flat) if flat else loss.new_zeros(1)
+    return [loss.detach(), *torch.autograd.grad(loss, trained, allow_unused=True)]
+
+
+def _near(ours: Sequence[Tensor | None], theirs: Sequence[Tensor | None]) -> bool:
+    """Whether two lists of tensors, each taken as one vector, are the same but for rounding."""
+    apart = length = 0.0
+    for one, other in zip(ours, theirs, strict=True):
+        if one is not None and other is not None:
+            apart += float((one.float() - other.float()).norm()) ** 2
+        elif (found := one if other is None else other) is not None:
+            apart += float(found.float().norm()) ** 2
+        length += 0.0 if other is None else float(other.float().norm()) ** 2
+    return apart <= _SAME**2 * length
 
 
 @torch.no_grad()

@@ -1,7 +1,11 @@
-"""Merge an adapter into its base: into a new folder, proven, and never over one that exists."""
+"""Merge an adapter into its base: into a new folder, proven, and never over one that exists.
+
+Where tuning gave a whole model there is nothing to merge, and it is copied.
+"""
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +18,11 @@ from weighbridge.sources.digests import file_digest
 from weighbridge.sources.documents import read_settings
 from weighbridge.storage import new_folder
 from weighbridge.tuning.adapters import load_adapter
-from weighbridge.tuning.tensors import write_tensors
+from weighbridge.tuning.run_folder import CHECKPOINTS, result_weights
+from weighbridge.tuning.whole_model import WEIGHTS, read_again, write_model
 
 MERGE_TOLERANCE = 1e-4  # for logits of up to 10; in proportion beyond
-_WEIGHTS, _RECORD = "model.safetensors", "weighbridge_merge.json"
-_ADAPTER = "adapter_model.safetensors"
-_OF_THE_RUN = ("adapter", "checkpoints")  # folders that a run writes
+_RECORD = "weighbridge_merge.json"
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class Merged:
             model, over all positions of the probe.
         probe_tokens: Positions compared.
         before: Whether it was there already, from an earlier call.
+        copied: Whether there was nothing to merge, since the result was a whole model.
     """
 
     path: Path
     max_logit_difference: float
     probe_tokens: int
     before: bool = False
+    copied: bool = False
 
 
 def require_free(path: Path) -> None:
@@ -63,12 +68,12 @@ def _require_writable(path: Path) -> None:
         )
 
 
-def merged_before(path: Path, adapter: Path, run: Path) -> Merged | None:
-    """Return the merge of this adapter that a folder holds; None where the folder is free.
+def merged_before(path: Path, result: Path, run: Path) -> Merged | None:
+    """Return the merge of this result that a folder holds; None where the folder is free.
 
     Args:
         path: Where the merged model should go.
-        adapter: The run's adapter, which need not be there yet.
+        result: The run's adapter or model, which need not be there yet.
         run: The run's own folder.
 
     Raises:
@@ -76,16 +81,19 @@ def merged_before(path: Path, adapter: Path, run: Path) -> Merged | None:
     """
     own, wanted = run.resolve(), path.resolve()
     inside = wanted.relative_to(own).parts[:1] if wanted.is_relative_to(own) else ("",)
-    if own.is_relative_to(wanted) or inside[0] in _OF_THE_RUN:
+    if own.is_relative_to(wanted) or inside[0] in (result.name, CHECKPOINTS):
         raise _occupied(path, f"is used by the run itself ({run})")
     if _is_free(path):
         return None
-    record, file = _record_of(path), adapter / _ADAPTER
+    record, file = _record_of(path), result_weights(result)
     if not record or not file.is_file() or record.get("adapter") != file_digest(file):
         raise _occupied(path, "holds the merge of another adapter" if record else "is not empty")
-    if file_digest(path / _WEIGHTS) != record.get("weights"):
+    if file_digest(path / WEIGHTS) != record.get("weights"):
         raise _occupied(path, "was changed after this adapter was merged into it")
-    return Merged(path, record["max_logit_difference"], record["probe_tokens"], before=True)
+    return Merged(
+        path, record["max_logit_difference"], record["probe_tokens"], True,
+        record.get("copied", False),
+    )  # fmt: skip
 
 
 def _is_free(path: Path) -> bool:
@@ -95,7 +103,7 @@ def _is_free(path: Path) -> bool:
 
 
 def _record_of(path: Path) -> dict[str, Any] | None:
-    if not (path / _RECORD).is_file() or not (path / _WEIGHTS).is_file():
+    if not (path / _RECORD).is_file() or not (path / WEIGHTS).is_file():
         return None
     try:
         return read_settings(path / _RECORD, "the record of a merge", within=path)
@@ -136,11 +144,11 @@ def merge_adapter(module: Any, tokenizer: Any, adapter: Path, path: Path, probe:
         expected = adapted(input_ids=probe, use_cache=False).logits
     merged = adapted.merge_and_unload(safe_merge=True)
     with new_folder(path) as partial:
-        _write_model(merged, tokenizer, partial)
+        write_model(merged, tokenizer, partial)
         difference = _reload_difference(merged, partial, probe, expected)
         record = {
-            "adapter": file_digest(adapter / _ADAPTER),
-            "weights": file_digest(partial / _WEIGHTS),
+            "adapter": file_digest(result_weights(adapter)),
+            "weights": file_digest(partial / WEIGHTS),
             "max_logit_difference": difference,
             "probe_tokens": int(probe.numel()),
         }
@@ -148,50 +156,32 @@ def merge_adapter(module: Any, tokenizer: Any, adapter: Path, path: Path, probe:
     return Merged(path, difference, int(probe.numel()))
 
 
-def _write_model(merged: Any, tokenizer: Any, folder: Path) -> None:
-    config = merged.config.to_dict()
-    # A base that came from a GGUF file says so here; what is saved is plain fp32.
-    config.pop("quantization_config", None)
-    config["architectures"] = [type(merged).__name__]
-    (folder / "config.json").write_text(
-        json.dumps(config, indent=2, sort_keys=True, default=str) + "\n", encoding="utf-8"
-    )
-    if merged.generation_config is not None:
-        merged.generation_config.save_pretrained(str(folder))
-    tokenizer.save_pretrained(str(folder))
-    write_tensors(folder / _WEIGHTS, _untied(merged))
+def copy_whole(model: Path, path: Path) -> Merged:
+    """Copy a model that is whole already, where an adapter would be merged.
 
-
-def _untied(merged: Any) -> dict[str, Tensor]:
-    """Return the tensors with each storage once; loading ties the others again."""
-    tensors: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in merged.state_dict().items():
-        if tensor.data_ptr() not in seen:
-            seen.add(tensor.data_ptr())
-            tensors[name] = tensor
-    return tensors
+    Raises:
+        InputError: The folder is taken.
+        StorageError: The disk is full or can't be written.
+    """
+    require_free(path)
+    with new_folder(path) as partial:
+        for file in sorted(model.iterdir()):
+            shutil.copyfile(file, partial / file.name)
+        digest = file_digest(partial / WEIGHTS)
+        record = {
+            "adapter": digest,
+            "weights": digest,
+            "max_logit_difference": 0.0,
+            "probe_tokens": 0,
+            "copied": True,
+        }
+        (partial / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return Merged(path, 0.0, 0, copied=True)
 
 
 @torch.no_grad()
 def _reload_difference(merged: Any, folder: Path, probe: Tensor, expected: Tensor) -> float:
-    again = (
-        type(merged)
-        .from_pretrained(
-            str(folder),
-            dtype=merged.dtype,
-            attn_implementation=merged.config._attn_implementation,
-            local_files_only=True,
-            use_safetensors=True,
-        )
-        .eval()
-    )
-    written = again.state_dict()
-    changed = [n for n, t in merged.state_dict().items() if not torch.equal(t, written[n])]
-    if changed:
-        raise WeighbridgeError(
-            f"{changed[0]} was not saved as it was merged", "the same bits", "report this as a bug"
-        )
+    again = read_again(merged, folder)
     logits = again(input_ids=probe, use_cache=False).logits
     difference = float((logits - expected).abs().max().item())
     allowed = MERGE_TOLERANCE * max(1.0, float(expected.abs().max()) / 10)

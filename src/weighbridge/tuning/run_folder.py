@@ -16,7 +16,17 @@ from weighbridge.sources.digests import file_digest
 from weighbridge.sources.documents import read_settings
 from weighbridge.storage import sweep, write_whole
 from weighbridge.tuning.masks import MaskedRow
+from weighbridge.tuning.method import Output
 from weighbridge.tuning.settings import TuneResult, TuneSettings
+
+CHECKPOINTS = "checkpoints"
+"""The folder of checkpoints in a run's; what comes out lies in one named by the method's output."""
+
+
+def result_weights(folder: Path) -> Path:
+    """Return the safetensors file of an adapter's folder, or else of a whole model's."""
+    adapter = folder / "adapter_model.safetensors"
+    return adapter if adapter.is_file() else folder / "model.safetensors"
 
 
 def run_identity(
@@ -25,7 +35,7 @@ def run_identity(
     settings: TuneSettings,
     base_digest: str,
 ) -> str:
-    """Return the digest of all that decides the adapter's values, the data as token ids."""
+    """Return the digest of all that decides the result's values, the data as token ids."""
     return canonical_digest(
         {
             "settings": settings.identity(),
@@ -57,7 +67,7 @@ def claim(
     path = folder / "run.json"
     if path.exists():
         sweep(folder)
-        sweep(folder / "checkpoints")
+        sweep(folder / CHECKPOINTS)
         run = read_settings(path, "a tuning run's own record", within=folder)
         if run.get("identity") != identity:
             raise InputError(
@@ -95,17 +105,18 @@ def _require_own(folder: Path) -> None:
         )
 
 
-def finished(folder: Path) -> TuneResult | None:
-    """Return the result of a run that is done and whose adapter is whole; None otherwise."""
-    adapter = folder / "adapter" / "adapter_model.safetensors"
+def finished(folder: Path, output: Output) -> TuneResult | None:
+    """Return the result of a run that is done and whose artefact is whole; None otherwise."""
     path = folder / "result.json"
     if not path.is_file():
         return None
     try:
         stored = read_settings(path, "a tuning run's result", within=folder)
-        stored["adapter"] = str(folder / "adapter")  # the folder may have been moved
+        if "adapter_file_digest" in stored:  # from before other things than adapters came out
+            stored["artefact_digest"] = stored.pop("adapter_file_digest")
+        stored["artefact"] = str(folder / output)  # the folder may have been moved
         result = TypeAdapter(TuneResult).validate_python(stored)
-        whole = file_digest(adapter) == result.adapter_file_digest
+        whole = file_digest(result_weights(result.artefact)) == result.artefact_digest
     except (OSError, ValueError, TypeError, ValidationError, InputError):
         return None
     return result if whole else None
@@ -113,5 +124,5 @@ def finished(folder: Path) -> TuneResult | None:
 
 def write_result(folder: Path, result: TuneResult) -> None:
     """Write the last thing that a run writes: with it, the run is done."""
-    plain: dict[str, Json] = {**asdict(result), "adapter": str(result.adapter)}
+    plain: dict[str, Json] = {**asdict(result), "artefact": str(result.artefact)}
     write_whole(folder / "result.json", json.dumps(plain, indent=2) + "\n")

@@ -1,27 +1,45 @@
 """What a person chooses, what happens meanwhile, and what comes out."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal, get_args
 
-from weighbridge.errors import InputError
+from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Json
+from weighbridge.tuning.method import Output
 from weighbridge.tuning.plan import LengthReport, Overflow
+from weighbridge.tuning.registry import find_method, find_objective
 
 Schedule = Literal["cosine", "linear", "constant"]
+
+OF_METHOD: Final[Any] = None
+"""Stands for the method's own default, which takes its place when settings are made."""
+
+METHOD_SETTINGS = ("rank", "alpha", "dropout", "target", "learning_rate", "learning_rate_ratio")
+"""Settings whose default is the method's; those that a method lacks stay None."""
+
+_SINCE_METHODS = {"method": "lora", "objective": "sft"}
+"""Settings that came later, with the value that runs from before them have."""
 
 
 @dataclass(frozen=True)
 class TuneSettings:
     """A tuning run's settings; all but `checkpoint_steps` are part of its identity.
 
+    Project file and command line fill these fields, so each default stands here or, where it
+    depends on the method, in the method's file.
+
     Attributes:
+        method: Which weights are trained; a file in `methods/`.
+        objective: What is learnt from the data; a file in `objectives/`.
         rank: Rank r of the update B·A (Hu et al. 2021, arXiv:2106.09685).
         alpha: The update is scaled by alpha / rank.
         dropout: On the adapter's input.
         target: Which layers get an adapter: "all-linear", or names of modules.
-        learning_rate: At its peak. About ten times what full tuning would take.
+        learning_rate: At its peak.
+        learning_rate_ratio: How many times faster B learns than A (LoRA+).
         schedule: How it falls after the warm-up; cosine and linear end at 0.
         warmup_share: Share of the steps in which it rises linearly.
         weight_decay: Decoupled (AdamW).
@@ -37,11 +55,14 @@ class TuneSettings:
         checkpoint_steps: Steps between checkpoints: what a crash costs at most.
     """
 
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.0
-    target: str | tuple[str, ...] = "all-linear"
-    learning_rate: float = 5e-4
+    method: str = "lora"
+    objective: str = "sft"
+    rank: int = OF_METHOD
+    alpha: float = OF_METHOD
+    dropout: float = OF_METHOD
+    target: str | tuple[str, ...] = OF_METHOD
+    learning_rate: float = OF_METHOD
+    learning_rate_ratio: float = OF_METHOD
     schedule: Schedule = "cosine"
     warmup_share: float = 0.05
     weight_decay: float = 0.0
@@ -57,21 +78,41 @@ class TuneSettings:
     checkpoint_steps: int = 10
 
     def __post_init__(self) -> None:
+        find_objective(self.objective)
+        self._ask_method()
         for name in ("rank", "epochs", "batch_size", "accumulation", "checkpoint_steps"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+            self._require(name, lambda value: value >= 1, "at least 1")
         for name in ("max_steps", "max_tokens"):
-            value = getattr(self, name)
-            _require(value is None or value >= 1, name, value, "at least 1, or nothing")
-        for name in ("learning_rate", "alpha"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+            self._require(name, lambda value: value >= 1, "at least 1, or nothing")
+        for name in ("learning_rate", "learning_rate_ratio", "alpha"):
+            self._require(name, lambda value: 0 < value < math.inf, "above 0")
         for name in ("weight_decay", "clip_norm"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or above")
+            self._require(name, lambda value: 0 <= value < math.inf, "0 or above")
         for name in ("dropout", "warmup_share"):
-            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
-        schedules = ("cosine", "linear", "constant")
-        _require(self.schedule in schedules, "schedule", self.schedule, " or ".join(schedules))
-        policies = ("refuse", "drop", "truncate_left")
-        _require(self.overflow in policies, "overflow", self.overflow, " or ".join(policies))
+            self._require(name, lambda value: 0 <= value < 1, "in [0, 1)")
+        self._require("betas", lambda pair: all(0 <= beta < 1 for beta in pair), "two in [0, 1)")
+        for name, words in (("schedule", get_args(Schedule)), ("overflow", get_args(Overflow))):
+            if getattr(self, name) not in words:
+                raise UnknownName(f"tuning setting {name} =", str(getattr(self, name)), words)
+
+    def _ask_method(self) -> None:
+        """Take the method's defaults, and refuse what is set and the method hasn't."""
+        method = find_method(self.method)
+        for name in METHOD_SETTINGS:
+            value = getattr(self, name)
+            if value is OF_METHOD:
+                object.__setattr__(self, name, method.defaults.get(name))
+            elif name not in method.defaults:
+                raise InputError(
+                    f"tuning setting {name} = {value!r} with method {self.method}",
+                    f"settings that it has, such as {', '.join(method.defaults)}",
+                    f"leave {name} out, or choose another method",
+                )
+
+    def _require(self, name: str, holds: Callable[[Any], bool], expected: str) -> None:
+        value = getattr(self, name)
+        if value is not None and not holds(value):
+            raise InputError(f"tuning setting {name} = {value!r}", expected, f"correct {name}")
 
     @property
     def rows_per_step(self) -> int:
@@ -79,15 +120,15 @@ class TuneSettings:
         return self.batch_size * self.accumulation
 
     def identity(self) -> dict[str, Json]:
-        """Return, as plain JSON, everything that decides the adapter's values."""
+        """Return, as plain JSON, everything that decides the result's values.
+
+        Runs from before there were methods keep their identity.
+        """
         values = asdict(self)
         del values["checkpoint_steps"]
-        return values
-
-
-def _require(holds: bool, name: str, value: object, expected: str) -> None:
-    if not holds:
-        raise InputError(f"tuning setting {name} = {value!r}", expected, f"correct {name}")
+        lacking = [name for name in METHOD_SETTINGS if values[name] is None]
+        older = [name for name, value in _SINCE_METHODS.items() if values[name] == value]
+        return {name: value for name, value in values.items() if name not in (*lacking, *older)}
 
 
 @dataclass(frozen=True)
@@ -97,7 +138,7 @@ class Planned:
     Attributes:
         total_steps: Optimizer steps of the whole run.
         lengths: What is learnt from, and what was left out.
-        trainable_parameters: The adapter's.
+        trainable_parameters: How many numbers are trained.
         predicted_memory_bytes: Forecast peak of the process.
         predicted_seconds: Forecast time of the whole run; None where it goes on from a checkpoint.
         resumed_step: The step that it goes on from; 0 at a fresh start.
@@ -172,11 +213,11 @@ class TuneResult:
     """A finished tuning run.
 
     Attributes:
-        adapter: Folder in peft's format.
-        adapter_file_digest: SHA-256 of its `adapter_model.safetensors`.
-        identity: Digest over settings, data and base weights; equal identities, equal adapters.
+        artefact: Folder of what came out: an adapter in peft's format, or a whole model.
+        artefact_digest: SHA-256 of its safetensors file.
+        identity: Digest over settings, data and base weights; equal identities, equal artefacts.
         steps: Optimizer steps made.
-        trainable_parameters: The adapter's.
+        trainable_parameters: How many numbers were trained.
         tokens: Positions computed, padding left out, over all steps.
         trained_tokens: Targets learnt from, over all steps.
         tokens_per_second: `tokens` per second of training steps.
@@ -195,10 +236,13 @@ class TuneResult:
         template_date: The day that the chat template writes into every row; None where it writes
             none. See `weighbridge.models.template_clock`.
         notes: What peft warned of while it attached the adapter.
+        method: Which weights were trained.
+        objective: What was learnt.
+        output: What came out.
     """
 
-    adapter: Path
-    adapter_file_digest: str
+    artefact: Path
+    artefact_digest: str
     identity: str
     steps: int
     trainable_parameters: int
@@ -219,6 +263,14 @@ class TuneResult:
     validation_lengths: LengthReport | None = None
     template_date: str | None = None
     notes: tuple[str, ...] = ()
+    method: str = "lora"
+    objective: str = "sft"
+    output: Output = "adapter"
+
+    @property
+    def adapter(self) -> Path | None:
+        """The adapter's folder; None where a whole model came out."""
+        return self.artefact if self.output == "adapter" else None
 
     def told(self) -> tuple[str, ...]:
         """Say of the data what a person must know: how much was learnt, and what was done to it."""

@@ -75,6 +75,7 @@ def run_project(
     from weighbridge.project.project_file import read_project
     from weighbridge.project.report import as_json, report_folder, write_report
     from weighbridge.project.running import run_stages
+    from weighbridge.project.tuning import tuned_name
 
     project = read_project(path)
     around = options.surroundings(
@@ -107,7 +108,8 @@ def run_project(
     lines += ["", f"Report:  {written.page.resolve()}", f"Verify:  weighbridge verify {folder}"]
     if outcome.tuned is not None:
         base = project.model.base
-        lines.append(f"Try it:  weighbridge chat {base} --against {base}+{outcome.tuned.adapter}")
+        tuned = tuned_name(base, outcome.tuned)
+        lines.append(f"Try it:  weighbridge chat {base} --against {tuned}")
     emit(as_json(written, outcome), "\n".join(lines), json)
     whole = have_figures([run for w in outcome.weighed for run in (w.before, w.after)])
     if not require or judged.verdict == require:

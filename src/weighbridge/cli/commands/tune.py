@@ -1,52 +1,161 @@
-"""Tune a model with LoRA on your own conversations.
+"""Tune a model on your own conversations: an adapter, or every parameter.
 
-Killed at any moment, the same command goes on and ends with the same adapter, bit for bit.
+Killed at any moment, the same command goes on and ends with the same weights, bit for bit.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.option_groups import grouped
 from weighbridge.cli.output import emit, emit_masks
 from weighbridge.records import Json
+from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
+from weighbridge.tuning.settings import METHOD_SETTINGS, TuneSettings
 
 if TYPE_CHECKING:
     from weighbridge.tuning import TuneResult
     from weighbridge.tuning.merging import Merged
 
 
+def _setting(name: str, told: str, *flags: str, **more: Any) -> Any:
+    """Return the option of a field of `TuneSettings`, where its default stands."""
+    return typer.Option(*flags, help=f"{told} {_default(name)}".strip(), **more)
+
+
+def _default(name: str) -> str:
+    """Say a field's default; where methods differ, that of each."""
+    if name not in METHOD_SETTINGS:
+        value = getattr(TuneSettings(), name)
+        return "" if value is None else f"[default: {_shown(value)}]"
+    found: dict[str, list[str]] = {}
+    for method in method_names():
+        if name in (defaults := find_method(method).defaults):
+            found.setdefault(_shown(defaults[name]), []).append(method)
+    if len(found) == 1:
+        return f"[default: {next(iter(found))}]"
+    return f"[default: {'; '.join(f'{v} ({_listed(by)})' for v, by in found.items())}]"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)
+
+
+_METHODS = "; ".join(f"{name}: {find_method(name).summary}" for name in method_names())
+_OBJECTIVES = "; ".join(f"{name}: {find_objective(name).summary}" for name in objective_names())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What is learnt from."""
+
+    panel: ClassVar[str] = "Data"
+
+    train: Annotated[Path, typer.Option(help="File to learn from, or ORG/NAME:SPLIT of the Hub.")]
+    validation: Annotated[Path | None, typer.Option(help="Likewise, to watch the loss on.")] = None
+    max_tokens: Annotated[
+        int | None, _setting("max_tokens", "Longest row; else the model's context.")
+    ] = None
+    overflow: Annotated[
+        str | None,
+        _setting("overflow", "What becomes of longer rows: refuse, drop or truncate_left."),
+    ] = None
+    show_mask: Annotated[int, typer.Option(help="Show what is learnt of N rows, and stop.")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """What is trained."""
+
+    panel: ClassVar[str] = "Method"
+
+    method: Annotated[str | None, _setting("method", f"{_METHODS}.", metavar="NAME")] = None
+    objective: Annotated[str | None, _setting("objective", f"{_OBJECTIVES}.", metavar="NAME")] = (
+        None
+    )
+    rank: Annotated[int | None, _setting("rank", "Rank of the update.")] = None
+    alpha: Annotated[float | None, _setting("alpha", "Scales the update.")] = None
+    dropout: Annotated[float | None, _setting("dropout", "On the adapter's input.")] = None
+    target: Annotated[
+        list[str] | None,
+        _setting("target", "A layer's name that gets an adapter; may be repeated.", metavar="NAME"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How it is trained."""
+
+    panel: ClassVar[str] = "Training"
+
+    learning_rate: Annotated[
+        float | None, _setting("learning_rate", "At its peak.", "--learning-rate", "--lr")
+    ] = None
+    learning_rate_ratio: Annotated[
+        float | None, _setting("learning_rate_ratio", "How many times faster B learns than A.")
+    ] = None
+    schedule: Annotated[
+        str | None, _setting("schedule", "How it falls: cosine, linear or constant.")
+    ] = None
+    warmup_share: Annotated[
+        float | None, _setting("warmup_share", "Share of the steps in which it rises.")
+    ] = None
+    epochs: Annotated[int | None, _setting("epochs", "Passes over the data.")] = None
+    max_steps: Annotated[int | None, _setting("max_steps", "Stop after so many steps.")] = None
+    batch_size: Annotated[int | None, _setting("batch_size", "Rows in one pass.")] = None
+    accumulation: Annotated[int | None, _setting("accumulation", "Passes in one step.")] = None
+    weight_decay: Annotated[float | None, _setting("weight_decay", "AdamW's.")] = None
+    betas: Annotated[tuple[float, float] | None, _setting("betas", "AdamW's.", metavar="B1 B2")] = (
+        None
+    )
+    clip_norm: Annotated[
+        float | None, _setting("clip_norm", "Longest gradient; 0 for any length.")
+    ] = None
+    seed: Annotated[int | None, _setting("seed", "Seed of everything random.")] = None
+    checkpoint_steps: Annotated[
+        int | None, _setting("checkpoint_steps", "Steps between checkpoints.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultOptions:
+    """What is written and where files are."""
+
+    panel: ClassVar[str] = "Result and files"
+
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; else one beside the runs.")
+    ] = None
+    merge: Annotated[
+        Path | None, typer.Option(help="Also write whole, merged safetensors here.")
+    ] = None
+    runs: options.Runs = options.DEFAULT_RUNS
+    cache: options.Cache = None
+    offline: options.Offline = False
+
+
+@grouped
 def command(
     model: Annotated[str, typer.Argument(help="Alias, folder, .gguf or Hub id.")],
-    train: Annotated[Path, typer.Option(help="File to learn from, or ORG/NAME:SPLIT of the Hub.")],
-    validation: Annotated[Path | None, typer.Option(help="Likewise, to watch the loss on.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder.")] = None,
-    rank: Annotated[int, typer.Option(help="Rank of the update.", min=1)] = 16,
-    alpha: Annotated[float, typer.Option(help="Scaled by alpha / rank.")] = 32.0,
-    dropout: Annotated[float, typer.Option(help="On the adapter's input.")] = 0.0,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", "--lr")] = 5e-4,
-    epochs: Annotated[int, typer.Option(min=1)] = 1,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after so many steps.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Rows in one pass.", min=1)] = 8,
-    accumulation: Annotated[int, typer.Option(help="Passes in one step.", min=1)] = 1,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest row.")] = None,
-    overflow: Annotated[str, typer.Option(help="refuse, drop or truncate_left.")] = "refuse",
-    merge: Annotated[Path | None, typer.Option(help="Also write merged safetensors here.")] = None,
-    show_mask: Annotated[int, typer.Option(help="Show what is learnt of N rows, and stop.")] = 0,
-    runs: options.Runs = options.DEFAULT_RUNS,
-    cache: options.Cache = None,
-    device: options.Device = "auto",
-    threads: options.Threads = 0,
-    seed: options.Seed = 0,
-    offline: options.Offline = False,
+    data: DataOptions,
+    method: MethodOptions,
+    training: TrainingOptions,
+    result: ResultOptions,
+    compute: options.Compute,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.cli.drawing import Drawn
     from weighbridge.opening.models import open_model
-    from weighbridge.project.project_file import Tune
     from weighbridge.project.stages.tune import tuning_bar
     from weighbridge.project.tuning import (
         base_digest_of,
@@ -54,49 +163,61 @@ def command(
         merge_tuned,
         read_tuning_files,
         run_folder,
-        settings_from,
         tune_model,
     )
     from weighbridge.tuning.merging import merged_before, require_free
 
     around = options.surroundings(
-        runs=runs, cache=cache, device=device, threads=threads, offline=offline
-    )
-    settings = settings_from(
-        Tune(
-            train=str(train), rank=rank, alpha=alpha, dropout=dropout,
-            learning_rate=learning_rate, epochs=epochs, max_steps=max_steps,
-            batch_size=batch_size, accumulation=accumulation, max_tokens=max_tokens,
-            overflow=overflow, seed=seed,
-        )
+        runs=result.runs, cache=result.cache, device=compute.device, threads=compute.threads,
+        offline=result.offline,
     )  # fmt: skip
-    files = read_tuning_files(train, validation, offline=around.offline)
-    if merge:
-        require_free(merge)
-    with open_model(model, around.cache, device, around.threads, around.offline) as opened:
-        if show_mask:
-            masks = masks_of(opened, files, show_mask)
+    settings = settings_of(data, method, training)
+    files = read_tuning_files(data.train, data.validation, offline=around.offline)
+    if result.merge:
+        require_free(result.merge)
+    with open_model(model, around.cache, around.device, around.threads, around.offline) as opened:
+        if data.show_mask:
+            masks = masks_of(opened, files, data.show_mask)
             emit_masks([(mask.header, mask.parts) for mask in masks], json)
             return
-        folder = out or run_folder(
-            runs.parent / "tuning", base_digest_of(opened.ref), settings, files
-        )
-        merged = merged_before(merge, folder / "adapter", folder) if merge else None
+        root = result.runs.parent / "tuning"
+        folder = result.out or run_folder(root, base_digest_of(opened.ref), settings, files)
+        artefact = folder / find_method(settings.method).output
+        merged = merged_before(result.merge, artefact, folder) if result.merge else None
         with tuning_bar(Drawn(), "tune") as on_event:
-            result = tune_model(opened, model, settings, files, folder, on_event)
-        if merge and not merged:
-            merged = merge_tuned(opened, result, merge, files)
-    emit(*_outcome(result, merged, files.notes), json)
+            tuned = tune_model(opened, model, settings, files, folder, on_event)
+        if result.merge and not merged:
+            merged = merge_tuned(opened, tuned, result.merge, files)
+    emit(*_outcome(tuned, merged, files.notes), json)
+
+
+def settings_of(*groups: DataOptions | MethodOptions | TrainingOptions) -> TuneSettings:
+    """Fill the settings with what was stated; the rest are their defaults."""
+    names = {field.name for field in fields(TuneSettings)}
+    stated = {
+        name: value
+        for group in groups
+        for name, value in vars(group).items()
+        if name in names and value is not None
+    }
+    if target := stated.pop("target", None):
+        stated["target"] = target[0] if target == ["all-linear"] else tuple(target)
+    return TuneSettings(**stated)
 
 
 def _outcome(
     result: "TuneResult", merged: "Merged | None", notes: tuple[str, ...]
 ) -> tuple[dict[str, Json], str]:
     """Return what a run came to, as JSON and as text."""
-    validation = result.validation_lengths
+    validation, whole = result.validation_lengths, result.adapter is None
     document: dict[str, Json] = {
-        "adapter": str(result.adapter),
-        "adapter_digest": result.adapter_file_digest,
+        "method": result.method,
+        "objective": result.objective,
+        "adapter": None if whole else str(result.artefact),
+        "adapter_digest": None if whole else result.artefact_digest,
+        "model": str(result.artefact) if whole else None,
+        "model_digest": result.artefact_digest if whole else None,
+        "trainable_parameters": result.trainable_parameters,
         "trained_tokens": result.trained_tokens,
         "tokens": result.tokens,
         "tokens_per_second": result.tokens_per_second,
@@ -124,10 +245,12 @@ def _outcome(
         f"{result.tokens_per_second:,.0f} tokens a second; peak memory "
         f"{result.peak_memory_bytes / 1e9:.2f} GB (forecast "
         f"{result.predicted_memory_bytes / 1e9:.2f})",
-        f"adapter {result.adapter}",
+        f"{result.output} {result.artefact}",
     ]
-    if merged:
-        before = ", done before" if merged.before else ""
+    before = ", done before" if merged and merged.before else ""
+    if merged and merged.copied:
+        lines.append(f"nothing to merge: the model is whole; copied to {merged.path}{before}")
+    elif merged:
         lines.append(
             f"merged {merged.path} (logits differ by at most "
             f"{merged.max_logit_difference:.1e}{before})"

@@ -66,12 +66,20 @@ def _provenance(plan: Plan, compared: tuple[BenchmarkComparison, ...]) -> dict[s
         "Base": f"{before.model.name} ({before.model.source})",
         "Base weights": before.model.weights_digest,
         "Adapter weights": after.model.adapter_digest,
+        **_whole_weights(before, after),
         **_computed_by(before),
         "Peak memory": f"{max(r.provenance.peak_memory_bytes or 0 for r in runs) / 1e9:.2f} GB",
         "Time in evaluation": f"{sum(r.provenance.wall_seconds for r in runs):,.0f} s",
     }
     facts |= {f"Samples of {run.run_id}": run.samples_digest for run in runs}
     return {key: str(value) for key, value in facts.items() if value is not None}
+
+
+def _whole_weights(before: EvalRun, after: EvalRun) -> dict[str, Json]:
+    """Return the tuned model's own weights, where it is no adapter on the base's."""
+    digest = after.model.weights_digest
+    same = after.model.adapter_digest or digest == before.model.weights_digest
+    return {} if same else {"Tuned weights": digest}
 
 
 def _replacement_provenance(

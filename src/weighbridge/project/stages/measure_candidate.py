@@ -1,12 +1,11 @@
 """Measure the candidate: the tuned model, or the model that might replace an incumbent."""
 
-from dataclasses import replace
-
 from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
 from weighbridge.opening.tasks import Task
 from weighbridge.project.measuring import measure_all, tell_how_it_is_asked
 from weighbridge.project.plan import Plan, RunEnvironment
 from weighbridge.project.stage import BASE_RUNS, CANDIDATE_RUNS, TUNED, Stage, Work
+from weighbridge.project.tuning import tuned_weights
 from weighbridge.records import BenchmarkSpec, EvalRun
 from weighbridge.records.scale import default_margin
 from weighbridge.sources.weights import WeightsLocation
@@ -24,7 +23,7 @@ def _run(work: Work) -> tuple[EvalRun, ...]:
     location = plan.base
     if tuned is not None:
         assert isinstance(location, WeightsLocation)
-        location = replace(location, adapter=tuned.adapter)
+        location = tuned_weights(location, tuned)
     model = work.models.open(location)
     base = work.results.get(BASE_RUNS)
     if base is None:

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from weighbridge.project.plan import Plan
-from weighbridge.project.project_file import Tune
 from weighbridge.project.stage import BASE_RUNS, TUNED, Results, Show, Stage, StageFacts, Work
-from weighbridge.project.tuning import base_digest_of, run_folder, settings_from, tune_model
+from weighbridge.project.tuning import base_digest_of, run_folder, tune_model
 from weighbridge.reports import Forecast, TrainingPoint
+from weighbridge.tuning.registry import find_method
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
-    from weighbridge.tuning import TuneResult
+    from weighbridge.tuning import TuneResult, TuneSettings
 
 
 def _describe(plan: Plan) -> str:
@@ -25,7 +25,7 @@ def _run(work: Work) -> "TuneResult":
     plan = work.plan
     assert plan.files is not None and plan.project.tune is not None
     model = cast("OpenWeights", work.models.open(plan.base))
-    settings = settings_from(plan.project.tune)
+    settings = plan.project.tune.settings
     folder = run_folder(
         work.where.state / "tuning", base_digest_of(model.ref), settings, plan.files
     )
@@ -78,7 +78,7 @@ def _facts(plan: Plan, results: Results) -> StageFacts:
     return StageFacts(
         tuning_data=str(plan.files.train),
         training=_curve(tuned),
-        training_facts=tuple(_training_facts(tune, tuned).items()),
+        training_facts=tuple(_training_facts(tune.settings, tuned).items()),
         forecasts=(
             Forecast("Peak memory while tuning", "bytes", predicted, peak),
             Forecast("Time in training steps", "seconds", tuned.predicted_seconds, tuned.seconds),
@@ -98,18 +98,16 @@ def _curve(tuned: "TuneResult") -> tuple[TrainingPoint, ...]:
     return tuple(points)
 
 
-def _training_facts(tune: Tune, tuned: "TuneResult") -> dict[str, str]:
-    target = tune.target if isinstance(tune.target, str) else ", ".join(tune.target)
-    rows = tune.batch_size * tune.accumulation
+def _training_facts(settings: "TuneSettings", tuned: "TuneResult") -> dict[str, str]:
     return {
-        "Method": f"LoRA, rank {tune.rank}, alpha {tune.alpha:g}, on {target}",
+        "Method": find_method(tuned.method).describe(settings),
         "Trainable parameters": f"{tuned.trainable_parameters:,}",
         "Rows": f"{tuned.lengths.rows:,} of {tuned.lengths.total_tokens:,} tokens, "
         f"{tuned.lengths.trained_share:.0%} of them learnt",
-        "Steps": f"{tuned.steps} of {rows} rows, {tune.epochs} epochs, "
-        f"learning rate {tune.learning_rate:g}",
+        "Steps": f"{tuned.steps} of {settings.rows_per_step} rows, {settings.epochs} epochs, "
+        f"learning rate {settings.learning_rate:g}",
         "Speed": f"{tuned.tokens_per_second:,.0f} tokens per second",
-        "Adapter": tuned.adapter_file_digest,
+        tuned.output.capitalize(): tuned.artefact_digest,
     }
 
 

@@ -1,0 +1,115 @@
+"""A tuning run made ready: what is trained, on which rows, by which optimizer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from weighbridge.errors import InputError
+from weighbridge.tuning.batches import Batch
+from weighbridge.tuning.loss import require_causal
+from weighbridge.tuning.masks import MaskedRow
+from weighbridge.tuning.method import Method, Objective
+from weighbridge.tuning.schedule import Schedule
+from weighbridge.tuning.settings import OnEvent, TuneSettings
+
+_PROBE_TOKENS = 64
+
+
+@dataclass(frozen=True)
+class Job:
+    """What stays the same from the first step to the last."""
+
+    method: Method
+    objective: Objective
+    model: Any
+    parameters: dict[str, torch.Tensor]
+    optimizer: torch.optim.Optimizer
+    rows: tuple[MaskedRow, ...]
+    validation: tuple[MaskedRow, ...]
+    settings: TuneSettings
+    folder: Path
+    schedule: Schedule
+    on_event: OnEvent
+    share: bool
+
+    def batch(self, rows: Sequence[MaskedRow]) -> Batch:
+        """Lay rows out for one forward pass."""
+        return self.objective.batch(rows, self.model.device, self.share)
+
+    @property
+    def trained_numbers(self) -> int:
+        """How many numbers are trained."""
+        return sum(parameter.numel() for parameter in self.parameters.values())
+
+
+def require_base(module: Any) -> None:
+    """Refuse a model that has an adapter on it."""
+    if hasattr(module, "peft_config"):
+        raise InputError(
+            "the model to tune has an adapter on it",
+            "a base alone",
+            "merge the adapter into its base first, or tune the base",
+        )
+
+
+def require_rows(module: Any, tokenizer: Any, rows: Sequence[MaskedRow]) -> None:
+    """Check that the model has each token: a tokenizer may have more than it has rows."""
+    highest, known = max(max(row.token_ids) for row in rows), module.get_input_embeddings().weight
+    if highest >= known.shape[0]:
+        text = tokenizer.convert_ids_to_tokens(highest)
+        raise InputError(
+            f"a row holds the token {text!r} ({highest}), and the model's embedding has "
+            f"{known.shape[0]:,} rows",
+            "a tokenizer whose tokens the model has",
+            "take the tokenizer that belongs to these weights",
+        )
+
+
+def prepare(
+    method: Method,
+    objective: Objective,
+    model: Any,
+    rows: tuple[MaskedRow, ...],
+    validation: tuple[MaskedRow, ...],
+    settings: TuneSettings,
+    folder: Path,
+    on_event: OnEvent,
+) -> Job:
+    """Check that a model can be trained from where the base is, and make its optimizer.
+
+    Raises:
+        InputError: It sees later tokens, or gives no gradient.
+        WeighbridgeError: It differs from the base before anything was trained.
+    """
+    probe = torch.tensor([rows[0].token_ids[:_PROBE_TOKENS]], device=model.device)
+    model.eval()
+    require_causal(model, probe)
+    method.require_unchanged(model, probe)
+    parameters = method.trained(model)
+    longest = sorted(rows, key=len)[-2:]
+    # Measured before training mode, in which an architecture may draw dropout of its own.
+    share = objective.can_share(model, longest, settings.dropout or 0.0)
+    model.train()
+    return Job(
+        method, objective, model, parameters, optimizer_of(method, parameters, settings), rows,
+        validation, settings, folder, Schedule([len(row) for row in rows], settings), on_event,
+        share,
+    )  # fmt: skip
+
+
+def optimizer_of(
+    method: Method, parameters: dict[str, torch.Tensor], settings: TuneSettings
+) -> torch.optim.Optimizer:
+    """Return AdamW with one group for each factor that the method puts on the learning rate."""
+    groups: dict[float, list[torch.Tensor]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(method.rate_factor(name, settings), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": some, "rate_factor": factor} for factor, some in groups.items()],
+        lr=settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+    )

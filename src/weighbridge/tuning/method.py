@@ -1,0 +1,161 @@
+"""The two seams of tuning: which weights change, and what is learnt.
+
+Three lines to add a method: write `methods/NAME.py`; define `METHOD` in it, an object that does
+what `Method` says (`low_rank.LowRank` does it for whatever peft calls LoRA); run the contract
+tests. An objective is added in the same way, in `objectives/`. Both are found by the file's name,
+with dashes for underscores, so nothing else is touched.
+
+This file and those in both folders import torch and peft only inside their functions: a project
+file is checked, and help is shown, without them.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from weighbridge.records import Json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from weighbridge.tuning.batches import Batch
+    from weighbridge.tuning.data import Conversation
+    from weighbridge.tuning.masks import MaskedRow
+    from weighbridge.tuning.memory import MemoryForecast
+    from weighbridge.tuning.merging import Merged
+    from weighbridge.tuning.plan import LengthReport, Overflow
+    from weighbridge.tuning.settings import TuneSettings
+
+Output = Literal["adapter", "model"]
+"""What comes out: an adapter in peft's format, or a whole model as transformers loads it."""
+
+
+@runtime_checkable
+class Method(Protocol):
+    """Which weights are trained, from what start, and in what form they come out."""
+
+    @property
+    def name(self) -> str:
+        """The name at the command line and in a project file."""
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one line of the help."""
+
+    @property
+    def output(self) -> Output:
+        """What comes out; also the name of its folder in the run's."""
+
+    @property
+    def defaults(self) -> Mapping[str, Json]:
+        """The settings that depend on the method, with its defaults. It has no others of them."""
+
+    @property
+    def source(self) -> str:
+        """Where the default learning rate comes from."""
+
+    def describe(self, settings: "TuneSettings") -> str:
+        """Say in a phrase what is done with these settings, for reports."""
+
+    def prepared(
+        self, module: Any, settings: "TuneSettings", base: str, folder: Path, notes: list[str]
+    ) -> AbstractContextManager[Any]:
+        """Lend a base as the model to train, and give the base back as it was.
+
+        Args:
+            module: The base.
+            settings: Of the run.
+            base: What the base is called, where a result names it.
+            folder: The run's own, for what can't be held in memory.
+            notes: Gets sentences that a person must know.
+        """
+
+    def trained(self, model: Any) -> "dict[str, Tensor]":
+        """Return what is trained, by name, in a fixed order; checkpoints hold exactly this."""
+
+    def require_unchanged(self, model: Any, token_ids: "Tensor") -> None:
+        """Check that training starts from the base: that before it no logit differs.
+
+        Raises:
+            WeighbridgeError: It differs.
+        """
+
+    def accelerated(self, model: Any) -> AbstractContextManager[None]:
+        """Compute the same numbers faster meanwhile, where there is a way."""
+
+    def rate_factor(self, parameter: str, settings: "TuneSettings") -> float:
+        """Return what the learning rate is multiplied by for a parameter."""
+
+    def forecast(
+        self, model: Any, settings: "TuneSettings", batch_tokens: int, resident_bytes: int
+    ) -> "MemoryForecast":
+        """Forecast the peak of memory.
+
+        Args:
+            model: As `prepared` lends it.
+            settings: Of the run.
+            batch_tokens: Positions of the largest forward pass.
+            resident_bytes: What the process holds now, the base's weights included.
+        """
+
+    def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
+        """Write the result whole, or not at all.
+
+        Raises:
+            StorageError: The disk is full or can't be written.
+        """
+
+    def merge(
+        self, module: Any, tokenizer: Any, result: Path, path: Path, probe: "Tensor"
+    ) -> "Merged":
+        """Make one folder of plain safetensors from the base and a result.
+
+        Args:
+            module: The base; it may become the merged model.
+            tokenizer: Saved beside it.
+            result: What `save` wrote.
+            path: A new folder, or an empty one.
+            probe: A text on which the merged model is compared. (1, S)
+
+        Raises:
+            InputError: The folder is taken, or the result doesn't fit the base.
+        """
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """How data become rows, rows a batch, and a batch a loss."""
+
+    @property
+    def name(self) -> str:
+        """The name at the command line and in a project file."""
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one line of the help."""
+
+    def rows(
+        self,
+        tokenizer: Any,
+        data: "Sequence[Conversation]",
+        limit_tokens: int,
+        overflow: "Overflow",
+    ) -> "tuple[tuple[MaskedRow, ...], LengthReport]":
+        """Return what is learnt from as token ids with their targets, and what became of the data.
+
+        Raises:
+            InputError: Nothing remains, or a row can't be learnt from.
+        """
+
+    def can_share(self, model: Any, rows: "Sequence[MaskedRow]", dropout: float) -> bool:
+        """Find out whether rows of a batch may share prefixes: whether the gradient is the same."""
+
+    def batch(self, rows: "Sequence[MaskedRow]", device: Any, share: bool) -> "Batch":
+        """Lay rows out for one forward pass."""
+
+    def loss(self, model: Any, batch: "Batch") -> "Tensor":
+        """Return a batch's summed loss; a step divides it by the sum of its `targets`."""
+
+    def targets(self, batch: "Batch") -> int:
+        """Return how many terms the sum has."""

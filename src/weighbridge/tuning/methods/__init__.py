@@ -1,0 +1,1 @@
+"""Ways of changing a model's weights: one file each, which defines `METHOD`."""

@@ -1,0 +1,1 @@
+"""What is learnt from the data: one file each, which defines `OBJECTIVE`."""

@@ -1,0 +1,243 @@
+"""What every tuning method does: a new file in `tuning/methods/` is tested once it is there."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tuning_runs import rows_of, run, run_and_kill, write_rows
+from weighbridge.errors import InputError, Interrupted, UnknownName
+from weighbridge.models.adapters import put_on
+from weighbridge.models.reading import read_model
+from weighbridge.tuning import Planned, StepDone, TuneSettings
+from weighbridge.tuning.registry import (
+    find_method,
+    find_objective,
+    method_names,
+    objective_names,
+)
+from weighbridge.tuning.run_folder import result_weights
+
+# peft asks transformers by a name that transformers has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
+METHODS = method_names()
+PROBE = torch.arange(5, 60)[None]
+QUICKLY = {"epochs": 3, "batch_size": 4, "checkpoint_steps": 2}
+_RATE = {"full": 1e-3}
+
+
+def chosen(name: str) -> dict:
+    """Settings that learn something in a few steps."""
+    has_rank = "rank" in find_method(name).defaults
+    return {
+        "method": name,
+        **QUICKLY,
+        **({"rank": 4} if has_rank else {}),
+        "learning_rate": _RATE.get(name, 5e-3),
+    }
+
+
+def settings(name: str, **more) -> TuneSettings:
+    return TuneSettings(**{**chosen(name), **more})
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory) -> Path:
+    return write_rows(tmp_path_factory.mktemp("rows") / "train.jsonl", 24)
+
+
+@pytest.fixture(scope="module")
+def done(tiny_model, train, tmp_path_factory):
+    """A finished run of each method: its folder, its result and the base that it was lent."""
+    made = {}
+
+    def of(name: str):
+        if name not in made:
+            model = read_model(tiny_model, torch.float32, "cpu")
+            folder = tmp_path_factory.mktemp(name) / "run"
+            made[name] = folder, run(model, folder, rows_of(train), settings=settings(name)), model
+        return made[name]
+
+    return of
+
+
+def logits_of(module) -> torch.Tensor:
+    module.eval()
+    with torch.no_grad():
+        return module(input_ids=PROBE, use_cache=False).logits
+
+
+def plain(folder: Path, base: Path):
+    """Load a result as anybody would who has never heard of this package."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    if (folder / "adapter_config.json").is_file():
+        return PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder)
+    return AutoModelForCausalLM.from_pretrained(folder)
+
+
+def ours(folder: Path, base: Path):
+    if (folder / "adapter_config.json").is_file():
+        return put_on(read_model(base, torch.float32, "cpu")[0], folder).module
+    return read_model(folder, torch.float32, "cpu")[0]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_loss_falls_and_the_base_is_given_back_as_it_was(name, done, tiny_model):
+    folder, result, (module, _) = done(name)
+    assert result.loss_last < 0.8 * result.loss_first
+    assert result.method == name and result.trainable_parameters > 0
+    untouched = read_model(tiny_model, torch.float32, "cpu")[0]
+    before, after = untouched.state_dict(), module.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(tensor, after[key]) for key, tensor in before.items())
+    flags = [[p.requires_grad for p in m.parameters()] for m in (untouched, module)]
+    assert flags[0] == flags[1]
+    assert not any(p.grad is not None for p in module.parameters())
+    assert not list(folder.glob(".*.part"))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_training_starts_from_the_base(name, tiny_model, tmp_path):
+    module, _ = read_model(tiny_model, torch.float32, "cpu")
+    base = logits_of(module)
+    method = find_method(name)
+    with method.prepared(module, settings(name), "tiny", tmp_path, []) as model:
+        method.require_unchanged(model, PROBE)
+        gap = float((logits_of(model) - base).abs().max())
+    assert gap <= 1e-4 * float(base.abs().max())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_cut_short_it_ends_with_the_same_bits(name, done, train, tiny_model, tmp_path):
+    """Cut in one process; the test below kills one."""
+    whole_folder, whole, _ = done(name)
+
+    def stop(event):
+        if isinstance(event, StepDone) and event.step == 5:
+            raise KeyboardInterrupt
+
+    model, folder = read_model(tiny_model, torch.float32, "cpu"), tmp_path / "cut"
+    with pytest.raises(Interrupted, match="goes on from step 4"):
+        run(model, folder, rows_of(train), settings=settings(name), on_event=stop)
+    planned = []
+    again = run(
+        model, folder, rows_of(train), settings=settings(name),
+        on_event=lambda event: planned.append(event) if isinstance(event, Planned) else None,
+    )  # fmt: skip
+    assert planned[0].resumed_step == 4
+    assert [m.loss for m in again.metrics] == [m.loss for m in whole.metrics]
+    same_files(whole_folder / whole.output, folder / again.output)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "full" else pytest.mark.slow) for n in METHODS]
+)
+def test_killed_it_ends_with_the_same_bits(name, done, train, tiny_model, tmp_path):
+    whole_folder, whole, _ = done(name)
+    saved = run_and_kill(tiny_model, tmp_path / "killed", train, chosen(name), range(1, 6))
+    assert saved in (2, 4, 6) and not (tmp_path / "killed" / "result.json").exists()
+    model = read_model(tiny_model, torch.float32, "cpu")
+    again = run(model, tmp_path / "killed", rows_of(train), settings=settings(name))
+    same_files(whole_folder / whole.output, tmp_path / "killed" / again.output)
+    assert not list((tmp_path / "killed").glob(".*.part"))
+
+
+def same_files(one: Path, other: Path) -> None:
+    names = sorted(path.name for path in one.iterdir())
+    assert names == sorted(path.name for path in other.iterdir())
+    for name in names:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_plain_transformers_and_peft_load_the_result_with_our_logits(name, done, tiny_model):
+    folder, result, _ = done(name)
+    theirs = logits_of(plain(folder / result.output, tiny_model))
+    assert torch.equal(theirs, logits_of(ours(folder / result.output, tiny_model)))
+    base = logits_of(read_model(tiny_model, torch.float32, "cpu")[0])
+    assert float((theirs - base).abs().max()) > 1e-2
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_merges_or_there_is_nothing_to_merge(name, done, tiny_model, tmp_path):
+    _, result, _ = done(name)
+    module, tokenizer = read_model(tiny_model, torch.float32, "cpu")
+    merged = find_method(name).merge(module, tokenizer, result.artefact, tmp_path / "merged", PROBE)
+    assert merged.copied == (result.output == "model")
+    if merged.copied:
+        assert result_weights(merged.path).read_bytes() == (
+            result_weights(result.artefact).read_bytes()
+        )
+    expected = logits_of(ours(result.artefact, tiny_model))
+    gap = (logits_of(plain(merged.path, tiny_model)) - expected).abs().max()
+    assert float(gap) < 1e-4 * max(1.0, float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_memory_is_forecast_for_what_is_trained_and_grows_with_the_batch(
+    name, done, tiny_model, tmp_path
+):
+    _, result, _ = done(name)
+    assert result.predicted_memory_bytes > 0
+    module, _ = read_model(tiny_model, torch.float32, "cpu")
+    method = find_method(name)
+    with method.prepared(module, settings(name), "tiny", tmp_path, []) as model:
+        small, large = (method.forecast(model, settings(name), n, 1000) for n in (100, 200))
+        trained = 4 * sum(p.numel() for p in method.trained(model).values())
+    assert 1000 < small.peak_bytes < large.peak_bytes
+    assert small.gradient_bytes == trained and small.moment_bytes == 2 * trained
+    assert small.value_bytes in (0, trained)
+    assert large.activation_bytes == 2 * small.activation_bytes > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_said_of_it_fits_a_line(name):
+    method = find_method(name)
+    assert method.name == name
+    for text in (method.summary, method.describe(settings(name))):
+        assert text and "\n" not in text and len(text) < 100
+    assert method.source and method.defaults["learning_rate"] > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_bad_settings_are_one_line(name):
+    method = find_method(name)
+    wrong = {"learning_rate": 0.0, "epochs": 0, "dropout": 1.0, "rank": 0, "alpha": -1.0}
+    for setting, value in wrong.items():
+        with pytest.raises(InputError) as error:
+            TuneSettings(method=name, **{setting: value})
+        assert setting in str(error.value) and "\n" not in str(error.value)
+        if setting in ("rank", "alpha", "dropout") and setting not in method.defaults:
+            assert f"with method {name}" in str(error.value)
+    with pytest.raises(UnknownName, match=f"did you mean .*{name}"):
+        TuneSettings(method=name + "x")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_its_settings_are_its_defaults_and_part_of_the_identity(name):
+    made, defaults = TuneSettings(method=name), find_method(name).defaults
+    assert {key: getattr(made, key) for key in defaults} == dict(defaults)
+    assert defaults.items() <= made.identity().items()
+    others = [TuneSettings(method=other).identity() for other in METHODS if other != name]
+    assert made.identity() not in others
+    json.dumps(made.identity(), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", objective_names())
+def test_an_objective_gives_rows_a_batch_and_a_loss(name, train, tiny_model):
+    objective = find_objective(name)
+    assert objective.name == name and "\n" not in objective.summary
+    module, tokenizer = read_model(tiny_model, torch.float32, "cpu")
+    rows, lengths = objective.rows(tokenizer, rows_of(train), 512, "refuse")
+    assert lengths.rows == len(rows) == 24
+    whole = objective.batch(rows[:4], "cpu", False)
+    halves = [objective.batch(rows[at : at + 2], "cpu", False) for at in (0, 2)]
+    assert objective.targets(whole) == sum(map(objective.targets, halves)) > 0
+    with torch.no_grad():
+        loss = float(objective.loss(module, whole))
+        assert loss == pytest.approx(sum(float(objective.loss(module, h)) for h in halves), 1e-5)
+    with pytest.raises(UnknownName, match=f"did you mean .*{name}"):
+        TuneSettings(objective=name + "x")
