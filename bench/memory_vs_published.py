@@ -8,9 +8,9 @@ what tensors took at most, on an A10G). `memory_vs_published.json` holds what th
 and the programs' own files say: rank, targets and devices of each configuration, and what each of
 peft's methods keeps.
 
-One constant is fitted: the share that PyTorch's allocator reserves beyond what tensors take, on
-peft's rows, each time without the method that is forecast. LitGPT's rows have none: they are
-forecast as they are, so that leaving a model out changes nothing.
+One constant is fitted: what PyTorch's allocator reserves beyond what tensors take, as a share of
+what comes and goes in a step, on peft's rows, each time without the method that is forecast.
+LitGPT's rows have none: they are forecast as they are, so that leaving a model out changes nothing.
 
 A row is set aside, and counted, if its published peak is below the weights, gradients and moments
 of its own published configuration: no formula can be right about it.
@@ -38,6 +38,7 @@ from weighbridge.planning.anatomy import (
 )
 from weighbridge.planning.tuning_memory import (
     CONTEXT_BYTES,
+    FRAGMENTATION_SHARE,
     LITGPT,
     PEFT,
     Footprint,
@@ -91,8 +92,9 @@ class Row:
 
     @property
     def fits(self) -> bool:
-        """Whether the forecast is that it fits."""
-        return self.forecast_bytes + CONTEXT_BYTES <= self.device_bytes
+        """Whether the forecast is that it fits, with what the allocator and the driver take."""
+        gaps = FRAGMENTATION_SHARE * self.memory.passing_bytes
+        return self.memory.peak_bytes + gaps + CONTEXT_BYTES <= self.device_bytes
 
 
 def forecast_all(folder: Path) -> list[Row]:
@@ -108,8 +110,12 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def fragmentation_share(rows: Sequence[Row]) -> float:
-    """Fit what the allocator reserves beyond what tensors take, as a share of that."""
-    return statistics.median(r.published_bytes / r.memory.peak_bytes - 1 for r in rows)
+    """Fit what the allocator reserves beyond tensors, as a share of what comes and goes."""
+    return statistics.median(
+        (row.published_bytes - row.memory.peak_bytes) / row.memory.passing_bytes
+        for row in rows
+        if row.published_bytes is not None
+    )
 
 
 # --- LitGPT
@@ -214,7 +220,8 @@ def _peft_rows(table: Sequence[Mapping[str, str]]) -> list[Row]:
     for row in rows:
         others = [one for one in rows if one.group != row.group]
         share = fragmentation_share(others)
-        found.append(replace(row, forecast_bytes=(1 + share) * row.memory.peak_bytes))
+        reserved = row.memory.peak_bytes + share * row.memory.passing_bytes
+        found.append(replace(row, forecast_bytes=reserved))
     return found
 
 

@@ -38,9 +38,10 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "scaling mixture": ["scaling", "mixture", experts, "--bootstraps", "0"],
         "scaling laws": ["scaling", "laws"],
         "plan train": ["plan", "train", "--compute", "5.76e23"],
+        "plan tune": ["plan", "tune", "llama-3-70b", "--method", "qlora", "--memory", "48GB"],
     }
     helps = ["inspect", "scaling", "scaling fit", "scaling compare", "scaling mixture"]
-    helps += ["scaling laws", "plan", "plan train"]
+    helps += ["scaling laws", "plan", "plan train", "plan tune"]
     return {
         **{name: [*words, "--json"] for name, words in answers.items()},
         **{f"{name} --help": [*name.split(), "--help"] for name in helps},

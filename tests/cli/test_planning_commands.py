@@ -63,6 +63,10 @@ def plan(found):
     assert 10 < found["tokens_per_parameter"] < 40
 
 
+def tuned(found):
+    assert found["fits"] is False and found["nearest_peak_bytes"] <= 48e9
+
+
 def parameters(count):
     def check(found):
         assert found["parameters"] == count
@@ -79,13 +83,17 @@ CHECKS = {
     "scaling mixture": mixture,
     "scaling laws": laws,
     "plan train": plan,
+    "plan tune": tuned,
 }
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=() if name in ("inspect GGUF", "plan train") else pytest.mark.slow)
+        pytest.param(
+            name,
+            marks=() if name in ("inspect GGUF", "plan train", "plan tune") else pytest.mark.slow,
+        )
         for name in CHECKS
     ],
 )
@@ -97,7 +105,7 @@ def test_it_answers_without_torch(name, commands):
 
 def test_every_one_explains_itself_without_torch(commands):
     explaining = {name: words for name, words in commands.items() if name.endswith("--help")}
-    assert len(explaining) == len(commands) - len(CHECKS) == 8
+    assert len(explaining) == len(commands) - len(CHECKS) == 9
     for name, words in explaining.items():
         done = answer(words)
         assert done.returncode == 0 and "Usage: " in done.stdout, (name, done.stderr)

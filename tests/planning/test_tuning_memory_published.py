@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from conftest import REPOSITORY
+from weighbridge.planning.tuning_memory import FRAGMENTATION_SHARE
 
 PATH = REPOSITORY / "bench" / "memory_vs_published.py"
 
@@ -54,8 +55,13 @@ def test_a_method_s_own_rows_have_no_part_in_its_forecast(rows):
     osf = next(row for row in peft if row.group == "OSF")
     others = [row for row in peft if row.group != "OSF"]
     share = BENCH.fragmentation_share(others)
-    assert osf.forecast_bytes == pytest.approx((1 + share) * osf.memory.peak_bytes)
-    assert 0.04 < share < 0.07
+    reserved = osf.memory.peak_bytes + share * osf.memory.passing_bytes
+    assert osf.forecast_bytes == pytest.approx(reserved)
+
+
+def test_the_constant_of_the_formula_is_the_one_that_is_fitted(rows):
+    peft = [row for row in rows if row.table == "peft"]
+    assert pytest.approx(BENCH.fragmentation_share(peft), abs=0.002) == FRAGMENTATION_SHARE
 
 
 def test_the_last_line_is_json(real_data):

@@ -1,6 +1,7 @@
-"""Plan before spending: what a compute budget buys, with intervals.
+"""Plan before spending: what a budget buys, what memory tuning takes, how fast it is served.
 
-`weighbridge plan train --compute 5.76e23`; `weighbridge plan serve llama-3.3-70b --gpu h200`
+`weighbridge plan train --compute 5.76e23`; `weighbridge plan serve llama-3.3-70b --gpu h200`;
+`weighbridge plan tune llama-3-70b --method qlora --checkpointing --memory 48GB`
 """
 
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
 from weighbridge.cli.plan_serve import serve
+from weighbridge.cli.plan_tune import tune
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
@@ -21,6 +23,7 @@ def plan() -> None:
 
 plan.__doc__ = __doc__
 app.command("serve")(serve)
+app.command("tune")(tune)
 
 
 @app.command("train")

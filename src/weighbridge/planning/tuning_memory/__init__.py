@@ -2,22 +2,29 @@
 
 from weighbridge.planning.tuning_memory.forecast import (
     CONTEXT_BYTES,
+    FRAGMENTATION_SHARE,
     Footprint,
     TuningMemory,
     forecast,
     lora_footprint,
 )
-from weighbridge.planning.tuning_memory.setup import Method, TuningSetup
+from weighbridge.planning.tuning_memory.room import Condition, Room
+from weighbridge.planning.tuning_memory.setup import Loss, Method, Optimizer, TuningSetup
 from weighbridge.planning.tuning_memory.stacks import LITGPT, PEFT, STACKS, WEIGHBRIDGE, Stack
 
 __all__ = [
     "CONTEXT_BYTES",
+    "FRAGMENTATION_SHARE",
     "LITGPT",
     "PEFT",
     "STACKS",
     "WEIGHBRIDGE",
+    "Condition",
     "Footprint",
+    "Loss",
     "Method",
+    "Optimizer",
+    "Room",
     "Stack",
     "TuningMemory",
     "TuningSetup",

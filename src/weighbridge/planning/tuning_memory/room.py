@@ -1,0 +1,220 @@
+"""Whether a tuning run fits, what that rests on, and the nearest run that fits where it doesn't."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from weighbridge.planning.anatomy import Architecture
+from weighbridge.planning.tuning_memory.forecast import (
+    CONTEXT_BYTES,
+    FRAGMENTATION_SHARE,
+    TuningMemory,
+    forecast,
+)
+from weighbridge.planning.tuning_memory.setup import Method, TuningSetup
+from weighbridge.planning.tuning_memory.stacks import Stack
+
+_MOST_DEVICES = 1024
+_LEAST_TOKENS, _LEAST_RANK = 128, 4
+_LONGEST = 1 << 24
+
+
+@dataclass(frozen=True)
+class Saving:
+    """A setting that saves memory and leaves what is learnt as it is, or nearly.
+
+    Attributes:
+        name: In words.
+        on: The settings with it.
+        off: The settings without it.
+        is_on: Whether they have it.
+    """
+
+    name: str
+    on: Callable[[TuningSetup], TuningSetup]
+    off: Callable[[TuningSetup], TuningSetup]
+    is_on: Callable[[TuningSetup], bool]
+
+
+SAVINGS = (
+    Saving(
+        "gradient checkpointing",
+        lambda s: replace(s, checkpointing=True),
+        lambda s: replace(s, checkpointing=False),
+        lambda s: s.checkpointing,
+    ),
+    Saving(
+        "an 8-bit optimizer",
+        lambda s: replace(s, optimizer="adamw-8bit"),
+        lambda s: replace(s, optimizer="adamw"),
+        lambda s: s.optimizer == "adamw-8bit",
+    ),
+    Saving(
+        "a paged optimizer",
+        lambda s: replace(s, optimizer="adamw-paged"),
+        lambda s: replace(s, optimizer="adamw"),
+        lambda s: s.optimizer == "adamw-paged",
+    ),
+    Saving(
+        "quantised scales",
+        lambda s: replace(s, double_quantised=True),
+        lambda s: replace(s, double_quantised=False),
+        lambda s: s.double_quantised and s.method == "qlora",
+    ),
+    Saving(
+        "embeddings in bf16",
+        lambda s: replace(s, float32_embeddings=False),
+        lambda s: replace(s, float32_embeddings=True),
+        lambda s: not s.float32_embeddings and s.method == "qlora",
+    ),
+    Saving(
+        "a loss in chunks",
+        lambda s: replace(s, loss="chunked"),
+        lambda s: replace(s, loss="whole"),
+        lambda s: s.loss == "chunked",
+    ),
+)
+"""Dearest first: what costs most time is the first to be left out again."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that must be true for a run to fit.
+
+    Attributes:
+        name: In words.
+        otherwise_bytes: The peak without it.
+    """
+
+    name: str
+    otherwise_bytes: int
+
+
+@dataclass(frozen=True)
+class Room:
+    """A device, a program and a model: what fits.
+
+    Attributes:
+        architecture: The model.
+        stack: The program.
+        memory_bytes: What one device has; None where that is not asked.
+    """
+
+    architecture: Architecture
+    stack: Stack
+    memory_bytes: int | None = None
+
+    def forecast(self, setup: TuningSetup) -> TuningMemory:
+        """Forecast what one device needs, with what the allocator and the driver take."""
+        return forecast(
+            self.architecture,
+            setup,
+            self.stack,
+            fragmentation_share=FRAGMENTATION_SHARE,
+            context_bytes=CONTEXT_BYTES,
+        )
+
+    def fits(self, setup: TuningSetup) -> bool:
+        """Whether the forecast peak is within the device's memory."""
+        return self.memory_bytes is None or self.forecast(setup).peak_bytes <= self.memory_bytes
+
+    def conditions(self, setup: TuningSetup) -> tuple[Condition, ...]:
+        """Return what must be true for a run that fits: settings that it doesn't fit without."""
+        without = [(one.name, one.off(setup)) for one in SAVINGS if one.is_on(setup)]
+        if setup.method == "qlora":
+            without.append(("weights of 4 bits", replace(setup, method="lora")))
+        return tuple(
+            Condition(name, self.forecast(changed).peak_bytes)
+            for name, changed in without
+            if not self.fits(changed)
+        )
+
+    def most(self, setup: TuningSetup, name: str) -> int:
+        """Return the largest value of a setting with which the run still fits, others unchanged.
+
+        Args:
+            setup: A run that fits.
+            name: `row_tokens`, `batch_size` or `rank`.
+        """
+        low = getattr(setup, name)
+        high = max(low, self.architecture.hidden_size) if name == "rank" else _LONGEST
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.fits(replace(setup, **{name: middle})):
+                low = middle
+            else:
+                high = middle - 1
+        return int(low)
+
+    def nearest(self, setup: TuningSetup) -> TuningSetup | None:
+        """Return the nearest run that fits one device: as few changes as possible, lightest first.
+
+        What saves memory without touching the result comes first, then fewer rows at once (with as
+        many more passes a step), then shorter rows and a smaller rank, then another method.
+        """
+        for method in _lighter(setup):
+            for tokens, rank in _smaller(setup):
+                asked = replace(setup, method=method, row_tokens=tokens, rank=rank, devices=1)
+                found = self._with_savings(asked)
+                if found is not None:
+                    return found
+        return None
+
+    def _with_savings(self, setup: TuningSetup) -> TuningSetup | None:
+        for batch in _fewer_rows(setup):
+            leanest = batch
+            for saving in SAVINGS[::-1]:
+                leanest = saving.on(leanest)
+            paged = replace(leanest, optimizer="adamw-paged")
+            found = next((one for one in (leanest, paged) if self.fits(one)), None)
+            if found is not None:
+                return self._without_needless(found, batch)
+        return None
+
+    def _without_needless(self, lean: TuningSetup, asked: TuningSetup) -> TuningSetup:
+        """Take back every saving that the asked run hasn't and that is not needed."""
+        for saving in SAVINGS:
+            if saving.is_on(lean) and not saving.is_on(asked):
+                plainer = saving.off(lean)
+                if saving.name.endswith("optimizer"):
+                    plainer = replace(lean, optimizer=asked.optimizer)
+                lean = plainer if self.fits(plainer) else lean
+        return lean
+
+    def devices(self, setup: TuningSetup) -> int | None:
+        """Return over how many devices the asked run must be sharded; None if none suffices."""
+        count = 1
+        while count <= _MOST_DEVICES:
+            if self.fits(replace(setup, devices=count)):
+                return count
+            count *= 2
+        return None
+
+
+def _lighter(setup: TuningSetup) -> tuple[Method, ...]:
+    methods: tuple[Method, ...] = get_args(Method)
+    return methods[methods.index(setup.method) :]
+
+
+def _smaller(setup: TuningSetup) -> list[tuple[int, int]]:
+    """Rows' length and rank, halved ever more often; of equally many halvings the rank's first."""
+    lengths = _halved(setup.row_tokens, _LEAST_TOKENS)
+    ranks = [setup.rank] if setup.method == "full" else _halved(setup.rank, _LEAST_RANK)
+    pairs = [(i, j) for i in range(len(lengths)) for j in range(len(ranks))]
+    return [(lengths[i], ranks[j]) for i, j in sorted(pairs, key=lambda p: (sum(p), p))]
+
+
+def _halved(value: int, least: int) -> list[int]:
+    found = [value]
+    while found[-1] > least:
+        found.append(max(least, found[-1] // 2))
+    return found
+
+
+def _fewer_rows(setup: TuningSetup) -> Iterator[TuningSetup]:
+    """The same rows a step, fewer of them at once."""
+    rows, batch = setup.batch_size * setup.accumulation, setup.batch_size
+    while batch:
+        if rows % batch == 0:
+            yield replace(setup, batch_size=batch, accumulation=rows // batch)
+        batch //= 2
