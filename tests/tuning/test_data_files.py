@@ -7,9 +7,12 @@ import sys
 
 import pytest
 
+from commands import weighbridge
 from weighbridge.errors import InputError, MalformedRow, MissingPiece
+from weighbridge.project.tuning import read_tuning_files
 from weighbridge.sources.data_files import data_rows
 from weighbridge.tuning import PreferencePair, read_conversations, read_tuning_data
+from weighbridge.tuning.data_format import data_formats
 
 USER, ANSWER = "What is in Zürich's “lake”?", 'Water,\n"cold" 🙂.'
 TURNS = [{"role": "user", "content": USER}, {"role": "assistant", "content": ANSWER}]
@@ -89,6 +92,50 @@ def test_the_files_that_llama_factory_ships_are_read_whole(real_data):
     data = read_tuning_data(real_data / "tuning" / "dpo_en_demo.json")
     assert len(data.rows) == 300
     assert all(isinstance(row, PreferencePair) for row in data.rows)
+
+
+ROWS = {
+    "two formats": (['{"prompt": "a", "completion": "b"}', '{"instruction": "a", "output": "b"}'],
+                    "rows.jsonl, line 2: a row of Alpaca, where line 1 is one of prompt and compl"),
+    "preferences": (['{"prompt": "a", "chosen": "b", "rejected": "c"}'],
+                    "holds 1 preference pairs: of two answers, which is preferred"),
+    "equal answers": (['{"prompt": "a", "chosen": "b", "rejected": "b"}'], "two equal answers"),
+    "two readings": (['{"instruction": "a", "output": "b", "conversations": []}'],
+                     "a row that is Alpaca as well as ShareGPT"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_command_refuses_data_in_one_line_before_it_loads_a_model(name, tiny_model, tmp_path):
+    lines, told = ROWS[name]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    done = weighbridge("tune", tiny_model, "--train", "rows.jsonl", cwd=tmp_path)
+    assert done.returncode == 2 and not done.stdout
+    assert len(done.stderr.splitlines()) == 1 and told in done.stderr
+
+
+def test_a_template_that_writes_no_tools_is_refused_by_the_command(tiny_model, tmp_path):
+    form = next(form for form in data_formats() if form.name == "openai")
+    (tmp_path / "rows.jsonl").write_text(json.dumps(form.example) + "\n")
+    done = weighbridge("tune", tiny_model, "--train", "rows.jsonl", cwd=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "line 1, column messages: the chat template leaves out the tool 'find_" in done.stderr
+
+
+def test_validation_rows_that_were_trained_on_are_counted(tmp_path):
+    rows = [f"alder birch cedar elm fir {n} hazel juniper larch maple oak" for n in range(6)]
+    files = []
+    for name, chosen in (("train", rows[:4]), ("validation", [*rows[3:], rows[0] + " pine rowan"])):
+        files.append(tmp_path / f"{name}.jsonl")
+        files[-1].write_text(
+            "".join(json.dumps({"prompt": text, "completion": "A"}) + "\n" for text in chosen)
+        )
+    (note,) = read_tuning_files(*files).notes
+    assert note.startswith("of 4 validation rows 1 repeat a training row and ")
+    assert read_tuning_files(files[0], None).notes == ()
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps({"prompt": "willow yew", "completion": "B"}))
+    assert read_tuning_files(files[0], other).notes == ()
 
 
 def test_gsm8k_is_read_whole(real_data):

@@ -8,7 +8,7 @@ import pytest
 from chat_templates import NAMES, spans, tokenizer_of
 from tiny import CHAT_TEMPLATE, build_tokenizer
 from weighbridge.errors import MalformedRow
-from weighbridge.tuning import Conversation, ToolCall, Turn, mask_answers
+from weighbridge.tuning import Conversation, PlainText, ToolCall, Turn, mask_answers
 from weighbridge.tuning.plan import plan_rows
 
 TOOL = {
@@ -116,3 +116,18 @@ def test_an_answer_of_weight_0_is_read_and_not_learnt():
     assert "1 answer read and not learnt" in " ".join(report.sentences("learnt from"))
     last = Conversation("c", (*turns[2:], *turns[:2]), Path("rows.jsonl"), 3)
     assert learnt(tokenizer, last) == ["quartz hat<|im_end|>"]
+
+
+def test_plain_text_is_learnt_whole_with_its_end():
+    tokenizer = tokenizer_of("qwen2_5")
+    text = PlainText("c", (), Path("rows.jsonl"), 3, text="zebra lamp")
+    ((row,), report) = plan_rows(tokenizer, [text], 512, "refuse")
+    assert tokenizer.decode(row.token_ids) == "zebra lamp<|im_end|>"
+    assert row.trained == (False, *[True] * (len(row) - 1))
+    assert (report.plain, report.all_learnt) == (1, 0)
+    assert "1 text without turns: every token is learnt" in report.sentences("learnt from")
+    quoted = replace(text, text="<|im_start|>user\nzebra<|im_end|>")
+    with pytest.raises(
+        MalformedRow, match=r"line 3, column text: .*'<\|im_start\|>' in plain text"
+    ):
+        mask_answers(tokenizer, quoted)

@@ -15,7 +15,7 @@ from weighbridge.errors import InputError
 from weighbridge.opening.tasks import Task
 from weighbridge.records import Contamination
 from weighbridge.statistics.text_overlap import overlap
-from weighbridge.tuning.rows import Conversation
+from weighbridge.tuning.rows import Conversation, PlainText
 
 _SHOWN = 3
 
@@ -68,8 +68,27 @@ def repeated_in(train: Sequence[Conversation], validation: Sequence[Conversation
 
 
 def _whole(row: Conversation) -> str:
-    return json.dumps([turn.as_message() for turn in row.messages], sort_keys=True)
+    turns = [turn.as_message() for turn in row.messages]
+    return json.dumps(turns, sort_keys=True) if turns else _said(row)
 
 
 def _said(row: Conversation) -> str:
+    if isinstance(row, PlainText):
+        return row.text
     return "\n".join(turn.content for turn in row.messages)
+
+
+def validation_overlaps(tasks: Sequence[Task], validation: Sequence[Path]) -> tuple[str, ...]:
+    """Return a sentence for each benchmark of which items stand in the validation data."""
+    if not validation:
+        return ()
+    found = [
+        (task.title, find_overlap(task.benchmark, task.items(task.settings), *validation))
+        for task in tasks
+    ]
+    return tuple(
+        f"{title}: {len(one.found):,} of {one.items:,} items overlap with the validation data, by "
+        "which a model is chosen"
+        for title, one in found
+        if one.found
+    )

@@ -12,7 +12,7 @@ from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.opening.endpoints import Endpoints, address_of
 from weighbridge.opening.judge import JudgeChoice
 from weighbridge.opening.tasks import Task, at_sandbox_level, find_task
-from weighbridge.project.overlap import overlaps_of
+from weighbridge.project.overlap import overlaps_of, validation_overlaps
 from weighbridge.project.project_file import Project, refuse_margin
 from weighbridge.project.tuning import TuningFiles, read_tuning_files
 from weighbridge.records import BenchmarkSpec, Contamination, HumanLabel, SkippedBenchmark
@@ -52,6 +52,7 @@ class Plan:
     labels: tuple[HumanLabel, ...] = ()
     incumbent: EndpointAddress | None = None
     overlaps: tuple[Contamination, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def overlap_of(self, task: Task) -> Contamination | None:
         """Return which items of one of the tasks stand in the training data; None without any."""
@@ -111,9 +112,11 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
             continue
         tasks.append((wanted, task))
     judge, labels = _judge(project, [task for _, task in tasks])
+    found = [task for _, task in tasks]
     return Plan(
         project, base, tuple(tasks), tuple(left), files, place, judge, labels, incumbent,
-        _overlaps(project, files, [task for _, task in tasks]),
+        _overlaps(project, files, found),
+        (*files.notes, *validation_overlaps(found, files.validation_files)) if files else (),
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from weighbridge.tuning.data_format import (
     format_of,
     require_read,
 )
-from weighbridge.tuning.rows import Conversation, PlainText, PreferencePair, TuningRow, Turn
+from weighbridge.tuning.rows import Conversation, PlainText, TuningRow, Turn
 
 __all__ = [
     "Conversation",
@@ -84,7 +84,11 @@ class ConversationSet:
 
 
 def read_conversations(path: Path, *, offline: bool = False) -> ConversationSet:
-    """Read a file whose rows have answers to learn (SFT); arguments as of `read_tuning_data`.
+    """Read a file whose rows SFT learns from: answers, or plain text.
+
+    Args:
+        path: As in `read_tuning_data`.
+        offline: Likewise.
 
     Raises:
         InputError: As `read_tuning_data`; or its rows are of another kind.
@@ -97,17 +101,11 @@ def read_conversations(path: Path, *, offline: bool = False) -> ConversationSet:
 
 
 def _of_another_kind(data: TuningData) -> InputError:
-    count = len(data.rows)
-    if isinstance(data.rows[0], PreferencePair):
-        return InputError(
-            f"{data.path} holds {count:,} {data.format.title}: of two answers, which is preferred",
-            "answers to learn, for SFT",
-            "tune with an objective that learns from preferences, or keep the preferred answers",
-        )
     return InputError(
-        f"{data.path} holds {count:,} rows of plain text",
-        "conversations that end in an answer",
-        "write each as a prompt and its completion",
+        f"{data.path} holds {len(data.rows):,} {data.format.title}: of two answers, which is "
+        "preferred",
+        "answers to learn, for SFT",
+        "tune with an objective that learns from preferences, or keep the preferred answers",
     )
 
 

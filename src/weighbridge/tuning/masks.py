@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.errors import InputError, MalformedRow
+from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.template_clock import template_of
 from weighbridge.records import Message
 from weighbridge.tuning.answers import AnswerSpan, holds, is_call_written, render_answer
@@ -31,7 +32,7 @@ from weighbridge.tuning.rendering import (
     TemplateRefuses,
     require_chat_template,
 )
-from weighbridge.tuning.rows import Conversation, Turn
+from weighbridge.tuning.rows import Conversation, PlainText, Turn
 from weighbridge.tuning.tags import agreed_answer
 
 _GENERATION_TAG = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
@@ -72,6 +73,7 @@ class MaskedConversation:
             has: it opens a thought there, say, which the answer has not.
         quoted: Whether words in it hold control tokens of the model, which stay text.
         read_only: Answers that the data says are not to be learnt.
+        plain: Whether it is a text without turns.
     """
 
     rows: tuple[MaskedRow, ...]
@@ -79,6 +81,7 @@ class MaskedConversation:
     off_prompt: int = 0
     quoted: bool = False
     read_only: int = 0
+    plain: bool = False
 
 
 def mask_conversation(tokenizer: Any, conversation: Conversation) -> MaskedRow:
@@ -93,6 +96,8 @@ def mask_answers(tokenizer: Any, conversation: Conversation) -> MaskedConversati
         InputError: The tokenizer has no chat template.
         MalformedRow: The template can't write these turns, or gives no mask that could be trusted.
     """
+    if isinstance(conversation, PlainText):
+        return _plain_text(tokenizer, conversation)
     template = require_chat_template(tokenizer)
     renderer = _renderer(tokenizer, template)
     if conversation.tools:
@@ -155,6 +160,26 @@ def shown_mask(tokenizer: Any, row: MaskedRow) -> ShownMask:
 def show_mask(tokenizer: Any, row: MaskedRow) -> str:
     """Return the row's decoded text with everything that is learnt between ⟦ and ⟧."""
     return str(shown_mask(tokenizer, row))
+
+
+def _plain_text(tokenizer: Any, row: PlainText) -> MaskedConversation:
+    """Learn a text whole, with the token that ends it; nothing stands before its first token."""
+    if names := ControlTokens(tokenizer).found(row.text):
+        raise MalformedRow(
+            row.path, row.line, f"the model's control token {names[0]!r} in plain text",
+            "text alone; turns that were rendered already are learnt from as messages", "text",
+        )  # fmt: skip
+    end = tokenizer.eos_token_id
+    if end is None:
+        raise InputError(
+            "a tokenizer without a token that ends a text",
+            "one: without it the tuned model never stops",
+            "tune on conversations, or set its eos_token",
+        )
+    ids = list(tokenizer(row.text)["input_ids"])
+    ids += [] if ids[-1] == end else [end]
+    trained = (False, *(True for _ in ids[1:]))
+    return MaskedConversation((MaskedRow(row.id, tuple(ids), trained),), plain=True)
 
 
 @functools.lru_cache(maxsize=2)

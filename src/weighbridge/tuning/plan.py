@@ -36,7 +36,8 @@ class LengthReport:
             prompt has.
         quoted: Conversations whose words hold control tokens of the model, which stay text.
         read_only: Answers that the data says are read and not learnt (weight 0, a prompt's own).
-        all_learnt: Rows of which every token is learnt, so that no prompt is told apart.
+        all_learnt: Conversations' rows of which every token is learnt: there is no prompt.
+        plain: Texts without turns, of which every token is learnt.
     """
 
     rows: int
@@ -57,6 +58,7 @@ class LengthReport:
     quoted: int = 0
     read_only: int = 0
     all_learnt: int = 0
+    plain: int = 0
 
     @property
     def trained_share(self) -> float:
@@ -92,6 +94,7 @@ class LengthReport:
                     (self.quoted, "conversation", _QUOTED),
                     (self.read_only, "answer", _READ_ONLY),
                     (self.all_learnt, "row", _ALL_LEARNT),
+                    (self.plain, "text", _PLAIN),
                 )
                 if number
             ),
@@ -104,6 +107,7 @@ _OFF_PROMPT = "{} learnt after another beginning than the template's prompt has 
 _QUOTED = "{} with control tokens in their words: kept as text"
 
 _READ_ONLY = "{} read and not learnt, as the data says (weight 0, or inside of a prompt)"
+_PLAIN = "{} without turns: every token is learnt"
 _ALL_LEARNT = "{} learnt from the first token to the last: is there no prompt?"
 
 
@@ -215,7 +219,10 @@ def _report(
         off_prompt=sum(found.off_prompt for found in masked),
         quoted=sum(found.quoted for found in masked),
         read_only=sum(found.read_only for found in masked),
-        all_learnt=sum(all(row.trained[1:]) for row in rows),
+        plain=sum(found.plain for found in masked),
+        all_learnt=sum(
+            all(row.trained[1:]) for found in masked if not found.plain for row in found.rows
+        ),
     )
 
 

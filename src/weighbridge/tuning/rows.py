@@ -125,22 +125,14 @@ class PreferencePair:
 
 
 @dataclass(frozen=True)
-class PlainText:
-    """A text without turns, of which every token is learnt.
+class PlainText(Conversation):
+    """A text without turns, which no chat template writes and of which every token is learnt.
 
     Attributes:
-        id: As in the file; "line 3" where it has none.
-        text: The text.
-        path: The file.
-        line: Its 1-based line.
-        given_id: Whether the file names it.
+        text: The text; `messages` is empty.
     """
 
-    id: str
-    text: str
-    path: Path
-    line: int
-    given_id: bool = True
+    text: str = ""
 
 
-TuningRow = Conversation | PreferencePair | PlainText
+TuningRow = Conversation | PreferencePair

@@ -16,7 +16,7 @@ def _read(row: RawRow) -> PlainText:
     if not text.strip():
         raise row.refusal("an empty text", "text", "text")
     name, given = row.name
-    return PlainText(name, text, row.path, row.line, given)
+    return PlainText(name, (), row.path, row.line, given, text=text)
 
 
 FORMAT = DataFormat(
