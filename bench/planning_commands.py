@@ -39,9 +39,11 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "scaling laws": ["scaling", "laws"],
         "plan train": ["plan", "train", "--compute", "5.76e23"],
         "plan tune": ["plan", "tune", "llama-3-70b", "--method", "qlora", "--memory", "48GB"],
-    }
+        "plan serve": ["plan", "serve", "deepseek-v3", "--gpu", "b200", "--gpus", "8",
+                       "--precision", "fp4", "--tpot", "0.05"],
+    }  # fmt: skip
     helps = ["inspect", "scaling", "scaling fit", "scaling compare", "scaling mixture"]
-    helps += ["scaling laws", "plan", "plan train", "plan tune"]
+    helps += ["scaling laws", "plan", "plan train", "plan tune", "plan serve"]
     return {
         **{name: [*words, "--json"] for name, words in answers.items()},
         **{f"{name} --help": [*name.split(), "--help"] for name in helps},

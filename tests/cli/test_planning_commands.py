@@ -67,6 +67,11 @@ def tuned(found):
     assert found["fits"] is False and found["nearest_peak_bytes"] <= 48e9
 
 
+def serving(found):
+    low, high = found["interval"]
+    assert low < found["output_tokens_per_second"] < high and found["goal"]["met"]
+
+
 def parameters(count):
     def check(found):
         assert found["parameters"] == count
@@ -84,18 +89,16 @@ CHECKS = {
     "scaling laws": laws,
     "plan train": plan,
     "plan tune": tuned,
+    "plan serve": serving,
 }
+
+
+AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve")
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(
-            name,
-            marks=() if name in ("inspect GGUF", "plan train", "plan tune") else pytest.mark.slow,
-        )
-        for name in CHECKS
-    ],
+    [pytest.param(name, marks=() if name in AT_ONCE else pytest.mark.slow) for name in CHECKS],
 )
 def test_it_answers_without_torch(name, commands):
     done = answer(commands[name])
@@ -105,7 +108,7 @@ def test_it_answers_without_torch(name, commands):
 
 def test_every_one_explains_itself_without_torch(commands):
     explaining = {name: words for name, words in commands.items() if name.endswith("--help")}
-    assert len(explaining) == len(commands) - len(CHECKS) == 9
+    assert len(explaining) == len(commands) - len(CHECKS) == 10
     for name, words in explaining.items():
         done = answer(words)
         assert done.returncode == 0 and "Usage: " in done.stdout, (name, done.stderr)

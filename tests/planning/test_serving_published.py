@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from datetime import date
 
 import numpy as np
@@ -13,12 +14,15 @@ from weighbridge.planning.serving.efficiency import FILE, calibrated, from_json,
 from weighbridge.planning.serving.measurements import MLPERF, NVIDIA, read_measurements
 
 
-def load_bench():
-    path = REPOSITORY / "bench" / "serving_forecast.py"
-    spec = importlib.util.spec_from_file_location("serving_forecast", path)
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def load_bench():
+    return load(REPOSITORY / "bench" / "serving_forecast.py")
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +98,24 @@ def test_shipped_constants_are_those_of_the_data(measured):
     for name, value in shipped["rates"].items():
         assert again["rates"][name] == pytest.approx(value, rel=0.02), name
     assert again["within_factor"] == pytest.approx(shipped["within_factor"], rel=0.02)
+
+
+@pytest.mark.slow
+def test_the_page_is_what_the_script_writes(measured):
+    """Word for word; figures to what another machine's arithmetic leaves of them."""
+    made = load(REPOSITORY / "docs" / "make_serving_page.py").page(
+        measured, load_bench().summary(measured)
+    )
+    kept = (REPOSITORY / "docs" / "explanation" / "serving-forecast.md").read_text()
+
+    def figures(text):
+        return [float(n.replace(",", "")) for n in re.findall(r"\d[\d,]*\.?\d*", text)]
+
+    def words(text):
+        return re.sub(r"[\d.,*%]+", "", text)
+
+    assert words(made) == words(kept)
+    assert figures(made) == pytest.approx(figures(kept), rel=0.05, abs=2)
 
 
 def test_the_file_is_facts_with_sources_and_dates():

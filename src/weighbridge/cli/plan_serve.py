@@ -161,7 +161,13 @@ def _deployment(
         tensor=tensor,
         as_of=day,
     )
-    return asked, (*architecture.notes, *found.notes)
+    return asked, (*architecture.notes, *found.notes, *_stored_note(found.source, precision))
+
+
+def _stored_note(source: str, precision: str) -> tuple[str, ...]:
+    if precision or not source.startswith("catalog:"):
+        return ()
+    return ("the catalog does not keep how weights are stored: say with --precision",)
 
 
 def _catalog_name(source: str, name: str) -> str:

@@ -367,5 +367,7 @@ _READERS = {
 
 
 def group_of(model: str) -> str:
-    """Return what validation leaves out together: models that differ in their vocabulary alone."""
-    return "llama 70B" if re.fullmatch(r"llama-(2|3\.1|3\.3)-70b", model) else model
+    """Return what is left out together: models that differ in their vocabulary at most."""
+    if model == "deepseek-r1":
+        return "deepseek-v3"
+    return "llama 70B" if re.fullmatch(r"llama-(2|3|3\.1|3\.3)-70b", model) else model
