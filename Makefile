@@ -8,13 +8,19 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all soak fuzz check fix bench bench-engine parity-page clean
+.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine parity-page clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.demo  ## Tune a small model for a service desk and see whether it paid (10 min)
 	$(BIN)/weighbridge demo
+
+replay: demo  ## Run the demo, ship its evidence for `demo --replay`, and draw the README's picture
+	$(BIN)/python scripts/make_replay.py .weighbridge
+	$(BIN)/weighbridge demo --replay
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1180,1480 \
+	  --screenshot=docs/images/report.png .weighbridge/replay/reports/service-desk/report.html
 
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not network and not gpu"
@@ -36,7 +42,7 @@ check: $(VENV)/.dev  ## Lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fix: $(VENV)/.dev  ## Let the linter mend what it can
+fix: $(VENV)/.dev  ## Let the linter correct what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -189,7 +189,12 @@ def test_ctrl_c_says_how_to_go_on(tiny_model, tmp_path):
 def test_without_arguments_it_says_where_to_begin_and_a_group_shows_its_help():
     done = weighbridge()
     assert done.returncode == 0 and not done.stderr
-    for first in ("weighbridge demo", "weighbridge evaluate", "weighbridge init", "doctor"):
+    for first in (
+        "weighbridge demo --replay",
+        "weighbridge evaluate",
+        "weighbridge init",
+        "doctor",
+    ):
         assert first in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     for group in ("runs", "plan", "scaling"):

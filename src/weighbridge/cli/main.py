@@ -73,8 +73,9 @@ class LazyCommands(TyperGroup):
 _FIRST_STEPS = """\
 Weigh an open model against the one you pay for. What most people want first:
 
-  weighbridge demo                      Does tuning a small model pay? The whole
-                                        way on an embedded example, 10 minutes.
+  weighbridge demo --replay             A verdict in seconds: evidence of a real
+                                        run, verified and judged again. Without
+                                        --replay it all runs here, 10 minutes.
   weighbridge evaluate MODEL -b NAME    How good is a model, with an interval?
                                         Open weights, or any endpoint.
   weighbridge init mine                 Your own task: writes a project file,
@@ -97,7 +98,7 @@ def weighbridge(
 ) -> None:
     """Weigh an open model against the one you pay for; bridge the gap; release what passes.
 
-    Start with `weighbridge demo`, or with `weighbridge init` for your own data.
+    Start with `weighbridge demo --replay`, or with `weighbridge init` for your own data.
     """
     if version:
         typer.echo(f"weighbridge {__version__}")  # noqa: TID251

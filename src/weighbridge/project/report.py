@@ -1,4 +1,4 @@
-"""The project's report: written from evidence, and checked by making it again from evidence."""
+"""The project's report: written from sealed runs, and verified by making it again from them."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -17,8 +17,13 @@ from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.plain_json import strict_json
 from weighbridge.project.report_facts import ReportFacts, facts_of, slug
 from weighbridge.project.running import ProjectOutcome
-from weighbridge.project.stage import Measured
-from weighbridge.records import BenchmarkRole, HumanLabel, Json, ProtocolOffset, canonical_json
+from weighbridge.records import (
+    BenchmarkRole,
+    Json,
+    ProtocolOffset,
+    SkippedBenchmark,
+    canonical_json,
+)
 from weighbridge.reports import BenchmarkSection, Report, Skipped, render, render_explorer, write
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
@@ -31,7 +36,7 @@ from weighbridge.verdict.replacement import judge_replacement
 
 @dataclass(frozen=True)
 class Written:
-    """A report on disk, and what it concludes."""
+    """A report's files, and its verdict."""
 
     page: Path
     facts: Path
@@ -47,9 +52,16 @@ def write_report(
 ) -> Written:
     """Write page, charts and `report.json` into a folder."""
     facts = facts_of(outcome, generated, project_argument)
-    judged = _judged(outcome.weighed, facts)
-    runs = [run for w in outcome.weighed for run in (w.before, w.after)]
-    report = _report(facts, outcome.weighed, judged, offsets_among(runs, store))
+    return write_from_facts(facts, outcome.weighed, folder, store)
+
+
+def write_from_facts(
+    facts: ReportFacts, weighed: Sequence[BenchmarkComparison], folder: Path, store: RunStore
+) -> Written:
+    """Judge what was compared, and write page, charts and `report.json` into a folder."""
+    judged = _judged(weighed, facts)
+    runs = [run for w in weighed for run in (w.before, w.after)]
+    report = _report(facts, weighed, judged, offsets_among(runs, store))
     written = write(report, folder)
     for name, items in _items_pages(report, store):
         write_whole(folder / name, items)
@@ -63,7 +75,7 @@ def write_report(
 
 
 def _items_pages(report: Report, store: RunStore) -> Iterator[tuple[str, bytes]]:
-    """Make each benchmark's page of items; two runs' samples are in memory at a time."""
+    """Make each benchmark's page of items, with the samples of only two runs in memory at once."""
     for section in report.sections:
         candidate, reference = (
             store.read(run.run_id) for run in (section.candidate, section.reference)
@@ -80,17 +92,32 @@ def is_report(path: Path) -> bool:
 def verify_report(path: Path, store: RunStore) -> list[Verification]:
     """Check every run of a report, then make the page again and compare it byte for byte."""
     folder = _folder_of(path)
-    try:
-        data = _part(folder, "report.json")
-        facts = _FACTS.validate_python(strict_json(data))
-    except (OSError, ValueError, RecursionError, ValidationError, InputError) as error:
-        raise EvidenceError(f"{folder}/report.json can't be read", "as it was written") from error
-    names = dict.fromkeys(run for m in facts.measured for run in (m.before, m.after))
-    found = [verify(store.folder_of(name)) for name in names]
+    facts = read_facts(folder)
+    found = [verify(store.folder_of(name)) for name in facts.runs]
     found.append(
         Verification(str(folder / "report.html"), tuple(_page_checks(facts, folder, store)))
     )
     return found
+
+
+def read_facts(folder: Path) -> ReportFacts:
+    """Read the facts of a report that are not in its runs.
+
+    Raises:
+        EvidenceError: Its `report.json` can't be read.
+    """
+    try:
+        return _FACTS.validate_python(strict_json(_part(folder, "report.json")))
+    except (OSError, ValueError, RecursionError, ValidationError, InputError) as error:
+        raise EvidenceError(f"{folder}/report.json can't be read", "as it was written") from error
+
+
+def compare_again(facts: ReportFacts, store: RunStore) -> list[BenchmarkComparison]:
+    """Compare a report's runs, which are read from the store and verified there."""
+    return [
+        compare_runs(m.weigh, store, m.before, m.after, facts.labels, m.contamination)
+        for m in facts.measured
+    ]
 
 
 def _judged(weighed: Sequence[BenchmarkComparison], facts: ReportFacts) -> ProjectVerdict:
@@ -102,7 +129,7 @@ def _judged(weighed: Sequence[BenchmarkComparison], facts: ReportFacts) -> Proje
 
 def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Check]:
     try:
-        weighed = [_weighed(m, store, facts.labels) for m in facts.measured]
+        weighed = compare_again(facts, store)
         judged = _judged(weighed, facts)
         offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
         report = _report(facts, weighed, judged, offsets)
@@ -128,7 +155,7 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
 
 
 def _overlap_checks(facts: ReportFacts, store: RunStore) -> list[Check]:
-    """Look for the items in the tuning data again, where both are at hand."""
+    """Search the tuning data for the benchmarks' items again, if its file is still there."""
     path, found = Path(facts.tuning_data), []
     for measured in facts.measured:
         stated = measured.contamination
@@ -152,13 +179,6 @@ def _digest(path: Path) -> str:
 def _part(folder: Path, name: str) -> bytes:
     """Read one of a report's files."""
     return read_regular(folder / name, DOCUMENT_BYTES, "a part of a report", within=folder)
-
-
-def _weighed(
-    measured: Measured, store: RunStore, labels: tuple[HumanLabel, ...]
-) -> BenchmarkComparison:
-    m = measured
-    return compare_runs(m.weigh, store, m.before, m.after, labels, m.contamination)
 
 
 def _report(
@@ -218,19 +238,30 @@ def as_json(written: Written, outcome: ProjectOutcome) -> dict[str, Any]:
     """Return what `run` and `demo` print with --json."""
     project, tuned = outcome.plan.project, outcome.tuned
     found = viability(outcome.weighed, project.economics) if project.incumbent else None
+    return judged_json(written, outcome.weighed, outcome.plan.left) | {
+        "economics": asdict(found) if found else None,
+        "adapter": str(tuned.adapter) if tuned and tuned.adapter else None,
+        **({"model": str(tuned.artefact)} if tuned and not tuned.adapter else {}),
+    }
+
+
+def judged_json(
+    written: Written,
+    weighed: Sequence[BenchmarkComparison],
+    skipped: Sequence[SkippedBenchmark],
+) -> dict[str, Any]:
+    """Return a verdict with what it rests on, as JSON."""
     return {
         "verdict": written.judged.verdict,
-        "economics": asdict(found) if found else None,
+        "economics": None,
         "headline": written.judged.headline,
         "findings": [asdict(finding) for finding in written.judged.findings],
         "report": str(written.page),
-        "adapter": str(tuned.adapter) if tuned and tuned.adapter else None,
-        **({"model": str(tuned.artefact)} if tuned and not tuned.adapter else {}),
-        "runs": [r.run_id for w in outcome.weighed for r in (w.before, w.after)],
-        "contamination": [contamination_json(w) for w in outcome.weighed if w.contamination],
+        "adapter": None,
+        "runs": [r.run_id for w in weighed for r in (w.before, w.after)],
+        "contamination": [contamination_json(w) for w in weighed if w.contamination],
         "skipped": [
-            {"benchmark": x.weigh.benchmark, "why": x.why, "get_it": x.get_it}
-            for x in outcome.plan.left
+            {"benchmark": x.weigh.benchmark, "why": x.why, "get_it": x.get_it} for x in skipped
         ],
     }
 

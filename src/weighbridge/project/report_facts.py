@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Replacement:
-    """What a project file states that a replacement is judged by."""
+    """The project file's criteria for replacing the incumbent."""
 
     use: Use
     economics: Economics | None
@@ -22,24 +22,24 @@ class Replacement:
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What a report says beyond its runs: `report.json`. The page is a function of this and them.
+    """Facts of a report that are not in its runs (`report.json`); both together make the page.
 
     Attributes:
         title: The project's name.
         question: What it asks.
-        generated: When, ISO 8601.
-        measured: Benchmarks, by run.
-        left: What was skipped.
+        generated: When the project was run, ISO 8601.
+        measured: The benchmarks, with the ids of their runs.
+        left: Benchmarks that were skipped.
         training: The loss curve.
-        training_facts: Label to value.
-        forecasts: Predicted and measured.
-        provenance: Label to value.
-        reproduce: Commands.
-        tuning_data: Where the file lay that benchmarks' items were looked for in.
-        replacement: What decides whether the incumbent is replaced, where there is one.
-        verdict: As judged.
+        training_facts: Labels and values.
+        forecasts: Predicted and measured time and memory.
+        provenance: Labels and values.
+        reproduce: Commands that make the report again.
+        tuning_data: Path of the file that was searched for benchmarks' items.
+        replacement: Criteria for replacing the incumbent; None without an incumbent.
+        verdict: The verdict of the run that wrote the report.
         page_digest: SHA-256 of `report.html`.
-        labels: What people said of the answers; the judge is audited with them.
+        labels: People's ratings of the answers, with which the judge is audited.
         schema_version: Of this file.
     """
 
@@ -60,9 +60,14 @@ class ReportFacts:
     labels: tuple[HumanLabel, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Ids of its runs, each once."""
+        return tuple(dict.fromkeys(run for m in self.measured for run in (m.before, m.after)))
+
 
 def facts_of(outcome: ProjectOutcome, generated: str, project_argument: str) -> ReportFacts:
-    """Gather what a report says beyond its runs."""
+    """Gather the facts of a report that are not in its runs."""
     project, facts = outcome.plan.project, outcome.facts()
     return ReportFacts(
         title=project.project.name,
