@@ -94,15 +94,17 @@ def _scattered(shape: LayerShape, joined: list[Product], setup: TuningSetup) -> 
 
 
 def _shared_inputs(shape: LayerShape, adapted: tuple[Product, ...], setup: TuningSetup) -> int:
-    """Inputs that nothing else keeps, once for all adapters that read them."""
+    """Inputs that nothing else keeps, once for all adapters that read them.
+
+    With dropout each adapter keeps what it lets through instead, and its mask.
+    """
+    if setup.dropout:
+        return sum((_MASK + setup.element_bytes) * p.inputs for p in adapted)
     read = {product.reads for product in adapted}
     if shape.shares_norm and "block" in read:
         read.discard("attention")
     width = {"attention": shape.hidden, "block": shape.hidden, "inner": shape.inner}
-    kept = setup.element_bytes * sum(width.get(what, 0) for what in read)
-    if setup.dropout:
-        kept += sum((_MASK + setup.element_bytes) * p.inputs for p in adapted)
-    return kept
+    return setup.element_bytes * sum(width.get(what, 0) for what in read)
 
 
 def is_target(product: Product, setup: TuningSetup) -> bool:

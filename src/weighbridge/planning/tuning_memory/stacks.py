@@ -78,7 +78,7 @@ PEFT = Stack(
     adapter_bytes=4,
     expands_keys=True,  # rows of unequal length come with a mask, and a mask repeats the keys
     joins_projections=False,
-    keeps_quantised_inputs=True,
+    keeps_quantised_inputs=False,  # bitsandbytes of 2025 and later
     keeps_last_graph=False,
     dequantised_bytes=2,
     # Logits in bf16, their float32 copy and its log-softmax; in the backward pass the copy's place
