@@ -8,7 +8,7 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine parity-page clean
+.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine parity-page json-reference clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ bench-engine: $(VENV)/.bench  ## The engine's table against lm-evaluation-harnes
 
 parity-page: $(VENV)/.dev  ## Weigh published proprietary answers (DATA=PATH with mmlu/ and mmlu_helm_predictions/)
 	$(BIN)/python docs/make_parity_page.py --data "$(DATA)"
+
+json-reference: $(VENV)/.dev  ## Write docs/reference/json.md from the documents that --json prints
+	$(BIN)/python docs/make_json_reference.py
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

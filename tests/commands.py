@@ -42,7 +42,14 @@ def weighbridge(*words, cwd=None, env=None, fresh=False, **options):
             the libraries already.
         options: `input` and others of `subprocess.run`.
     """
-    words, variables = list(map(str, words)), {**os.environ, **(env or {})}
+    done = _run(list(map(str, words)), cwd, env, fresh, options)
+    if "--json" in done.args:
+        _check_document(list(map(str, words)), done.stdout)
+    return done
+
+
+def _run(words, cwd, env, fresh, options):
+    variables = {**os.environ, **(env or {})}
     early = _read_early(variables) != _AT_FIRST
     if fresh or early or options or os.environ.get("WEIGHBRIDGE_TEST_FRESH"):
         return subprocess.run(
@@ -64,6 +71,18 @@ def weighbridge(*words, cwd=None, env=None, fresh=False, **options):
             file.seek(0)
             texts.append(file.read().decode().replace("\r\n", "\n").replace("\r", "\n"))
     return subprocess.CompletedProcess(words, code, *texts)
+
+
+def _check_document(words, stdout):
+    """See that a printed document has the keys and types that `weighbridge.documents` promises."""
+    from conforming import document_faults
+
+    try:
+        document = json.loads(stdout)
+    except ValueError:  # the test itself expects a document, or expects none
+        return
+    found = document_faults(words, document)
+    assert not found, f"weighbridge {' '.join(words)} --json: {'; '.join(found[:5])}"
 
 
 def _connected() -> socket.socket:

@@ -3,4 +3,6 @@
 The folder list is the glossary; the README's tree explains each folder in one clause.
 """
 
+__all__ = ["__version__"]
+
 __version__ = "0.1.0"

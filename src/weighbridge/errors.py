@@ -23,6 +23,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+__all__ = [
+    "CapReached",
+    "EndpointUnusable",
+    "EvidenceError",
+    "InputError",
+    "InternalError",
+    "Interrupted",
+    "LibraryError",
+    "MalformedRow",
+    "MissingPiece",
+    "SandboxUnavailable",
+    "StorageError",
+    "UnknownName",
+    "WeighbridgeError",
+    "boundary",
+    "in_one_line",
+]
+
 
 class WeighbridgeError(Exception):
     """Base of all errors that a user can correct; shown as one line, never as a traceback.

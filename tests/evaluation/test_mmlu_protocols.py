@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from weighbridge.cli.output import run_json, run_text
+from weighbridge.cli.output import document_of, run_text
+from weighbridge.documents import as_json
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.mmlu import BENCHMARK, GROUPS, SUBJECTS
@@ -104,14 +105,14 @@ def test_both_averages_of_the_whole_and_of_the_groups_are_reported(measure):
     )
     assert groups["humanities"].micro_mean == groups["humanities"].macro_mean == 0
     whole = type(run)(**{**vars(run), "estimate": figures, "subset": None})
-    document = run_json(whole)
+    document = as_json(document_of(whole))
     assert document["micro_mean"] == document["mean"] == figures.mean
     assert document["macro_mean"] == figures.macro_mean != figures.mean
     assert document["groups"]["stem"]["macro_mean"] == groups["stem"].macro_mean
     text = run_text(whole)
     assert "micro mean" in text and "macro mean" in text and "social_sciences" in text
     assert max(map(len, text.splitlines())) <= 80
-    assert "groups" not in run_json(run)
+    assert "groups" not in as_json(document_of(run))
 
 
 def test_runs_sealed_before_cluster_sizes_were_stated_still_verify(measure):

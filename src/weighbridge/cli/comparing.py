@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from weighbridge.cli.output import as_plain, wrapped
-from weighbridge.records import CleanSubset, Comparison, Contamination, Flip, Json
+from weighbridge.cli.output import wrapped
+from weighbridge.documents import ABSENT
+from weighbridge.documents.comparison import (
+    AcrossProtocolsDocument,
+    ComparisonDocument,
+    GroupDocument,
+    compared_document,
+    pair_document,
+)
+from weighbridge.records import CleanSubset, Comparison, Contamination, Flip
 from weighbridge.records.printable import printable
 from weighbridge.records.scale import Scale, figure, gap, is_share, named
 from weighbridge.records.scale import margin as margin_in_words
@@ -137,33 +145,37 @@ def groups_text(found: "Sequence[GroupComparison]", scale: Scale) -> list[str]:
     return lines
 
 
-def comparison_json(result: Comparison) -> dict[str, Json]:
-    """Return a comparison as plain data; a mean that rests on no graded answer is null."""
-    unknown: dict[str, Json] = {}
-    if result.ungraded_a:
-        unknown["mean_a"] = None
-    if result.ungraded_b:
-        unknown["mean_b"] = None
-    if unknown:
-        unknown |= {"difference": None, "why_unknown": result.why_unknown}
-    return as_plain(result) | unknown
+def comparison_document(
+    found: "Compared", groups: "Sequence[GroupComparison]"
+) -> ComparisonDocument:
+    """Return a comparison, with all that bears on it, as a document.
+
+    Args:
+        found: The comparison, the judge's audit, the protocols' offset.
+        groups: Its groups of subjects; empty where they were not asked for.
+    """
+    result, across = found.comparison, found.across
+    return ComparisonDocument(
+        run_a=result.run_a,
+        run_b=result.run_b,
+        compared=compared_document(result, flips=True),
+        judge_audit=ABSENT if found.audit is None else found.audit,
+        across_protocols=ABSENT
+        if across is None
+        else AcrossProtocolsDocument(
+            raw=pair_document(across.raw), offset=across.offset, carried=across.carried
+        ),
+        groups=tuple(map(_group, groups)) or ABSENT,
+    )
 
 
-def groups_json(found: "Sequence[GroupComparison]") -> list[dict[str, Json]]:
-    """Return groups' comparisons as plain data, without their flips."""
-    return [
-        {
-            "group": group.name,
-            **{
-                key: value
-                for key, value in comparison_json(group.comparison).items()
-                if key != "flips"
-            },
-            "joint_verdict": group.joint.verdict,
-            "joint_claims": group.joint.claims,
-        }
-        for group in found
-    ]
+def _group(found: "GroupComparison") -> GroupDocument:
+    return GroupDocument(
+        group=found.name,
+        **vars(pair_document(found.comparison)),
+        joint_verdict=found.joint.verdict,
+        joint_claims=found.joint.claims,
+    )
 
 
 def overlap_text(found: Contamination, clean: CleanSubset, scale: Scale) -> str:

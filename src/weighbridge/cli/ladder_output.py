@@ -1,9 +1,8 @@
-"""A ladder as text of at most 80 columns, as JSON, and as a chart."""
+"""A ladder as text of at most 80 columns, as a document, and as a chart."""
 
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,45 +13,55 @@ from weighbridge.cli.output import wrapped
 from weighbridge.cli.scaling_output import (
     amount,
     between,
-    fit_json,
+    fit_document,
     fit_text,
-    mixture_json,
+    mixture_document,
     rowwise,
+)
+from weighbridge.documents import ABSENT
+from weighbridge.documents.ladder import (
+    BestOfBudget,
+    EqualComputeDocument,
+    HeldOutDocument,
+    IsoflopDocument,
+    LadderDocument,
+    LadderPlanDocument,
+    RungDocument,
 )
 from weighbridge.planning.scaling.equal_compute import EqualCompute
 from weighbridge.planning.scaling.forms import Chinchilla
+from weighbridge.planning.scaling.isoflop import IsoFlopFit
 from weighbridge.planning.scaling.ladder import LadderSettings, Rung, shapes
 from weighbridge.planning.scaling.parametric import percentile_interval
-from weighbridge.records import Json
 
 if TYPE_CHECKING:
     from weighbridge.pretraining.findings import Ladder
 
 
-def plan_json(
+def plan_document(
     planned: Sequence[Rung], corpus: str, corpus_bytes: int, seconds: float
-) -> dict[str, Json]:
+) -> LadderPlanDocument:
     """Return what would be trained."""
-    return {
-        "corpus": corpus,
-        "corpus_bytes": corpus_bytes,
-        "models": len(planned),
-        "flops": sum(rung.flops for rung in planned),
-        "predicted_seconds": seconds,
-        "rungs": [
-            {
-                "name": rung.name,
-                "role": rung.role,
-                "experts": rung.shape.experts,
-                "active_parameters": rung.shape.active_parameters,
-                "total_parameters": rung.shape.parameters,
-                "tokens": rung.tokens,
-                "flops": rung.flops,
-                "seed": rung.seed,
-            }
+    return LadderPlanDocument(
+        corpus=corpus,
+        corpus_bytes=corpus_bytes,
+        models=len(planned),
+        flops=sum(rung.flops for rung in planned),
+        predicted_seconds=seconds,
+        rungs=tuple(
+            RungDocument(
+                name=rung.name,
+                role=rung.role,
+                experts=rung.shape.experts,
+                active_parameters=rung.shape.active_parameters,
+                total_parameters=rung.shape.parameters,
+                tokens=rung.tokens,
+                flops=rung.flops,
+                seed=rung.seed,
+            )
             for rung in planned
-        ],
-    }
+        ),
+    )
 
 
 def plan_text(planned: Sequence[Rung], corpus: str, corpus_bytes: int, seconds: float) -> str:
@@ -77,49 +86,54 @@ def plan_text(planned: Sequence[Rung], corpus: str, corpus_bytes: int, seconds: 
     return "\n".join(lines)
 
 
-def ladder_json(found: "Ladder") -> dict[str, Json]:
-    """Return what a ladder says in the form that scripts rely on."""
-    isoflops = found.isoflops
+def ladder_document(found: "Ladder", written: Sequence[str]) -> LadderDocument:
+    """Return a ladder as the document that scripts rely on.
+
+    Args:
+        found: What was trained and fitted.
+        written: Charts and the kept law.
+    """
     prediction = found.prediction
-    return {
-        "corpus": found.corpus,
-        "corpus_bytes": found.corpus_bytes,
-        "corpus_digest": found.digest,
-        "models": len(found.climbed),
-        "law": fit_json(found.law, found.points),
-        "isoflop": None if isoflops is None else {
-            "optimal_exponent": float(isoflops.law.optimal_exponent),
-            "interval": None if isoflops.draws is None else list(
-                percentile_interval(isoflops.draws.optimal_exponent)
-            ),
-            "best": [
-                {"flops": one.flops, "parameters": one.optimal_parameters, "loss": one.optimal_loss}
-                for one in isoflops.budgets if not one.why_not
-            ],
-        },
-        "joint": None if found.joint is None else mixture_json(found.joint),
-        "equal_compute": [
-            {
-                **asdict(pair),
-                "interval": list(pair.interval),
-                "dense": list(pair.dense),
-                "mixture": list(pair.mixture),
-                "worth": pair.worth if math.isfinite(pair.worth) else None,
-            }
-            for pair in found.pairs
-        ],
-        "held_out": {
-            "parameters": prediction.parameters,
-            "tokens": prediction.tokens,
-            "predicted": prediction.loss,
-            "interval": list(prediction.interval),
-            "measured": found.held_out,
-            "inside": prediction.holds(found.held_out),
-            "mixture": found.held_out_mixture,
-        },
-        "training_seconds": found.seconds,
-        "runs": str(found.runs),
-    }  # fmt: skip
+    return LadderDocument(
+        corpus=found.corpus,
+        corpus_bytes=found.corpus_bytes,
+        corpus_digest=found.digest,
+        models=len(found.climbed),
+        law=fit_document(found.law, found.points),
+        isoflop=None if found.isoflops is None else _isoflop_document(found.isoflops),
+        joint=None if found.joint is None else mixture_document(found.joint, ABSENT),
+        equal_compute=tuple(map(_pair_document, found.pairs)),
+        held_out=HeldOutDocument(
+            parameters=prediction.parameters,
+            tokens=prediction.tokens,
+            predicted=prediction.loss,
+            interval=prediction.interval,
+            measured=found.held_out,
+            inside=prediction.holds(found.held_out),
+            mixture=found.held_out_mixture,
+        ),
+        training_seconds=found.seconds,
+        runs=str(found.runs),
+        written=tuple(written),
+    )
+
+
+def _isoflop_document(found: IsoFlopFit) -> IsoflopDocument:
+    draws = found.draws
+    return IsoflopDocument(
+        optimal_exponent=float(found.law.optimal_exponent),
+        interval=None if draws is None else percentile_interval(draws.optimal_exponent),
+        best=tuple(
+            BestOfBudget(flops=one.flops, parameters=one.optimal_parameters, loss=one.optimal_loss)
+            for one in found.budgets
+            if not one.why_not
+        ),
+    )
+
+
+def _pair_document(pair: EqualCompute) -> EqualComputeDocument:
+    finite = pair.worth if math.isfinite(pair.worth) else None
+    return EqualComputeDocument(**{**vars(pair), "worth": finite})
 
 
 def ladder_text(found: "Ladder") -> str:

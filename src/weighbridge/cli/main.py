@@ -192,13 +192,19 @@ def _usage(error: Any) -> str:
 
 def _report(error: WeighbridgeError, wants_json: bool) -> int:
     from weighbridge.cli.output import say, say_json  # slow, and --help needs none of it
+    from weighbridge.documents import ABSENT
+    from weighbridge.documents.failure import ErrorDocument, FailureDocument
 
     if wants_json:
-        facts = {"saw": error.saw, "expected": error.expected, "do": error.do}
-        if isinstance(error, InternalError):
-            facts["traceback"] = str(error.path or "")
+        told = ErrorDocument(
+            kind=type(error).__name__,
+            saw=error.saw,
+            expected=error.expected,
+            do=error.do,
+            traceback=str(error.path or "") if isinstance(error, InternalError) else ABSENT,
+        )
         with suppress(OSError):  # told on stderr all the same
-            say_json({"error": {"kind": type(error).__name__, **facts}})
+            say_json(FailureDocument(error=told))
     with suppress(OSError):
         say(f"weighbridge: {' '.join(str(error).splitlines())}", err=True)
     return error.exit_code

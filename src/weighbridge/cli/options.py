@@ -18,45 +18,43 @@ if TYPE_CHECKING:  # evidence brings scipy, a second that a command without runs
     from weighbridge.opening.endpoints import Endpoints
 
 WHERE_IT_COMPUTES = "Where it computes"
+LIMITS = "Limits"
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would run.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never reach for the network.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Threads = Annotated[int, typer.Option(help="Threads for arithmetic; 0 takes every core.", min=0)]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")]
+Threads = Annotated[
+    int, typer.Option(metavar="N", help="Threads for arithmetic; 0 takes every core.", min=0)
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything random.")]
 Data = Annotated[
     list[str] | None, typer.Option("--data", metavar="NAME=PATH", help="Where a data set lies.")
 ]
-Runs = Annotated[Path, typer.Option(help="Where runs are kept.", envvar="WEIGHBRIDGE_RUNS")]
+Runs = Annotated[
+    Path,
+    typer.Option(metavar="FOLDER", help="Where runs are kept.", envvar="WEIGHBRIDGE_RUNS"),
+]
 Cache = Annotated[
-    Path | None, typer.Option(help="Where converted weights are kept.", envvar="WEIGHBRIDGE_CACHE")
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Where converted weights are kept.", envvar="WEIGHBRIDGE_CACHE"
+    ),
 ]
 Memory = Annotated[
-    str, typer.Option(metavar="SIZE", help="What the process may take, such as 4GB; none if empty.")
+    str,
+    typer.Option(
+        metavar="SIZE",
+        help="Most that the process may take, such as 4GB.",
+        rich_help_panel=WHERE_IT_COMPUTES,
+    ),
 ]
 WeakerSandbox = Annotated[
     bool,
     typer.Option(
         "--allow-weaker-sandbox",
-        help="Judge code where it could fake its verdict, if this machine can do no better.",
-    ),
-]
-Judge = Annotated[
-    str, typer.Option(metavar="MODEL", help="Who judges the answers (mt_bench): any model.")
-]
-JudgeRepeats = Annotated[int, typer.Option(help="Judgements of each answer.", min=1)]
-JudgeMaxTokens = Annotated[int | None, typer.Option(help="Longest judgement.", min=1)]
-Baseline = Annotated[
-    str,
-    typer.Option(
-        metavar="RUN_OR_FILE", help="Answers to compare with (--protocol pairwise): run or JSONL."
-    ),
-]
-StopWhenDecided = Annotated[
-    str,
-    typer.Option(
-        metavar="RUN",
-        help="Ask in random order; stop once no worse or worse than RUN beyond --margin.",
+        help="Run code even if the sandbox can't stop it from forging its result.",
+        rich_help_panel=LIMITS,
     ),
 ]
 
@@ -80,14 +78,6 @@ def parse_margin(text: str) -> float:
         ) from error
 
 
-Margin = Annotated[
-    float | None,
-    typer.Option(
-        help="How much worse than that run is still fine; else 2 points.",
-        parser=parse_margin,
-        metavar="FLOAT",
-    ),
-]
 WorseBy = Annotated[
     float | None,
     typer.Option(
@@ -100,7 +90,7 @@ WorseBy = Annotated[
 MaxUsd = Annotated[
     float | None,
     typer.Option(
-        "--max-usd", metavar="USD", min=0, help="Endpoints: stop before more than this is spent."
+        "--max-usd", metavar="USD", min=0, help="Stop before endpoints charge more than this."
     ),
 ]
 ANY_MODEL = "Alias, folder, .gguf, Hub id, BASE+ADAPTER, or endpoint."
@@ -174,6 +164,49 @@ class Compute:
 
     device: Device = "auto"
     threads: Threads = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locations:
+    """Options that say where data, runs and weights are.
+
+    Attributes:
+        data: NAME=PATH, each.
+        runs: The folder of runs.
+        cache: Converted weights; None for the usual place.
+        offline: Whether the network is out of bounds.
+    """
+
+    panel: ClassVar[str] = "Data, runs and network"
+
+    data: Data = None
+    runs: Runs = DEFAULT_RUNS
+    cache: Cache = None
+    offline: Offline = False
+
+    def surroundings(
+        self, compute: Compute, named_data: dict[str, Path] | None = None
+    ) -> Surroundings:
+        """Gather these options, a project file's `[data]` and the environment."""
+        return surroundings(
+            runs=self.runs, cache=self.cache, data=self.data, named=named_data,
+            device=compute.device, threads=compute.threads, offline=self.offline,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Options that bound what a command may do.
+
+    Attributes:
+        max_usd: What endpoints may charge; None for no cap.
+        allow_weaker_sandbox: Whether code may be judged where it could fake its verdict.
+    """
+
+    panel: ClassVar[str] = LIMITS
+
+    max_usd: MaxUsd = None
+    allow_weaker_sandbox: WeakerSandbox = False
 
 
 def stays_offline(offline: bool) -> bool:

@@ -11,13 +11,15 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
+from weighbridge.documents import as_json
+from weighbridge.documents.runs import RunDocument, run_document
+from weighbridge.documents.tuning import MasksDocument
 from weighbridge.errors import CapReached
-from weighbridge.records import ALARM, Estimate, EvalRun, GroupMeans, Json
+from weighbridge.records import ALARM, Estimate, EvalRun, GroupMeans
 from weighbridge.records.printable import printable, printable_json, printable_line
 from weighbridge.records.scale import figure
 
@@ -27,9 +29,15 @@ _BRACKETS = ("⟦", "⟧")
 _COLOURS = ("\x1b[30;42m", "\x1b[0m")  # black on green: a learnt blank is seen, too
 
 
-def emit(document: dict[str, Json], text: str, as_json: bool) -> None:
-    """Print a result once, in the form asked for."""
-    if as_json:
+def emit(document: Any, text: str, wants_json: bool) -> None:
+    """Print a result once, in the form asked for.
+
+    Args:
+        document: One of `weighbridge.documents`.
+        text: The same for a person.
+        wants_json: Whether `--json` was given.
+    """
+    if wants_json:
         say_json(document, indent=1)
     else:
         say(text)
@@ -46,22 +54,22 @@ def say(text: str, *, err: bool = False, end: bool = True) -> None:
     typer.echo(printable(text), err=err, nl=end)  # noqa: TID251
 
 
-def say_json(document: dict[str, Json], indent: int | None = None) -> None:
-    """Print one JSON document."""
-    text = json.dumps(document, ensure_ascii=False, indent=indent)
+def say_json(document: Any, indent: int | None = None) -> None:
+    """Print one document of `weighbridge.documents` as JSON."""
+    text = json.dumps(as_json(document), ensure_ascii=False, indent=indent)
     typer.echo(printable_json(text))  # noqa: TID251
 
 
-def emit_masks(rows: Sequence[tuple[str, Sequence[tuple[str, bool]]]], as_json: bool) -> None:
+def emit_masks(rows: Sequence[tuple[str, Sequence[tuple[str, bool]]]], wants_json: bool) -> None:
     """Print rows of training data with what is learnt: in colour, else between brackets.
 
     Args:
         rows: Of each a header, and its text in stretches with whether each is learnt.
-        as_json: Whether as JSON, which has brackets.
+        wants_json: Whether as JSON, which has brackets.
     """
     bare = [f"{header}\n{_marked(parts, _BRACKETS)}" for header, parts in rows]
-    if as_json or not _in_colour():
-        emit({"masks": list[Json](bare)}, "\n\n".join(bare), as_json)
+    if wants_json or not _in_colour():
+        emit(MasksDocument(masks=tuple(bare)), "\n\n".join(bare), wants_json)
         return
     for number, (header, parts) in enumerate(rows):
         escaped = [(printable(text), learnt) for text, learnt in parts]
@@ -87,54 +95,9 @@ def wrapped(text: str, indent: str = "") -> list[str]:
     )
 
 
-def run_json(run: EvalRun) -> dict[str, Json]:
-    """Return a run in the form that scripts rely on (`evaluate`, `score`)."""
-    estimate = run.estimate
-    document: dict[str, Json] = {
-        "run": run.run_id,
-        "model": run.model.name,
-        "benchmark": run.title,
-        "protocol": run.protocol,
-        "n": estimate.n,
-        "mean": estimate.known_mean,
-        "mean_graded": estimate.mean_graded,
-        "stderr": None if estimate.why_unknown else estimate.stderr,
-        "interval": list(estimate.interval),
-        "ungraded": estimate.ungraded,
-        "seconds": run.provenance.wall_seconds,
-        "samples_digest": run.samples_digest,
-        "aggregate": estimate.aggregate,
-        "scale": list(estimate.scale),
-        "bounds": list(estimate.bounds),
-        "notes": list(run.provenance.notes),
-        "sandbox": run.provenance.sandbox,
-        "cost_usd": run.provenance.cost_usd,
-        "unasked": run.unasked_samples,
-    }
-    if estimate.clusters:
-        document |= {
-            "micro_mean": estimate.mean,
-            "macro_mean": estimate.macro_mean,
-            "clusters": estimate.clusters,
-        }
-        if groups := _groups(run):
-            document["groups"] = {name: asdict(means) for name, means in groups.items()}
-    if estimate.beside:
-        document["beside"] = {
-            name: asdict(one) | {"interval": list(one.interval)}
-            for name, one in estimate.beside.items()
-        }
-    if run.stopped is not None:
-        document["stopped"] = asdict(run.stopped) | {"early": run.stopped.early}
-    if estimate.parts:
-        document["parts"] = estimate.parts
-    if estimate.slices:
-        document["slices"] = asdict(estimate)["slices"]
-    if run.provenance.judge is not None:
-        where = run.provenance
-        document |= {"judge": where.judge, "judge_tokens": where.judge_tokens}
-        document |= {"judge_cost_usd": where.judge_cost_usd, "judge_seconds": where.judge_seconds}
-    return document
+def document_of(run: EvalRun) -> RunDocument:
+    """Return a run as the document that scripts rely on."""
+    return run_document(run, _groups(run) if run.estimate.clusters else {})
 
 
 def run_text(run: EvalRun) -> str:
@@ -305,8 +268,3 @@ def drawn_on(bar: ProgressBar) -> "Callable[[Progressed], None]":
     """Return a listener that draws a run's progress, with its rate, on a bar."""
     rate = Rate()
     return lambda p: bar(p.done, p.total, rate(p.computed_tokens))
-
-
-def as_plain(record: Any) -> dict[str, Json]:
-    """Return a record as plain JSON data."""
-    return asdict(record)

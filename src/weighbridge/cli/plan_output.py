@@ -1,9 +1,15 @@
-"""Plans as text of at most 80 columns and as JSON."""
+"""Plans as text of at most 80 columns and as a document."""
 
 import textwrap
 from dataclasses import dataclass
 
 from weighbridge.cli.scaling_output import amount, between
+from weighbridge.documents import ABSENT
+from weighbridge.documents.training_plan import (
+    RepeatedDataPlan,
+    ServingPlan,
+    TrainingPlanDocument,
+)
 from weighbridge.planning.scaling.allocation import (
     FAR_BEYOND,
     Allocation,
@@ -12,7 +18,6 @@ from weighbridge.planning.scaling.allocation import (
     ServedPlan,
 )
 from weighbridge.planning.scaling.published import KnownLaw
-from weighbridge.records import Json
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,48 +133,49 @@ def _repeated(repeated: RepeatedPlan) -> list[str]:
     ]
 
 
-def plan_json(plan: TrainingPlan) -> dict[str, Json]:
-    """Return a plan in the form that scripts rely on."""
+def plan_document(plan: TrainingPlan) -> TrainingPlanDocument:
+    """Return a plan as the document that scripts rely on."""
     bought = plan.allocation
-    document: dict[str, Json] = {
-        "flops": bought.flops,
-        "law": plan.known.name,
-        "parameters": bought.parameters,
-        "tokens": bought.tokens,
-        "tokens_per_parameter": bought.tokens_per_parameter,
-        "loss": bought.loss,
-        "intervals": {k: None if v is None else list(v) for k, v in bought.intervals.items()},
-        "regret": bought.regret,
-        "beyond": bought.beyond,
-        "accelerator": plan.accelerator,
-        "utilization": plan.utilization,
-        "accelerator_hours": plan.bill.hours,
-        "usd": plan.bill.usd,
-        "warnings": list(warnings(plan)),
-        "uncertainty": uncertainty(plan),
-        "source": plan.known.record.source,
-    }
-    if plan.served:
-        served = plan.served
-        document["serving"] = {
-            "lifetime_tokens": served.lifetime_tokens,
-            "parameters": served.parameters,
-            "parameters_interval": None
-            if served.parameters_interval is None
-            else list(served.parameters_interval),
-            "tokens": served.tokens,
-            "training_flops": served.training_flops,
-            "serving_flops": served.serving_flops,
-            "saved": served.saved,
-        }
-    if plan.repeated:
-        repeated = plan.repeated
-        document["repeated"] = {
-            "unique_tokens": repeated.unique_tokens,
-            "parameters": repeated.parameters,
-            "tokens": repeated.tokens,
-            "epochs": repeated.epochs,
-            "loss": repeated.loss,
-            "loss_if_unique": repeated.loss_if_unique,
-        }
-    return document
+    return TrainingPlanDocument(
+        flops=bought.flops,
+        law=plan.known.name,
+        parameters=bought.parameters,
+        tokens=bought.tokens,
+        tokens_per_parameter=bought.tokens_per_parameter,
+        loss=bought.loss,
+        intervals=bought.intervals,
+        regret=bought.regret,
+        beyond=bought.beyond,
+        accelerator=plan.accelerator,
+        utilization=plan.utilization,
+        accelerator_hours=plan.bill.hours,
+        usd=plan.bill.usd,
+        warnings=tuple(warnings(plan)),
+        uncertainty=uncertainty(plan),
+        source=plan.known.record.source,
+        serving=_serving_document(plan.served) if plan.served else ABSENT,
+        repeated=_repeated_document(plan.repeated) if plan.repeated else ABSENT,
+    )
+
+
+def _serving_document(served: ServedPlan) -> ServingPlan:
+    return ServingPlan(
+        lifetime_tokens=served.lifetime_tokens,
+        parameters=served.parameters,
+        parameters_interval=served.parameters_interval,
+        tokens=served.tokens,
+        training_flops=served.training_flops,
+        serving_flops=served.serving_flops,
+        saved=served.saved,
+    )
+
+
+def _repeated_document(repeated: RepeatedPlan) -> RepeatedDataPlan:
+    return RepeatedDataPlan(
+        unique_tokens=repeated.unique_tokens,
+        parameters=repeated.parameters,
+        tokens=repeated.tokens,
+        epochs=repeated.epochs,
+        loss=repeated.loss,
+        loss_if_unique=repeated.loss_if_unique,
+    )

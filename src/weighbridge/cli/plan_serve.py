@@ -64,7 +64,7 @@ def serve(
     """Say what fits and how fast it is served, with an interval and what that rests on."""
     from dataclasses import replace
 
-    from weighbridge.cli.serve_output import ServingPlan, price_of, serve_json, serve_text
+    from weighbridge.cli.serve_output import ServingPlan, price_of, serve_document, serve_text
     from weighbridge.planning.serving.efficiency import calibrated
     from weighbridge.planning.serving.forecast import SERVER_LIMIT, plan
     from weighbridge.planning.serving.trace import read_trace, with_lengths, within_goals
@@ -89,7 +89,7 @@ def serve(
         price=price_of(asked.machine, usd_per_hour),
         notes=notes,
     )
-    emit(serve_json(made), serve_text(made), json)
+    emit(serve_document(made), serve_text(made), json)
     if goal is not None and made.within is None:
         raise typer.Exit(1)
 

@@ -48,7 +48,7 @@ def tune(
     json: options.Json = False,
 ) -> None:
     """Forecast a tuning run's peak memory, item by item, and whether it fits."""
-    from weighbridge.cli.tune_plan_output import tune_plan_json, tune_plan_text
+    from weighbridge.cli.tune_plan_output import tune_plan_document, tune_plan_text
     from weighbridge.errors import InputError, UnknownName
     from weighbridge.planning.anatomy import ALL_LINEAR, read_architecture
     from weighbridge.planning.tuning_memory import STACKS, Room, TuningSetup
@@ -80,7 +80,7 @@ def tune(
     found = find_config(model, offline=options.stays_offline(offline))
     room = Room(read_architecture(found.config, found.where), STACKS[stack], capacity)
     made = _tune_plan(room, setup, found.name, found.source, device)
-    emit(tune_plan_json(made), tune_plan_text(made), json)
+    emit(tune_plan_document(made), tune_plan_text(made), json)
 
 
 def _device(gpu: str, memory: str) -> tuple[str, int | None]:

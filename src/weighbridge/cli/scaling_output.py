@@ -1,4 +1,4 @@
-"""Scaling laws as text of at most 80 columns, as JSON, and as charts."""
+"""Scaling laws as text of at most 80 columns, as documents, and as charts."""
 
 import math
 import re
@@ -9,6 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from weighbridge.documents import OrAbsent
+from weighbridge.documents.scaling_laws import (
+    ApproachDocument,
+    ApproachesDocument,
+    LawFit,
+    MixtureLawFit,
+    PublishedLaw,
+    PublishedLaws,
+)
 from weighbridge.errors import InputError
 from weighbridge.planning.scaling.allocation import FAR_BEYOND
 from weighbridge.planning.scaling.comparison import Disagreement
@@ -16,7 +25,6 @@ from weighbridge.planning.scaling.forms import Chinchilla, tokens_at
 from weighbridge.planning.scaling.mixture import MixtureFit
 from weighbridge.planning.scaling.parametric import NAMES, ParametricFit, percentile_interval
 from weighbridge.planning.scaling.points import FLOPS_PER_PARAMETER_TOKEN, Points
-from weighbridge.records import Json
 
 Interval = tuple[float, float]
 
@@ -84,24 +92,23 @@ def fit_intervals(found: ParametricFit) -> dict[str, Interval] | None:
     return intervals
 
 
-def fit_json(found: ParametricFit, points: Points) -> dict[str, Json]:
-    """Return a fit in the form that scripts rely on."""
-    intervals = fit_intervals(found)
-    return {
+def fit_document(found: ParametricFit, points: Points) -> LawFit:
+    """Return a fit as the document that scripts rely on."""
+    return LawFit(
         **{name: float(getattr(found.law, name)) for name in NAMES},
-        "objective": found.objective,
-        "intervals": None if intervals is None else {k: list(v) for k, v in intervals.items()},
-        "optimal_exponent": float(found.law.optimal_exponent),
-        "bootstraps": found.bootstraps,
-        "seconds": found.seconds,
-        "delta": found.delta,
-        "points": found.points,
-        "flops_range": [float(points.flops.min()), float(points.flops.max())],
-        "unusable": found.unusable,
-        "E_at_bound": found.without_floor,
-        "resamples_with_E_at_bound": found.draws_without_floor,
-        "notes": list(points.notes),
-    }
+        objective=found.objective,
+        intervals=fit_intervals(found),
+        optimal_exponent=float(found.law.optimal_exponent),
+        bootstraps=found.bootstraps,
+        seconds=found.seconds,
+        delta=found.delta,
+        points=found.points,
+        flops_range=(float(points.flops.min()), float(points.flops.max())),
+        unusable=found.unusable,
+        E_at_bound=found.without_floor,
+        resamples_with_E_at_bound=found.draws_without_floor,
+        notes=tuple(points.notes),
+    )
 
 
 def fit_text(found: ParametricFit, points: Points) -> str:
@@ -149,31 +156,33 @@ def keep_law(found: ParametricFit | MixtureFit, points: Points, how: str, path: 
     replace_file(path, write_law(record_of(found.law, found.draws, points, how)))
 
 
-def comparison_json(found: Disagreement) -> dict[str, Json]:
-    """Return a comparison as plain data; what an approach can't say is null."""
+def approaches_document(found: Disagreement, notes: tuple[str, ...]) -> ApproachesDocument:
+    """Return a comparison as a document; what an approach can't say is null."""
 
     def plain(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
-    return {
-        "flops": found.flops,
-        "approaches": [
-            {
-                "approach": one.approach,
-                "optimal_exponent": plain(one.exponent),
-                "optimal_exponent_interval": _listed(one.exponent_interval),
-                "parameters": plain(one.parameters),
-                "parameters_interval": _listed(one.parameters_interval),
-                "tokens_per_parameter": plain(one.tokens_per_parameter),
-                "why_not": one.why_not,
-            }
+    low, high = found.exponents
+    return ApproachesDocument(
+        flops=found.flops,
+        approaches=tuple(
+            ApproachDocument(
+                approach=one.approach,
+                optimal_exponent=plain(one.exponent),
+                optimal_exponent_interval=one.exponent_interval,
+                parameters=plain(one.parameters),
+                parameters_interval=one.parameters_interval,
+                tokens_per_parameter=plain(one.tokens_per_parameter),
+                why_not=one.why_not,
+            )
             for one in found.results
-        ],
-        "exponents": [plain(end) for end in found.exponents],
-        "size_ratio": plain(found.size_ratio),
-        "apart": [list(pair) for pair in found.apart],
-        "beyond": found.beyond,
-    }
+        ),
+        exponents=(plain(low), plain(high)),
+        size_ratio=plain(found.size_ratio),
+        apart=found.apart,
+        beyond=found.beyond,
+        notes=notes,
+    )
 
 
 def comparison_text(found: Disagreement) -> str:
@@ -209,14 +218,15 @@ def comparison_text(found: Disagreement) -> str:
     return "\n".join(lines)
 
 
-def mixture_json(found: MixtureFit) -> dict[str, Json]:
-    """Return a joint fit as plain data."""
+def mixture_document(found: MixtureFit, notes: OrAbsent[tuple[str, ...]]) -> MixtureLawFit:
+    """Return a joint fit as a document."""
     fields = list(found.law.__dataclass_fields__)
-    return {
+    return MixtureLawFit(
         **{name: float(np.asarray(getattr(found.law, name))) for name in fields},
-        "objective": found.objective,
-        "intervals": {name: _listed(found.interval(name)) for name in fields},
-    }
+        objective=found.objective,
+        intervals={name: found.interval(name) for name in fields},
+        notes=notes,
+    )
 
 
 def mixture_text(found: MixtureFit) -> str:
@@ -229,44 +239,44 @@ def mixture_text(found: MixtureFit) -> str:
     return "\n".join(lines)
 
 
-def laws_json(flops: float) -> dict[str, Json]:
+def laws_document(flops: float) -> PublishedLaws:
     """Return every law of the catalog and what it buys with a budget, joint laws a dense model."""
     from weighbridge.catalog.laws import law_names
     from weighbridge.planning.scaling.allocation import allocate
     from weighbridge.planning.scaling.published import known_law
 
-    rows: list[Json] = []
+    rows = []
     for name in law_names():
         known = known_law(name, experts=1)
         bought = allocate(known, flops)
         rows.append(
-            {
-                "law": name,
-                "title": known.record.title,
-                "source": known.record.source,
-                "counts": known.record.counts,
-                "experts": 1 if known.record.form == "joint-mixture" else None,
-                "optimal_exponent": float(np.asarray(known.law.optimal_exponent)),
-                "parameters": bought.parameters,
-                "tokens": bought.tokens,
-                "tokens_per_parameter": bought.tokens_per_parameter,
-                "loss": bought.loss,
-                "beyond": bought.beyond,
-                "notes": known.record.notes,
-            }
+            PublishedLaw(
+                law=name,
+                title=known.record.title,
+                source=known.record.source,
+                counts=known.record.counts,
+                experts=1 if known.record.form == "joint-mixture" else None,
+                optimal_exponent=float(np.asarray(known.law.optimal_exponent)),
+                parameters=bought.parameters,
+                tokens=bought.tokens,
+                tokens_per_parameter=bought.tokens_per_parameter,
+                loss=bought.loss,
+                beyond=bought.beyond,
+                notes=known.record.notes,
+            )
         )
-    return {"flops": flops, "laws": rows}
+    return PublishedLaws(flops=flops, laws=tuple(rows))
 
 
-def laws_text(document: dict[str, Any], flops: float) -> str:
+def laws_text(found: PublishedLaws) -> str:
     """Return the catalog's laws as a table."""
-    lines = [f"{'at ' + format(flops, '.3g') + ' FLOPs':<22}{'a':>6}{'N_opt':>8}{'D':>8}{'D/N':>7}"]
-    for row in document["laws"]:
+    head = f"at {found.flops:.3g} FLOPs"
+    lines = [f"{head:<22}{'a':>6}{'N_opt':>8}{'D':>8}{'D/N':>7}"]
+    for row in found.laws:
         lines.append(
-            f"{row['law']:<22}{row['optimal_exponent']:>6.3f}{amount(row['parameters']):>8}"
-            f"{amount(row['tokens']):>8}{row['tokens_per_parameter']:>7.3g}"
-            f"  {row['counts'].removesuffix(' parameters')}"
-            + (", 1 expert" if row["experts"] else "")
+            f"{row.law:<22}{row.optimal_exponent:>6.3f}{amount(row.parameters):>8}"
+            f"{amount(row.tokens):>8}{row.tokens_per_parameter:>7.3g}"
+            f"  {row.counts.removesuffix(' parameters')}" + (", 1 expert" if row.experts else "")
         )
     return "\n".join(lines)
 
@@ -355,10 +365,6 @@ def rowwise(draws: Chinchilla) -> Chinchilla:
     return Chinchilla(
         *(np.asarray(v)[:, None] for v in (draws.A, draws.B, draws.E, draws.alpha, draws.beta))
     )
-
-
-def _listed(interval: Interval | None) -> list[Json] | None:
-    return None if interval is None else list(interval)
 
 
 def _save(drawing: Any, path: Path) -> None:

@@ -1,15 +1,24 @@
-"""Serving plans as text of at most 80 columns and as JSON."""
+"""Serving plans as text of at most 80 columns and as a document."""
 
 from dataclasses import dataclass
 from math import isfinite
 
 from weighbridge.catalog.accelerators import Accelerator
 from weighbridge.cli.output import wrapped
+from weighbridge.documents import ABSENT
+from weighbridge.documents.serving import (
+    ServingCalibration,
+    ServingGoal,
+    ServingLimit,
+    ServingPlanDocument,
+    ServingPrice,
+    ServingSpeed,
+    WithinGoal,
+)
 from weighbridge.planning.serving.efficiency import CALIBRATED, NEIGHBOURING, Calibration
 from weighbridge.planning.serving.forecast import Plan, Speed
 from weighbridge.planning.serving.measurements import Latency
 from weighbridge.planning.serving.trace import Trace, WithinGoals
-from weighbridge.records import Json
 
 LEFT_OUT = "speculative decoding, prefix caches, and prefill on other accelerators than decoding"
 _OLD_DAYS = 180
@@ -181,88 +190,90 @@ def _goal_lines(made: ServingPlan) -> list[str]:
     return lines
 
 
-def _speed_json(made: ServingPlan, speed: Speed) -> dict[str, Json]:
-    return {
-        "output_tokens_per_second": speed.tokens_per_second,
-        "tokens_per_second": speed.tokens_per_second,
-        "interval": list(speed.interval),
-        "tokens_per_second_per_gpu": speed.tokens_per_second / made.plan.deployment.accelerators,
-        "batch": speed.batch,
-        "ttft_seconds": speed.first_seconds,
-        "tpot_seconds": speed.each_seconds,
-        "usd_per_million_output_tokens": usd_per_million(made, speed.tokens_per_second),
-        "at_roofline": speed.at_ceiling,
-    }
+def _speed_document(made: ServingPlan, speed: Speed) -> ServingSpeed:
+    return ServingSpeed(
+        output_tokens_per_second=speed.tokens_per_second,
+        tokens_per_second=speed.tokens_per_second,
+        interval=speed.interval,
+        tokens_per_second_per_gpu=speed.tokens_per_second / made.plan.deployment.accelerators,
+        batch=speed.batch,
+        ttft_seconds=speed.first_seconds,
+        tpot_seconds=speed.each_seconds,
+        usd_per_million_output_tokens=usd_per_million(made, speed.tokens_per_second),
+        at_roofline=speed.at_ceiling,
+    )
 
 
-def serve_json(made: ServingPlan) -> dict[str, Json]:
-    """Return a plan in the form that scripts rely on."""
-    found, asked = made.plan, made.plan.deployment
-    cell = found.cell
-    document: dict[str, Json] = {
-        "model": asked.name or asked.model.architecture.model_type,
-        "accelerator": asked.machine.name,
-        "gpus": asked.accelerators,
-        "precision": asked.model.precision.name,
-        "layout": found.layout.title,
-        "input_tokens": asked.input_tokens,
-        "output_tokens": asked.output_tokens,
-        "fits": True,
-        "weight_bytes": asked.model.weight_bytes,
-        "weight_bytes_per_gpu": found.weights,
-        "kv_cache_bytes": found.sequence,
-        "free_bytes_per_gpu": found.free,
-        "max_batch": found.largest_batch * found.layout.replicas,
-        **_speed_json(made, found.offline),
-        "offline": _speed_json(made, found.offline),
-        "server": _speed_json(made, found.server),
-        "server_limit": _limit_json(found.limit),
-        "roofline_tokens_per_second": found.ceiling,
-        "calibration": {
-            "support": found.support,
-            "calibrated": found.support == CALIBRATED,
-            "cell": None if cell is None else cell.name,
-            "measurements": 0 if cell is None else cell.measurements,
-            "newest": (made.constants.newest if cell is None else cell.newest).isoformat(),
-            "age_days": found.age_days,
-            "made": made.constants.made.isoformat(),
-            "sentence": support_sentence(made),
-        },
-        "conditions": list(conditions(made)),
-        "as_of": asked.as_of.isoformat(),
-        "accelerator_source": asked.machine.source,
-        "sources": list(made.constants.sources),
-        "notes": list(made.notes),
-    }
-    if made.price is not None:
-        price: dict[str, Json] = {"usd_per_hour": made.price.usd_per_hour, "note": made.price.note}
-        document["price"] = price
-    if made.goal is not None:
-        document["goal"] = _goal_json(made)
-    return document
+def serve_document(made: ServingPlan) -> ServingPlanDocument:
+    """Return a plan as the document that scripts rely on."""
+    found, asked, price = made.plan, made.plan.deployment, made.price
+    offline = _speed_document(made, found.offline)
+    return ServingPlanDocument(
+        model=asked.name or asked.model.architecture.model_type,
+        accelerator=asked.machine.name,
+        gpus=asked.accelerators,
+        precision=asked.model.precision.name,
+        layout=found.layout.title,
+        input_tokens=asked.input_tokens,
+        output_tokens=asked.output_tokens,
+        fits=True,
+        weight_bytes=asked.model.weight_bytes,
+        weight_bytes_per_gpu=found.weights,
+        kv_cache_bytes=found.sequence,
+        free_bytes_per_gpu=found.free,
+        max_batch=found.largest_batch * found.layout.replicas,
+        speed=offline,
+        offline=offline,
+        server=_speed_document(made, found.server),
+        server_limit=_limit_document(found.limit),
+        roofline_tokens_per_second=found.ceiling,
+        calibration=_calibration_document(made),
+        conditions=tuple(conditions(made)),
+        as_of=asked.as_of.isoformat(),
+        accelerator_source=asked.machine.source,
+        sources=tuple(made.constants.sources),
+        notes=tuple(made.notes),
+        price=ABSENT
+        if price is None
+        else ServingPrice(usd_per_hour=price.usd_per_hour, note=price.note),
+        goal=ABSENT if made.goal is None else _goal_document(made, made.goal),
+    )
 
 
-def _limit_json(limit: Latency) -> dict[str, Json]:
-    return {
-        "ttft_seconds": limit.first if isfinite(limit.first) else None,
-        "tpot_seconds": limit.each if isfinite(limit.each) else None,
-    }
+def _calibration_document(made: ServingPlan) -> ServingCalibration:
+    found, cell = made.plan, made.plan.cell
+    return ServingCalibration(
+        support=found.support,
+        calibrated=found.support == CALIBRATED,
+        cell=None if cell is None else cell.name,
+        measurements=0 if cell is None else cell.measurements,
+        newest=(made.constants.newest if cell is None else cell.newest).isoformat(),
+        age_days=found.age_days,
+        made=made.constants.made.isoformat(),
+        sentence=support_sentence(made),
+    )
 
 
-def _goal_json(made: ServingPlan) -> dict[str, Json]:
-    goal = _limit_json(made.goal) if made.goal is not None else {}
-    within = made.within
+def _limit_document(limit: Latency) -> ServingLimit:
+    return ServingLimit(
+        ttft_seconds=limit.first if isfinite(limit.first) else None,
+        tpot_seconds=limit.each if isfinite(limit.each) else None,
+    )
+
+
+def _goal_document(made: ServingPlan, goal: Latency) -> ServingGoal:
+    limit, within = _limit_document(goal), made.within
     if within is None:
-        return {**goal, "met": False}
-    return {
-        **goal,
-        "met": True,
-        "layout": within.layout.title,
-        "largest_batch": within.batch,
-        **{f"at_batch_{name}": value for name, value in _speed_json(made, within.speed).items()},
-        "share_of_requests_met": within.met,
-        "good_output_tokens_per_second": within.good_tokens_per_second,
-        "usd_per_million_good_output_tokens": usd_per_million(made, within.good_tokens_per_second),
-        "offered_share_of_capacity": within.offered,
-        "requests": None if made.trace is None else made.trace.requests,
-    }
+        return ServingGoal(limit=limit, met=False)
+    speed = _speed_document(made, within.speed)
+    found = WithinGoal(
+        layout=within.layout.title,
+        largest_batch=within.batch,
+        **{f"at_batch_{name}": value for name, value in vars(speed).items()},
+        share_of_requests_met=within.met,
+        good_output_tokens_per_second=within.good_tokens_per_second,
+        usd_per_million_good_output_tokens=usd_per_million(made, within.good_tokens_per_second),
+        offered_share_of_capacity=within.offered,
+        requests=None if made.trace is None else made.trace.requests,
+    )
+    return ServingGoal(limit=limit, met=True, within=found)

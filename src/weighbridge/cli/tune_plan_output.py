@@ -1,10 +1,11 @@
-"""A tuning run's memory plan as text of at most 80 columns and as JSON."""
+"""A tuning run's memory plan as text of at most 80 columns and as a document."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from weighbridge.cli.output import wrapped
+from weighbridge.documents.tuning_plan import FitCondition, TuningPlanDocument, TuningSettings
 from weighbridge.planning.tuning_memory import Condition, Stack, TuningMemory, TuningSetup
-from weighbridge.records import Json, quantity
+from weighbridge.records import quantity
 from weighbridge.records.printable import printable_line
 
 _BAR = 24
@@ -67,31 +68,31 @@ class TunePlan:
     suited: tuple[str, ...] = ()
 
 
-def tune_plan_json(plan: TunePlan) -> dict[str, Json]:
-    """Return a plan in the form that scripts rely on."""
-    return {
-        "model": plan.name,
-        "source": plan.source,
-        "settings": asdict(plan.setup),
-        "stack": plan.stack.name,
-        "trainable_parameters": plan.trainable_parameters,
-        "peak_memory_bytes": plan.memory.peak_bytes,
-        "allocated_bytes": plan.memory.allocated_bytes,
-        "breakdown_bytes": dict(plan.memory.items),
-        "moment": plan.memory.moment,
-        "memory_bytes": plan.capacity_bytes,
-        "device": plan.device or None,
-        "fits": plan.fits,
-        "close": _is_close(plan),
-        "must_be_true": [asdict(one) for one in plan.conditions],
-        "most": dict(plan.most) if plan.most else None,
-        "nearest": None if plan.nearest is None else asdict(plan.nearest),
-        "nearest_peak_bytes": plan.nearest_bytes,
-        "nearest_changes": list(changes(plan)),
-        "devices_needed": plan.devices,
-        "one_is_enough": plan.one_is_enough,
-        "suited_accelerators": list(plan.suited),
-    }
+def tune_plan_document(plan: TunePlan) -> TuningPlanDocument:
+    """Return a plan as the document that scripts rely on."""
+    return TuningPlanDocument(
+        model=plan.name,
+        source=plan.source,
+        settings=TuningSettings(**vars(plan.setup)),
+        stack=plan.stack.name,
+        trainable_parameters=plan.trainable_parameters,
+        peak_memory_bytes=plan.memory.peak_bytes,
+        allocated_bytes=plan.memory.allocated_bytes,
+        breakdown_bytes=plan.memory.items,
+        moment=plan.memory.moment,
+        memory_bytes=plan.capacity_bytes,
+        device=plan.device or None,
+        fits=plan.fits,
+        close=_is_close(plan),
+        must_be_true=tuple(FitCondition(**vars(one)) for one in plan.conditions),
+        most=plan.most or None,
+        nearest=None if plan.nearest is None else TuningSettings(**vars(plan.nearest)),
+        nearest_peak_bytes=plan.nearest_bytes,
+        nearest_changes=tuple(changes(plan)),
+        devices_needed=plan.devices,
+        one_is_enough=plan.one_is_enough,
+        suited_accelerators=tuple(plan.suited),
+    )
 
 
 def tune_plan_text(plan: TunePlan) -> str:

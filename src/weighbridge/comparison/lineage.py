@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from weighbridge.records import Comparison, EvalRun
+from weighbridge.records import Comparison, EvalRun, Verdict
 from weighbridge.statistics import compare
 from weighbridge.statistics.conditions import ANYTHING
 from weighbridge.statistics.families import JointVerdict, decide_together
@@ -54,7 +54,7 @@ class Lineage:
     whole: Step
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """Verdict of last against first stage; `equivalent` where both are the same run."""
         return self.whole.joint.verdict if self.whole.joint else "equivalent"
 

@@ -1,11 +1,12 @@
 """Power analysis from pilot runs or assumptions: items, repeats and cost."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from weighbridge.documents.power import PowerDocument, PowerOfItems
 from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
-from weighbridge.records import EvalRun, Json
+from weighbridge.records import EvalRun
 from weighbridge.records.scale import SHARE, Scale, default_margin, is_share, named, width
 from weighbridge.statistics import check_margin, compare
 from weighbridge.statistics.power import (
@@ -42,9 +43,9 @@ class Wanted:
 
 @dataclass(frozen=True)
 class PowerForecast:
-    """The answer, as JSON and as text, and whether the available items give the wanted power."""
+    """The answer, as a document and text, and whether the available items give the wanted power."""
 
-    document: dict[str, Json]
+    document: PowerDocument
     lines: tuple[str, ...]
     enough: bool
 
@@ -62,22 +63,24 @@ def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerFo
     design, source = _design(wanted, runs, scale)
     usd = wanted.usd_per_item if wanted.usd_per_item is not None else _usd(runs)
     needed = items_needed(design, wanted.power, wanted.repeats)
-    document: dict[str, Json] = {
-        "claim": "superior" if design.margin == 0 else "non_inferior",
-        "assumed_from": source,
-        **asdict(design),
-        "scale": list(scale),
-        "margin": width(scale) * design.margin,
-        "difference": width(scale) * design.difference,
-        "power": wanted.power,
-        "repeats": wanted.repeats,
-        "items_needed": needed,
-        "usd_needed": _cost(needed, wanted.repeats, usd),
-    }
+    assumed = {one.name: getattr(design, one.name) for one in fields(design)}
+    assumed |= {name: width(scale) * assumed[name] for name in ("margin", "difference")}
+    document = PowerDocument(
+        claim="superior" if design.margin == 0 else "non_inferior",
+        assumed_from=source,
+        **assumed,
+        scale=scale,
+        power=wanted.power,
+        repeats=wanted.repeats,
+        items_needed=needed,
+        usd_needed=_cost(needed, wanted.repeats, usd),
+    )
+    enough, lines = bool(needed), _lines(design, wanted, document, scale)
     if wanted.items is not None:
-        document |= _with_items(design, wanted, wanted.items, usd, scale)
-    enough = document.get("achieved_power", 1.0) >= wanted.power if needed else False
-    return PowerForecast(document, tuple(_lines(design, wanted, document, scale)), enough)
+        given = _with_items(design, wanted, wanted.items, usd, scale)
+        enough = enough and given.achieved_power >= wanted.power
+        document, lines = replace(document, given=given), lines + _items_lines(given, wanted, scale)
+    return PowerForecast(document, tuple(lines), enough)
 
 
 def _pilot(names: tuple[str, ...], store: RunStore) -> tuple[EvalRun, ...]:
@@ -137,17 +140,17 @@ def _assumed(wanted: Wanted) -> tuple[Design, str]:
 
 def _with_items(
     design: Design, wanted: Wanted, items: int, usd: float | None, scale: Scale
-) -> dict[str, Json]:
+) -> PowerOfItems:
     margin = smallest_margin(design, items, wanted.power, wanted.repeats)
     difference = smallest_difference(design, items, wanted.power, wanted.repeats)
-    return {
-        "items": items,
-        "achieved_power": power_of(design, items, wanted.repeats),
-        "smallest_margin": width(scale) * margin,
-        "smallest_difference": width(scale) * difference,
-        "repeats_needed": repeats_needed(design, items, wanted.power),
-        "usd": _cost(items, wanted.repeats, usd),
-    }
+    return PowerOfItems(
+        items=items,
+        achieved_power=power_of(design, items, wanted.repeats),
+        smallest_margin=width(scale) * margin,
+        smallest_difference=width(scale) * difference,
+        repeats_needed=repeats_needed(design, items, wanted.power),
+        usd=_cost(items, wanted.repeats, usd),
+    )
 
 
 def _usd(runs: tuple[EvalRun, ...]) -> float | None:
@@ -161,45 +164,40 @@ def _cost(items: int | None, repeats: int, usd: float | None) -> float | None:
     return None if items is None or usd is None else items * repeats * usd
 
 
-def _lines(design: Design, wanted: Wanted, found: dict[str, Json], scale: Scale) -> list[str]:
-    margin, difference = found["margin"], found["difference"]
+def _lines(design: Design, wanted: Wanted, found: PowerDocument, scale: Scale) -> list[str]:
     claim = "A is better than B"
-    if margin:
-        claim = f"A is at most {_exactly(margin, scale)} worse than B"
+    if found.margin:
+        claim = f"A is at most {_exactly(found.margin, scale)} worse than B"
     units = "" if is_share(scale) else f", on {named(scale)}"
     clusters = ""
     if design.cluster_size > 1:
         clusters = f",\n  with an ICC of {design.icc:.2g} in clusters of {design.cluster_size:.3g}"
     lines = [
         f"To show that {claim}, with a chance of {wanted.power:.0%},",
-        f"  if A - B is {_exactly(difference, scale)} and the two differ on "
+        f"  if A - B is {_exactly(found.difference, scale)} and the two differ on "
         f"{design.disagreement:.1%} of answers{clusters}",
-        f"  (from {found['assumed_from']}{units}):",
+        f"  (from {found.assumed_from}{units}):",
     ]
-    if found["items_needed"] is None:
-        lines.append("  no number of items shows it: what is assumed makes the claim untrue")
-    else:
-        usd = found["usd_needed"]
-        price = "" if usd is None else f", ${usd:,.2f}"
-        many = "" if wanted.repeats == 1 else f", {wanted.repeats} answers each"
-        lines.append(f"  {found['items_needed']:,} items{many}{price}")
-    return lines + (_items_lines(found, wanted, scale) if wanted.items is not None else [])
+    if found.items_needed is None:
+        return [*lines, "  no number of items shows it: what is assumed makes the claim untrue"]
+    price = "" if found.usd_needed is None else f", ${found.usd_needed:,.2f}"
+    many = "" if wanted.repeats == 1 else f", {wanted.repeats} answers each"
+    return [*lines, f"  {found.items_needed:,} items{many}{price}"]
 
 
-def _items_lines(found: dict[str, Json], wanted: Wanted, scale: Scale) -> list[str]:
-    usd = "" if found["usd"] is None else f", ${found['usd']:,.2f}"
+def _items_lines(found: PowerOfItems, wanted: Wanted, scale: Scale) -> list[str]:
+    usd = "" if found.usd is None else f", ${found.usd:,.2f}"
     lines = [
-        f"With {found['items']:,} items{usd}:",
-        f"  the chance to show it is {found['achieved_power']:.1%}",
+        f"With {found.items:,} items{usd}:",
+        f"  the chance to show it is {found.achieved_power:.1%}",
         f"  the smallest margin shown with {wanted.power:.0%} is "
-        f"{_gap(found['smallest_margin'], scale)},",
-        f"  the smallest advantage seen as one {_gap(found['smallest_difference'], scale)}",
+        f"{_gap(found.smallest_margin, scale)},",
+        f"  the smallest advantage seen as one {_gap(found.smallest_difference, scale)}",
     ]
-    repeats = found["repeats_needed"]
-    if repeats is None:
+    if found.repeats_needed is None:
         lines.append("  no number of repeats is enough: it takes more items")
-    elif repeats > wanted.repeats:
-        lines.append(f"  {repeats} answers to each item would be enough")
+    elif found.repeats_needed > wanted.repeats:
+        lines.append(f"  {found.repeats_needed} answers to each item would be enough")
     return lines
 
 

@@ -6,37 +6,15 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from weighbridge.documents.installation import InstallationCheck as Check
 from weighbridge.sandbox import Level, probe
 from weighbridge.sources.packages import package_file
 from weighbridge.sources.weights import ALIASES
 
-Status = Literal["ok", "missing", "degraded"]
-
 ENOUGH_MEMORY_BYTES = 4 << 30
 ENOUGH_DISK_BYTES = 3 << 30
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding.
-
-    Attributes:
-        name: What was checked.
-        status: `degraded` works, but not for everything.
-        found: What was found.
-        needed_for: What does not work, or works worse, without it.
-        fix: The command that installs or repairs it; empty if all is well.
-    """
-
-    name: str
-    status: Status
-    found: str
-    needed_for: str
-    fix: str = ""
 
 
 def examine(cache: Path) -> tuple[Check, ...]:

@@ -1,17 +1,18 @@
 """What a benchmark would cost at an endpoint, estimated before anything is asked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from weighbridge.documents.intentions import Spending
 from weighbridge.evaluation.grading import sampling_for
 from weighbridge.models.endpoint import (
     EndpointAddress,
     find_price,
 )
 from weighbridge.models.protocol import Prompt
-from weighbridge.records import Json, Price
+from weighbridge.records import Price
 
 if TYPE_CHECKING:
     from weighbridge.opening.tasks import Task
@@ -23,33 +24,12 @@ CHARACTERS_A_TOKEN = 4  # of English, as OpenAI's own rule of thumb says
 JUDGE_PROMPT_TOKENS = 400  # MT-Bench's longest judge prompt without what is put in
 
 
-@dataclass(frozen=True)
-class Spending:
-    """What one benchmark would cost at an endpoint.
-
-    Attributes:
-        who: The model, or the judge.
-        requests: Answers asked for.
-        input_tokens: Likely.
-        output_tokens_at_most: If every answer were as long as allowed.
-        usd: Of both; None where no price is known.
-        price: Where the price comes from.
-    """
-
-    who: str
-    requests: int
-    input_tokens: int
-    output_tokens_at_most: int
-    usd: float | None
-    price: str
-
-
 def estimate_spending(
     model: EndpointAddress | None,
     judge: EndpointAddress | None,
     task: "Task",
     judge_repeats: int = 1,
-) -> list[Spending]:
+) -> tuple[Spending, ...]:
     """Estimate what a task costs, from its items as they would be asked.
 
     Args:
@@ -77,7 +57,7 @@ def estimate_spending(
         orders = 2 if method.needs_baseline else 1
         longest = orders * judged * method.sampling.max_tokens
         found.append(_spending("judge", judge, orders * judged, orders * judged_tokens, longest))
-    return found
+    return tuple(found)
 
 
 ASSUMPTIONS = (
@@ -93,7 +73,10 @@ def _spending(
     price = find_price(address, datetime.now(UTC))
     usd = _usd(price, requests, input_tokens, output_tokens) if price else None
     source = price.source if price else "no price known"
-    return Spending(who, requests, input_tokens, output_tokens, usd, source)
+    return Spending(
+        who=who, requests=requests, input_tokens=input_tokens,
+        output_tokens_at_most=output_tokens, usd=usd, price=source,
+    )  # fmt: skip
 
 
 def _usd(price: Price, requests: int, input_tokens: int, output_tokens: int) -> float:
@@ -107,13 +90,12 @@ def _tokens(prompt: Prompt) -> int:
     return -(-sum(map(len, texts)) // CHARACTERS_A_TOKEN) + 4 * len(texts)
 
 
-def told(spending: Sequence[Spending]) -> tuple[list[str], list[dict[str, Json]]]:
-    """Return estimates as lines for a person and as JSON."""
-    lines = [
+def told(spending: Sequence[Spending]) -> list[str]:
+    """Return estimates as lines for a person."""
+    return [
         f"  {s.who}: {s.requests} requests, {s.input_tokens:,} tokens in, at most "
         f"{s.output_tokens_at_most:,} out: "
         + (f"about {s.usd:.4f} USD" if s.usd is not None else "cost unknown")
         + f"\n    ({s.price})"
         for s in spending
     ]
-    return lines, [dict(vars(s)) for s in spending]

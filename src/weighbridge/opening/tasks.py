@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from weighbridge.documents.intentions import IntendedRun
 from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.judging import Judge
@@ -13,7 +14,7 @@ from weighbridge.evaluation.runner import evaluate
 from weighbridge.evaluation.stopping import StopRule
 from weighbridge.evidence import RunStore
 from weighbridge.models.protocol import Model
-from weighbridge.records import EvalRun, Json, Sample
+from weighbridge.records import EvalRun, Sample
 from weighbridge.records.scale import default_margin
 from weighbridge.sources.datasets import DataPlaces, find_data
 
@@ -75,17 +76,17 @@ def find_all(
     return [find_task(name, places, settings, shots) for name in names]
 
 
-def what_would_run(model: str, tasks: Sequence[Task]) -> list[dict[str, Json]]:
+def what_would_run(model: str, tasks: Sequence[Task]) -> list[IntendedRun]:
     """Describe runs without starting them."""
     return [
-        {
-            "model": model,
-            "benchmark": task.title,
-            "n": sum(1 for _ in task.items(task.settings))
+        IntendedRun(
+            model=model,
+            benchmark=task.title,
+            n=sum(1 for _ in task.items(task.settings))
             * task.settings.repeats
             * task.benchmark.turns,
-            "protocol": task.settings.protocol or task.benchmark.protocols[0],
-        }
+            protocol=task.settings.protocol or task.benchmark.protocols[0],
+        )
         for task in tasks
     ]
 

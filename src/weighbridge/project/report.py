@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,6 +11,14 @@ from weighbridge.comparison.before_after import BenchmarkComparison, compare_run
 from weighbridge.comparison.contamination import overlap_again
 from weighbridge.comparison.judge_evidence import readings, told
 from weighbridge.comparison.two_runs import offsets_among
+from weighbridge.documents import ABSENT
+from weighbridge.documents.overlap import OverlapOfComparison
+from weighbridge.documents.project import (
+    EconomicsDocument,
+    FindingDocument,
+    ProjectDocument,
+    SkippedDocument,
+)
 from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.plain_json import strict_json
@@ -19,7 +26,7 @@ from weighbridge.project.report_facts import ReportFacts, facts_of, slug
 from weighbridge.project.running import ProjectOutcome
 from weighbridge.records import (
     BenchmarkRole,
-    Json,
+    Contamination,
     ProtocolOffset,
     SkippedBenchmark,
     canonical_json,
@@ -234,47 +241,51 @@ def report_folder(state: Path, name: str) -> Path:
     return state / "reports" / slug(name)
 
 
-def as_json(written: Written, outcome: ProjectOutcome) -> dict[str, Any]:
+def document_of(written: Written, outcome: ProjectOutcome) -> ProjectDocument:
     """Return what `run` and `demo` print with --json."""
     project, tuned = outcome.plan.project, outcome.tuned
     found = viability(outcome.weighed, project.economics) if project.incumbent else None
-    return judged_json(written, outcome.weighed, outcome.plan.left) | {
-        "economics": asdict(found) if found else None,
-        "adapter": str(tuned.adapter) if tuned and tuned.adapter else None,
-        **({"model": str(tuned.artefact)} if tuned and not tuned.adapter else {}),
-    }
+    document = judged_document(written, outcome.weighed, outcome.plan.left)
+    return replace(
+        document,
+        economics=EconomicsDocument(**vars(found)) if found else None,
+        adapter=str(tuned.adapter) if tuned and tuned.adapter else None,
+        model=str(tuned.artefact) if tuned and not tuned.adapter else ABSENT,
+    )
 
 
-def judged_json(
+def judged_document(
     written: Written,
     weighed: Sequence[BenchmarkComparison],
     skipped: Sequence[SkippedBenchmark],
-) -> dict[str, Any]:
-    """Return a verdict with what it rests on, as JSON."""
-    return {
-        "verdict": written.judged.verdict,
-        "economics": None,
-        "headline": written.judged.headline,
-        "findings": [asdict(finding) for finding in written.judged.findings],
-        "report": str(written.page),
-        "adapter": None,
-        "runs": [r.run_id for w in weighed for r in (w.before, w.after)],
-        "contamination": [contamination_json(w) for w in weighed if w.contamination],
-        "skipped": [
-            {"benchmark": x.weigh.benchmark, "why": x.why, "get_it": x.get_it} for x in skipped
-        ],
-    }
+) -> ProjectDocument:
+    """Return a verdict with what it rests on, without what it cost and what was tuned."""
+    judged = written.judged
+    return ProjectDocument(
+        verdict=judged.verdict,
+        economics=None,
+        headline=judged.headline,
+        findings=tuple(FindingDocument(**vars(finding)) for finding in judged.findings),
+        report=str(written.page),
+        adapter=None,
+        runs=tuple(r.run_id for w in weighed for r in (w.before, w.after)),
+        contamination=tuple(_overlap(w, w.contamination) for w in weighed if w.contamination),
+        skipped=tuple(
+            SkippedDocument(benchmark=x.weigh.benchmark, why=x.why, get_it=x.get_it)
+            for x in skipped
+        ),
+    )
 
 
-def contamination_json(weighed: BenchmarkComparison) -> dict[str, Json]:
+def _overlap(weighed: BenchmarkComparison, found: Contamination) -> OverlapOfComparison:
     """Return which items overlap with the tuning data, and what is scored without them."""
     clean = weighed.clean
-    return {
-        "benchmark": weighed.comparison.benchmark,
-        **(asdict(weighed.contamination) if weighed.contamination else {}),
-        "scores": [asdict(score) for score in weighed.clean_scores],
-        "difference": weighed.comparison.difference,
-        "clean_difference": clean.difference if clean else None,
-        "clean_interval": list(clean.interval) if clean else None,
-        "clean_verdict": clean.verdict if clean else None,
-    }
+    return OverlapOfComparison(
+        benchmark=weighed.comparison.benchmark,
+        overlap=found,
+        scores=weighed.clean_scores,
+        difference=weighed.comparison.difference,
+        clean_difference=clean.difference if clean else None,
+        clean_interval=clean.interval if clean else None,
+        clean_verdict=clean.verdict if clean else None,
+    )

@@ -79,7 +79,13 @@ class SelfPreference:
 
 @dataclass(frozen=True)
 class Agreement:
-    """A rate with its interval, and over how many labels."""
+    """A figure with its interval, and over how many labels.
+
+    Attributes:
+        rate: The figure.
+        interval: Of it.
+        n: Labels.
+    """
 
     rate: float
     interval: Interval

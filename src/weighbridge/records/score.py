@@ -17,6 +17,7 @@ class Graded:
         answer: What was read out of the model's output and compared.
         why: One clause for a person who asks why this value.
         parts: Named components in [0, 1], such as the fields of an extracted object.
+        kind: Tells this from `Ungraded` in JSON.
     """
 
     value: float
@@ -32,6 +33,11 @@ class Ungraded:
 
     The first three are the model's doing and count as 0 in `mean`; `infrastructure` is ours, left
     out of the mean, counted, and bounded by best and worst case.
+
+    Attributes:
+        reason: Which of these.
+        why: One clause for a person who asks why.
+        kind: Tells this from `Graded` in JSON.
     """
 
     reason: UngradedReason

@@ -8,8 +8,9 @@ names what is meant to differ, and the result records it.
 Exit 0: superior, equivalent or non-inferior; 1: inferior; 3: inconclusive.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -17,43 +18,88 @@ from weighbridge.cli import options
 from weighbridge.cli.comparing import (
     PAIR,
     compared_text,
-    comparison_json,
-    groups_json,
+    comparison_document,
     groups_text,
 )
-from weighbridge.cli.output import as_plain, emit
+from weighbridge.cli.option_groups import grouped
+from weighbridge.cli.output import emit
 from weighbridge.errors import InputError
-from weighbridge.records import EvalRun, HumanLabel, Json
+from weighbridge.records import EvalRun, HumanLabel
 
 if TYPE_CHECKING:
+    from weighbridge.comparison.groups import GroupComparison
     from weighbridge.comparison.two_runs import Compared
     from weighbridge.evidence import RunStore
+    from weighbridge.statistics.conditions import Accepted
 
 
-def command(
-    run_a: Annotated[str, typer.Argument(help="The candidate's run.")],
-    run_b: Annotated[str, typer.Argument(help="The reference's run.")],
-    margin: options.WorseBy = None,
-    metric: Annotated[str, typer.Option(help="value, or the name of a part.")] = "value",
-    groups: Annotated[bool, typer.Option("--groups", help="Compare groups of subjects.")] = False,
-    flips: Annotated[int, typer.Option(help="Flips to print.", min=0)] = 3,
-    human: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSONL of people's ratings or preferences.")
-    ] = None,
-    other_judge: Annotated[
-        str, typer.Option(metavar=PAIR, help="The same answers read by another judge.")
-    ] = "",
-    offset: Annotated[
-        str, typer.Option(metavar=PAIR, help="One model's runs by both protocols.")
-    ] = "",
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Options that say what is compared.
+
+    Attributes:
+        margin: How much worse is still fine, in the scale's units; None takes 2 % of it.
+        metric: "value", or the name of a part.
+        groups: Whether groups of subjects are compared too.
+        accept: Names of differences beside the model that are meant, by commas.
+    """
+
+    panel: ClassVar[str] = "What is compared"
+
+    margin: options.WorseBy = None
+    metric: Annotated[str, typer.Option(metavar="NAME", help="value, or the name of a part.")] = (
+        "value"
+    )
+    groups: Annotated[bool, typer.Option("--groups", help="Compare groups of subjects.")] = False
     accept: Annotated[
         str,
         typer.Option(metavar="NAMES", help="Differences beside the model that are meant: a,b."),
-    ] = "",
+    ] = ""
+
+    @property
+    def accepted(self) -> "Accepted":
+        """The differences that are meant."""
+        from weighbridge.statistics.conditions import Accepted
+
+        return Accepted(tuple(name.strip() for name in self.accept.split(",") if name.strip()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherEvidence:
+    """Options that name further evidence, on the judge or on the protocols.
+
+    Attributes:
+        human: A file of people's ratings or preferences.
+        other_judge: Two runs of the same answers, read by another judge.
+        offset: One model's two runs, by both protocols.
+    """
+
+    panel: ClassVar[str] = "Further evidence"
+
+    human: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSONL of people's ratings or preferences.")
+    ] = None
+    other_judge: Annotated[
+        str, typer.Option(metavar=PAIR, help="The same answers read by another judge.")
+    ] = ""
+    offset: Annotated[
+        str, typer.Option(metavar=PAIR, help="One model's runs by both protocols.")
+    ] = ""
+
+
+@grouped
+def command(
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="The candidate's run.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The reference's run.")],
+    question: Question,
+    further: FurtherEvidence,
+    flips: Annotated[int, typer.Option(metavar="N", help="Flips to print.", min=0)] = 3,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every item, side by side, as a page.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace FILE if it is there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace FILE if it is there.")
+    ] = False,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
@@ -61,29 +107,28 @@ def command(
     from weighbridge.comparison.groups import compare_groups
     from weighbridge.comparison.two_runs import compare_with_evidence
     from weighbridge.evidence import RunStore
-    from weighbridge.statistics.conditions import Accepted
 
     if html is not None and html.exists() and not overwrite:
         raise InputError(f"{html} is there", "a new file", "--overwrite, or another --html")
-    accepted = Accepted(tuple(name.strip() for name in accept.split(",") if name.strip()))
-    store = RunStore(runs)
+    metric, accepted, store = question.metric, question.accepted, RunStore(runs)
     first, second = store.read(run_a), store.read(run_b)
     found = compare_with_evidence(
         first, second, store,
-        margin=margin, metric=metric, labels=_labels(human, first),
-        other_judge=_pair(store, "--other-judge", other_judge),
-        offset=_pair(store, "--offset", offset), accepted=accepted,
+        margin=question.margin, metric=metric, labels=_labels(further.human, first),
+        other_judge=_pair(store, "--other-judge", further.other_judge),
+        offset=_pair(store, "--offset", further.offset), accepted=accepted,
     )  # fmt: skip
-    document, lines = _document(found), compared_text(found, flips, margin is None)
-    if groups:
+    lines = compared_text(found, flips, question.margin is None)
+    within: tuple[GroupComparison, ...] = ()
+    if question.groups:
         within = compare_groups(
             first, second, margin=found.comparison.margin, metric=metric, accepted=accepted
         )
-        document["groups"] = groups_json(within)
         lines += groups_text(within, found.comparison.scale)
+    document = comparison_document(found, within)
     if html is not None:
         _write_items(html, first, second, found)
-        document["html"] = str(html)
+        document = replace(document, html=str(html))
         lines.append(f"  every item: {html}")
     emit(document, "\n".join(lines), json)
     raise typer.Exit({"inferior": 1, "inconclusive": 3}.get(found.comparison.verdict, 0))
@@ -116,17 +161,3 @@ def _write_items(path: Path, run_a: EvalRun, run_b: EvalRun, found: "Compared") 
 
     page = render_explorer(run_a, run_b, found.comparison, found.across)
     write_whole(path, page.encode("utf-8"))
-
-
-def _document(found: "Compared") -> dict[str, Json]:
-    document = comparison_json(found.comparison)
-    if found.audit is not None:
-        document["judge_audit"] = as_plain(found.audit)
-    if found.across is not None:
-        across = found.across
-        document["across_protocols"] = {
-            "raw": {k: v for k, v in comparison_json(across.raw).items() if k != "flips"},
-            "offset": as_plain(across.offset) if across.offset is not None else None,
-            "carried": across.carried,
-        }
-    return document

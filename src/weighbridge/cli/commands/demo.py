@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.commands.run import run_project
-from weighbridge.records import Json
+from weighbridge.cli.commands.run import Conduct, run_project
+from weighbridge.cli.option_groups import grouped
+from weighbridge.documents.project import FullDemo, ReplayDocument
 
 if TYPE_CHECKING:
     from weighbridge.project.replay import Replayed
@@ -25,29 +26,25 @@ COPY = "replay"
 """Folder of the copied evidence: apart from other runs, so that the full demo computes its own."""
 
 
+@grouped
 def command(
+    compute: options.Compute,
+    locations: options.Locations,
     replay: Annotated[
         bool, typer.Option("--replay", help="Judge the evidence of a finished demo again: seconds.")
     ] = False,
-    dry_run: bool = typer.Option(False, help="Check everything, say what would run."),
-    data: options.Data = None,
-    runs: options.Runs = options.DEFAULT_RUNS,
-    cache: options.Cache = None,
-    device: options.Device = "auto",
-    threads: options.Threads = 0,
-    offline: options.Offline = False,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.project.example import example_project
 
+    project = example_project()
     if replay:
-        _replay(example_project(), runs, json)
+        _replay(project, locations.runs, json)
         return
-    code = run_project(
-        example_project(), "", require="", dry_run=dry_run, data=data, runs=runs, cache=cache,
-        device=device, threads=threads, offline=offline, json=json,
-    )  # fmt: skip
+    conduct = Conduct(dry_run=dry_run)
+    code = run_project(project, "", conduct, options.Limits(), compute, locations, json)
     raise typer.Exit(code)
 
 
@@ -56,7 +53,7 @@ def _replay(example: Path, runs: Path, json: bool) -> None:
     from weighbridge.cli.output import emit, say
     from weighbridge.evidence import RunStore, Verification
     from weighbridge.project.replay import SHIPPED, judge_again, read_shipped
-    from weighbridge.project.report import judged_json
+    from weighbridge.project.report import judged_document
     from weighbridge.records import EvalRun
 
     files = read_shipped(example / SHIPPED)
@@ -71,8 +68,20 @@ def _replay(example: Path, runs: Path, json: bool) -> None:
         say(f"verified  {said}; {checks}", err=True)
 
     replayed = judge_again(report, RunStore(state / "runs"), example, verified)
-    document = judged_json(replayed.written, replayed.weighed, replayed.facts.left)
-    emit(document | _as_json(replayed, state), _as_text(replayed, state), json)
+    judged = judged_document(replayed.written, replayed.weighed, replayed.facts.left)
+    cost = replayed.cost
+    document = ReplayDocument(
+        **vars(judged),
+        replayed=str(state),
+        verified=tuple(run.run_id for run in replayed.runs),
+        full_demo=FullDemo(
+            seconds=cost.seconds,
+            peak_memory_bytes=cost.peak_memory_bytes,
+            threads=cost.threads,
+            command="weighbridge demo",
+        ),
+    )
+    emit(document, _as_text(replayed, state), json)
 
 
 def _copied(files: dict[str, bytes], runs: Path) -> tuple[Path, Path]:
@@ -94,20 +103,6 @@ def _copied(files: dict[str, bytes], runs: Path) -> tuple[Path, Path]:
         state = Path(tempfile.mkdtemp(prefix="weighbridge-replay-"))
         say(f"{error.saw}; a temporary folder is used instead", err=True)
         return state, copy_out(files, state)
-
-
-def _as_json(replayed: "Replayed", state: Path) -> dict[str, Json]:
-    cost = replayed.cost
-    return {
-        "replayed": str(state),
-        "verified": [run.run_id for run in replayed.runs],
-        "full_demo": {
-            "seconds": cost.seconds,
-            "peak_memory_bytes": cost.peak_memory_bytes,
-            "threads": cost.threads,
-            "command": "weighbridge demo",
-        },
-    }
 
 
 def _as_text(replayed: "Replayed", state: Path) -> str:

@@ -1,7 +1,8 @@
 """Say what is installed, what is missing, and the command that installs it."""
 
 from weighbridge.cli import options
-from weighbridge.cli.output import as_plain, emit
+from weighbridge.cli.output import emit
+from weighbridge.documents.installation import InstallationDocument
 
 
 def command(cache: options.Cache = None, json: options.Json = False) -> None:
@@ -20,5 +21,5 @@ def command(cache: options.Cache = None, json: options.Json = False) -> None:
             lines.append(f"       needed for {check.needed_for}")
             lines.append(f"       {check.fix}")
     fine = healthy(checks)
-    emit({"healthy": fine, "checks": [as_plain(c) for c in checks]}, "\n".join(lines), json)
+    emit(InstallationDocument(healthy=fine, checks=checks), "\n".join(lines), json)
     raise typer.Exit(0 if fine else 1)

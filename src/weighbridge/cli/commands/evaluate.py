@@ -6,27 +6,32 @@ an interrupted one goes on, a finished one is shown.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.comparing import overlap_text
+from weighbridge.cli.evaluation_options import Answering, Judging, Questions
+from weighbridge.cli.option_groups import grouped
 from weighbridge.cli.output import (
-    as_plain,
+    document_of,
     drawn_on,
     emit,
     progress,
     require_figures,
-    run_json,
     run_text,
     say,
 )
+from weighbridge.documents import ABSENT, OrAbsent
+from weighbridge.documents.intentions import FirstPrompt, FirstPrompts, IntendedEvaluation
+from weighbridge.documents.overlap import OverlapDocument
+from weighbridge.documents.runs import EvaluatedRun, EvaluatedRuns
 from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
-from weighbridge.records import CleanSubset, Contamination, EvalRun, Json
+from weighbridge.records import CleanSubset, Contamination, EvalRun
 from weighbridge.records.printable import printable_line
 
 if TYPE_CHECKING:
@@ -35,84 +40,104 @@ if TYPE_CHECKING:
     from weighbridge.opening.models import Unloaded
     from weighbridge.opening.tasks import Task
 
-NAME = "NAME[:SUBSET]"
+
+@dataclass(frozen=True, kw_only=True)
+class Stopping:
+    """Options that end a run before all of its items were asked.
+
+    Attributes:
+        stop_when_decided: The run that it is compared with as it goes; "" asks every item.
+        margin: How much worse than that run is still fine, in the units of the benchmark's scale;
+            None takes 2 % of it.
+    """
+
+    panel: ClassVar[str] = "Stopping early"
+
+    stop_when_decided: Annotated[
+        str,
+        typer.Option(
+            metavar="RUN", help="Ask in random order, until the model is shown worse or no worse."
+        ),
+    ] = ""
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="How much worse than RUN still counts as no worse; else 2 % of the scale.",
+            parser=options.parse_margin,
+            metavar="FLOAT",
+        ),
+    ] = None
 
 
-def command(
-    model: Annotated[str, typer.Argument(help=options.ANY_MODEL)],
-    benchmark: Annotated[list[str], typer.Option("--benchmark", "-b", metavar=NAME)],
-    protocol: Annotated[str, typer.Option(help="How answers are obtained.")] = "",
-    shots: Annotated[int | None, typer.Option(help="Worked examples before a question.")] = None,
-    limit: Annotated[int | None, typer.Option(help="First so many items of each subset.")] = None,
-    repeats: Annotated[int, typer.Option(help="Answers per item.")] = 1,
-    temperature: Annotated[float | None, typer.Option(help="0 is greedy.", min=0)] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest answer.", min=1)] = None,
-    chat_template: Annotated[
-        bool | None, typer.Option("--chat-template/--no-chat-template", help="Prompt as a chat.")
-    ] = None,
-    judge: options.Judge = "",
-    judge_repeats: options.JudgeRepeats = 1,
-    judge_max_tokens: options.JudgeMaxTokens = None,
-    baseline: options.Baseline = "",
-    stop_when_decided: options.StopWhenDecided = "",
-    margin: options.Margin = None,
-    tuning_data: Annotated[
-        Path | None, typer.Option(help="File in which to look for the benchmark's items.")
-    ] = None,
+@dataclass(frozen=True, kw_only=True)
+class Checks:
+    """Options that look before a run, or at what it was asked.
+
+    Attributes:
+        dry_run: Whether to stop before anything is loaded.
+        show_prompt: Whether to print each first prompt and stop.
+        tuning_data: Where to look for the benchmark's items; None looks nowhere.
+    """
+
+    panel: ClassVar[str] = "Checks"
+
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run and cost, and stop.")
+    ] = False
     show_prompt: Annotated[
         bool,
         typer.Option(
-            help="Print each first prompt and stop; ⟦ ⟧ marks control tokens that are text."
+            "--show-prompt",
+            help="Print each first prompt and stop; ⟦ ⟧ marks control tokens that are text.",
         ),
-    ] = False,
-    max_usd: options.MaxUsd = None,
-    dry_run: Annotated[bool, typer.Option(help="Say what would run and stop.")] = False,
-    data: options.Data = None,
-    runs: options.Runs = options.DEFAULT_RUNS,
-    cache: options.Cache = None,
-    device: options.Device = "auto",
-    threads: options.Threads = 0,
+    ] = False
+    tuning_data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Find the items that stand in it, and score without them too."
+        ),
+    ] = None
+
+
+@grouped
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=options.ANY_MODEL)],
+    questions: Questions,
+    answering: Answering,
+    judging: Judging,
+    stopping: Stopping,
+    checks: Checks,
+    limits: options.Limits,
+    compute: options.Compute,
+    locations: options.Locations,
     memory: options.Memory = "",
-    seed: options.Seed = 0,
-    offline: options.Offline = False,
-    allow_weaker_sandbox: options.WeakerSandbox = False,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
-    from weighbridge.evaluation.benchmark import Settings
-    from weighbridge.opening.judge import JudgeChoice
     from weighbridge.opening.models import without_weights
-    from weighbridge.opening.tasks import find_all
 
-    around = options.surroundings(
-        runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
-    )
-    settings = Settings(
-        protocol=protocol, shots=shots or 0, limit=limit, repeats=repeats, seed=seed,
-        temperature=temperature, max_tokens=max_tokens, chat_template=chat_template,
-    )  # fmt: skip
-    chosen = find_all(benchmark, around.places, settings, shots)
-    if dry_run:
-        emit(*_intended(model, judge, judge_repeats, chosen), json)
+    around = locations.surroundings(compute)
+    tasks = questions.tasks(around.places, answering)
+    if checks.dry_run:
+        emit(*_intended(model, judging, tasks), json)
         return
-    if show_prompt:
-        _show_prompts(without_weights(model, around.offline), chosen, json)
+    if checks.show_prompt:
+        _show_prompts(without_weights(model, around.offline), tasks, json)
         return
-    if tuning_data is not None and not tuning_data.is_file():
-        raise InputError(f"no file at {tuning_data}", "JSONL or text that was tuned on")
-    limit_bytes = options.parse_memory(memory)
-    choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
-    choice.check([(task.benchmark, task.settings) for task in chosen])
+    if checks.tuning_data is not None and not checks.tuning_data.is_file():
+        raise InputError(f"no file at {checks.tuning_data}", "JSONL or text that was tuned on")
+    limit_bytes, choice = options.parse_memory(memory), judging.choice()
+    choice.check([(task.benchmark, task.settings) for task in tasks])
     finished = []
     for done in _measured(
-        model, chosen, around, options.endpoints(runs, around.offline, max_usd), choice,
-        stop_when_decided, margin, limit_bytes, allow_weaker_sandbox, tuning_data,
+        model, tasks, around, options.endpoints(locations.runs, around.offline, limits.max_usd),
+        choice, stopping, limit_bytes, limits.allow_weaker_sandbox, checks.tuning_data,
     ):  # fmt: skip
         finished.append(done)
         if not json:
             say(done.text)
     if json:
-        emit({"runs": [done.document for done in finished]}, "", True)
+        emit(EvaluatedRuns(runs=tuple(done.document for done in finished)), "", True)
     else:
         say("Look at single answers: weighbridge runs show RUN --samples")
     require_figures([done.run for done in finished])
@@ -133,12 +158,12 @@ class _Done:
         return "\n".join(lines)
 
     @property
-    def document(self) -> dict[str, Json]:
-        document = run_json(self.run)
+    def document(self) -> EvaluatedRun:
+        found: OrAbsent[OverlapDocument] = ABSENT
         if self.overlap is not None:
-            found, clean = self.overlap
-            document["contamination"] = as_plain(found) | {"clean": as_plain(clean)}
-        return document
+            overlap, clean = self.overlap
+            found = OverlapDocument(overlap=overlap, clean=clean)
+        return EvaluatedRun(**vars(document_of(self.run)), contamination=found)
 
 
 def _measured(
@@ -147,8 +172,7 @@ def _measured(
     around: options.Surroundings,
     reach: "Endpoints",
     choice: "JudgeChoice",
-    stop_when_decided: str,
-    margin: float | None,
+    stopping: Stopping,
     limit_bytes: int | None,
     allow_weaker_sandbox: bool,
     tuning_data: Path | None,
@@ -159,7 +183,7 @@ def _measured(
     from weighbridge.opening.preview import look_at_all_prompts
     from weighbridge.opening.tasks import place_for, stop_rule, weigh
 
-    stop = stop_rule(stop_when_decided, margin, around.store, tasks)
+    stop = stop_rule(stopping.stop_when_decided, stopping.margin, around.store, tasks)
     opening = (reach, around.cache, around.device, around.threads, limit_bytes)
     with open_any(model, *opening) as opened:
         place = place_for(
@@ -182,19 +206,19 @@ def _show_prompts(model: "Unloaded", tasks: "list[Task]", json: bool) -> None:
     """Print each benchmark's first prompt as the model reads it; what was found, to stderr."""
     from weighbridge.opening.preview import first_prompt, look_at_prompts
 
-    shown: list[dict[str, Json]] = [
-        {
-            "benchmark": task.title,
-            "notes": list(look_at_prompts(model, task).notes),
-            "prompt": first_prompt(model, task),
-        }
+    shown = [
+        FirstPrompt(
+            benchmark=task.title,
+            notes=tuple(look_at_prompts(model, task).notes),
+            prompt=first_prompt(model, task),
+        )
         for task in tasks
     ]
-    for note in dict.fromkeys(note for one in shown for note in one["notes"]):
+    for note in dict.fromkeys(note for one in shown for note in one.notes):
         say(f"note: {printable_line(note)}", err=True)
-    title = "== {benchmark} ==\n" if len(shown) > 1 else ""
-    text = "\n\n".join(title.format(**one) + one["prompt"] for one in shown)
-    emit({"prompts": shown}, text, json)
+    texts = [f"== {one.benchmark} ==\n{one.prompt}" for one in shown]
+    text = "\n\n".join(texts) if len(shown) > 1 else shown[0].prompt
+    emit(FirstPrompts(prompts=tuple(shown)), text, json)
 
 
 def _overlap(
@@ -208,23 +232,27 @@ def _overlap(
 
 
 def _intended(
-    model: str, judge: str, judge_repeats: int, chosen: "Sequence[Task]"
-) -> tuple[dict[str, Json], str]:
-    """Return what would run, and what it would cost at endpoints, as JSON and as text."""
+    model: str, judging: Judging, tasks: "Sequence[Task]"
+) -> tuple[IntendedEvaluation, str]:
+    """Return what would run, and what it would cost at endpoints, as a document and as text."""
     from weighbridge.opening.endpoints import address_of
     from weighbridge.opening.preview import notes_before_loading
     from weighbridge.opening.spending import ASSUMPTIONS, estimate_spending, told
     from weighbridge.opening.tasks import what_would_run
 
-    rows, lines = what_would_run(model, chosen), list[str]()
-    notes = notes_before_loading(model, chosen)
-    asked, judging = address_of(model), address_of(judge)
-    for row, task in zip(rows, chosen, strict=True):
-        said, row["spending"] = told(estimate_spending(asked, judging, task, judge_repeats))
-        lines += [f"{row['benchmark']}: {row['n']} items", *said]
+    lines: list[str] = []
+    notes = notes_before_loading(model, tasks)
+    asked, judge = address_of(model), address_of(judging.judge)
+    priced = []
+    for row, task in zip(what_would_run(model, tasks), tasks, strict=True):
+        spending = estimate_spending(asked, judge, task, judging.judge_repeats)
+        priced.append(replace(row, spending=spending))
+        lines += [f"{row.benchmark}: {row.n} items", *told(spending)]
     lines += [f"note: {note}" for note in notes]
-    document: dict[str, Json] = {"would_run": rows, "notes": list(notes)}
-    if asked or judging:
-        document["assumptions"] = list(ASSUMPTIONS)
+    costs = bool(asked or judge)
+    if costs:
         lines += ["assumed: " + "; ".join(ASSUMPTIONS)]
+    document = IntendedEvaluation(
+        would_run=tuple(priced), notes=tuple(notes), assumptions=ASSUMPTIONS if costs else ABSENT
+    )
     return document, "\n".join(lines)

@@ -11,6 +11,7 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
+from weighbridge.documents.files import FilesDocument
 
 
 def command(
@@ -37,7 +38,7 @@ def command(
     dataset = dataset or _on_the_hub(read[0].benchmark)
     request = ExportRequest(read, to, dataset, task, source_url, percent)
     written = export_runs(form, request, overwrite=overwrite)
-    emit({"files": [str(path) for path in written]}, "\n".join(map(str, written)), json)
+    emit(FilesDocument(files=tuple(map(str, written))), "\n".join(map(str, written)), json)
 
 
 def _on_the_hub(name: str) -> str:

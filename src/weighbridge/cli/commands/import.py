@@ -6,18 +6,18 @@ benchmark; verify and compare treat them like our own. What can't be imported is
 exit code is then 3.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import LEFT_OUT, emit, run_json, run_text, wrapped
+from weighbridge.cli.output import LEFT_OUT, document_of, emit, run_text, wrapped
+from weighbridge.documents.runs import ImportedRun, ImportedRuns
 
 if TYPE_CHECKING:
     from weighbridge.evidence.importing import ImportRequest
-    from weighbridge.records import EvalRun, Json
+    from weighbridge.records import EvalRun
 
 
 def command(
@@ -45,7 +45,7 @@ def command(
     if gold is not None:
         request = _with_gold(request, gold, benchmark)
     sealed, left_out = import_runs(harness, request, around.store, around.started)
-    document = {"runs": list(map(_imported, sealed)), "left_out": list(left_out)}
+    document = ImportedRuns(runs=tuple(map(_imported, sealed)), left_out=tuple(left_out))
     lines = [run_text(run) for run in sealed]
     for each in left_out:
         lines += wrapped(f"left out: {each}", "  ")
@@ -54,17 +54,18 @@ def command(
         raise typer.Exit(LEFT_OUT)
 
 
-def _imported(run: "EvalRun") -> "dict[str, Json]":
+def _imported(run: "EvalRun") -> ImportedRun:
     """A run with where it comes from, and the harness's own figure beside ours."""
     from weighbridge.evidence.importing import agrees
 
     origin = run.provenance.origin
     assert origin is not None, "an imported run knows its harness"
-    return run_json(run) | {
-        "origin": asdict(origin),
-        "stated_mean": origin.stated_mean,
-        "agrees_with_stated": agrees(origin, run.estimate.mean) if origin.headline else None,
-    }
+    return ImportedRun(
+        **vars(document_of(run)),
+        origin=origin,
+        stated_mean=origin.stated_mean,
+        agrees_with_stated=agrees(origin, run.estimate.mean) if origin.headline else None,
+    )
 
 
 def _with_gold(request: "ImportRequest", gold: Path, name: str) -> "ImportRequest":

@@ -7,6 +7,7 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
+from weighbridge.documents.files import FilesDocument
 
 
 def command(
@@ -20,4 +21,4 @@ def command(
     lines = [f"wrote {path}" for path in written]
     lines.append("put train.jsonl, validation.jsonl and test.jsonl beside them, then:")
     lines.append(f"  weighbridge run {folder}")
-    emit({"files": [str(path) for path in written]}, "\n".join(lines), json)
+    emit(FilesDocument(files=tuple(map(str, written))), "\n".join(lines), json)

@@ -3,15 +3,23 @@
 MODEL is a catalog name, a config.json, a folder, a .gguf file or a Hub id. No weights are read.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import as_plain, emit
+from weighbridge.cli.output import emit
+from weighbridge.documents.anatomy import (
+    AnatomyDocument,
+    CountedDocument,
+    LoraCount,
+    ParameterSplit,
+)
 from weighbridge.errors import InputError
-from weighbridge.records import Anatomy, Json, StoredWeights
+from weighbridge.records import Anatomy, PartRole, StoredWeights
 
 if TYPE_CHECKING:
     from weighbridge.planning.anatomy import Architecture
@@ -57,17 +65,20 @@ def command(
         architecture, found.name, found.source, context, found.tensor_parameters, _copied(found)
     )
     trained = lora_parameters(architecture, rank, chosen)
-    lora = {"rank": rank, "targets": chosen, "trainable_parameters": trained}
     stored = _stored(found, architecture)
-    document = _document(anatomy) | {
-        "lora": lora,
-        "stored": as_plain(stored),
-        "copied_head_parameters": found.copied_head_parameters,
-    }
+    document = AnatomyDocument(
+        anatomy=anatomy,
+        total_parameters=anatomy.parameters + anatomy.vision_parameters,
+        kv_cache_bytes=anatomy.kv_cache_bytes,
+        split=_split({part.role: part.parameters for part in anatomy.parts}),
+        lora=LoraCount(rank=rank, targets=chosen, trainable_parameters=trained),
+        stored=stored,
+        copied_head_parameters=found.copied_head_parameters,
+    )
     text = anatomy_text(anatomy, rank, ", ".join(chosen), trained, stored)
     if image is not None:
         _draw(anatomy, image)
-        document["image"] = str(image)
+        document = replace(document, image=str(image))
         text += f"\n  picture: {image}"
     emit(document, text, json)
 
@@ -98,21 +109,20 @@ def _count_only(found: "FoundConfig", image: Path | None, json: bool) -> None:
         raise InputError(
             f"--image {image}", "a model whose structure is known: this one is only counted"
         )
-    parameters = dict(counted.parameters_by_part)
-    split = {
-        "embedding": parameters.pop("embedding", 0),
-        "norm": parameters.pop("norm", 0),
-        "expert": parameters.pop("experts", 0),
-    }
-    document = (
-        as_plain(counted)
-        | dict.fromkeys(counted.missing)
-        | {
-            "total_parameters": counted.parameters + counted.vision_parameters,
-            "split": {**split, "linear": sum(parameters.values())},
-        }
+    document = CountedDocument(
+        counted=counted,
+        total_parameters=counted.parameters + counted.vision_parameters,
+        split=_split(counted.parameters_by_part),
     )
     emit(document, counted_text(counted), json)
+
+
+def _split(by_role: Mapping[PartRole, int]) -> ParameterSplit:
+    parameters = dict(by_role)
+    embedding, norm, expert = (parameters.pop(r, 0) for r in ("embedding", "norm", "experts"))
+    return ParameterSplit(
+        embedding=embedding, linear=sum(parameters.values()), norm=norm, expert=expert
+    )
 
 
 def _copied(found: "FoundConfig") -> tuple[str, ...]:
@@ -140,23 +150,6 @@ def _stored(found: "FoundConfig", architecture: "Architecture") -> StoredWeights
     if by_rule is None:
         return StoredWeights(method, f"{words}: no rule is known here", None, "nothing")
     return StoredWeights(method, words, by_rule, "the rule of the configuration")
-
-
-def _document(anatomy: Anatomy) -> dict[str, Any]:
-    by_part = {part.role: part.parameters for part in anatomy.parts}
-    experts = by_part.pop("experts", 0)
-    embedding, norm = by_part.pop("embedding", 0), by_part.pop("norm", 0)
-    split: Json = {
-        "embedding": embedding,
-        "linear": sum(by_part.values()),
-        "norm": norm,
-        "expert": experts,
-    }
-    return as_plain(anatomy) | {
-        "total_parameters": anatomy.parameters + anatomy.vision_parameters,
-        "kv_cache_bytes": anatomy.kv_cache_bytes,
-        "split": split,
-    }
 
 
 def _draw(anatomy: Anatomy, image: Path) -> None:

@@ -5,88 +5,99 @@ compared with the one before it, and the last one with the first. Exit 0: nothin
 whole way; 1: it did; 3: that can't be told.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.comparing import comparison_json
-from weighbridge.cli.output import drawn_on, emit, progress, run_json, wrapped
+from weighbridge.cli.evaluation_options import Questions
+from weighbridge.cli.option_groups import grouped
+from weighbridge.cli.output import document_of, drawn_on, emit, progress, wrapped
+from weighbridge.documents import ABSENT
+from weighbridge.documents.comparison import (
+    LineageDocument,
+    Lineages,
+    StepDocument,
+    compared_document,
+)
 from weighbridge.errors import InputError
-from weighbridge.records import EvalRun, Json
+from weighbridge.records import EvalRun
 from weighbridge.records.printable import printable_line
 from weighbridge.records.scale import figure, gap
 from weighbridge.records.scale import margin as margin_in_words
 
 if TYPE_CHECKING:
     from weighbridge.comparison.lineage import Lineage, Step
+    from weighbridge.evaluation.run_context import RunContext
+    from weighbridge.models.endpoint import EndpointAddress
+    from weighbridge.opening.endpoints import Endpoints
     from weighbridge.opening.tasks import Task
+    from weighbridge.sources.weights import WeightsLocation
 
 
+@grouped
 def command(
-    models: Annotated[list[str], typer.Argument(help="Stages, the first one first.")],
-    benchmark: Annotated[list[str], typer.Option("--benchmark", "-b", metavar="NAME[:SUBSET]")],
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL", help="Stages, the first one first.")
+    ],
+    questions: Questions,
+    compute: options.Compute,
+    locations: options.Locations,
     margin: options.WorseBy = None,
-    protocol: Annotated[str, typer.Option(help="How answers are obtained.")] = "",
-    shots: Annotated[int | None, typer.Option(help="Worked examples before a question.")] = None,
-    limit: Annotated[int | None, typer.Option(help="First so many items of each subset.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest answer.", min=1)] = None,
-    data: options.Data = None,
-    runs: options.Runs = options.DEFAULT_RUNS,
-    cache: options.Cache = None,
-    device: options.Device = "auto",
-    threads: options.Threads = 0,
     memory: options.Memory = "",
-    seed: options.Seed = 0,
-    offline: options.Offline = False,
     allow_weaker_sandbox: options.WeakerSandbox = False,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.comparison.lineage import compare_stages
-    from weighbridge.evaluation.benchmark import Settings
     from weighbridge.opening.endpoints import address_of
-    from weighbridge.opening.models import open_any
-    from weighbridge.opening.tasks import find_all, place_for, weigh
+    from weighbridge.opening.tasks import place_for
     from weighbridge.sources.weights import find_weights
 
     if len(models) < 2:
         raise InputError("one stage", "two or more models: BASE BASE+ADAPTER MERGED")
-    around = options.surroundings(
-        runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
-    )
-    settings = Settings(
-        protocol=protocol, shots=shots or 0, limit=limit, seed=seed, max_tokens=max_tokens
-    )
+    around = locations.surroundings(compute)
     # Every name is looked up before the first stage is measured, so that a typo costs nothing.
     stages = [address_of(name) or find_weights(name, offline=around.offline) for name in models]
-    tasks = find_all(benchmark, around.places, settings, shots)
-    _check(tasks, margin, protocol)
+    tasks = questions.tasks(around.places)
+    _check(tasks, margin, questions.protocol)
     place = place_for(
         around.store, around.threads, around.started, tasks,
         allow_weaker_sandbox=allow_weaker_sandbox,
     )  # fmt: skip
-    reach = options.endpoints(runs, around.offline)
-    measured: list[list[EvalRun]] = []
-    for stage in stages:
-        with open_any(
-            stage, reach, around.cache, around.device, around.threads, options.parse_memory(memory)
-        ) as opened:
-            measured.append([])
-            for task in tasks:
-                with progress(f"{task.title} {opened.ref.name}") as bar:
-                    measured[-1].append(weigh(opened, task, place, drawn_on(bar)))
+    reach = options.endpoints(locations.runs, around.offline)
+    opening = (reach, around.cache, around.device, around.threads, options.parse_memory(memory))
+    measured = [_measure(stage, tasks, place, opening) for stage in stages]
     found = [
         compare_stages([around.store.read(run.run_id) for run in of_one], margin)
         for of_one in zip(*measured, strict=True)
     ]
     lines = [line for one in found for line in _lines(one)]
-    emit({"lineages": [_document(one) for one in found]}, "\n".join(lines), json)
+    emit(Lineages(lineages=tuple(map(_document, found))), "\n".join(lines), json)
     verdicts = [one.verdict for one in found]
     if "inferior" in verdicts:
         raise typer.Exit(1)
     if "inconclusive" in verdicts:
         raise typer.Exit(3)
+
+
+def _measure(
+    stage: "WeightsLocation | EndpointAddress",
+    tasks: "list[Task]",
+    place: "RunContext",
+    opening: "tuple[Endpoints, Path, str, int, int | None]",
+) -> list[EvalRun]:
+    """Measure one stage on every benchmark."""
+    from weighbridge.opening.models import open_any
+    from weighbridge.opening.tasks import weigh
+
+    runs = []
+    with open_any(stage, *opening) as opened:
+        for task in tasks:
+            with progress(f"{task.title} {opened.ref.name}") as bar:
+                runs.append(weigh(opened, task, place, drawn_on(bar)))
+    return runs
 
 
 def _check(tasks: "list[Task]", margin: float | None, protocol: str) -> None:
@@ -137,24 +148,24 @@ def _short(name: str, width: int = 32) -> str:
     return name if len(name) <= width else name[: width - 1] + "…"
 
 
-def _document(found: "Lineage") -> dict[str, Json]:
-    return {
-        "benchmark": found.runs[0].title,
-        "verdict": found.verdict,
-        "stages": [run_json(run) for run in found.runs],
-        "steps": [_step(step) for step in found.steps],
-        "whole": _step(found.whole),
-    }
+def _document(found: "Lineage") -> LineageDocument:
+    return LineageDocument(
+        benchmark=found.runs[0].title,
+        verdict=found.verdict,
+        stages=tuple(map(document_of, found.runs)),
+        steps=tuple(map(_step, found.steps)),
+        whole=_step(found.whole),
+    )
 
 
-def _step(step: "Step") -> dict[str, Json]:
-    plain = comparison_json(step.comparison) if step.comparison is not None else {}
-    return {
-        "run_a": step.after.run_id,
-        "run_b": step.before.run_id,
-        "answers": step.answers,
-        "changed": step.changed,
-        "logprob_shift": step.logprob_shift,
-        "joint_verdict": step.joint.verdict if step.joint is not None else "equivalent",
-        **{key: value for key, value in plain.items() if key not in ("flips", "run_a", "run_b")},
-    }
+def _step(step: "Step") -> StepDocument:
+    result = step.comparison
+    return StepDocument(
+        run_a=step.after.run_id,
+        run_b=step.before.run_id,
+        answers=step.answers,
+        changed=step.changed,
+        logprob_shift=step.logprob_shift,
+        joint_verdict=step.joint.verdict if step.joint is not None else "equivalent",
+        compared=ABSENT if result is None else compared_document(result, flips=False),
+    )

@@ -1,7 +1,6 @@
-"""Plan before spending: what a budget buys, what memory tuning takes, how fast it is served.
+"""Plan before spending: what a compute budget buys, with intervals.
 
-`weighbridge plan train --compute 5.76e23`; `weighbridge plan serve llama-3.3-70b --gpu h200`;
-`weighbridge plan tune llama-3-70b --method qlora --checkpointing --memory 48GB`
+`weighbridge plan train --compute 5.76e23`; `weighbridge plan serve llama-3.3-70b --gpu h200`
 """
 
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.option_groups import SectionedCommand
 from weighbridge.cli.output import emit
 from weighbridge.cli.plan_serve import serve
 from weighbridge.cli.plan_tune import tune
@@ -22,11 +22,11 @@ def plan() -> None:
 
 
 plan.__doc__ = __doc__
-app.command("serve")(serve)
-app.command("tune")(tune)
+app.command("serve", cls=SectionedCommand)(serve)
+app.command("tune", cls=SectionedCommand)(tune)
 
 
-@app.command("train")
+@app.command("train", cls=SectionedCommand)
 def train(
     compute: Annotated[str, typer.Option(metavar="FLOPS", help="Budget, such as 5.76e23.")],
     law: Annotated[
@@ -52,7 +52,7 @@ def train(
 ) -> None:
     """Split a compute budget, and say how sure that is."""
     from weighbridge.catalog.accelerators import accelerator as find
-    from weighbridge.cli.plan_output import TrainingPlan, plan_json, plan_text
+    from weighbridge.cli.plan_output import TrainingPlan, plan_document, plan_text
     from weighbridge.cli.scaling_output import parse_count
     from weighbridge.errors import InputError
     from weighbridge.planning.scaling import allocation
@@ -80,4 +80,4 @@ def train(
         if price is None
         else f"${price:g} an hour" + (f" ({machine.price_note})" if usd_per_hour is None else ""),
     )
-    emit(plan_json(made), plan_text(made), json)
+    emit(plan_document(made), plan_text(made), json)

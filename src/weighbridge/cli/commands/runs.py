@@ -6,6 +6,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.option_groups import SectionedCommand
 from weighbridge.cli.output import (
     LEFT_OUT,
     ProgressBar,
-    as_plain,
+    document_of,
     emit,
     progress,
-    run_json,
     run_text,
 )
+from weighbridge.documents.runs import ListedRun, RunList, ShownRun
 from weighbridge.errors import UnknownName
 from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
 from weighbridge.records.clipping import cut_middle
@@ -37,7 +39,7 @@ _COLUMNS, _LABEL = 80, 13
 _QUICK_SECONDS = 1.0
 
 
-@app.command("list")
+@app.command("list", cls=SectionedCommand)
 def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = False) -> None:
     """List runs, newest first, the unfinished ones with how far they have come.
 
@@ -49,7 +51,7 @@ def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = Fa
         found = summaries(runs, _SlowBar(shown))
     now = datetime.now(UTC)
     lines = [] if json else [line for run in found for line in _listed(run, now)]
-    document = {"runs": [as_plain(run) for run in found]} if json else {}
+    document = RunList(runs=tuple(ListedRun(**vars(run)) for run in found) if json else ())
     emit(document, "\n".join(lines) or f"no runs in {runs}", json)
     if any(run.altered for run in found):
         raise typer.Exit(LEFT_OUT)
@@ -100,7 +102,7 @@ def _age(started: str, now: datetime) -> str:
     return "just now"
 
 
-@app.command("show")
+@app.command("show", cls=SectionedCommand)
 def show(
     run: Annotated[str, typer.Argument(help="Run id, its beginning, or a folder.")],
     samples: Annotated[bool, typer.Option("--samples", help="Its samples, too.")] = False,
@@ -127,19 +129,20 @@ def show(
         raise UnknownName("outcome", only, (*OUTCOMES, "ungraded"))
     store = RunStore(runs)
     found = store.read(run, samples=False)
-    document = run_json(found) | {
-        "identity": found.identity,
-        "settings": found.settings,
-        "model_ref": as_plain(found.model),
-        "provenance": as_plain(found.provenance),
-    }
+    document = ShownRun(
+        **vars(document_of(found)),
+        identity=found.identity,
+        settings=found.settings,
+        model_ref=found.model,
+        provenance=found.provenance,
+    )
     lines = [run_text(found), f"  weights {found.model.weights_digest}"]
     lines += [f"  samples {found.samples_digest}", f"  started {found.provenance.started}"]
     if samples:
         scale = found.estimate.scale
         every = read_samples(store.folder_of(run) / "samples.jsonl")
         wanted = _Page(_wanted(every, scale, only, cluster, search), skip, limit, json)
-        document |= {"samples": [as_plain(s) for s in wanted.shown], "matching": wanted.matching}
+        document = replace(document, samples=tuple(wanted.shown), matching=wanted.matching)
         lines += ["", wanted.title, *(_told(sample, scale) for sample in wanted.shown)]
     emit(document, "\n".join(lines), json)
 

@@ -5,12 +5,14 @@ parameters, loss, and tokens or FLOPs, under their usual names, with units such 
 tokens_b or PF-days. `scaling sweep` makes the runs.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.option_groups import SectionedCommand, grouped
 from weighbridge.cli.output import emit
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ SaveLaw = Annotated[
 EntropyFloor = Annotated[float, typer.Option(help="Lowest loss believed, nats per token.", min=0)]
 
 
-@app.command("fit")
+@app.command("fit", cls=SectionedCommand)
 def fit(
     runs: Runs,
     delta: Delta = 1e-3,
@@ -59,10 +61,11 @@ def fit(
         check_image,
         draw_cloud,
         draw_surface,
-        fit_json,
+        fit_document,
         fit_text,
         keep_law,
     )
+    from weighbridge.documents.scaling_laws import FitDocument
     from weighbridge.errors import InputError
     from weighbridge.planning.scaling import parametric
     from weighbridge.planning.scaling.reading import read_points
@@ -88,11 +91,11 @@ def fit(
         how = f"weighbridge scaling fit {runs.name} --delta {delta:g} --drop-highest {drop_highest}"
         keep_law(found, points, f"{how} --bootstraps {bootstraps} --seed {seed}", save_law)
     written = [str(path) for path in (surface, cloud, save_law) if path]
-    document = {**fit_json(found, points), "written": list(written)}
+    document = FitDocument(**vars(fit_document(found, points)), written=tuple(written))
     emit(document, "\n".join([fit_text(found, points), *written]), json)
 
 
-@app.command("compare")
+@app.command("compare", cls=SectionedCommand)
 def compare(
     runs: Runs,
     compute: Annotated[
@@ -115,8 +118,8 @@ def compare(
     Kaplan's form L(N, D) is fitted to the same runs beside them.
     """
     from weighbridge.cli.scaling_output import (
+        approaches_document,
         check_image,
-        comparison_json,
         comparison_text,
         draw_parabolas,
         parse_count,
@@ -140,12 +143,11 @@ def compare(
         draw_parabolas(points, isoflops)
         lines.append(str(isoflops))
     lines += [f"  {note}" for note in points.notes]
-    document = {**comparison_json(found), "notes": list(points.notes)}
-    emit(document, "\n".join(lines), json)
+    emit(approaches_document(found, points.notes), "\n".join(lines), json)
     raise typer.Exit(3 if all(one.why_not for one in found.results) else 0)
 
 
-@app.command("mixture")
+@app.command("mixture", cls=SectionedCommand)
 def mixture(
     runs: Runs,
     delta: Delta = 1e-3,
@@ -160,7 +162,7 @@ def mixture(
 
     Needs a column named experts, 1 for dense; parameters are the active ones.
     """
-    from weighbridge.cli.scaling_output import keep_law, mixture_json, mixture_text
+    from weighbridge.cli.scaling_output import keep_law, mixture_document, mixture_text
     from weighbridge.planning.scaling import mixture as joint
     from weighbridge.planning.scaling.reading import read_points
 
@@ -170,11 +172,10 @@ def mixture(
         how = f"weighbridge scaling mixture {runs.name} --delta {delta:g}"
         keep_law(found, points, f"{how} --bootstraps {bootstraps} --seed {seed}", save_law)
     lines = [mixture_text(found), *(f"  {note}" for note in points.notes)]
-    document = {**mixture_json(found), "notes": list(points.notes)}
-    emit(document, "\n".join(lines), json)
+    emit(mixture_document(found, points.notes), "\n".join(lines), json)
 
 
-@app.command("laws")
+@app.command("laws", cls=SectionedCommand)
 def laws(
     compute: Annotated[str, typer.Option(metavar="FLOPS", help="Compare sizes here.")] = "5.76e23",
     chart: Annotated[
@@ -186,46 +187,100 @@ def laws(
     from weighbridge.cli.scaling_output import (
         check_image,
         draw_laws,
-        laws_json,
+        laws_document,
         laws_text,
         parse_count,
     )
 
     check_image(chart)
     flops = parse_count("--compute", compute)
-    document = laws_json(flops)
-    lines = [laws_text(document, flops)]
+    document = laws_document(flops)
+    lines = [laws_text(document)]
     if chart:
         draw_laws(chart)
         lines.append(str(chart))
     emit(document, "\n".join(lines), json)
 
 
-@app.command("sweep")
-def sweep(
-    corpus: Annotated[
-        Path | None, typer.Option(help="File or folder; else Python's own standard library.")
-    ] = None,
-    files: Annotated[str, typer.Option(metavar="PATTERN", help="Of a folder, such as *.md.")] = "",
-    out: Annotated[Path, typer.Option(help="The ladder's folder.")] = Path(".weighbridge/ladder"),
+@dataclass(frozen=True, kw_only=True)
+class LadderOptions:
+    """Options that say which models a ladder trains.
+
+    Attributes:
+        largest: Largest budget that laws are fitted to, FLOPs.
+        tokens_per_parameter: Where a budget's sizes are centred.
+        experts: Of the mixtures; 0 trains dense models only.
+        seeds: Of dense against mixture, a pair each.
+        learning_rate: Peak, at a width of 64.
+    """
+
+    panel: ClassVar[str] = "The models"
+
     largest: Annotated[
         str, typer.Option(metavar="FLOPS", help="Largest budget that laws are fitted to.")
-    ] = "1.9e12",
+    ] = "1.9e12"
     tokens_per_parameter: Annotated[
-        float, typer.Option(help="Where sizes are centred.", min=1, max=10_000)
-    ] = 50.0,
+        float, typer.Option(metavar="RATIO", help="Where sizes are centred.", min=1, max=10_000)
+    ] = 50.0
     experts: Annotated[
-        int, typer.Option(help="Of mixtures, two a token; 0: dense only.", min=0, max=64)
-    ] = 8,
-    seeds: Annotated[int, typer.Option(help="Of dense against mixture.", min=2, max=50)] = 5,
+        int,
+        typer.Option(metavar="N", help="Of mixtures, two a token; 0: dense only.", min=0, max=64),
+    ] = 8
+    seeds: Annotated[
+        int, typer.Option(metavar="N", help="Of dense against mixture.", min=2, max=50)
+    ] = 5
     learning_rate: Annotated[
-        float, typer.Option(help="Peak, at a width of 64.", min=1e-6, max=1.0)
-    ] = 5.5e-3,
+        float, typer.Option(metavar="RATE", help="Peak, at a width of 64.", min=1e-6, max=1.0)
+    ] = 5.5e-3
+
+    def settings(self, seed: int) -> "LadderSettings":
+        """Return these as the ladder's settings."""
+        from weighbridge.cli.scaling_output import parse_count
+        from weighbridge.planning.scaling.ladder import LadderSettings
+
+        return LadderSettings(
+            largest_flops=parse_count("--largest", self.largest),
+            tokens_per_parameter=self.tokens_per_parameter,
+            experts=self.experts,
+            seeds=self.seeds,
+            learning_rate=self.learning_rate,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusOptions:
+    """Options that say what a ladder learns from.
+
+    Attributes:
+        corpus: A file or folder; None takes Python's own standard library.
+        files: Pattern of a folder's files; "" takes all.
+    """
+
+    panel: ClassVar[str] = "What they learn from"
+
+    corpus: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="File or folder; else Python's own standard library."),
+    ] = None
+    files: Annotated[str, typer.Option(metavar="PATTERN", help="Of a folder, such as *.md.")] = ""
+
+
+@app.command("sweep", cls=SectionedCommand)
+@grouped
+def sweep(
+    ladder: LadderOptions,
+    learnt: CorpusOptions,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The ladder's folder.")] = Path(
+        ".weighbridge/ladder"
+    ),
     chart: Annotated[
         Path | None, typer.Option(metavar="FILE.svg|png", help="Draw loss against compute.")
     ] = None,
     save_law: SaveLaw = None,
-    dry_run: Annotated[bool, typer.Option(help="Say what would be trained, how long.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained, how long.")
+    ] = False,
     threads: options.Threads = 0,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -237,39 +292,32 @@ def sweep(
     from weighbridge.cli import ladder_output as shown
     from weighbridge.cli.drawing import Drawn
     from weighbridge.cli.output import progress
-    from weighbridge.cli.scaling_output import check_image, check_parent, keep_law, parse_count
-    from weighbridge.planning.scaling.ladder import LadderSettings, check_experts
+    from weighbridge.cli.scaling_output import check_image, check_parent, keep_law
+    from weighbridge.planning.scaling.ladder import check_experts
     from weighbridge.pretraining.sweep import train_ladder
 
     check_image(chart)
     for path in (chart, save_law):
         check_parent(path)
-    check_experts(experts)
-    settings = LadderSettings(
-        largest_flops=parse_count("--largest", largest),
-        tokens_per_parameter=tokens_per_parameter,
-        experts=experts,
-        seeds=seeds,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
+    check_experts(ladder.experts)
+    settings, corpus = ladder.settings(seed), learnt.corpus
     workers = options.surroundings(threads=threads).threads
     if dry_run:
-        _plan_ladder(settings, corpus, files, workers, json)
+        _plan_ladder(settings, corpus, learnt.files, workers, json)
         return
     with progress("ladder") as bar:
         found = train_ladder(
-            settings, corpus, files, out, workers,
-            on_flops=bar, say=Drawn().say,
-        )  # fmt: skip
+            settings, corpus, learnt.files, out, workers, on_flops=bar, say=Drawn().say
+        )
     if chart:
         shown.draw_ladder(found, chart)
     if save_law:
         named = f" --corpus {corpus}" if corpus else ""
-        how = f"weighbridge scaling sweep{named} --largest {largest} --experts {experts}"
-        keep_law(found.law, found.points, f"{how} --seed {seed}", save_law)
+        sizes = f"--largest {ladder.largest} --experts {ladder.experts}"
+        how = f"weighbridge scaling sweep{named} {sizes} --seed {seed}"
+        keep_law(found.law, found.points, how, save_law)
     written = [str(path) for path in (chart, save_law) if path]
-    document = {**shown.ladder_json(found), "written": list(written)}
+    document = shown.ladder_document(found, written)
     emit(document, "\n".join([shown.ladder_text(found), *written]), json)
 
 
@@ -287,4 +335,4 @@ def _plan_ladder(
     check_length(text, planned)
     seconds = probe.seconds(planned, text, settings.learning_rate, workers)
     plan = (planned, text.name, len(text.train), seconds)
-    emit(shown.plan_json(*plan), shown.plan_text(*plan), json)
+    emit(shown.plan_document(*plan), shown.plan_text(*plan), json)

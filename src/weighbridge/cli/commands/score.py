@@ -7,97 +7,130 @@ single answers or of pairs, which need no judge: one run for each model in them,
 all others or against --baseline MODEL.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from weighbridge.cli import options
-from weighbridge.cli.output import emit, progress, require_figures, run_json, run_text
+from weighbridge.cli.evaluation_options import Judging
+from weighbridge.cli.option_groups import grouped
+from weighbridge.cli.output import document_of, emit, progress, require_figures, run_text
+from weighbridge.documents.runs import RunsDocument
 from weighbridge.records import EvalRun
 
 if TYPE_CHECKING:
-    from weighbridge.evaluation.answers import Answers
+    from weighbridge.evaluation.answers import Answers, RecordedAnswers
+    from weighbridge.evaluation.judging import Judge
+    from weighbridge.evaluation.run_context import RunContext
     from weighbridge.opening.tasks import Task
 
 
-def command(
-    answers: Annotated[Path, typer.Argument(help="JSONL of answers.")],
-    benchmark: Annotated[str, typer.Option("--benchmark", "-b", metavar="NAME[:SUBSET]")],
-    limit: Annotated[int | None, typer.Option(help="First so many items.")] = None,
-    partial: Annotated[bool, typer.Option(help="Judge only the items answered.")] = False,
-    judge: options.Judge = "",
-    judge_repeats: options.JudgeRepeats = 1,
-    judge_max_tokens: options.JudgeMaxTokens = None,
-    baseline: options.Baseline = "",
-    max_usd: options.MaxUsd = None,
-    protocol: Annotated[str, typer.Option(help="How answers are judged.")] = "generative",
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """Options that say what the answers are answers to, and how they were made.
+
+    Attributes:
+        benchmark: NAME or NAME:SUBSET.
+        limit: First so many items; None for all.
+        partial: Whether only the items answered are judged; else an item without answer is wrong.
+        protocol: How answers are judged.
+        chat_template: Whether they are replies to chats; None reads it from the file.
+        shots: Worked examples that were shown.
+    """
+
+    panel: ClassVar[str] = "What was asked, and how"
+
+    benchmark: Annotated[
+        str,
+        typer.Option("--benchmark", "-b", metavar="NAME", help="NAME or NAME:SUBSET."),
+    ]
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N items.")] = None
+    partial: Annotated[bool, typer.Option("--partial", help="Judge only the items answered.")] = (
+        False
+    )
+    protocol: Annotated[str, typer.Option(metavar="NAME", help="How answers are judged.")] = (
+        "generative"
+    )
     chat_template: Annotated[
         bool | None,
         typer.Option(
-            "--chat-template/--no-chat-template", help="Replies to chats, or completions."
+            "--chat-template/--no-chat-template",
+            help="Replies to chats, or completions; else as the file says.",
         ),
-    ] = None,
-    shots: Annotated[int, typer.Option(help="Worked examples that were shown.")] = 0,
-    data: options.Data = None,
-    runs: options.Runs = options.DEFAULT_RUNS,
-    cache: options.Cache = None,
-    device: options.Device = "auto",
-    threads: options.Threads = 0,
-    offline: options.Offline = False,
-    allow_weaker_sandbox: options.WeakerSandbox = False,
+    ] = None
+    shots: Annotated[int, typer.Option(metavar="N", help="Worked examples that were shown.")] = 0
+
+
+@grouped
+def command(
+    answers: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL of answers.")],
+    answered: Answered,
+    judging: Judging,
+    limits: options.Limits,
+    compute: options.Compute,
+    locations: options.Locations,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evaluation.answers import RecordedAnswers, read_answers
     from weighbridge.evaluation.benchmark import Settings
     from weighbridge.evaluation.fastchat import is_judgments
-    from weighbridge.evaluation.runner import evaluate
-    from weighbridge.opening.judge import JudgeChoice, open_judge
+    from weighbridge.opening.judge import open_judge
     from weighbridge.opening.tasks import find_task, place_for
 
-    around = options.surroundings(
-        runs=runs, cache=cache, data=data, device=device, threads=threads, offline=offline
-    )
-    settings = Settings(protocol=protocol, shots=shots, limit=limit, chat_template=chat_template)
-    task = find_task(benchmark, around.places, settings, shots)
+    around = locations.surroundings(compute)
+    settings = Settings(
+        protocol=answered.protocol, shots=answered.shots, limit=answered.limit,
+        chat_template=answered.chat_template,
+    )  # fmt: skip
+    task = find_task(answered.benchmark, around.places, settings, answered.shots)
     if task.benchmark.judges and answers.is_file() and is_judgments(answers):
-        _finish(_judged_elsewhere(answers, task, around, limit, partial, baseline), json)
+        _finish(_judged_elsewhere(answers, task, around, answered, judging.baseline), json)
         return
     read = read_answers(answers)
     task = _as_answered(task, read)
-    choice = JudgeChoice(judge, judge_repeats, judge_max_tokens, baseline)
+    choice = judging.choice()
     choice.check([(task.benchmark, task.settings)])
-    model = RecordedAnswers(read, partial=partial)
+    model = RecordedAnswers(read, partial=answered.partial)
     model.note_strangers(task.benchmark, task.items(replace(task.settings, limit=None)))
-    reach = options.endpoints(runs, around.offline, max_usd)
+    if answered.partial:
+        task = replace(task, benchmark=model.only_answered(task.benchmark))
+    reach = options.endpoints(locations.runs, around.offline, limits.max_usd)
     place = place_for(
         around.store, around.threads, around.started, [task],
-        allow_weaker_sandbox=allow_weaker_sandbox, already_paid=reach.budget.already_paid,
+        allow_weaker_sandbox=limits.allow_weaker_sandbox, already_paid=reach.budget.already_paid,
     )  # fmt: skip
-    with (
-        open_judge(
-            choice, around.store, reach, around.cache, around.device, around.threads
-        ) as judging,
-        progress(task.title) as bar,
-    ):
-        run = evaluate(
+    with open_judge(
+        choice, around.store, reach, around.cache, around.device, around.threads
+    ) as judge:
+        run = _score(model, task, place, judge)
+    _finish([run], json)
+
+
+def _score(
+    model: "RecordedAnswers", task: "Task", place: "RunContext", judge: "Judge | None"
+) -> EvalRun:
+    """Judge every answer, and seal the run."""
+    from weighbridge.evaluation.runner import evaluate
+
+    with progress(task.title) as bar:
+        return evaluate(
             model,
-            model.only_answered(task.benchmark) if partial else task.benchmark,
+            task.benchmark,
             place,
             subset=task.subset,
             settings=task.settings,
             data=task.data,
-            judge=judging,
+            judge=judge,
             on_progress=lambda p: bar(p.done, p.total),
         )
-    _finish([run], json)
 
 
 def _finish(sealed: list[EvalRun], json: bool) -> None:
     text = "\n".join(map(run_text, sealed))
-    emit({"runs": [run_json(run) for run in sealed]}, text, json)
+    emit(RunsDocument(runs=tuple(map(document_of, sealed))), text, json)
     require_figures(sealed)
 
 
@@ -105,8 +138,7 @@ def _judged_elsewhere(
     judgments: Path,
     task: "Task",
     around: options.Surroundings,
-    limit: int | None,
-    partial: bool,
+    answered: Answered,
     baseline: str,
 ) -> list[EvalRun]:
     """Seal a file of FastChat's judgments, one run a model."""
@@ -114,11 +146,11 @@ def _judged_elsewhere(
     from weighbridge.evaluation.judged_elsewhere import seal_judgments
     from weighbridge.opening.tasks import place_for
 
-    settings = Settings(protocol="generative", limit=limit)
+    settings = Settings(protocol="generative", limit=answered.limit)
     place = place_for(around.store, around.threads, around.started, [])
     request = LoadRequest(task.data, task.subset, settings)
     return seal_judgments(
-        judgments, task.benchmark, place, request, partial=partial, baseline=baseline
+        judgments, task.benchmark, place, request, partial=answered.partial, baseline=baseline
     )
 
 

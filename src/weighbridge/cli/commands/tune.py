@@ -3,7 +3,7 @@
 Killed at any moment, the same command goes on and ends with the same weights, bit for bit.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -12,7 +12,7 @@ import typer
 from weighbridge.cli import options
 from weighbridge.cli.option_groups import grouped
 from weighbridge.cli.output import emit, emit_masks
-from weighbridge.records import Json
+from weighbridge.documents.tuning import RowsDocument, TuningDocument
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
 from weighbridge.tuning.settings import METHOD_SETTINGS, TuneSettings
 
@@ -207,37 +207,37 @@ def settings_of(*groups: DataOptions | MethodOptions | TrainingOptions) -> TuneS
 
 def _outcome(
     result: "TuneResult", merged: "Merged | None", notes: tuple[str, ...]
-) -> tuple[dict[str, Json], str]:
-    """Return what a run came to, as JSON and as text."""
+) -> tuple[TuningDocument, str]:
+    """Return what a run came to, as a document and as text."""
     validation, whole = result.validation_lengths, result.adapter is None
-    document: dict[str, Json] = {
-        "method": result.method,
-        "objective": result.objective,
-        "adapter": None if whole else str(result.artefact),
-        "adapter_digest": None if whole else result.artefact_digest,
-        "model": str(result.artefact) if whole else None,
-        "model_digest": result.artefact_digest if whole else None,
-        "trainable_parameters": result.trainable_parameters,
-        "trained_tokens": result.trained_tokens,
-        "tokens": result.tokens,
-        "tokens_per_second": result.tokens_per_second,
-        "loss_first": result.loss_first,
-        "loss_last": result.loss_last,
-        "validation_loss_first": result.validation_loss_first,
-        "validation_loss_last": result.validation_loss_last,
-        "peak_memory_bytes": result.peak_memory_bytes,
-        "predicted_memory_bytes": result.predicted_memory_bytes,
-        "seconds": result.seconds,
-        "predicted_seconds": result.predicted_seconds,
-        "steps": result.steps,
-        "data": asdict(result.lengths),
-        "validation_data": asdict(validation) if validation else None,
-        "template_date": result.template_date,
-        "notes": [*notes, *result.notes],
-        "merged": str(merged.path) if merged else None,
-        "merged_before": merged.before if merged else False,
-        "merged_max_logit_difference": merged.max_logit_difference if merged else None,
-    }
+    document = TuningDocument(
+        method=result.method,
+        objective=result.objective,
+        adapter=None if whole else str(result.artefact),
+        adapter_digest=None if whole else result.artefact_digest,
+        model=str(result.artefact) if whole else None,
+        model_digest=result.artefact_digest if whole else None,
+        trainable_parameters=result.trainable_parameters,
+        trained_tokens=result.trained_tokens,
+        tokens=result.tokens,
+        tokens_per_second=result.tokens_per_second,
+        loss_first=result.loss_first,
+        loss_last=result.loss_last,
+        validation_loss_first=result.validation_loss_first,
+        validation_loss_last=result.validation_loss_last,
+        peak_memory_bytes=result.peak_memory_bytes,
+        predicted_memory_bytes=result.predicted_memory_bytes,
+        seconds=result.seconds,
+        predicted_seconds=result.predicted_seconds,
+        steps=result.steps,
+        data=RowsDocument(**vars(result.lengths)),
+        validation_data=RowsDocument(**vars(validation)) if validation else None,
+        template_date=result.template_date,
+        notes=(*notes, *result.notes),
+        merged=str(merged.path) if merged else None,
+        merged_before=merged.before if merged else False,
+        merged_max_logit_difference=merged.max_logit_difference if merged else None,
+    )
     lines = [
         *result.told(),
         *notes,

@@ -10,6 +10,11 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.output import emit
+from weighbridge.documents.verification import (
+    CheckDocument,
+    VerificationDocument,
+    VerifiedDocument,
+)
 from weighbridge.records.printable import printable_line
 
 if TYPE_CHECKING:
@@ -44,17 +49,7 @@ def command(
                 if not check.ok or not json
             ]
     every = all(result.ok for result in found)
-    document = {
-        "ok": every,
-        "runs": [
-            {
-                "run": r.run_id,
-                "ok": r.ok,
-                "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in r.checks],
-            }
-            for r in found
-        ],
-    }
+    document = VerificationDocument(ok=every, runs=tuple(map(_verified, found)))
     emit(document, "\n".join(lines), json)
     altered = any(not result.ok and not result.newer for result in found)
     raise typer.Exit(0 if every else 1 if altered else 3)
@@ -64,3 +59,10 @@ def _word(result: "Verification") -> str:
     if result.ok:
         return "ok     "
     return "UNKNOWN" if result.newer else "ALTERED"
+
+
+def _verified(found: "Verification") -> VerifiedDocument:
+    checks = tuple(
+        CheckDocument(name=one.name, ok=one.ok, detail=one.detail) for one in found.checks
+    )
+    return VerifiedDocument(run=found.run_id, ok=found.ok, checks=checks)

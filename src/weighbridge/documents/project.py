@@ -1,0 +1,133 @@
+"""A project's outcome: what `run` and `demo` print."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from weighbridge.documents.form import ABSENT, OrAbsent, Printed
+from weighbridge.documents.overlap import OverlapOfComparison
+from weighbridge.documents.runs import RunsDocument
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingDocument:
+    """One of the answers that the verdict rests on.
+
+    Attributes:
+        title: What was asked.
+        outcome: The answer.
+        sentence: What it rests on.
+    """
+
+    title: str
+    outcome: Literal["yes", "no", "insufficient"]
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EconomicsDocument:
+    """What the same items cost at the incumbent and with the candidate.
+
+    Attributes:
+        items: Items that both answered.
+        incumbent_usd_per_item: As charged.
+        candidate_usd_per_item: At the stated use of the machine, or as charged.
+        cost_ratio: Candidate over incumbent; below 1 the candidate is cheaper.
+        break_even_utilization: Share of its paid hours that the machine must work for both to cost
+            the same; null where the candidate is paid by the token.
+        break_even_items_per_month: Items a month at which the incumbent costs what the machine
+            does; null likewise.
+        conditions: Under which this holds.
+    """
+
+    items: int
+    incumbent_usd_per_item: float
+    candidate_usd_per_item: float
+    cost_ratio: float
+    break_even_utilization: float | None
+    break_even_items_per_month: float | None
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedDocument:
+    """A benchmark that was not run.
+
+    Attributes:
+        benchmark: NAME or NAME:SUBSET.
+        why: Why not.
+        get_it: The command that makes it run.
+    """
+
+    benchmark: str
+    why: str
+    get_it: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectDocument:
+    """The verdict on a project, and what it rests on.
+
+    Attributes:
+        verdict: The answer to the project's question.
+        economics: What the items cost on both sides; null without an incumbent, or where either
+            side's cost is not known.
+        headline: The answer's reason, in one sentence.
+        findings: What it rests on.
+        report: The page that was written.
+        adapter: The tuned adapter's folder; null where nothing was tuned, or every parameter was.
+        runs: Ids of the runs, before and after, benchmark by benchmark.
+        contamination: Benchmarks whose items were looked for in the tuning data.
+        skipped: Benchmarks that were not run.
+        model: The tuned model's folder, where every parameter was tuned.
+    """
+
+    verdict: Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
+    economics: EconomicsDocument | None
+    headline: str
+    findings: tuple[FindingDocument, ...]
+    report: str
+    adapter: str | None
+    runs: tuple[str, ...]
+    contamination: tuple[OverlapOfComparison, ...]
+    skipped: tuple[SkippedDocument, ...]
+    model: OrAbsent[str] = ABSENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullDemo:
+    """What the full demo takes.
+
+    Attributes:
+        seconds: As the demo took whose evidence this is.
+        peak_memory_bytes: Likewise.
+        threads: Likewise.
+        command: That starts it.
+    """
+
+    seconds: float
+    peak_memory_bytes: int
+    threads: int
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayDocument(ProjectDocument):
+    """The verdict of a finished demo, judged again from the evidence that the package carries.
+
+    Attributes:
+        replayed: Folder that the evidence was copied to.
+        verified: Ids of the runs that were verified.
+        full_demo: What the full demo takes.
+    """
+
+    replayed: str
+    verified: tuple[str, ...]
+    full_demo: FullDemo
+
+
+PRINTED = (
+    Printed("run", ProjectDocument),
+    Printed("run", RunsDocument, "for a project that compares nothing"),
+    Printed("demo", ProjectDocument),
+    Printed("demo --replay", ReplayDocument),
+)

@@ -1,0 +1,135 @@
+"""A tuned model: what `tune` prints."""
+
+from dataclasses import dataclass
+
+from weighbridge.documents.form import Printed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsDocument:
+    """Lengths of a data set, and what the overflow policy did to it.
+
+    Attributes:
+        rows: Rows that remain.
+        shortest_tokens: Length of the shortest of them.
+        median_tokens: Median length.
+        p95_tokens: 95 % of the rows are no longer than this.
+        longest_tokens: Length of the longest.
+        total_tokens: Sum of the lengths.
+        trained_tokens: Targets among them.
+        limit_tokens: The longest that was allowed.
+        dropped: Rows left out because they were longer.
+        truncated: Rows whose beginning was cut off because they were longer.
+        duplicates: Rows that repeat an earlier one token for token; they are learnt again.
+        conversations: Conversations in the data.
+        split: Those that became several rows, because the chat template writes an earlier answer
+            otherwise than it writes the last one.
+        left_out: Answers before a last one that are not learnt, because the chat template can't
+            write them as the last turn.
+        off_prompt: Answers that the chat template writes after another beginning than its own
+            prompt has.
+        quoted: Conversations whose words hold control tokens of the model, which stay text.
+        read_only: Answers that the data says are read and not learnt.
+        all_learnt: Rows of which every token is learnt, for there is no prompt.
+        plain: Texts without turns, of which every token is learnt.
+    """
+
+    rows: int
+    shortest_tokens: int
+    median_tokens: int
+    p95_tokens: int
+    longest_tokens: int
+    total_tokens: int
+    trained_tokens: int
+    limit_tokens: int
+    dropped: int
+    truncated: int
+    duplicates: int
+    conversations: int
+    split: int
+    left_out: int
+    off_prompt: int
+    quoted: int
+    read_only: int
+    all_learnt: int
+    plain: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningDocument:
+    """A finished tuning run.
+
+    Attributes:
+        method: How it was tuned, such as lora or full.
+        objective: What was learnt, such as sft.
+        adapter: Folder in peft's format; null where every parameter was tuned.
+        adapter_digest: SHA-256 of its `adapter_model.safetensors`; null likewise.
+        model: The tuned model's folder, where every parameter was tuned; else null.
+        model_digest: SHA-256 of its weights; null likewise.
+        trainable_parameters: How many were tuned.
+        trained_tokens: Targets learnt from, over all steps.
+        tokens: Positions computed, padding left out, over all steps.
+        tokens_per_second: `tokens` per second of training steps.
+        loss_first: Of the first step, nats per learnt token.
+        loss_last: Of the last step.
+        validation_loss_first: Before the first step; null without validation rows.
+        validation_loss_last: After the last; null likewise.
+        peak_memory_bytes: Peak resident memory of the process while tuning.
+        predicted_memory_bytes: What was forecast for it.
+        seconds: Time in training steps, interrupted attempts included.
+        predicted_seconds: What was forecast for it, validation left out.
+        steps: Optimizer steps made.
+        data: The rows that were learnt from.
+        validation_data: The validation rows; null without any.
+        template_date: The day that the chat template writes into every row; null where it writes
+            none.
+        notes: What must be known of how the adapter was attached.
+        merged: With `--merge`: the folder of merged weights; else null.
+        merged_before: Whether an earlier run of the same command had merged them.
+        merged_max_logit_difference: Largest difference of one logit between adapter and merged
+            weights; null where nothing was merged.
+    """
+
+    method: str
+    objective: str
+    adapter: str | None
+    adapter_digest: str | None
+    model: str | None
+    model_digest: str | None
+    trainable_parameters: int
+    trained_tokens: int
+    tokens: int
+    tokens_per_second: float
+    loss_first: float
+    loss_last: float
+    validation_loss_first: float | None
+    validation_loss_last: float | None
+    peak_memory_bytes: int
+    predicted_memory_bytes: int
+    seconds: float
+    predicted_seconds: float
+    steps: int
+    data: RowsDocument
+    validation_data: RowsDocument | None
+    template_date: str | None
+    notes: tuple[str, ...]
+    merged: str | None
+    merged_before: bool
+    merged_max_logit_difference: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MasksDocument:
+    """What of the first rows is learnt.
+
+    Attributes:
+        masks: One text a row, what is learnt marked in it.
+    """
+
+    masks: tuple[str, ...]
+
+
+PRINTED = (
+    Printed("tune", TuningDocument),
+    Printed("tune --show-mask", MasksDocument, "with a number of rows"),
+)
