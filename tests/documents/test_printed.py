@@ -58,7 +58,7 @@ def runs(work, tiny_model):
         words = ("evaluate", tiny_model, "-b", "choice.toml", "--offline", *limit)
         (run,) = printed_by(work, *words, "--tuning-data", "tuned.jsonl")["runs"]
         found.append(run)
-    assert found[0]["clusters"].keys() == {"x", "y"} and found[0]["contamination"]["exact"]
+    assert found[0]["clusters"].keys() == {"x", "y"} and found[0]["contamination"]["items"] == 24
     return [run["run"] for run in found]
 
 
@@ -70,8 +70,8 @@ def test_runs_listed_shown_verified_compared_and_exported(work, runs):
     words = ("compare", *runs, "--accept", "limit", "--groups", "--html", "items.html")
     compared = printed_by(work, *words, codes=(0, 1, 3))
     assert compared["html"] == "items.html" and len(compared["groups"]) == 2
-    power = printed_by(work, "power", *runs, "--items", 500, codes=(0, 3))
-    assert power["items"] == 500 and power["assumed_from"].startswith("a pilot")
+    power = printed_by(work, "power", "--rate", 0.7, "--items", 500, codes=(0, 3))
+    assert power["items"] == 500 and power["items_needed"] > 500
     assert printed_by(work, "export", "tables", runs[0], "--to", "t.csv")["files"] == ["t.csv"]
 
 
@@ -82,7 +82,7 @@ def test_stages_of_which_two_are_the_same_run(work, tiny_model, runs):
 
 
 def test_answers_made_elsewhere(work):
-    rows = [{"sample_id": f"rows/{i}", "text": "ABCD"[i % 4]} for i in range(24)]
+    rows = [{"sample_id": f"rows-{i + 1:06d}", "text": "ABCD"[i % 4]} for i in range(24)]
     (work / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (run,) = printed_by(work, "score", "-b", "exact.toml", "said.jsonl", codes=(0, 3))["runs"]
     assert run["protocol"] == "generative"
@@ -95,7 +95,7 @@ def test_what_is_looked_at_before_anything_runs(work, tiny_model):
     paid = printed_by(work, "evaluate", "openai:gpt-4o-mini", "-b", "exact.toml", "--dry-run")
     assert paid["would_run"][0]["spending"][0]["who"] == "model" and paid["assumptions"]
     prompts = printed_by(work, *evaluate, "--show-prompt")["prompts"]
-    assert [one["benchmark"] for one in prompts] == ["choice.toml", "exact.toml"]
+    assert [one["benchmark"] for one in prompts] == ["choice", "exact"]
     tune = ("tune", tiny_model, "--train", "tuned.jsonl", "--offline", "--show-mask", 1)
     assert len(printed_by(work, *tune)["masks"]) == 1
     assert printed_by(work, "init", "mine")["files"]
