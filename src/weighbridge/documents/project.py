@@ -105,7 +105,7 @@ class FullDemo:
     """
 
     seconds: float
-    peak_memory_bytes: int
+    peak_memory_bytes: float
     threads: int
     command: str
 
