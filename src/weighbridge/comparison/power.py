@@ -7,7 +7,7 @@ from weighbridge.documents.power import PowerDocument, PowerOfItems
 from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
 from weighbridge.records import EvalRun
-from weighbridge.records.scale import SHARE, Scale, default_margin, is_share, named, width
+from weighbridge.records.scale import SHARE, Scale, is_share, margin_or_default, named, width
 from weighbridge.statistics import check_margin, compare
 from weighbridge.statistics.power import (
     Design,
@@ -91,7 +91,7 @@ def _pilot(names: tuple[str, ...], store: RunStore) -> tuple[EvalRun, ...]:
 
 def _design(wanted: Wanted, runs: tuple[EvalRun, ...], scale: Scale) -> tuple[Design, str]:
     """Return the assumptions about the items, in shares of the scale, and their source."""
-    margin = default_margin(scale) if wanted.margin is None else wanted.margin
+    margin = margin_or_default(wanted.margin, scale)
     check_margin(margin, scale)
     said = [n for n in ("rate", "disagreement", "within") if getattr(wanted, n) is not None]
     if runs:

@@ -175,7 +175,15 @@ class Benchmark:
             grade_weaker=self.grade_chat_weaker or self.grade_weaker,
         )
 
-    def scale(self, protocol: str) -> Scale:
-        """Return the lowest and highest value of an answer by a protocol; "" is the first."""
-        method = self.judges.get(protocol or self.protocols[0])
+    def protocol_for(self, settings: Settings) -> str:
+        """Return the protocol that settings ask for; the benchmark's first where they name none."""
+        return settings.protocol or self.protocols[0]
+
+    def judge_for(self, settings: Settings) -> JudgeMethod | None:
+        """Return how a model judges answers under these settings; None where a program grades."""
+        return self.judges.get(self.protocol_for(settings))
+
+    def scale_for(self, settings: Settings) -> Scale:
+        """Return the lowest and highest value of an answer under these settings."""
+        method = self.judge_for(settings)
         return method.scale if method is not None else SHARE

@@ -92,7 +92,7 @@ def judging_of(
     Raises:
         InputError: A judge is needed and there is none, or it lacks what it needs.
     """
-    method = benchmark.judges.get(settings.protocol)
+    method = benchmark.judge_for(settings)
     if method is None:
         return None
     if judge is None:

@@ -60,7 +60,7 @@ class PromptShapes:
     def __init__(self, benchmark: Benchmark, settings: Settings, model: object = None) -> None:
         self._benchmark, self._settings = benchmark, settings
         self._typed = TypedControls(finder_of(model))
-        self._method = benchmark.judges.get(settings.protocol)
+        self._method = benchmark.judge_for(settings)
         self._asked, self._judged = set[Shape](), set[Shape]()
 
     def noting(self, samples: Iterable[Sample]) -> Iterator[Sample]:

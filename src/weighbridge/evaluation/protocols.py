@@ -30,7 +30,7 @@ def complete(settings: Settings, benchmark: Benchmark) -> Settings:
     Raises:
         InputError: The settings contradict the benchmark or each other.
     """
-    protocol = settings.protocol or benchmark.protocols[0]
+    protocol = benchmark.protocol_for(settings)
     if protocol not in benchmark.protocols:
         raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.protocols)
     if protocol == "letter":

@@ -38,10 +38,10 @@ class JudgeChoice:
             UnknownName: A benchmark has no such protocol.
         """
         for benchmark, settings in tasks:
-            protocol = settings.protocol or benchmark.protocols[0]
+            protocol = benchmark.protocol_for(settings)
             if protocol not in benchmark.protocols:
                 raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.protocols)
-            method = benchmark.judges.get(protocol)
+            method = benchmark.judge_for(settings)
             if method is not None and not self.model:
                 raise InputError(
                     f"{benchmark.name} without a judge",

@@ -39,7 +39,7 @@ def estimate_spending(
         judge_repeats: Judgements of each answer.
     """
     settings, benchmark = replace(task.settings, chat_template=True), task.benchmark
-    method = benchmark.judges.get(settings.protocol or benchmark.protocols[0])
+    method = benchmark.judge_for(settings)
     asked = judged = asked_tokens = judged_tokens = written = 0
     for sample in task.items(settings):
         most = sampling_for(benchmark, settings, sample).max_tokens

@@ -15,7 +15,7 @@ from weighbridge.evaluation.stopping import StopRule
 from weighbridge.evidence import RunStore
 from weighbridge.models.protocol import Model
 from weighbridge.records import EvalRun, Sample
-from weighbridge.records.scale import default_margin
+from weighbridge.records.scale import margin_or_default
 from weighbridge.sources.datasets import DataPlaces, find_data
 
 
@@ -85,7 +85,7 @@ def what_would_run(model: str, tasks: Sequence[Task]) -> list[IntendedRun]:
             n=sum(1 for _ in task.items(task.settings))
             * task.settings.repeats
             * task.benchmark.turns,
-            protocol=task.settings.protocol or task.benchmark.protocols[0],
+            protocol=task.benchmark.protocol_for(task.settings),
         )
         for task in tasks
     ]
@@ -160,7 +160,7 @@ def stop_rule(
             f"--stop-when-decided with {len(tasks)} benchmarks", "one: a run is of one benchmark"
         )
     run = store.read(reference)
-    return StopRule(run, default_margin(run.estimate.scale) if margin is None else margin)
+    return StopRule(run, margin_or_default(margin, run.estimate.scale))
 
 
 def weigh(

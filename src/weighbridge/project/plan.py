@@ -137,7 +137,7 @@ def _judge(project: Project, tasks: list[Task]) -> tuple[JudgeChoice, tuple[Huma
             not there.
     """
     named = project.judge
-    judged = [task for task in tasks if task.benchmark.judges.get(protocol_of(task)) is not None]
+    judged = [task for task in tasks if task.benchmark.judge_for(task.settings) is not None]
     if judged and named is None:
         raise InputError(
             f"{project.path}: {judged[0].title} without a judge",
@@ -154,13 +154,13 @@ def _judge(project: Project, tasks: list[Task]) -> tuple[JudgeChoice, tuple[Huma
     choice.check((task.benchmark, task.settings) for task in tasks)
     if not named.human or not judged:
         return choice, ()
-    scale = judged[0].benchmark.scale(protocol_of(judged[0]))
+    scale = judged[0].benchmark.scale_for(judged[0].settings)
     return choice, read_human_labels(project.folder / named.human, scale)
 
 
 def protocol_of(task: Task) -> str:
     """Return how a task's answers are obtained, the benchmark's own way unless stated."""
-    return task.settings.protocol or task.benchmark.protocols[0]
+    return task.benchmark.protocol_for(task.settings)
 
 
 def _beside(project: Project, name: str) -> str:
@@ -194,7 +194,7 @@ def _task(project: Project, wanted: BenchmarkSpec, where: RunEnvironment) -> Tas
     if project.incumbent is not None:
         task = _for_both(task, project, wanted, where)
     if wanted.margin is not None:
-        scale = task.benchmark.scale(protocol_of(task))
+        scale = task.benchmark.scale_for(task.settings)
         refuse_margin(project.path, wanted.benchmark, wanted.margin, scale)
     # Reading the items now means that a malformed row costs seconds, not the tuning run.
     if not sum(1 for _ in task.items(task.settings)):

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.errors import InputError, UnknownName
+from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.registry import benchmark_names, find_benchmark
 from weighbridge.models.endpoint.address import EndpointAddress, at_provider
 from weighbridge.records import BenchmarkRole, BenchmarkSpec, Price, Rate
@@ -247,7 +248,8 @@ def _check_margin(path: Path, row: Mapping[str, Any]) -> None:
             "0.02 is 2 points where answers count 0 to 1",
         )
     if isinstance(margin, (int, float)) and name in benchmark_names():
-        refuse_margin(path, name, margin, find_benchmark(name).scale(str(row.get("protocol", ""))))
+        settings = Settings(protocol=str(row.get("protocol", "")))
+        refuse_margin(path, name, margin, find_benchmark(name).scale_for(settings))
 
 
 def refuse_margin(path: Path, benchmark: str, margin: float, scale: Scale) -> None:

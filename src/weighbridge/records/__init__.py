@@ -23,6 +23,7 @@ from weighbridge.records.judge_audit import (
     RepeatSpread,
     SelfPreference,
 )
+from weighbridge.records.key_values import KeyValueHeads
 from weighbridge.records.model import ModelRef
 from weighbridge.records.protocol_offset import AcrossProtocols, ProtocolOffset
 from weighbridge.records.quantities import quantity
@@ -80,6 +81,7 @@ __all__ = [
     "Json",
     "JudgeAudit",
     "JudgeSettings",
+    "KeyValueHeads",
     "Message",
     "ModelRef",
     "Origin",

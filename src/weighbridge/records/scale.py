@@ -28,6 +28,15 @@ def default_margin(scale: Scale) -> float:
     return round(DEFAULT_MARGIN_SHARE * width(scale), 12)
 
 
+def margin_or_default(margin: float | None, scale: Scale) -> float:
+    """Return the margin that a person stated, in the scale's own units, else the default.
+
+    >>> margin_or_default(None, (0, 1)), margin_or_default(0.0, (0, 1))
+    (0.02, 0.0)
+    """
+    return default_margin(scale) if margin is None else margin
+
+
 def named(scale: Scale) -> str:
     """Return a scale in words, such as "the scale from 1 to 10".
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Comparison, EvalRun, Graded
-from weighbridge.records.scale import default_margin, is_share, named
+from weighbridge.records.scale import default_margin, is_share, margin_or_default, named
 from weighbridge.statistics.columns import Floats
 from weighbridge.statistics.conditions import (
     NOTHING,
@@ -72,7 +72,7 @@ def compare(
         UnknownName: No answer in either run has that part.
     """
     read = Metric(metric, (scale or run_a.estimate.scale) if metric == "value" else UNIT)
-    margin = default_margin(read.scale) if margin is None else margin
+    margin = margin_or_default(margin, read.scale)
     check_margin(margin, read.scale)
     check_comparable(run_a, run_b, across_protocols, accepted)
     _check_metric(run_a, run_b, metric)

@@ -13,7 +13,7 @@ import numpy as np
 
 from weighbridge.errors import InputError
 from weighbridge.records import AcrossProtocols, Comparison, EvalRun, ProtocolOffset, ScoredSample
-from weighbridge.records.scale import default_margin, width
+from weighbridge.records.scale import margin_or_default, width
 from weighbridge.statistics.aggregates import items_of
 from weighbridge.statistics.columns import worth
 from weighbridge.statistics.conditions import NOTHING, Accepted
@@ -92,7 +92,7 @@ def across_protocols(
         InputError: The two runs don't measure the offset between these protocols.
     """
     scale = run_a.estimate.scale
-    margin = default_margin(scale) if margin is None else margin
+    margin = margin_or_default(margin, scale)
     gap = compare(run_a, run_b, margin=margin, across_protocols=True, accepted=accepted)
     raw = replace(gap, verdict="inconclusive")
     if measured is None or raw.why_unknown:

@@ -1,13 +1,14 @@
 """Forecasts the memory of a tuning run; `process_memory` measures the real figure.
 
 Formulas without gradient checkpointing, one forward pass of T positions (h hidden, f MLP,
-k = key-value heads x head size, L layers, V vocabulary, r rank). What is trained takes 16 bytes a
+k keys or values of a layer, L layers, V vocabulary, r rank). What is trained takes 16 bytes a
 parameter in fp32: value, gradient and AdamW's two moments (Kingma & Ba 2014).
 """
 
 from dataclasses import dataclass
 from typing import Any
 
+from weighbridge.models.key_values import key_value_heads
 from weighbridge.tuning.fused import CHUNK_ROWS
 
 _FP32 = 4
@@ -124,7 +125,7 @@ class _Widths:
     hidden: int
     mlp: int
     queries: int
-    keys: int
+    keys_and_values: int
     layers: int
     vocabulary: int
 
@@ -136,11 +137,12 @@ class _Widths:
         hidden = _width(config, "hidden_size") or 1
         heads = _width(config, "num_attention_heads") or 1
         head_size = _width(config, "head_dim") or hidden // heads
+        keys_and_values = max(layer.numbers for layer in key_value_heads(config))
         return cls(
             hidden=hidden,
             mlp=_width(config, "intermediate_size") or _width(config, "n_inner") or 4 * hidden,
             queries=heads * head_size,
-            keys=(_width(config, "num_key_value_heads") or heads) * head_size,
+            keys_and_values=keys_and_values or 2 * heads * head_size,  # a recurrence has neither
             layers=_width(config, "num_hidden_layers") or 1,
             vocabulary=_width(config, "vocab_size") or 1,
         )
@@ -151,12 +153,12 @@ class _Widths:
 
         Of the MLP: gate, its SiLU, up and their product.
         """
-        return 4 * self.hidden + 2 * self.queries + 2 * self.keys + 4 * self.mlp
+        return 4 * self.hidden + 2 * self.queries + self.keys_and_values + 4 * self.mlp
 
     @property
     def outputs(self) -> int:
         """What a block's seven linear layers give."""
-        return self.queries + 2 * self.keys + 2 * self.hidden + 2 * self.mlp
+        return self.queries + self.keys_and_values + 2 * self.hidden + 2 * self.mlp
 
     def activations(self, tokens: int, kept: int) -> int:
         """What all layers keep, and what stands before and after them."""

@@ -61,7 +61,7 @@ def command(
     # Every name is looked up before the first stage is measured, so that a typo costs nothing.
     stages = [address_of(name) or find_weights(name, offline=around.offline) for name in models]
     tasks = questions.tasks(around.places)
-    _check(tasks, margin, questions.protocol)
+    _check(tasks, margin)
     place = place_for(
         around.store, around.threads, around.started, tasks,
         allow_weaker_sandbox=allow_weaker_sandbox,
@@ -100,13 +100,13 @@ def _measure(
     return runs
 
 
-def _check(tasks: "list[Task]", margin: float | None, protocol: str) -> None:
+def _check(tasks: "list[Task]", margin: float | None) -> None:
     """Refuse a margin off a benchmark's scale, and benchmarks that need a judge."""
     from weighbridge.statistics import check_margin
 
     if margin is not None:
         for task in tasks:
-            check_margin(margin, task.benchmark.scale(protocol))
+            check_margin(margin, task.benchmark.scale_for(task.settings))
     if judged := [task.title for task in tasks if task.benchmark.judges]:
         raise InputError(
             f"{judged[0]} in a lineage", "benchmarks that need no judge", "evaluate and compare it"

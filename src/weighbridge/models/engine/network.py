@@ -26,6 +26,7 @@ from weighbridge.models.engine.layout import KeyValue, Layout, layout_of, packed
 from weighbridge.models.engine.rotary import forget_length, length_limit
 from weighbridge.models.engine.slots import Slots, decoding
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
+from weighbridge.models.key_values import key_value_heads
 
 
 class Network:
@@ -236,11 +237,9 @@ class Network:
     @property
     def key_value_bytes(self) -> int:
         """Bytes that one position's keys and values take in all layers; 0 where there are none."""
-        config = self.causal.config.get_text_config()
-        # Where layers differ (Gemma 4's widths), each says its own.
-        layers = getattr(config, "per_layer_config", None) or [config] * config.num_hidden_layers
+        layers = key_value_heads(self.causal.config.get_text_config())
         item = next(self.module.parameters()).element_size()
-        return int(item * sum(_key_value_width(layer) for layer in layers))
+        return item * sum(layer.numbers for layer in layers)
 
     @torch.inference_mode()
     def hidden(
@@ -300,16 +299,3 @@ class Network:
 
     def _tensor(self, tokens: TokenIds) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(tokens)).to(self.device)
-
-
-def _key_value_width(config: Any) -> int:
-    """Numbers that one position's key and value take in a layer."""
-    query_heads = getattr(config, "num_attention_heads", None)
-    if not isinstance(query_heads, int) or not query_heads:  # a recurrence: a state, no keys
-        return 0
-    heads = getattr(config, "num_key_value_heads", None) or query_heads
-    if (nope := getattr(config, "qk_nope_head_dim", None)) is not None:  # DeepSeek's MLA
-        widths = nope + config.qk_rope_head_dim + config.v_head_dim
-    else:
-        widths = 2 * (getattr(config, "head_dim", None) or config.hidden_size // query_heads)
-    return int(heads * widths)

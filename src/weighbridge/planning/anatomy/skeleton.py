@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, Weight
-from weighbridge.records import PartRole
+from weighbridge.records import KeyValueHeads, PartRole
 
 FULL, SLIDING, CHUNKED = "full_attention", "sliding_attention", "chunked_attention"
 
@@ -67,11 +67,12 @@ def attention_of(
         reach: Window or chunk in tokens, where it has one.
         shared: Whether it reads the keys and values of an earlier layer.
     """
+    keys_and_values = KeyValueHeads(heads.key_values, heads.width, heads.width)
     return Attention(
         heads=heads.queries,
         key_width=heads.width,
         value_width=heads.width,
-        cached=0 if shared else 2 * heads.key_values * heads.width,
+        cached=0 if shared else keys_and_values.numbers,
         window=reach if kind == SLIDING else None,
         chunk=reach if kind == CHUNKED else None,
     )

@@ -7,6 +7,7 @@ from weighbridge.planning.anatomy.parts import Architecture, Attention, Weight
 from weighbridge.planning.anatomy.registry import Family
 from weighbridge.planning.anatomy.routed import read_routed
 from weighbridge.planning.anatomy.skeleton import FULL, NEEDS, SLIDING, Heads, linear, read_heads
+from weighbridge.records import KeyValueHeads
 
 _EXPERTS = "n_routed_experts|num_local_experts|num_experts"
 _NEEDS = (
@@ -82,7 +83,7 @@ def _projections(heads: Heads, wide: int, bias: bool) -> tuple[Weight, ...]:
 
 
 def _attention(heads: Heads, wide: int, window: int | None) -> Attention:
-    cached = heads.key_values * (heads.width + wide)
+    cached = KeyValueHeads(heads.key_values, heads.width, wide).numbers
     return Attention(heads.queries, heads.width, wide, cached, window)
 
 
