@@ -17,8 +17,8 @@ def write_files(page: Path, folder: Path) -> list[Path]:
 
 def own_benchmarks(repository: Path, folder: Path) -> dict[str, Path]:
     """Write the page on own benchmarks' files; return the TOMLs by kind."""
-    from weighbridge.evaluation.own.definition import read_definition
+    from weighbridge.evaluation.own.toml_keys import read_definition
 
     files = write_files(repository / "docs/how-to/your-own-benchmark.md", folder)
     tomls = [path for path in files if path.suffix == ".toml"]
-    return {read_definition(path).kind.name: path for path in tomls}
+    return {read_definition(path)[1].name: path for path in tomls}

@@ -15,7 +15,7 @@ from weighbridge.evaluation.answers import RecordedAnswers, read_answers
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks import humaneval
 from weighbridge.evaluation.fastchat import rows as fastchat_rows
-from weighbridge.evaluation.own.definition import read_definition
+from weighbridge.evaluation.own.toml_keys import read_definition
 from weighbridge.project.project_file import read_project
 from weighbridge.sources.documents import parse_json, read_json, read_toml
 from weighbridge.sources.tables import csv_rows, jsonl_rows, table_rows
@@ -83,7 +83,8 @@ def test_every_reader_reads_a_file_in_every_encoding(tmp_path, how, name):
 def test_toml_and_plain_text_too(tmp_path, how):
     path, write = tmp_path / "own.toml", ENCODINGS[how]
     path.write_bytes(write('data = "rows.jsonl"\nprompt = "{q} é"\ntarget = "a"\n'))
-    assert read_definition(path).common.prompt == "{q} é"
+    definition, _ = read_definition(path)
+    assert definition.common.prompt == "{q} é"
     path = tmp_path / "weighbridge.toml"
     path.write_bytes(write('[project]\nname = "é"\nquestion = "Is it?"\n'))
     assert read_toml(path)["project"]["name"] == "é"

@@ -8,15 +8,13 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.own.cells import Cells
+from weighbridge.evaluation.own.definition import Definition
 from weighbridge.folder_registry import defined_in, names_in
 from weighbridge.records import Json, Sample
-
-if TYPE_CHECKING:
-    from weighbridge.evaluation.own.cells import Cells
-    from weighbridge.evaluation.own.definition import Definition
 
 _FOLDER = Path(__file__).parent / "kinds"
 
@@ -30,11 +28,11 @@ class Solution:
     metadata: dict[str, Json] = field(default_factory=dict)
 
 
-def _nothing_to_check(definition: "Definition") -> None:
+def _nothing_to_check(definition: Definition) -> None:
     return None
 
 
-def _as_defined(definition: "Definition", rows: "Iterable[Cells]") -> "Definition":
+def _as_defined(definition: Definition, rows: Iterable[Cells]) -> Definition:
     return definition
 
 
@@ -68,10 +66,10 @@ class Kind:
 
     name: str
     options: type[Any]
-    solution: "Callable[[Definition, Cells], Solution]"
-    complete: "Callable[[Definition, Benchmark], Benchmark]"
-    settle: "Callable[[Definition, Iterable[Cells]], Definition]" = _as_defined
-    check: "Callable[[Definition], None]" = _nothing_to_check
+    solution: Callable[[Definition, Cells], Solution]
+    complete: Callable[[Definition, Benchmark], Benchmark]
+    settle: Callable[[Definition, Iterable[Cells]], Definition] = _as_defined
+    check: Callable[[Definition], None] = _nothing_to_check
     gold: Callable[[Sample], str] = _target_as_text
     ask: Callable[[str, Solution], str] = _as_written
     needs_target: bool = True

@@ -12,9 +12,10 @@ from weighbridge.errors import InputError
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.items import rows_once
 from weighbridge.evaluation.own.cells import Cells
-from weighbridge.evaluation.own.definition import LAST_TURN, Definition, read_definition
-from weighbridge.evaluation.own.kind import Solution
+from weighbridge.evaluation.own.definition import LAST_TURN, Definition
+from weighbridge.evaluation.own.kind import Kind, Solution
 from weighbridge.evaluation.own.template import fill
+from weighbridge.evaluation.own.toml_keys import read_definition
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Json, Message, Sample, canonical_digest
 from weighbridge.sources.digests import file_digest
@@ -31,7 +32,7 @@ def read_own_benchmark(path: Path) -> Benchmark:
     Raises:
         InputError: A file is missing or contradicts itself; UnknownName for a key or scorer.
     """
-    definition = read_definition(path)
+    definition, kind = read_definition(path)
     common = definition.common
     data = _existing(definition, "data", common.data)
     files = [path, data]
@@ -49,9 +50,9 @@ def read_own_benchmark(path: Path) -> Benchmark:
         licence=common.licence,
         source=path.name,
         protocols=("generative",),
-        load=lambda request: _load(definition, request.data or data, request),
+        load=lambda request: _load(definition, kind, request.data or data, request),
         prompt=_prompt,
-        gold=definition.kind.gold,
+        gold=kind.gold,
         sampling=Sampling(
             common.temperature, max_tokens=common.max_tokens or 256, stop=common.stop
         ),
@@ -60,7 +61,7 @@ def read_own_benchmark(path: Path) -> Benchmark:
         default_chat_shots=shots,
         unit_size=20,
     )
-    return definition.kind.complete(definition, asked)
+    return kind.complete(definition, asked)
 
 
 def _existing(definition: Definition, key: str, named: str) -> Path:
@@ -77,13 +78,15 @@ def _existing(definition: Definition, key: str, named: str) -> Path:
     return path
 
 
-def _load(definition: Definition, data: Path, request: LoadRequest) -> Iterator[Sample]:
-    definition = definition.kind.settle(definition, _cells(data))
-    examples = _examples(definition, request.settings.shots)
+def _load(
+    definition: Definition, kind: Kind, data: Path, request: LoadRequest
+) -> Iterator[Sample]:
+    definition = kind.settle(definition, _cells(data))
+    examples = _examples(definition, kind, request.settings.shots)
     count = 0
 
     def rows() -> Iterator[tuple[int, Sample]]:
-        return ((cells.line, _sample(definition, cells, examples)) for cells in _cells(data))
+        return ((cells.line, _sample(definition, kind, cells, examples)) for cells in _cells(data))
 
     for sample in rows_once(rows, data, definition.common.id or "id", request.settings.limit):
         count += 1
@@ -97,7 +100,7 @@ def _cells(path: Path) -> Iterator[Cells]:
         yield Cells(path, line, row, first=place == 0)
 
 
-def _examples(definition: Definition, shots: int) -> list[list[Json]]:
+def _examples(definition: Definition, kind: Kind, shots: int) -> list[list[Json]]:
     """Return the turns of the first so many worked examples, each ending with its right answer."""
     if not shots:
         return []
@@ -108,16 +111,16 @@ def _examples(definition: Definition, shots: int) -> list[list[Json]]:
             f'name them in {definition.path}: examples = "FILE"',
         )  # fmt: skip
     path = _existing(definition, "examples", named)
-    worked = [_worked(definition, cells) for cells in _cells(path)]
+    worked = [_worked(definition, kind, cells) for cells in _cells(path)]
     if not 0 < shots <= len(worked):
         raise InputError(f"--shots {shots}", f"0 to {len(worked)}, the rows of {path}")
     return [turn for example in worked[:shots] for turn in example]
 
 
-def _worked(definition: Definition, cells: Cells) -> list[list[Json]]:
-    turns, solution = _row(definition, cells)
+def _worked(definition: Definition, kind: Kind, cells: Cells) -> list[list[Json]]:
+    turns, solution = _row(definition, kind, cells)
     shown = Sample("example", tuple(turns), solution.target, metadata=solution.metadata)
-    gold = definition.kind.gold(shown)
+    gold = kind.gold(shown)
     if not gold.strip():
         cells.refuse(
             "no right answer", "one: this row is a worked example", definition.common.target
@@ -125,9 +128,11 @@ def _worked(definition: Definition, cells: Cells) -> list[list[Json]]:
     return [*([turn.role, turn.content] for turn in turns), ["assistant", gold]]
 
 
-def _sample(definition: Definition, cells: Cells, examples: list[list[Json]]) -> Sample:
+def _sample(
+    definition: Definition, kind: Kind, cells: Cells, examples: list[list[Json]]
+) -> Sample:
     common = definition.common
-    turns, solution = _row(definition, cells)
+    turns, solution = _row(definition, kind, cells)
     if common.system:
         turns = [Message("system", common.system), *turns]
     named = common.id or ("id" if cells.row.get("id") is not None else "")
@@ -142,20 +147,20 @@ def _sample(definition: Definition, cells: Cells, examples: list[list[Json]]) ->
     )
 
 
-def _row(definition: Definition, cells: Cells) -> tuple[list[Message], Solution]:
+def _row(definition: Definition, kind: Kind, cells: Cells) -> tuple[list[Message], Solution]:
     """Return what a row asks, and its right answer."""
     common = definition.common
     if common.prompt:
         turns = [Message("user", fill(definition.prompt, cells.text))]
     else:
         turns = _turns(cells, common.messages)
-        if not common.target and definition.kind.ends_in_answer:
+        if not common.target and kind.ends_in_answer:
             cells, turns = _answer_of_last_turn(cells, turns, common.messages)
     if turns[-1].role != "user":
         saw = f"last turn is the {turns[-1].role}'s"
         cells.refuse(saw, "a user's turn, to be answered", common.messages)
-    solution = definition.kind.solution(definition, cells)
-    turns[-1] = Message("user", definition.kind.ask(turns[-1].content, solution))
+    solution = kind.solution(definition, cells)
+    turns[-1] = Message("user", kind.ask(turns[-1].content, solution))
     return turns, solution
 
 
