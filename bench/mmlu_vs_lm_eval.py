@@ -48,10 +48,12 @@ def ours(folder: Path, mmlu: Path, questions: int) -> tuple[float, dict[str, str
         asked: list[Any] = []
         with recorded(scoring, asked):
             started = time.perf_counter()
-            samples = list(BENCHMARK.load(LoadRequest(mmlu, subject, settings)))
+            samples = list(BENCHMARK.asking.load(LoadRequest(mmlu, subject, settings)))
             requests = [
                 ScoreRequest(
-                    s.id, BENCHMARK.prompt(s, settings), BENCHMARK.continuations(s, settings)
+                    s.id,
+                    BENCHMARK.asking.prompt(s, settings),
+                    BENCHMARK.asking.continuations(s, settings),
                 )
                 for s in samples
             ]

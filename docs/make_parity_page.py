@@ -89,7 +89,7 @@ def read_runs(data: Path) -> dict[str, EvalRun]:
         store = RunStore(Path(folder))
         request = ImportRequest(
             data / ANSWERS,
-            gold=lambda: BENCHMARK.load(LoadRequest(data / "mmlu", None, Settings())),
+            gold=lambda: BENCHMARK.asking.load(LoadRequest(data / "mmlu", None, Settings())),
             benchmark="mmlu",
         )
         runs, _ = import_runs("helm", request, store, "")

@@ -124,7 +124,7 @@ ALWAYS_OURS = ("gpqa",)
 
 def data_for(benchmark: Benchmark, folder: Path, originals: Path | None) -> Path | None:
     """Return where a benchmark's items lie: the originals, or files of our own."""
-    need = benchmark.data
+    need = benchmark.asking.data
     if need is None:
         return None
     if originals is not None and need.name not in ALWAYS_OURS and (originals / need.name).exists():

@@ -99,8 +99,9 @@ def test_a_benchmark_whose_own_answer_it_does_not_end_on_is_refused(tmp_path, mo
         'data = "rows.jsonl"\nprompt = "{q}"\ntarget = "a"\n'
         "pattern = '^(a+)+$'\nanswer = '{a}'\n"
     )
+    asking = read_own_benchmark(tmp_path / "own.toml").asking
     with pytest.raises(InputError, match=r"own\.toml: pattern = '\^\(a\+\)\+\$' did not come"):
-        list(read_own_benchmark(tmp_path / "own.toml").load(LoadRequest(None, None, Settings())))
+        list(asking.load(LoadRequest(None, None, Settings())))
 
 
 @given(st.lists(st.text("ab.", max_size=3), min_size=2, max_size=5), st.text("ab.", max_size=12))

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from commands import weighbridge
 from tiny import build_tiny_model
 from weighbridge.errors import InputError
-from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.benchmark import About, Asking, Benchmark, Grading
 from weighbridge.evaluation.own import read_own_benchmark
 from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore
@@ -69,10 +69,13 @@ def choices():
     questions = [f"question {'~' * (i == 30)} {i}" for i in range(45)]
     samples = [Sample(f"q{i}", (Message("user", q),), "A") for i, q in enumerate(questions)]
     return Benchmark(
-        name="choices", version="1", title="", summary="", licence="", source="",
-        protocols=("loglikelihood",), load=lambda request: samples, gold=lambda sample: "A",
-        prompt=lambda sample, settings: Prompt(text=sample.question),
-        continuations=lambda sample, settings: (" A", " B"), unit_size=20,
+        "choices", "1", About(),
+        Asking(
+            ("loglikelihood",), load=lambda request: samples,
+            prompt=lambda sample, settings: Prompt(text=sample.question),
+            continuations=lambda sample, settings: (" A", " B"), unit_size=20,
+        ),
+        Grading(gold=lambda sample: "A"),
     )  # fmt: skip
 
 

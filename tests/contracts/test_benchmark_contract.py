@@ -65,7 +65,7 @@ def loaded(request, repository, originals, tmp_path_factory):
     return (
         request.param,
         benchmark,
-        list(benchmark.load(LoadRequest(data, None, Settings(limit=3)))),
+        list(benchmark.asking.load(LoadRequest(data, None, Settings(limit=3)))),
     )
 
 
@@ -100,8 +100,8 @@ def test_limit_is_per_subset(loaded):
         assert 1 <= len(samples) <= 3
         return
     parts = len({sample.cluster for sample in samples})
-    if benchmark.judges:  # clustered by question, which its turns share
-        parts = len(benchmark.subsets)
+    if benchmark.grading.judges:  # clustered by question, which its turns share
+        parts = len(benchmark.asking.subsets)
     assert len(samples) == 3 * max(1, parts)
 
 
@@ -109,18 +109,19 @@ def test_limit_is_per_subset(loaded):
 def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
     _, benchmark, samples = loaded
     for sample in samples[:3]:
-        if benchmark.continuations is not None:
+        if benchmark.asking.continuations is not None:
             for settings in (Settings(), Settings(chat_template=True)):
-                options = benchmark.continuations(sample, settings)
+                options = benchmark.asking.continuations(sample, settings)
                 assert str(sample.target) in [option.strip() for option in options]
-        if benchmark.judges:
+        if benchmark.grading.judges:
             check_judges(benchmark, sample)
             continue
-        if benchmark.grade is None:
+        if benchmark.grading.grade is None:
             continue
-        perfect = grade(benchmark, sample, answer(sample, benchmark.gold(sample)))
+        gold = answer(sample, benchmark.grading.gold(sample))
+        perfect = grade(benchmark, sample, gold)
         assert isinstance(perfect, Graded) and perfect.value == 1, perfect
-        of_chat = grade(benchmark.reading_chats(), sample, answer(sample, benchmark.gold(sample)))
+        of_chat = grade(benchmark.reading_chats(), sample, gold)
         assert isinstance(of_chat, Graded) and of_chat.value == 1, of_chat
         silent = grade(benchmark, sample, answer(sample, ""))
         assert not (isinstance(silent, Graded) and silent.value > 0)
@@ -128,14 +129,13 @@ def test_gold_scores_full_marks_and_silence_scores_nothing(loaded):
 
 def check_judges(benchmark, item):
     """A judge that praises gives full marks, and one that says nothing gives none."""
-    for protocol, method in benchmark.judges.items():
-        assert protocol in benchmark.protocols
+    for protocol, method in benchmark.grading.judges.items():
+        assert protocol in benchmark.asking.protocols
         module = importlib.import_module(f"weighbridge.evaluation.judges.{method.name}")
         assert module.JUDGE.name == method.name
         best = f"{method.scale[1]:g}"
-        for turn in range(benchmark.turns):
-            sample = benchmark.turn(item, turn)
-            answers = ("An answer.",) * (turn + 1)
+        for number, sample in enumerate(benchmark.asking.turns_of(item), start=1):
+            answers = ("An answer.",) * number
             baseline = answers if method.needs_baseline else ()
             prompts = method.prompts(sample, answers, baseline)
             assert all(answers[-1] in prompt.messages[-1].content for prompt in prompts)
@@ -147,7 +147,7 @@ def check_judges(benchmark, item):
 
 def test_a_lost_answer_is_ungraded_not_wrong(loaded):
     _, benchmark, samples = loaded
-    if benchmark.grade is not None:
+    if benchmark.grading.grade is not None:
         score = grade(benchmark, samples[0], answer(samples[0], "", stop="error"))
         assert isinstance(score, Ungraded) and score.reason == "infrastructure"
 
@@ -163,7 +163,7 @@ def test_a_misspelt_benchmark_gets_the_near_miss():
 def _protocols(name):
     if name in OWN:
         return choice.PROTOCOLS if name == "own/choice" else ("generative",)
-    return find_benchmark(name).protocols
+    return find_benchmark(name).asking.protocols
 
 
 CASES = [(name, protocol) for name in NAMES for protocol in _protocols(name)]
@@ -197,23 +197,24 @@ def task(request, model, repository, originals, tmp_path):
     """Returns what runs the benchmark by the protocol, on the model or another one."""
     name, protocol = request.param
     benchmark, data = found(name, repository, tmp_path, originals)
-    assert protocol in benchmark.protocols
-    if benchmark.executes_code and probe().level is not Level.OUTSIDE_TESTER:
+    assert protocol in benchmark.asking.protocols
+    if benchmark.grading.executes_code and probe().level is not Level.OUTSIDE_TESTER:
         pytest.skip(f"no such sandbox: {probe().detail}; {probe().fix}")
-    subset = benchmark.subsets[0] if benchmark.subsets else None
+    subset = benchmark.asking.subsets[0] if benchmark.asking.subsets else None
     settings = Settings(protocol=protocol, limit=LIMIT, max_tokens=4)
-    items = list(benchmark.load(LoadRequest(data, subset, settings)))
-    turns = [benchmark.turn(item, turn).id for item in items for turn in range(benchmark.turns)]
+    items = list(benchmark.asking.load(LoadRequest(data, subset, settings)))
+    turns = [turn.id for item in items for turn in benchmark.asking.turns_of(item)]
     baseline = dict.fromkeys(turns, "An answer.")
 
-    def run(who, root, judge=None, **changed):
+    def run(who, root, judge=None, **grading):
         place = RunContext(RunStore(tmp_path / root), 1, "2026-01-01T00:00:00+00:00")
-        if benchmark.executes_code:
+        if benchmark.grading.executes_code:
             place = at_sandbox_level(place, allow_weaker=False)
         judging = Judge(judge or model, max_tokens=4, baseline=baseline)
         done = evaluate(
-            who, replace(benchmark, **changed), place, subset=subset, settings=settings, data=data,
-            judge=judging if benchmark.judges else None,
+            who, replace(benchmark, grading=replace(benchmark.grading, **grading)), place,
+            subset=subset, settings=settings, data=data,
+            judge=judging if benchmark.grading.judges else None,
         )  # fmt: skip
         return place.store.read(done.run_id), place.store.folder_of(done.run_id)
 
@@ -228,12 +229,13 @@ def test_a_protocol_beyond_the_model_is_refused_and_all_others_run(task, model):
         return
     run, folder = task(model, "first")
     again, _ = task(model, "second")
-    assert len(run.samples) == task.planned == LIMIT * task.benchmark.turns
+    assert len(run.samples) == task.planned == LIMIT * task.benchmark.asking.turns
     assert again.samples_digest == run.samples_digest and again.identity == run.identity
     counted = Counter(s.score.reason for s in run.samples if isinstance(s.score, Ungraded))
     assert run.estimate.ungraded == dict.fromkeys(run.estimate.ungraded, 0) | counted
     assert set(run.estimate.ungraded) == {"refused", "unparsed", "truncated", "infrastructure"}
-    assert run.estimate.n == task.planned - counted["infrastructure"] or task.benchmark.turns > 1
+    turns = task.benchmark.asking.turns
+    assert run.estimate.n == task.planned - counted["infrastructure"] or turns > 1
     low, high = run.estimate.scale
     assert low <= run.estimate.interval[0] <= run.estimate.mean <= run.estimate.interval[1] <= high
     assert verify(folder).ok
@@ -252,13 +254,13 @@ def test_a_crash_is_infrastructure_and_never_a_wrong_answer(task, model):
             crash()
 
     lost = [task(Losing(model), "lost")[0]]
-    if task.benchmark.judges:
+    if task.benchmark.grading.judges:
         # Silence is never shown to a judge, so only answers with text need one.
         crashed, _ = task(model, "crashed", judge=Crashing(model))
         shown = [s for s in crashed.samples if s.score.why != "no text"]
         assert shown and all(s.score.reason == "infrastructure" for s in shown)
     else:
-        lost.append(task(model, "crashed", grade=crash, grade_chat=crash, version="crashing")[0])
+        lost.append(task(model, "crashed", grade=crash, grade_chat=crash)[0])
     for run in lost:
         assert {s.score.reason for s in run.samples} == {"infrastructure"}
         assert (run.estimate.n, run.estimate.mean_graded) == (0, None)

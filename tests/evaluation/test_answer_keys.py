@@ -18,7 +18,7 @@ def targets(folder, rows, told="", choices='["a", "b", "c", "d"]'):
     )
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     benchmark = read_own_benchmark(folder / "own.toml")
-    samples = benchmark.load(LoadRequest(None, None, Settings()))
+    samples = benchmark.asking.load(LoadRequest(None, None, Settings()))
     return "".join(sample.target for sample in samples)
 
 
@@ -89,5 +89,5 @@ def test_a_row_s_own_labels_decide(tmp_path):
 def test_rows_beyond_a_limit_decide_too(tmp_path):
     targets(tmp_path, rows("1234"))
     benchmark = read_own_benchmark(tmp_path / "own.toml")
-    (first,) = benchmark.load(LoadRequest(None, None, Settings(limit=1)))
+    (first,) = benchmark.asking.load(LoadRequest(None, None, Settings(limit=1)))
     assert first.target == "A"

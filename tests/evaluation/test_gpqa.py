@@ -19,6 +19,8 @@ from weighbridge.evaluation.runner import RunContext, evaluate
 from weighbridge.evidence import RunStore, verify
 from weighbridge.records import Generation, Graded, Ungraded
 
+GRADING = BENCHMARK.grading
+
 WORDS = ("zyzzogeton", "quokkaland", "marzipanic", "brontoskive")
 PASSWORD = "our-own-password"
 
@@ -58,7 +60,7 @@ def archive(folder, tmp_path):
 
 
 def load(data, subset=None, **settings):
-    return BENCHMARK.load(LoadRequest(data, subset, Settings(**settings)))
+    return BENCHMARK.asking.load(LoadRequest(data, subset, Settings(**settings)))
 
 
 def test_the_prompt_is_the_harness_prompt_byte_for_byte(folder):
@@ -69,10 +71,10 @@ def test_the_prompt_is_the_harness_prompt_byte_for_byte(folder):
         f"What is the correct answer to this question:Which zyzzogeton is it,\nnumber 0?\n"
         f"Choices:\n(A) {a}\n(B) {b}\n(C) {c}\n(D) {d}\n"
     )
-    assert BENCHMARK.prompt(sample, Settings()).text == asked + "Answer:"
-    by_reasoning = BENCHMARK.prompt(sample, Settings(protocol="generative"))
+    assert BENCHMARK.asking.prompt(sample, Settings()).text == asked + "Answer:"
+    by_reasoning = BENCHMARK.asking.prompt(sample, Settings(protocol="generative"))
     assert by_reasoning.text == asked + "Let's think step by step: "
-    assert BENCHMARK.continuations(sample, Settings()) == (" (A)", " (B)", " (C)", " (D)")
+    assert BENCHMARK.asking.continuations(sample, Settings()) == (" (A)", " (B)", " (C)", " (D)")
     shown = dict(zip(("(A)", "(B)", "(C)", "(D)"), sample.choices, strict=True))
     assert shown[sample.target] == "quokkaland 0"
 
@@ -107,13 +109,13 @@ def test_without_the_password_one_line_says_where_it_goes(archive, password):
 
 def test_gold_silence_and_what_names_no_choice(folder):
     for sample in load(folder):
-        gold = BENCHMARK.grade(sample, Generation("x", 0, BENCHMARK.gold(sample), "end", 0, 0, 0))
+        gold = GRADING.grade(sample, Generation("x", 0, GRADING.gold(sample), "end", 0, 0, 0))
         assert isinstance(gold, Graded) and gold.value == 1
         assert set(gold.parts.values()) == {1}
         for text in ("", "I am not sure.", "Perhaps (E)?"):
-            score = BENCHMARK.grade(sample, Generation("x", 0, text, "end", 0, 0, 0))
+            score = GRADING.grade(sample, Generation("x", 0, text, "end", 0, 0, 0))
             assert isinstance(score, Ungraded) and score.reason == "unparsed"
-        cut = BENCHMARK.grade(sample, Generation("x", 0, "First (A) says", "length", 0, 0, 0))
+        cut = GRADING.grade(sample, Generation("x", 0, "First (A) says", "length", 0, 0, 0))
         assert cut.reason == "truncated"
 
 
@@ -121,7 +123,7 @@ def test_the_last_choice_counts_unless_an_answer_is_stated(folder):
     sample = replace(load(folder)[0], target="(B)")
 
     def read(text):
-        return BENCHMARK.grade(sample, Generation("x", 0, text, "end", 0, 0, 0))
+        return GRADING.grade(sample, Generation("x", 0, text, "end", 0, 0, 0))
 
     assert read("Not (A), so (B)").answer == "(B)"
     assert read("The answer is (B). I doubted (C).").parts == {
@@ -184,7 +186,7 @@ def test_a_model_that_quotes_the_question_leaves_none_behind_either(folder, tmp_
         assert sample.question is None and sample.target is None
         order = " ".join(map(str, choice_order(0, sample.sample_id)))
         assert f"choices in order {order}" in sample.score.why
-    failed = measure(replace(BENCHMARK, grade=fail, version="fails"))
+    failed = measure(replace(BENCHMARK, grading=replace(GRADING, grade=fail), version="fails"))
     assert failed.estimate.ungraded["infrastructure"] == 6
     assert_withheld("", tmp_path / "runs")
 

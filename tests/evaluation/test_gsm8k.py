@@ -38,12 +38,12 @@ def data(tmp_path):
 
 
 def load(data, **settings):
-    return BENCHMARK.load(LoadRequest(data, None, Settings(**settings)))
+    return BENCHMARK.asking.load(LoadRequest(data, None, Settings(**settings)))
 
 
 def test_the_prompt_is_the_harness_prompt_byte_for_byte(data):
     first, _ = load(data, shots=2)
-    assert BENCHMARK.prompt(first, Settings(shots=2)).text == (
+    assert BENCHMARK.asking.prompt(first, Settings(shots=2)).text == (
         "Question: Two and two?\nAnswer: 2+2=<<2+2=4>>4\n#### 4\n\n"
         "Question: How much  is a ton?\nAnswer: In kg.\n#### 1,000\n\n"
         "Question: Three less five?\nAnswer:"
@@ -55,7 +55,7 @@ def test_the_harness_renders_the_same_prompt(data):
     tasks, yaml = pytest.importorskip("lm_eval.tasks"), pytest.importorskip("yaml")
     ConfigurableTask = pytest.importorskip("lm_eval.api.task").ConfigurableTask
     config = yaml.safe_load((Path(tasks.__file__).parent / "gsm8k/gsm8k.yaml").read_text())
-    assert config["generation_kwargs"]["until"] == list(BENCHMARK.sampling.stop)
+    assert config["generation_kwargs"]["until"] == list(BENCHMARK.asking.sampling.stop)
     config |= {
         "dataset_path": "json",
         "dataset_name": None,
@@ -67,12 +67,12 @@ def test_the_harness_renders_the_same_prompt(data):
     }
     task = ConfigurableTask(config=config)
     asked = task.fewshot_context(task.test_docs()[0], 2)
-    assert asked == BENCHMARK.prompt(load(data, shots=2)[0], Settings(shots=2)).text
+    assert asked == BENCHMARK.asking.prompt(load(data, shots=2)[0], Settings(shots=2)).text
 
 
 def test_a_chat_is_asked_once_after_an_instruction(data):
     (sample, _) = load(data)
-    (turn,) = BENCHMARK.prompt(sample, Settings(chat_template=True)).messages
+    (turn,) = BENCHMARK.asking.prompt(sample, Settings(chat_template=True)).messages
     assert (turn.role, turn.content) == ("user", INSTRUCTION + "Three less five?")
 
 
@@ -185,4 +185,4 @@ def test_what_is_not_there_is_refused(data, tmp_path):
     with pytest.raises(InputError, match="no test questions in"):
         load(tmp_path)
     with pytest.raises(InputError, match="no parts"):
-        BENCHMARK.load(LoadRequest(data, "algebra", Settings()))
+        BENCHMARK.asking.load(LoadRequest(data, "algebra", Settings()))

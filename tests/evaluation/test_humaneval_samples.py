@@ -88,7 +88,8 @@ def test_greedy_answers_are_not_drawn_twenty_times(tiny_model, tmp_path):
     data = write_humaneval(tmp_path)
     with pytest.raises(InputError, match=r"--repeats 20 at temperature 0.*--temperature 0\.8"):
         evaluate(model, BENCHMARK, place, settings=Settings(repeats=20), data=data)
-    drawn = replace(BENCHMARK, sampling=replace(BENCHMARK.sampling, temperature=0.8, max_tokens=2))
+    sampling = replace(BENCHMARK.asking.sampling, temperature=0.8, max_tokens=2)
+    drawn = replace(BENCHMARK, asking=replace(BENCHMARK.asking, sampling=sampling))
     run = evaluate(model, drawn, place, settings=Settings(repeats=10, limit=1), data=data)
     assert run.estimate.beside["pass_at_10"].n == 1
 

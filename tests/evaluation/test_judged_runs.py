@@ -18,7 +18,7 @@ from weighbridge.models.protocol import Generated
 from weighbridge.records import Generation, Graded
 from weighbridge.sources.weights import find_weights
 
-SMALL = replace(BENCHMARK, unit_size=2)
+SMALL = replace(BENCHMARK, asking=replace(BENCHMARK.asking, unit_size=2))
 SETTINGS = Settings(limit=4, max_tokens=6)
 
 

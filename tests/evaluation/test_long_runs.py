@@ -112,11 +112,15 @@ def test_a_file_that_loses_its_end_between_the_readings_is_seen(own, tmp_path):
 
     def load(request):
         calls.append(request)
-        rows = list(benchmark.load(request))
+        rows = list(benchmark.asking.load(request))
         return rows[:80] if len(calls) > 1 else rows
 
     with pytest.raises(InputError, match="items changed"):
-        evaluate(Ready(), replace(benchmark, load=load), place(tmp_path))
+        evaluate(
+            Ready(),
+            replace(benchmark, asking=replace(benchmark.asking, load=load)),
+            place(tmp_path),
+        )
 
 
 def test_the_same_id_twice_is_found_before_anything_is_asked(own, tmp_path):
@@ -125,7 +129,7 @@ def test_the_same_id_twice_is_found_before_anything_is_asked(own, tmp_path):
     with pytest.raises(MalformedRow, match=r"line 72.*'row-3' again, first in line 4"):
         evaluate(Ready(), read_own_benchmark(own), place(tmp_path))
     with pytest.raises(MalformedRow, match="first in line 4"):
-        list(read_own_benchmark(own).load(request(limit=3)))
+        list(read_own_benchmark(own).asking.load(request(limit=3)))
     twice = replace(read_own_benchmark(own), load=lambda _: iter([item("a"), item("b"), item("a")]))
     with pytest.raises(InputError, match="item 3 has the id 'a', as item 1 has"):
         evaluate(Ready(), twice, place(tmp_path))
@@ -143,7 +147,7 @@ def item(name, prefix=None):
 
 
 def test_a_survey_names_items_as_a_list_of_them_is_named(own):
-    items = list(read_own_benchmark(own).load(request()))
+    items = list(read_own_benchmark(own).asking.load(request()))
     seen = survey(lambda: iter(items), 3, 20)
     assert seen.digest == canonical_digest([one.digest for one in items])
     assert (seen.samples, seen.units) == (300, 15)

@@ -12,7 +12,7 @@ FIRST_ASTRONOMY_LOGPROBS = (-0.93851, -1.57601, -1.23939, -2.33375)
 
 
 def load(data, subset=None, **settings):
-    return BENCHMARK.load(LoadRequest(data, subset, Settings(**settings)))
+    return BENCHMARK.asking.load(LoadRequest(data, subset, Settings(**settings)))
 
 
 def test_all_57_subjects_and_14042_questions(real_data):
@@ -28,12 +28,12 @@ def test_the_prompt_is_the_harness_prompt_byte_for_byte(tmp_path):
     (tmp_path / "dev/astronomy_dev.csv").write_text('" What? ",a,b,c,"d, e",B\n')
     (tmp_path / "test/astronomy_test.csv").write_bytes(b'"Two\r\nlines",None,2,3,4,D\n')
     (sample,) = load(tmp_path, "astronomy", shots=1)
-    assert BENCHMARK.prompt(sample, Settings(shots=1)).text == (
+    assert BENCHMARK.asking.prompt(sample, Settings(shots=1)).text == (
         "The following are multiple choice questions (with answers) about astronomy.\n\n"
         "What?\nA. a\nB. b\nC. c\nD. d, e\nAnswer: B\n\n"
         "Two\r\nlines\nA. None\nB. 2\nC. 3\nD. 4\nAnswer:"
     )
-    assert BENCHMARK.continuations(sample, Settings()) == (" A", " B", " C", " D")
+    assert BENCHMARK.asking.continuations(sample, Settings()) == (" A", " B", " C", " D")
 
 
 @pytest.mark.slow

@@ -59,11 +59,16 @@ def test_letters_are_the_likelihoods_of_a_reply_s_first_token(measure):
 def test_a_written_line_follows_the_same_prompt_and_stops_at_its_end(measure, data):
     _, store, run = measure("generative", max_tokens=6)
     assert run.estimate.n == 4 and verify(store.folder_of(run.run_id)).ok
-    (sample, *_) = BENCHMARK.load(LoadRequest(data, "astronomy", Settings(shots=1)))
-    by_likelihood = BENCHMARK.prompt(sample, Settings(shots=1, protocol="loglikelihood"))
-    assert BENCHMARK.prompt(sample, Settings(shots=1, protocol="generative")) == by_likelihood
+    (sample, *_) = BENCHMARK.asking.load(LoadRequest(data, "astronomy", Settings(shots=1)))
+    by_likelihood = BENCHMARK.asking.prompt(sample, Settings(shots=1, protocol="loglikelihood"))
+    assert (
+        BENCHMARK.asking.prompt(sample, Settings(shots=1, protocol="generative")) == by_likelihood
+    )
     assert by_likelihood.text.startswith(HEADER + "What?\nA. a\nB. b\nC. c\nD. d\nAnswer: B\n\n")
-    assert BENCHMARK.sampling.stop == ("</s>", "\n") and BENCHMARK.sampling.temperature == 0
+    assert (
+        BENCHMARK.asking.sampling.stop == ("</s>", "\n")
+        and BENCHMARK.asking.sampling.temperature == 0
+    )
 
 
 def test_the_identity_of_runs_by_likelihood_is_what_it_was_before_there_were_others(measure):

@@ -44,7 +44,7 @@ def copied(home, tmp_path):
 
 
 def load(data, subset=None, **settings):
-    return BENCHMARK.load(LoadRequest(data, subset, Settings(**settings)))
+    return BENCHMARK.asking.load(LoadRequest(data, subset, Settings(**settings)))
 
 
 def test_80_questions_of_two_turns_in_eight_categories(home):
@@ -59,17 +59,19 @@ def test_80_questions_of_two_turns_in_eight_categories(home):
 
 
 def test_temperatures_are_fastchat_s(home):
-    by_category = {i.metadata["category"]: BENCHMARK.temperature(i) for i in load(home, limit=1)}
+    by_category = {
+        i.metadata["category"]: BENCHMARK.asking.temperature(i) for i in load(home, limit=1)
+    }
     assert by_category == {
         "writing": 0.7, "roleplay": 0.7, "reasoning": 0, "math": 0, "coding": 0, "extraction": 0,
         "stem": 0.1, "humanities": 0.1,
     }  # fmt: skip
-    assert tuple(by_category) == CATEGORIES and BENCHMARK.sampling.max_tokens == 1024
+    assert tuple(by_category) == CATEGORIES and BENCHMARK.asking.sampling.max_tokens == 1024
 
 
 def prompt_of(method, home, question_id, turn, answers, baseline=()):
     item = next(item for item in load(home) if item.id == question_id)
-    return method.prompts(BENCHMARK.turn(item, turn), answers, baseline)
+    return method.prompts(BENCHMARK.asking.turn(item, turn), answers, baseline)
 
 
 @pytest.mark.parametrize(("question_id", "math"), [("81", False), ("111", True), ("160", False)])
@@ -121,7 +123,7 @@ def test_judge_prompts_are_those_that_gpt_4_was_shown(home, model):
     compared = 0
     for row in read_judgments(home / "published/model_judgment/gpt-4_single.jsonl"):
         if row.model == model:
-            sample = BENCHMARK.turn(items[row.question_id], row.turn - 1)
+            sample = BENCHMARK.asking.turn(items[row.question_id], row.turn - 1)
             given = answers[row.question_id][: row.turn]
             (prompt,) = single_answer.JUDGE.prompts(sample, given, ())
             assert prompt.messages[1].content == row.shown

@@ -36,7 +36,7 @@ def documented(repository, tmp_path):
 
 
 def load(path, **settings):
-    return list(read_own_benchmark(path).load(LoadRequest(None, None, Settings(**settings))))
+    return list(read_own_benchmark(path).asking.load(LoadRequest(None, None, Settings(**settings))))
 
 
 def reply(text, stop="end"):
@@ -82,7 +82,8 @@ def test_gold_scores_full_marks_and_a_wrong_answer_none(documented, kind):
     for sample in load(documented[kind]):
         if kind == "judge":
             continue
-        assert grade(benchmark, sample, reply(benchmark.gold(sample))).value == 1, (kind, sample)
+        gold = reply(benchmark.grading.gold(sample))
+        assert grade(benchmark, sample, gold).value == 1, (kind, sample)
         score = grade(benchmark, sample, reply(wrong[kind]))
         assert not (isinstance(score, Graded) and score.value > 0)
         assert isinstance(grade(benchmark, sample, reply("")), Ungraded)
@@ -90,7 +91,7 @@ def test_gold_scores_full_marks_and_a_wrong_answer_none(documented, kind):
 
 def test_a_judge_s_rating_is_read_on_the_user_s_scale(documented):
     benchmark = read_own_benchmark(documented["judge"])
-    method = benchmark.judges["generative"]
+    method = benchmark.grading.judges["generative"]
     sample = load(documented["judge"])[0]
     (prompt,) = method.prompts(sample, ["Sorry about A17!"], ())
     text = prompt.messages[-1].content
@@ -161,26 +162,26 @@ def test_a_choice_is_named_by_letter_index_number_or_text(tmp_path, answer, told
 def test_protocols_of_a_choice_ask_in_their_own_way(documented):
     benchmark = read_own_benchmark(documented["choice"])
     sample = load(documented["choice"])[0]
-    assert benchmark.protocols == ("loglikelihood", "letter", "generative")
-    plain = benchmark.prompt(sample, Settings(protocol="loglikelihood"))
+    assert benchmark.asking.protocols == ("loglikelihood", "letter", "generative")
+    plain = benchmark.asking.prompt(sample, Settings(protocol="loglikelihood"))
     assert plain.text == "What is the capital of Norway?\nA. Bergen\nB. Oslo\nC. Rome\nAnswer:"
-    assert benchmark.continuations(sample, Settings()) == (" A", " B", " C")
+    assert benchmark.asking.continuations(sample, Settings()) == (" A", " B", " C")
     chat = Settings(protocol="letter", chat_template=True)
-    assert benchmark.prompt(sample, chat).messages[-1].content == plain.text
-    assert benchmark.continuations(sample, chat) == ("A", "B", "C")
-    assert benchmark.prompt(sample, Settings(protocol="generative")).messages
+    assert benchmark.asking.prompt(sample, chat).messages[-1].content == plain.text
+    assert benchmark.asking.continuations(sample, chat) == ("A", "B", "C")
+    assert benchmark.asking.prompt(sample, Settings(protocol="generative")).messages
     said = grade(benchmark, sample, reply("\nB. Oslo"))
     assert said == Graded(1.0, "B", parts={"exact_match": 0.0})
 
 
 def test_worked_examples_stand_before_the_question(documented):
     benchmark = read_own_benchmark(documented["exact"])
-    assert benchmark.default_shots == benchmark.default_chat_shots == 1
+    assert benchmark.asking.default_shots == benchmark.asking.default_chat_shots == 1
     sample = load(documented["exact"], shots=1)[0]
-    turns = benchmark.prompt(sample, Settings()).messages
+    turns = benchmark.asking.prompt(sample, Settings()).messages
     assert [turn.role for turn in turns] == ["system", "user", "assistant", "user"]
     assert turns[2].content == "billing" and "You charged me twice." in turns[1].content
-    text = benchmark.prompt(sample, Settings(chat_template=False)).text
+    text = benchmark.asking.prompt(sample, Settings(chat_template=False)).text
     assert "You charged me twice. billing\n\nWhich team" in text
     assert load(documented["exact"])[0].digest != sample.digest
     with pytest.raises(InputError, match="--shots 2; expected 0 to 1"):
@@ -193,7 +194,7 @@ def test_several_right_answers_and_fields_in_csv_columns(tmp_path):
     benchmark, (sample,) = read_own_benchmark(tmp_path / "own.toml"), load(tmp_path / "own.toml")
     assert grade(benchmark, sample, reply("christiania.")).value == 1
     assert grade(benchmark, sample, reply("Bergen")).why == "expected Oslo or Christiania"
-    assert benchmark.gold(sample) == "Oslo"
+    assert benchmark.grading.gold(sample) == "Oslo"
     (tmp_path / "rows.csv").write_text("q,item,count\n?,lamp,3\n")
     (tmp_path / "own.toml").write_text(
         'data = "rows.csv"\nprompt = "{q}"\nfields = ["item", "count"]'
@@ -351,5 +352,5 @@ def test_versions_follow_the_files_and_data_can_be_replaced(documented, tmp_path
     other = tmp_path / "other.csv"
     other.write_text("id,text,team,customer\nz,Hm,other,c\n")
     benchmark = read_own_benchmark(path)
-    (sample,) = benchmark.load(LoadRequest(other, None, replace(Settings(), limit=3)))
+    (sample,) = benchmark.asking.load(LoadRequest(other, None, replace(Settings(), limit=3)))
     assert sample.id == "z"

@@ -6,7 +6,7 @@ import pytest
 
 from scripted import scripted_model, tokenizer_with
 from weighbridge.errors import InputError
-from weighbridge.evaluation.benchmark import Benchmark, Settings
+from weighbridge.evaluation.benchmark import About, Asking, Benchmark, Grading, Settings
 from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK as MT_BENCH
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.prompt_shapes import check_prompts
@@ -27,10 +27,15 @@ ITEMS = [Sample(f"q{i}", (Message("user", "a question"),), "seven") for i in ran
 
 def benchmark(items=ITEMS, prompt=lambda sample, _: Prompt(messages=(SYSTEM, *sample.messages))):
     return Benchmark(
-        name="seven", version="1", title="", summary="", licence="", source="",
-        protocols=("generative",), load=lambda _: items, prompt=prompt,
-        grade=lambda sample, generation: score_exact(generation, sample.target),
-        gold=lambda _: "seven", sampling=Sampling(max_tokens=60, stop=("\n",)),
+        "seven", "1", About(),
+        Asking(
+            ("generative",), load=lambda _: items, prompt=prompt,
+            sampling=Sampling(max_tokens=60, stop=("\n",)),
+        ),
+        Grading(
+            gold=lambda _: "seven",
+            grade=lambda sample, generation: score_exact(generation, sample.target),
+        ),
     )  # fmt: skip
 
 
@@ -113,7 +118,7 @@ def test_a_judge_keeps_its_instructions(real_data, tmp_path):
     """MT-Bench's second turn is judged by instructions that stand in the system message."""
     model = scripted_model(tokenizer_with(), {})
     judge = scripted_model(tokenizer_with(template=REFUSES), {})
-    items = MT_BENCH.load(_request(real_data))
+    items = MT_BENCH.asking.load(_request(real_data))
     settings = Settings(protocol="generative", limit=1)
     check = check_prompts(model, MT_BENCH, settings, items, Judge(judge))
     assert check.asked == () and [f.name for f in check.judged] == ["system_in_user_turn"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.benchmark import About, Asking, Benchmark, Grading
 from weighbridge.evaluation.grading import grade
 from weighbridge.evaluation.reasoning import MARKERS, Reply, separate_reasoning
 from weighbridge.evaluation.scorers.final_number import score_final_number
@@ -11,9 +11,12 @@ from weighbridge.records import Generation, Graded, Message, Sample, Ungraded
 
 SAMPLE = Sample("x", (Message("user", "q"),), "7")
 NUMBERS = Benchmark(
-    name="n", version="1", title="", summary="", licence="", source="", protocols=("generative",),
-    load=lambda _: [SAMPLE], prompt=lambda *_: Prompt("q"), gold=lambda _: "7",
-    grade=lambda sample, generation: score_final_number(generation, sample.target),
+    "n", "1", About(),
+    Asking(("generative",), load=lambda _: [SAMPLE], prompt=lambda *_: Prompt("q")),
+    Grading(
+        gold=lambda _: "7",
+        grade=lambda sample, generation: score_final_number(generation, sample.target),
+    ),
 )  # fmt: skip
 
 

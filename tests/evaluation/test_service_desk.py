@@ -200,7 +200,7 @@ def request(data: Path | None = None, subset: str | None = None, **settings) -> 
 
 
 def items(*arguments, **settings) -> list[Sample]:
-    return list(BENCHMARK.load(request(*arguments, **settings)))
+    return list(BENCHMARK.asking.load(request(*arguments, **settings)))
 
 
 def generation(text: str, stop: str = "end") -> Generation:
@@ -224,24 +224,26 @@ def test_a_folder_or_a_file_can_stand_in_for_it(tmp_path):
 
 def test_the_prompt_holds_instruction_and_message_without_the_answer():
     sample = items()[0]
-    prompt = BENCHMARK.prompt(sample, Settings())
+    prompt = BENCHMARK.asking.prompt(sample, Settings())
     assert [message.role for message in prompt.messages] == ["system", "user"]
-    plain = BENCHMARK.prompt(sample, Settings(chat_template=False))
+    plain = BENCHMARK.asking.prompt(sample, Settings(chat_template=False))
     assert plain.text.startswith(prompt.messages[0].content)
     assert sample.question in plain.text
-    assert BENCHMARK.gold(sample) not in plain.text
+    assert BENCHMARK.grading.gold(sample) not in plain.text
 
 
 def test_gold_earns_full_marks_and_silence_none():
     for sample in items():
-        assert BENCHMARK.grade(sample, generation(BENCHMARK.gold(sample))).value == 1.0
-    assert isinstance(BENCHMARK.grade(sample, generation("")), Ungraded)
+        assert (
+            BENCHMARK.grading.grade(sample, generation(BENCHMARK.grading.gold(sample))).value == 1.0
+        )
+    assert isinstance(BENCHMARK.grading.grade(sample, generation("")), Ungraded)
 
 
 def test_one_wrong_field_fails_the_whole_and_is_named():
     sample = items()[0]
     wrong = replace(sample, target=sample.target | {"ask": "a song"})
-    result = BENCHMARK.grade(sample, generation(BENCHMARK.gold(wrong)))
+    result = BENCHMARK.grading.grade(sample, generation(BENCHMARK.grading.gold(wrong)))
     assert isinstance(result, Graded)
     assert result.value == 0.0
     assert result.parts == dict.fromkeys(FIELDS, 1.0) | {"ask": 0.0}

@@ -137,7 +137,7 @@ def test_the_rule_is_part_of_what_a_run_is(bench, reference, tmp_path):
 
 
 def test_units_end_with_clusters(bench, tmp_path):
-    samples = list(bench.load(LoadRequest(None, None, Settings())))
+    samples = list(bench.asking.load(LoadRequest(None, None, Settings())))
     units = list(cut_at_clusters(samples, 2, 20))
     assert sum(len(u.samples) for u in units) == 2 * ITEMS
     for unit in units:

@@ -29,7 +29,7 @@ def answers(real_data, tmp_path_factory):
     mmlu = find_benchmark("mmlu")
     request = ImportRequest(
         real_data / "mmlu_helm_predictions" / "outputs" / "original_helm_combined",
-        gold=lambda: mmlu.load(LoadRequest(real_data / "mmlu", None, Settings())),
+        gold=lambda: mmlu.asking.load(LoadRequest(real_data / "mmlu", None, Settings())),
         benchmark="mmlu",
     )
     runs, left_out = import_runs("helm", request, store, WHEN)

@@ -169,9 +169,9 @@ def _projects(folder: Path) -> list[Parser]:
 
     def loaded(path: Path) -> object:
         benchmark = read_own_benchmark(path)
-        settings = Settings(shots=benchmark.default_shots)
-        items = list(benchmark.load(LoadRequest(None, None, settings)))
-        return [benchmark.prompt(item, settings) for item in items]
+        settings = Settings(shots=benchmark.asking.default_shots)
+        items = list(benchmark.asking.load(LoadRequest(None, None, settings)))
+        return [benchmark.asking.prompt(item, settings) for item in items]
 
     home = folder / "own"
     home.mkdir(parents=True, exist_ok=True)

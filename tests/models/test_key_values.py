@@ -1,4 +1,4 @@
-"""The engine's budget, the planner and transformers' own cache agree on what a token's keys take."""
+"""The engine's budget, the planner and transformers' own cache agree on a token's size."""
 
 import pytest
 import torch

@@ -45,9 +45,11 @@ def test_pack_sizes_change_less_than_the_threshold(name):
 def test_pack_sizes_change_less_than_the_threshold_on_a_real_model(smollm2, real_data):
     settings = Settings(shots=5, limit=2, protocol="loglikelihood")
     request = LoadRequest(real_data / "mmlu", "astronomy", replace(settings, limit=4))
-    samples = list(BENCHMARK.load(request))
+    samples = list(BENCHMARK.asking.load(request))
     asked = [
-        ScoreRequest(s.id, BENCHMARK.prompt(s, settings), BENCHMARK.continuations(s, settings))
+        ScoreRequest(
+            s.id, BENCHMARK.asking.prompt(s, settings), BENCHMARK.asking.continuations(s, settings)
+        )
         for s in samples
     ]
     before, rows = smollm2.budget, []

@@ -240,9 +240,9 @@ def test_a_slow_tokenizer_is_read_whole_and_said():
 def test_mmlu_has_the_ids_of_the_harness(smollm2, real_data):
     benchmark = find_benchmark("mmlu")
     asked = Settings(shots=5, limit=12, protocol="loglikelihood")
-    samples = list(benchmark.load(LoadRequest(real_data / "mmlu", None, asked)))[:300]
-    contexts = [benchmark.prompt(sample, asked).text for sample in samples]
-    rests = [benchmark.continuations(sample, asked) for sample in samples]
+    samples = list(benchmark.asking.load(LoadRequest(real_data / "mmlu", None, asked)))[:300]
+    contexts = [benchmark.asking.prompt(sample, asked).text for sample in samples]
+    rests = [benchmark.asking.continuations(sample, asked) for sample in samples]
     engine = Tokenisation(smollm2.tokenizer)
     got = pairs(engine, smollm2.tokenizer, contexts, rests)
     assert as_lists(got) == [

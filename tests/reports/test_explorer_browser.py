@@ -48,7 +48,7 @@ def two_runs(answers, real_data, store):
     mmlu = find_benchmark("mmlu")
     request = ImportRequest(
         answers,
-        gold=lambda: mmlu.load(LoadRequest(real_data / "mmlu", None, Settings())),
+        gold=lambda: mmlu.asking.load(LoadRequest(real_data / "mmlu", None, Settings())),
         benchmark="mmlu",
     )
     sealed, _ = import_runs("helm", request, RunStore(store), "2026-01-01T00:00:00+00:00")

@@ -37,7 +37,7 @@ from weighbridge.tuning.data import read_conversations
 def own_benchmark(path):
     toml = path.with_name("own.toml")
     toml.write_text(f'data = "{path.name}"\nprompt = "{{q}}"\ntarget = "a"\nid = "id"\n')
-    return list(read_own_benchmark(toml).load(LoadRequest(None, None, Settings())))
+    return list(read_own_benchmark(toml).asking.load(LoadRequest(None, None, Settings())))
 
 
 def of_mmlu(path):
@@ -46,7 +46,7 @@ def of_mmlu(path):
     (path.parent / "dev/anatomy_dev.csv").write_text("q,a,b,c,d,A\n" * 5)
     path.rename(path.parent / "test/anatomy_test.csv")
     request = LoadRequest(path.parent, "anatomy", Settings(shots=0, protocol="loglikelihood"))
-    return list(mmlu.BENCHMARK.load(request))
+    return list(mmlu.BENCHMARK.asking.load(request))
 
 
 def imported(harness, path):
@@ -86,7 +86,7 @@ READERS = {
     "MMLU's CSV": ("of_mmlu", of_mmlu),
     "GPQA's archive": (
         "dataset.zip",
-        lambda path: list(gpqa.BENCHMARK.load(LoadRequest(path, "main", Settings()))),
+        lambda path: list(gpqa.BENCHMARK.asking.load(LoadRequest(path, "main", Settings()))),
     ),
 }  # fmt: skip
 NO_JSON = ("a GGUF file", "Parquet", "a safetensors file", "GPQA's archive", "MMLU's CSV")

@@ -164,9 +164,9 @@ def write_parquet(path, rows):
 
 def test_mmlu_is_the_same_from_the_hubs_files_and_the_original_ones(parquet, real_data):
     settings = Settings(shots=5)
-    originals = MMLU.load(LoadRequest(real_data / "mmlu", None, settings))
+    originals = MMLU.asking.load(LoadRequest(real_data / "mmlu", None, settings))
     assert len(originals) == 14_042
-    assert MMLU.load(LoadRequest(parquet, None, settings)) == originals
+    assert MMLU.asking.load(LoadRequest(parquet, None, settings)) == originals
 
 
 @pytest.mark.slow
@@ -200,7 +200,7 @@ def test_a_malformed_row_is_named(tmp_path, row, words):
     good = {"question": "q", "choices": ["a", "b", "c", "d"], "answer": 0}
     write_parquet(tmp_path / "astronomy" / "test-00000-of-00001.parquet", [good, row])
     with pytest.raises(MalformedRow, match=words):
-        MMLU.load(LoadRequest(tmp_path, "astronomy", Settings()))
+        MMLU.asking.load(LoadRequest(tmp_path, "astronomy", Settings()))
 
 
 def test_a_truncated_file_is_named(tmp_path, parquet):
@@ -209,4 +209,4 @@ def test_a_truncated_file_is_named(tmp_path, parquet):
     whole = (parquet / "astronomy" / name).read_bytes()
     (tmp_path / "astronomy" / name).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"astronomy/test-.*can't be read"):
-        MMLU.load(LoadRequest(tmp_path, "astronomy", Settings()))
+        MMLU.asking.load(LoadRequest(tmp_path, "astronomy", Settings()))

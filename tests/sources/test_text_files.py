@@ -71,7 +71,9 @@ def test_every_reader_reads_a_file_in_every_encoding(tmp_path, how, name):
     problem = {"task_id": "t/0", "prompt": f"def f(): '{ODD}'", "entry_point": "f",
                "canonical_solution": "", "test": ""}  # fmt: skip
     path.write_bytes(write(lines([problem])))
-    (sample,) = humaneval.BENCHMARK.load(LoadRequest(path, None, Settings(protocol="generative")))
+    (sample,) = humaneval.BENCHMARK.asking.load(
+        LoadRequest(path, None, Settings(protocol="generative"))
+    )
     assert sample.question == f"def f(): '{ODD}'"
 
     path.write_bytes(write(lines([{"question_id": 81, "turns": [ODD]}])))

@@ -203,7 +203,7 @@ def _groups(run: EvalRun) -> dict[str, GroupMeans]:
 
     if run.benchmark not in benchmark_names():
         return {}
-    return group_means(run.estimate, find_benchmark(run.benchmark).groups)
+    return group_means(run.estimate, find_benchmark(run.benchmark).asking.groups)
 
 
 if TYPE_CHECKING:

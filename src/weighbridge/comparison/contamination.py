@@ -38,7 +38,7 @@ def find_overlap(
     Raises:
         InputError: The file can't be read; MalformedRow names a line that isn't JSON.
     """
-    turns = [benchmark.turn(item, turn) for item in items for turn in range(benchmark.turns)]
+    turns = [turn for item in items for turn in benchmark.asking.turns_of(item)]
     return _search([(turn.id, turn.question) for turn in turns], (tuning_data, *more))
 
 

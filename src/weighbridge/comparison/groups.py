@@ -30,7 +30,7 @@ def compare_groups(
         InputError: There are fewer than two groups.
     """
     own = run_a.benchmark in benchmark_names()
-    groups = find_benchmark(run_a.benchmark).groups if own else {}
+    groups = find_benchmark(run_a.benchmark).asking.groups if own else {}
     clusters = sorted({s.cluster for s in run_a.samples if s.cluster is not None})
     members = groups or {name: (name,) for name in clusters}
     pairs = {name: (_within(run_a, of), _within(run_b, of)) for name, of in members.items()}

@@ -139,7 +139,7 @@ class RecordedAnswers:
 
     def note_strangers(self, benchmark: Benchmark, items: Iterable[Sample]) -> None:
         """Note answers that are to none of a benchmark's items: they are left out."""
-        asked = {benchmark.turn(item, turn).id for item in items for turn in range(benchmark.turns)}
+        asked = {turn.id for item in items for turn in benchmark.asking.turns_of(item)}
         strangers = [sample_id for sample_id in self._answers.by_sample if sample_id not in asked]
         if strangers:
             self.notes += (
@@ -149,15 +149,15 @@ class RecordedAnswers:
 
     def only_answered(self, benchmark: Benchmark) -> Benchmark:
         """Return the benchmark cut down to the items that the file answers."""
+        asking = benchmark.asking
 
         def load(request: LoadRequest) -> Iterator[Sample]:
-            return (item for item in benchmark.load(request) if answered(item))
+            return (item for item in asking.load(request) if answered(item))
 
         def answered(item: Sample) -> bool:
-            turns = (benchmark.turn(item, turn).id for turn in range(benchmark.turns))
-            return all(turn in self._answers.by_sample for turn in turns)
+            return all(turn.id in self._answers.by_sample for turn in asking.turns_of(item))
 
-        return replace(benchmark, load=load)
+        return replace(benchmark, asking=replace(asking, load=load))
 
     def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
         """Answers that exist already need no prompts."""

@@ -12,7 +12,6 @@ from weighbridge.evaluation.conversations import Judging, converse
 from weighbridge.evaluation.grading import (
     grade_reply,
     sample_seed,
-    sampling_for,
     scored_line,
     written_line,
 )
@@ -82,7 +81,7 @@ def answers(
             yield unit, scored
             if reached is not None:
                 raise reached
-    elif judging is not None or benchmark.turns > 1:
+    elif judging is not None or benchmark.asking.turns > 1:
         yield from converse(model, benchmark, settings, units, judging, told.start_call)
     else:
         # One call for all: places of finished answers are taken across the units' borders.
@@ -107,10 +106,11 @@ def _by_likelihood(
     model: Model, benchmark: Benchmark, settings: Settings, samples: Sequence[Sample]
 ) -> Iterator[ScoredSample]:
     """Choose the likeliest continuation; the first wins ties, as in numpy's argmax."""
-    assert benchmark.continuations is not None, f"{benchmark.name} lists no continuations"
-    offered = [benchmark.continuations(sample, settings) for sample in samples]
+    asking = benchmark.asking
+    assert asking.continuations is not None, f"{benchmark.name} lists no continuations"
+    offered = [asking.continuations(sample, settings) for sample in samples]
     requests = [
-        ScoreRequest(sample.id, benchmark.prompt(sample, settings), options)
+        ScoreRequest(sample.id, asking.prompt(sample, settings), options)
         for sample, options in zip(samples, offered, strict=True)
     ]
     for sample, options, result in zip(samples, offered, model.score(requests), strict=True):
@@ -147,6 +147,7 @@ def _by_generation(
     units: Iterator[Unit],
     place: RunContext,
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
+    asking = benchmark.asking
     asked = deque[Unit]()  # in the order in which their answers come
 
     def requests() -> Iterator[GenerateRequest]:
@@ -154,12 +155,12 @@ def _by_generation(
             asked.append(unit)
             for sample, repeat in unit.samples:
                 seed = sample_seed(settings.seed, sample.id, repeat)
-                prompt = benchmark.prompt(sample, settings)
-                sampling = replace(sampling_for(benchmark, settings, sample), seed=seed)
+                prompt = asking.prompt(sample, settings)
+                sampling = replace(asking.sampling_for(settings, sample), seed=seed)
                 yield GenerateRequest(sample.id, prompt, sampling, repeat)
 
     answers = iter(model.generate(requests()))
-    workers = place.graders if benchmark.executes_code else 1
+    workers = place.graders if benchmark.grading.executes_code else 1
     with ThreadPoolExecutor(max_workers=workers) as graders:
         waiting: list[tuple[Sample, Generated, Future[Score]]] = []
         reached: CapReached | None = None

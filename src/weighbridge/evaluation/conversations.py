@@ -17,7 +17,6 @@ from weighbridge.evaluation.grading import (
     grade_reply,
     marked,
     sample_seed,
-    sampling_for,
     ungraded,
     written_line,
 )
@@ -106,7 +105,7 @@ def judging_of(
     if Capability.GENERATE not in judge.model.capabilities:
         raise InputError(f"{judge.model.ref.name} can't write text", "a judge that can")
     if method.needs_baseline:
-        turns = (benchmark.turn(item, t).id for item in load() for t in range(benchmark.turns))
+        turns = (turn.id for item in load() for turn in benchmark.asking.turns_of(item))
         if missing := [turn for turn in turns if turn not in judge.baseline]:
             raise InputError(
                 f"no baseline answer to {missing[0]}"
@@ -156,7 +155,7 @@ def converse(
     """
     for unit in units:
         rounds: list[list[TurnAnswer]] = []
-        for turn in range(benchmark.turns):
+        for turn in range(benchmark.asking.turns):
             done = turn * len(unit.samples) * (judging.judge.repeats if judging else 1)
             start_round(done)
             rounds.append(_ask(model, benchmark, settings, unit, turn, rounds))
@@ -182,10 +181,11 @@ def _ask(
     earlier: Sequence[Sequence[TurnAnswer]],
 ) -> list[TurnAnswer]:
     """Ask one turn of all of a unit's conversations; those that lost an answer are not gone on."""
+    asking = benchmark.asking
     answers: dict[int, TurnAnswer] = {}
     asked: list[tuple[int, Sample, tuple[str, ...], GenerateRequest]] = []
     for place, (item, repeat) in enumerate(unit.samples):
-        sample = benchmark.turn(item, turn)
+        sample = asking.turn(item, turn)
         seed = sample_seed(settings.seed, sample.id, repeat)
         last = earlier[-1][place] if earlier else None
         if last is not None and last.generated.generation.stop == "error":
@@ -193,8 +193,8 @@ def _ask(
             answers[place] = TurnAnswer(sample, Generated(lost, ""), last.texts)
             continue
         before = last.texts if last is not None else ()
-        prompt = benchmark.prompt(with_answers(sample, before), settings)
-        sampling = replace(sampling_for(benchmark, settings, item), seed=seed)
+        prompt = asking.prompt(with_answers(sample, before), settings)
+        sampling = replace(asking.sampling_for(settings, item), seed=seed)
         request = GenerateRequest(sample.id, prompt, sampling, repeat)
         asked.append((place, sample, before, request))
     generated = model.generate([request for *_, request in asked])

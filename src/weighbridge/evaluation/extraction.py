@@ -34,7 +34,7 @@ def extraction_alarms(
         return ()
     first, beyond, empty = _look(benchmark, samples)
     if unparsed > ALARM_SHARE * asked:
-        todo = f"; {benchmark.when_unparsed}" if benchmark.when_unparsed else ""
+        todo = f"; {benchmark.about.when_unparsed}" if benchmark.about.when_unparsed else ""
         said.append(
             f"{ALARM}{unparsed} of {asked} answers hold nothing that can be graded"
             f"{first}, so this figure measures their format{todo}."
@@ -83,7 +83,7 @@ def _look(benchmark: Benchmark, samples: Iterable[ScoredSample]) -> tuple[str, i
         if not isinstance(sample.score, Ungraded):
             continue
         reason, why = sample.score.reason, sample.score.why
-        if reason == "unparsed" and not first and benchmark.publishes_questions:
+        if reason == "unparsed" and not first and benchmark.about.publishes_questions:
             first = f" (the first: {why})"
         ended = sample.stop == "overlong" or CONTEXT_ENDED.sign in why
         beyond += reason == "truncated" and ended

@@ -1,12 +1,12 @@
-"""Turns an answer into a sample: sampling settings, grading, and which texts are kept."""
+"""Turns an answer into a line of evidence: its grade, and which of its texts are kept."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from weighbridge.evaluation.benchmark import Benchmark, Settings
+from weighbridge.evaluation.benchmark import Benchmark
 from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.models.marks import signs
-from weighbridge.models.protocol import Generated, Sampling
+from weighbridge.models.protocol import Generated
 from weighbridge.models.thoughts import MARKERS, Markers
 from weighbridge.records import (
     Charge,
@@ -20,36 +20,17 @@ from weighbridge.records import (
 from weighbridge.sources.digests import text_digest
 
 
-def usual_sampling(benchmark: Benchmark, settings: Settings) -> Sampling:
-    """Return a benchmark's default sampling, which may differ for chats."""
-    if settings.chat_template and benchmark.chat_sampling is not None:
-        return benchmark.chat_sampling
-    return benchmark.sampling
-
-
-def sampling_for(benchmark: Benchmark, settings: Settings, sample: Sample) -> Sampling:
-    """Return the sampling of an answer: the settings', else the benchmark's default."""
-    sampling = usual_sampling(benchmark, settings)
-    if benchmark.temperature is not None:
-        sampling = replace(sampling, temperature=benchmark.temperature(sample))
-    if settings.temperature is not None:
-        sampling = replace(sampling, temperature=settings.temperature)
-    if settings.max_tokens is not None:
-        sampling = replace(sampling, max_tokens=settings.max_tokens)
-    return sampling
-
-
 def written_line(
     benchmark: Benchmark, sample: Sample, generated: Generated, score: Score
 ) -> ScoredSample:
     """Return the line of an answer that a model wrote."""
-    written = generated.generation
+    written, shown = generated.generation, benchmark.about.publishes_questions
     return scored_line(
         benchmark,
         sample,
         repeat=written.repeat,
         prompt_text=generated.prompt_text,
-        output=written.text if benchmark.publishes_questions else getattr(score, "answer", ""),
+        output=written.text if shown else getattr(score, "answer", ""),
         stop=written.stop,
         input_tokens=written.input_tokens,
         output_tokens=written.output_tokens,
@@ -81,25 +62,25 @@ def grade(
         prompt_text: The prompt as the model saw it, which may have opened the thought.
         markers: What the model may put before and after a thought.
     """
-    assert benchmark.grade is not None, f"{benchmark.name} can't grade text"
+    assert benchmark.grading.grade is not None, f"{benchmark.name} can't grade text"
     if (without := ungraded(generation)) is not None:
         # A server's words may quote what it was asked.
-        kept = without.why if benchmark.publishes_questions else signs(without.why)
+        kept = without.why if benchmark.about.publishes_questions else signs(without.why)
         return replace(without, why=kept)
     answer = separate_reasoning(generation.text, prompt_text, markers).answer
     if answer is None:
         return marked(benchmark, generation, Ungraded("truncated", "the thought never ends"))
     try:
-        score = benchmark.grade(sample, replace(generation, text=answer))
+        score = benchmark.grading.grade(sample, replace(generation, text=answer))
         return marked(benchmark, generation, score)
     except Exception as error:  # whatever it was, the model is not to blame for it
-        told = f": {error}" if benchmark.publishes_questions else ""
+        told = f": {error}" if benchmark.about.publishes_questions else ""
         return Ungraded("infrastructure", f"the grader failed: {type(error).__name__}{told}")
 
 
 def marked(benchmark: Benchmark, generation: Generation, score: Score) -> Score:
     """Note at a score what was wrong with the reply that it is for."""
-    mark = generation.why if benchmark.publishes_questions else signs(generation.why)
+    mark = generation.why if benchmark.about.publishes_questions else signs(generation.why)
     if mark in score.why:
         return score
     return replace(score, why="; ".join(filter(None, (score.why, mark))))
@@ -141,9 +122,9 @@ def scored_line(
     charges: tuple[Charge, ...] = (),
 ) -> ScoredSample:
     """Return one line of evidence; of an item it holds what its benchmark publishes."""
-    shown = benchmark.publishes_questions
-    if benchmark.shown_as is not None:
-        score = replace(score, why="; ".join(filter(None, (score.why, benchmark.shown_as(sample)))))
+    shown = benchmark.about.publishes_questions
+    if (shown_as := benchmark.about.shown_as) is not None:
+        score = replace(score, why="; ".join(filter(None, (score.why, shown_as(sample)))))
     return ScoredSample(
         sample_id=sample.id,
         repeat=repeat,

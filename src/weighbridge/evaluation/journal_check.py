@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from weighbridge.errors import EvidenceError
 from weighbridge.evaluation.benchmark import Benchmark
 from weighbridge.evaluation.items import Unit
-from weighbridge.records import Json, Sample, ScoredSample, canonical_json
+from weighbridge.records import Json, ScoredSample, canonical_json
 
 _MASK = (1 << 128) - 1
 
@@ -50,11 +50,10 @@ def check_journal(
 
 
 def _expected(units: Iterable[Unit], benchmark: Benchmark, judgements: int) -> Iterator[list[Json]]:
-    shown = benchmark.publishes_questions
+    shown = benchmark.about.publishes_questions
     for unit in units:
         for item, repeat in unit.samples:
-            for turn in range(benchmark.turns):
-                sample: Sample = benchmark.turn(item, turn)
+            for sample in benchmark.asking.turns_of(item):
                 texts = [sample.question, sample.target] if shown else [None, None]
                 known = [sample.id, sample.digest, sample.cluster, *texts]
                 for k in range(judgements):

@@ -87,7 +87,7 @@ def seal_judgments(
     """
     first = next((row for _, row in rows(path)), {})
     paired = first.keys() >= KEYS
-    if (PAIRS if paired else SINGLE) not in benchmark.judges:
+    if (PAIRS if paired else SINGLE) not in benchmark.grading.judges:
         raise InputError(f"{path} holds judgments", f"answers: {benchmark.name} needs no judge")
     if baseline and not paired:
         raise InputError(f"--baseline {baseline} for single judgments", "judgments of pairs")
@@ -95,9 +95,8 @@ def seal_judgments(
     found = _pairs(asked, baseline) if paired else _singles(asked)
     if not found:
         raise InputError(f"{path} judges nothing that {benchmark.name} asks", "a judgment or more")
-    items = [
-        benchmark.turn(s, t).id for s in benchmark.load(request) for t in range(benchmark.turns)
-    ]
+    asking = benchmark.asking
+    items = [turn.id for item in asking.load(request) for turn in asking.turns_of(item)]
     for judged in found:
         there = {row.sample.id for row in judged.rows}
         missing = [item for item in items if item not in there]
@@ -117,8 +116,8 @@ class _Asked:
     def __init__(self, path: Path, benchmark: Benchmark, request: LoadRequest) -> None:
         self.path, self.benchmark = path, benchmark
         every = LoadRequest(request.data, None, Settings())
-        self._known = {sample.id for sample in benchmark.load(every)}
-        self._wanted = {sample.id: sample for sample in benchmark.load(request)}
+        self._known = {sample.id for sample in benchmark.asking.load(every)}
+        self._wanted = {sample.id: sample for sample in benchmark.asking.load(request)}
 
     def turn(self, line: int, question_id: str, turn: int) -> Sample | None:
         """Return the sample of a row's turn.
@@ -131,11 +130,11 @@ class _Asked:
             raise MalformedRow(self.path, line, question_id, expected, "question_id")
         if question_id not in self._wanted:
             return None
-        return self.benchmark.turn(self._wanted[question_id], turn - 1)
+        return self.benchmark.asking.turn(self._wanted[question_id], turn - 1)
 
 
 def _singles(asked: _Asked) -> list[JudgedAnswers]:
-    method = asked.benchmark.judges[SINGLE]
+    method = asked.benchmark.grading.judges[SINGLE]
     seen = Counter[tuple[str, str, str]]()
     found: dict[tuple[str, str], list[Verdict]] = {}
     for row in read_judgments(asked.path):
@@ -181,7 +180,7 @@ def _pairs(asked: _Asked, baseline: str) -> list[JudgedAnswers]:
 def _seal(
     judged: JudgedAnswers, benchmark: Benchmark, place: RunContext, request: LoadRequest
 ) -> EvalRun:
-    method = benchmark.judges[judged.protocol]
+    method = benchmark.grading.judges[judged.protocol]
     samples = list(_samples(judged, benchmark))
     digest = file_digest(judged.path)
     model = ModelRef(
@@ -210,7 +209,7 @@ def _seal(
         subset=request.subset,
         protocol=judged.protocol,
         settings=settings | {"judge": judge},
-        aggregate=benchmark.aggregate,
+        aggregate=benchmark.grading.aggregate,
         planned_samples=len(samples),
         planned_units=1,
         started=place.started,
@@ -220,12 +219,13 @@ def _seal(
             return run.finished
         if not run.journal.finished_units():
             run.journal.append_unit(0, samples)
+        labels = benchmark.about.labels
         slicing = (
-            slicing_of((row.sample.id, benchmark.labels(row.sample)) for row in judged.rows)
-            if benchmark.labels is not None
+            slicing_of((row.sample.id, labels(row.sample)) for row in judged.rows)
+            if labels is not None
             else {}
         )
-        result = estimate(samples, benchmark.aggregate, method.scale, slicing)
+        result = estimate(samples, benchmark.grading.aggregate, method.scale, slicing)
         notes = (*method.notes(samples), *repeat_notes(samples, None))
         return run.seal(Evaluated(result, _provenance(place, judged, notes), slicing))
 

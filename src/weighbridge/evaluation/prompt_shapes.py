@@ -66,8 +66,8 @@ class PromptShapes:
     def noting(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Pass on items, and note the shapes of all prompts that they will bring."""
         for sample in samples:
-            for turn in range(self._benchmark.turns):
-                self._note(sample, turn)
+            for number, turn in enumerate(self._benchmark.asking.turns_of(sample)):
+                self._note(sample.id, turn, number)
             yield sample
 
     def check(self, model: Asked, judge: Judge | None = None) -> PromptCheck:
@@ -84,12 +84,12 @@ class PromptShapes:
             raise InputError(f"benchmark {name}: {error.saw}", error.expected, error.do) from error
         return PromptCheck((*asked, *self._typed.findings), judged)
 
-    def _note(self, sample: Sample, turn: int) -> None:
-        asked, unknown = self._benchmark.turn(sample, turn), ("",) * turn
-        prompted = with_answers(asked, unknown) if turn else asked
-        prompt = self._benchmark.prompt(prompted, self._settings)
+    def _note(self, row: str, asked: Sample, number: int) -> None:
+        unknown = ("",) * number
+        prompted = with_answers(asked, unknown) if number else asked
+        prompt = self._benchmark.asking.prompt(prompted, self._settings)
         self._asked.add(prompt.shape)
-        self._typed.note(sample.id, prompt)
+        self._typed.note(row, prompt)
         if self._method is not None:
             answers = (*unknown, "")
             prompts = self._method.prompts(asked, answers, answers)

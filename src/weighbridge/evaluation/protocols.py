@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import Benchmark, Settings
-from weighbridge.evaluation.grading import usual_sampling
 from weighbridge.evaluation.prompt_shapes import Asked
 from weighbridge.models.protocol import Capability, Model
 
@@ -31,8 +30,8 @@ def complete(settings: Settings, benchmark: Benchmark) -> Settings:
         InputError: The settings contradict the benchmark or each other.
     """
     protocol = benchmark.protocol_for(settings)
-    if protocol not in benchmark.protocols:
-        raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.protocols)
+    if protocol not in benchmark.asking.protocols:
+        raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.asking.protocols)
     if protocol == "letter":
         if settings.chat_template is False:
             raise InputError(
@@ -63,7 +62,7 @@ def require_capable(model: Model, benchmark: Benchmark, settings: Settings) -> N
     needed = NEEDS[settings.protocol]
     if needed in model.capabilities:
         return
-    able = [p for p in benchmark.protocols if NEEDS[p] in model.capabilities]
+    able = [p for p in benchmark.asking.protocols if NEEDS[p] in model.capabilities]
     raise InputError(
         f"benchmark {benchmark.name}: {model.ref.name} can't {needed}",
         f"a model that can, for protocol {settings.protocol}",
@@ -81,9 +80,9 @@ def check_repeats(settings: Settings, benchmark: Benchmark, model: Model) -> Non
         return
     temperature = settings.temperature
     if temperature is None:
-        temperature = usual_sampling(benchmark, settings).temperature
+        temperature = benchmark.asking.usual_sampling(settings).temperature
     computed_here = Capability.SCORE in model.capabilities  # elsewhere greedy answers may differ
-    if computed_here and benchmark.temperature is None and temperature == 0:
+    if computed_here and benchmark.asking.temperature is None and temperature == 0:
         raise InputError(
             f"--repeats {settings.repeats} at temperature 0",
             "a temperature above 0: greedy answers are all alike",

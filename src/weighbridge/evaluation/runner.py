@@ -18,7 +18,6 @@ from weighbridge.errors import CapReached, InputError
 from weighbridge.evaluation.asking import RunProgress, answers
 from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.conversations import Judging, judging_of
-from weighbridge.evaluation.grading import usual_sampling
 from weighbridge.evaluation.items import Items, Load, Unit, cut, survey, verify_unchanged
 from weighbridge.evaluation.journal_check import check_journal
 from weighbridge.evaluation.judging import Judge
@@ -77,13 +76,14 @@ def evaluate(
     settings = complete(force_chat_for_endpoints(settings or Settings(), model), benchmark)
     require_capable(model, benchmark, settings)
     check_repeats(settings, benchmark, model)
-    if benchmark.asks_in_chat(settings):
+    if benchmark.asking.in_chat(settings):
         benchmark = benchmark.reading_chats()
-    if benchmark.executes_code and place.weaker_sandbox:
+    if benchmark.grading.executes_code and place.weaker_sandbox:
         benchmark = _at_weaker_level(benchmark)
     planned = _plan(model, benchmark, settings, LoadRequest(data, subset, settings), judge, stop)
-    if benchmark.only_weaker is not None and not place.weaker_sandbox:
-        place = _at_level_of_items(benchmark.only_weaker, planned, place)
+    only_weaker = benchmark.grading.only_weaker
+    if only_weaker is not None and not place.weaker_sandbox:
+        place = _at_level_of_items(only_weaker, planned, place)
     fields, header = _named(planned, place)
     with place.store.open(fields, header) as run:
         if run.finished is not None:
@@ -138,12 +138,12 @@ class _Planned:
     @property
     def samples_an_item(self) -> int:
         """Number of samples per item, not counting repeats."""
-        return self.benchmark.turns * (self.judging.judge.repeats if self.judging else 1)
+        return self.benchmark.asking.turns * (self.judging.judge.repeats if self.judging else 1)
 
     def units(self) -> Iterator[Unit]:
         """Cut the items into units; they must still be those that were surveyed."""
-        cut_again = self.cutting(self.load(), self.settings.repeats, self.benchmark.unit_size)
-        return verify_unchanged(self.items, cut_again)
+        size = self.benchmark.asking.unit_size
+        return verify_unchanged(self.items, self.cutting(self.load(), self.settings.repeats, size))
 
 
 def _plan(
@@ -155,11 +155,12 @@ def _plan(
     stop: StopRule | None,
 ) -> _Planned:
     """Survey the items, and look at how they will be asked; nothing is spent yet."""
-    load: Load = partial(benchmark.load, wanted)
+    load: Load = partial(benchmark.asking.load, wanted)
     stopping = Stopping(stop, benchmark, settings, load) if stop else None
     load, cutting = (stopping.load, cut_at_clusters) if stopping else (load, cut)
     shapes = PromptShapes(benchmark, settings, model)
-    items = survey(lambda: shapes.noting(load()), settings.repeats, benchmark.unit_size, cutting)
+    size = benchmark.asking.unit_size
+    items = survey(lambda: shapes.noting(load()), settings.repeats, size, cutting)
     if not items.samples:
         raise InputError(f"{benchmark.name} has no items to ask", "at least one", "raise --limit")
     judging = judging_of(benchmark, settings, judge, load)
@@ -183,7 +184,7 @@ def _named(planned: _Planned, place: RunContext) -> tuple[dict[str, Json], RunHe
         subset=planned.subset,
         protocol=settings.protocol,
         settings=settings.as_json() | judge | stop,
-        aggregate=benchmark.aggregate,
+        aggregate=benchmark.grading.aggregate,
         planned_samples=items.samples * planned.samples_an_item,
         planned_units=items.units,
         started=place.started,
@@ -225,7 +226,7 @@ def _fill(
 
 def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
     """Return the benchmark as a person allowed it to be judged; every run of it says so."""
-    if benchmark.grade_weaker is None:
+    if benchmark.grading.grade_weaker is None:
         raise InputError(
             f"{benchmark.name} can't be judged at a weaker level of the sandbox",
             "a machine that reaches the full one",
@@ -235,7 +236,11 @@ def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
         "Model-written code was run and tested in one process (--allow-weaker-sandbox), where "
         "hostile code can fake its verdict."
     )
-    return replace(benchmark, grade=benchmark.grade_weaker, notes=lambda _: (note,))
+    return replace(
+        benchmark,
+        about=replace(benchmark.about, notes=lambda _: (note,)),
+        grading=replace(benchmark.grading, grade=benchmark.grading.grade_weaker),
+    )
 
 
 def _at_level_of_items(
@@ -271,7 +276,7 @@ def _identity_fields(
 ) -> dict[str, Json]:
     # What is not drawn has no sampling, whatever the benchmark's is where text is written.
     by_likelihood = settings.protocol in BY_LIKELIHOOD
-    sampling = Sampling() if by_likelihood else usual_sampling(benchmark, settings)
+    sampling = Sampling() if by_likelihood else benchmark.asking.usual_sampling(settings)
     return {
         "model": dict(model.ref.identity),
         "benchmark": benchmark.name,
@@ -280,11 +285,11 @@ def _identity_fields(
         "items": items.digest,
         "sampling": asdict(sampling) | {"stop": list(sampling.stop)},
         "settings": settings.as_json(),
-        "sandbox": place.sandbox_level if benchmark.executes_code else None,
+        "sandbox": place.sandbox_level if benchmark.grading.executes_code else None,
         # A model is asked unit by unit, so its batches have other shapes where units have: the
         # last bits of a likelihood change, and at a near tie the answer. A journal, too, is one
         # of units of this size. Clock, threads and speed are no part of what a run is.
-        "unit_size": benchmark.unit_size,
+        "unit_size": benchmark.asking.unit_size,
     } | _reading(model, settings)
 
 

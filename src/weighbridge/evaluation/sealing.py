@@ -58,7 +58,7 @@ class Sealing:
         scale = self.judging.method.scale if self.judging else SHARE
         slicing = slicing_by_labels(self.benchmark, self.load())
         counted = ties.counted(run.journal.samples())
-        figures = estimate(counted, self.benchmark.aggregate, scale, slicing)
+        figures = estimate(counted, self.benchmark.grading.aggregate, scale, slicing)
         stopped = None
         if self.stopping and not unasked:  # a run that a cap cut off decided nothing
             stopped = self.stopping.ended(run.journal.samples(), run.planned_samples)
@@ -71,7 +71,7 @@ class Sealing:
             where = replace(
                 where, judge=judge, judge_tokens=run.judge_tokens, judge_seconds=run.judge_seconds
             )
-        if self.benchmark.executes_code:
+        if self.benchmark.grading.executes_code:
             where = replace(where, sandbox=self.place.sandbox_level)
         return run.seal(Evaluated(figures, where, slicing, stopped, unasked))
 
@@ -89,8 +89,8 @@ class Sealing:
             judge = self.judging.judge.model
             yield from judge.notes if judge is not self.model else ()
             yield from self.judging.notes(run.journal.samples())
-        if self.benchmark.executes_code:
-            yield from self.benchmark.notes(self.load())
+        if self.benchmark.grading.executes_code:
+            yield from self.benchmark.about.notes(self.load())
         if self.stopping and stopped:
             yield note_of(stopped, self.stopping.settings.reference)
 

@@ -9,7 +9,7 @@ from weighbridge.statistics.slices import slicing_of
 
 def slicing_by_labels(benchmark: Benchmark, items: Iterable[Sample]) -> Slicing:
     """Return the slices of a benchmark's items, every turn counted; none where it has no labels."""
-    if benchmark.labels is None:
+    if (labels := benchmark.about.labels) is None:
         return {}
-    turns = (benchmark.turn(item, turn) for item in items for turn in range(benchmark.turns))
-    return slicing_of((sample.id, benchmark.labels(sample)) for sample in turns)
+    turns = (turn for item in items for turn in benchmark.asking.turns_of(item))
+    return slicing_of((turn.id, labels(turn)) for turn in turns)

@@ -236,8 +236,8 @@ def note_of(stopped: StoppedEarly, reference: str) -> str:
 
 def can_stop(benchmark: Benchmark) -> bool:
     """Whether a program grades single answers, and an item is worth the mean of its repeats."""
-    single = not benchmark.judges and benchmark.turns == 1
-    return single and benchmark.aggregate in ("mean", "pass_at_1")
+    single = not benchmark.grading.judges and benchmark.asking.turns == 1
+    return single and benchmark.grading.aggregate in ("mean", "pass_at_1")
 
 
 def _check(rule: StopRule, benchmark: Benchmark, protocol: str) -> None:

@@ -39,8 +39,9 @@ class JudgeChoice:
         """
         for benchmark, settings in tasks:
             protocol = benchmark.protocol_for(settings)
-            if protocol not in benchmark.protocols:
-                raise UnknownName(f"protocol of {benchmark.name}", protocol, benchmark.protocols)
+            known = benchmark.asking.protocols
+            if protocol not in known:
+                raise UnknownName(f"protocol of {benchmark.name}", protocol, known)
             method = benchmark.judge_for(settings)
             if method is not None and not self.model:
                 raise InputError(

@@ -59,11 +59,11 @@ def first_prompt(model: "Unloaded", task: Task) -> str:
         complete(force_chat_for_endpoints(task.settings, model), task.benchmark), limit=1
     )
     sample = next(iter(task.items(limited)))
-    if not task.benchmark.publishes_questions:
+    if not task.benchmark.about.publishes_questions:
         sample = replace(
             sample,
             messages=tuple(replace(m, content="[not published]") for m in sample.messages),
             choices=("[not published]",) * len(sample.choices),
         )
-    prompt = task.benchmark.prompt(task.benchmark.turn(sample, 0), limited)
-    return model.as_read(prompt)
+    asking = task.benchmark.asking
+    return model.as_read(asking.prompt(asking.turn(sample, 0), limited))

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from weighbridge.documents.intentions import Spending
-from weighbridge.evaluation.grading import sampling_for
 from weighbridge.models.endpoint import (
     EndpointAddress,
     find_price,
@@ -38,15 +37,15 @@ def estimate_spending(
         task: The benchmark.
         judge_repeats: Judgements of each answer.
     """
-    settings, benchmark = replace(task.settings, chat_template=True), task.benchmark
-    method = benchmark.judge_for(settings)
+    settings, asking = replace(task.settings, chat_template=True), task.benchmark.asking
+    method = task.benchmark.judge_for(settings)
     asked = judged = asked_tokens = judged_tokens = written = 0
     for sample in task.items(settings):
-        most = sampling_for(benchmark, settings, sample).max_tokens
-        for turn in range(benchmark.turns):
-            question = _tokens(benchmark.prompt(benchmark.turn(sample, turn), settings))
+        most = asking.sampling_for(settings, sample).max_tokens
+        for number, turn in enumerate(asking.turns_of(sample)):
+            question = _tokens(asking.prompt(turn, settings))
             asked += settings.repeats
-            asked_tokens += settings.repeats * (question + turn * most)
+            asked_tokens += settings.repeats * (question + number * most)
             written += settings.repeats * most
             judged += settings.repeats * judge_repeats
             judged_tokens += (

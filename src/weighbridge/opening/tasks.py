@@ -35,7 +35,7 @@ class Task:
 
     def items(self, settings: Settings) -> Iterable[Sample]:
         """Read its items, which may be a stream."""
-        return self.benchmark.load(LoadRequest(self.data, self.subset, settings))
+        return self.benchmark.asking.load(LoadRequest(self.data, self.subset, settings))
 
 
 def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | None = None) -> Task:
@@ -51,8 +51,8 @@ def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | No
         subset = rest or None
     benchmark = find_benchmark(name)
     data = places.named.get(benchmark.name)
-    if benchmark.data is not None:
-        need = benchmark.data
+    asking = benchmark.asking
+    if (need := asking.data) is not None:
         data = find_data(
             need.name,
             places,
@@ -64,7 +64,7 @@ def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | No
         )
     if shots is None:
         chat = settings.chat_template
-        usual = benchmark.default_chat_shots if chat else benchmark.default_shots
+        usual = asking.default_chat_shots if chat else asking.default_shots
         settings = replace(settings, shots=usual)
     return Task(benchmark, subset, data, settings)
 
@@ -84,7 +84,7 @@ def what_would_run(model: str, tasks: Sequence[Task]) -> list[IntendedRun]:
             benchmark=task.title,
             n=sum(1 for _ in task.items(task.settings))
             * task.settings.repeats
-            * task.benchmark.turns,
+            * task.benchmark.asking.turns,
             protocol=task.benchmark.protocol_for(task.settings),
         )
         for task in tasks
@@ -108,7 +108,7 @@ def place_for(
     place = RunContext(
         store, threads, started, graders=max(1, threads), already_paid=already_paid
     )  # fmt: skip
-    if any(task.benchmark.executes_code for task in tasks):
+    if any(task.benchmark.grading.executes_code for task in tasks):
         return at_sandbox_level(place, allow_weaker_sandbox)
     return place
 

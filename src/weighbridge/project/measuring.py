@@ -9,7 +9,6 @@ from weighbridge.models.protocol import Model
 from weighbridge.opening.judge import JudgeChoice, open_judge
 from weighbridge.opening.preview import look_at_all_prompts
 from weighbridge.opening.tasks import Task, weigh
-from weighbridge.project.plan import protocol_of
 from weighbridge.project.stage import Work
 from weighbridge.records import EvalRun
 from weighbridge.records.scale import figure
@@ -33,7 +32,7 @@ def measure_all(
         stops: When to stop asking, by task; empty asks everything.
     """
     plan, where = work.plan, work.where
-    judged = any(task.benchmark.judges.get(protocol_of(task)) for _, task in plan.tasks)
+    judged = any(task.benchmark.judge_for(task.settings) for _, task in plan.tasks)
     choice = plan.judge if judged else JudgeChoice()
     with open_judge(
         choice, where.store, where.endpoints, where.cache, where.device, where.threads

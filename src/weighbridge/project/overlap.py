@@ -35,7 +35,7 @@ def overlaps_of(
     """
     found = tuple(find_overlap(task.benchmark, task.items(task.settings), *train) for task in tasks)
     for task, one in zip(tasks, found, strict=True):
-        if one.found and not allowed and task.benchmark.data is None:
+        if one.found and not allowed and task.benchmark.asking.data is None:
             raise _refusal(task, one)
     return found
 

@@ -102,7 +102,7 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
     for wanted in project.evaluate:
         try:
             task = _task(project, wanted, where)
-            if task.benchmark.executes_code:
+            if task.benchmark.grading.executes_code:
                 place = at_sandbox_level(place, where.allow_weaker_sandbox)
         except (MissingPiece, SandboxUnavailable) as error:
             if wanted.role == "target":
@@ -158,11 +158,6 @@ def _judge(project: Project, tasks: list[Task]) -> tuple[JudgeChoice, tuple[Huma
     return choice, read_human_labels(project.folder / named.human, scale)
 
 
-def protocol_of(task: Task) -> str:
-    """Return how a task's answers are obtained, the benchmark's own way unless stated."""
-    return task.benchmark.protocol_for(task.settings)
-
-
 def _beside(project: Project, name: str) -> str:
     """A path in a project file is relative to it; other names stand as they are."""
     beside = project.folder / name
@@ -205,7 +200,7 @@ def _task(project: Project, wanted: BenchmarkSpec, where: RunEnvironment) -> Tas
 def _for_both(task: Task, project: Project, wanted: BenchmarkSpec, where: RunEnvironment) -> Task:
     """Return settings that both models can follow: a conversation, answered in text."""
     settings = task.settings
-    if not settings.protocol and "generative" in task.benchmark.protocols:
+    if not settings.protocol and "generative" in task.benchmark.asking.protocols:
         settings = replace(settings, protocol="generative")
     if settings.chat_template is None:
         settings = replace(settings, chat_template=True)

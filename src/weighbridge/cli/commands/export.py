@@ -46,5 +46,5 @@ def _on_the_hub(name: str) -> str:
 
     if name not in benchmark_names():
         return ""
-    data = find_benchmark(name).data
+    data = find_benchmark(name).asking.data
     return (data.hub or "") if data else ""

@@ -78,9 +78,9 @@ def _with_gold(request: "ImportRequest", gold: Path, name: str) -> "ImportReques
     benchmark = find_benchmark(name)
     return replace(
         request,
-        gold=lambda: benchmark.load(LoadRequest(gold, None, Settings())),
+        gold=lambda: benchmark.asking.load(LoadRequest(gold, None, Settings())),
         benchmark=benchmark.name,
-        withhold=request.withhold or not benchmark.publishes_questions,
+        withhold=request.withhold or not benchmark.about.publishes_questions,
     )
 
 

@@ -107,7 +107,7 @@ def _check(tasks: "list[Task]", margin: float | None) -> None:
     if margin is not None:
         for task in tasks:
             check_margin(margin, task.benchmark.scale_for(task.settings))
-    if judged := [task.title for task in tasks if task.benchmark.judges]:
+    if judged := [task.title for task in tasks if task.benchmark.grading.judges]:
         raise InputError(
             f"{judged[0]} in a lineage", "benchmarks that need no judge", "evaluate and compare it"
         )

@@ -86,7 +86,7 @@ def command(
         chat_template=answered.chat_template,
     )  # fmt: skip
     task = find_task(answered.benchmark, around.places, settings, answered.shots)
-    if task.benchmark.judges and answers.is_file() and is_judgments(answers):
+    if task.benchmark.grading.judges and answers.is_file() and is_judgments(answers):
         _finish(_judged_elsewhere(answers, task, around, answered, judging.baseline), json)
         return
     read = read_answers(answers)

@@ -25,7 +25,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
-from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
+from weighbridge.evaluation.benchmark import (
+    About,
+    Asking,
+    Benchmark,
+    DataNeed,
+    Grading,
+    LoadRequest,
+    Settings,
+)
 from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import (
@@ -193,26 +201,33 @@ def grade_choice_of_reply(sample: Sample, generation: Generation) -> Score:
 BENCHMARK = Benchmark(
     name="gpqa",
     version="3",
-    title="GPQA",
-    summary="Graduate-level questions of physics, chemistry and biology with four choices.",
-    licence="CC BY 4.0",
-    source="Rein et al. 2023, arXiv:2311.12022; prompts as lm-evaluation-harness 0.4.13, gpqa 2.2",
-    protocols=("loglikelihood", "generative"),
-    load=_load,
-    prompt=_prompt,
-    continuations=_continuations,
-    grade=grade_choice,
-    grade_chat=grade_choice_of_reply,
-    gold=lambda sample: f"The answer is {sample.target}.",
-    subsets=SUBSETS,
-    sampling=Sampling(max_tokens=1024, stop=("</s>",)),
-    data=DataNeed(
-        name="gpqa",
-        hub="Idavidrein/gpqa",
-        hub_files=("*.csv",),
-        get_it="accept the terms of Idavidrein/gpqa on the Hub, or --data gpqa=dataset.zip",
+    about=About(
+        title="GPQA",
+        summary="Graduate-level questions of physics, chemistry and biology with four choices.",
+        licence="CC BY 4.0",
+        source="Rein et al. 2023, arXiv:2311.12022; prompts as lm-evaluation-harness 0.4.13, "
+        "gpqa 2.2",
+        publishes_questions=False,
+        shown_as=lambda sample: "choices in order " + " ".join(map(str, sample.metadata["order"])),
     ),
-    shown_as=lambda sample: "choices in order " + " ".join(map(str, sample.metadata["order"])),
-    publishes_questions=False,
-    unit_size=32,
+    asking=Asking(
+        protocols=("loglikelihood", "generative"),
+        load=_load,
+        prompt=_prompt,
+        continuations=_continuations,
+        data=DataNeed(
+            name="gpqa",
+            hub="Idavidrein/gpqa",
+            hub_files=("*.csv",),
+            get_it="accept the terms of Idavidrein/gpqa on the Hub, or --data gpqa=dataset.zip",
+        ),
+        subsets=SUBSETS,
+        sampling=Sampling(max_tokens=1024, stop=("</s>",)),
+        unit_size=32,
+    ),
+    grading=Grading(
+        gold=lambda sample: f"The answer is {sample.target}.",
+        grade=grade_choice,
+        grade_chat=grade_choice_of_reply,
+    ),
 )

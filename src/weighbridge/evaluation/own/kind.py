@@ -1,4 +1,4 @@
-"""A way of judging a user's own items. The folder `kinds/` is the registry.
+"""A way of grading a user's own items. The folder `kinds/` is the registry.
 
 Three lines to add one: write `kinds/NAME.py`; define `KIND = Kind(name="NAME", …)`; show its ten
 lines of TOML in `docs/how-to/your-own-benchmark.md`, which the tests run.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.benchmark import Asking, Grading
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
 from weighbridge.folder_registry import defined_in, names_in
@@ -36,7 +36,12 @@ def _as_defined(definition: Definition, rows: Iterable[Cells]) -> Definition:
     return definition
 
 
-def _target_as_text(sample: Sample) -> str:
+def _asked_as_usual(definition: Definition, asking: Asking) -> Asking:
+    return asking
+
+
+def target_as_text(sample: Sample) -> str:
+    """Return an item's target as an answer would give it: text as it is, anything else as JSON."""
     target = sample.target
     if target is None:
         return ""
@@ -55,10 +60,10 @@ class Kind:
         name: The file's stem, and the TOML's `scorer`.
         options: A frozen dataclass of the TOML's keys that only this kind has.
         solution: Reads a row's right answer.
-        complete: Adds to a benchmark how it is asked and graded.
+        grading: How answers are graded.
+        asking: How items are asked, from how every kind asks them.
         settle: Decides what only all rows together tell, before any of them is read.
         check: Refuses keys that contradict each other.
-        gold: A perfect answer to an item.
         ask: What is asked, from the text of the row and its solution.
         needs_target: Whether `target` must be named where there is a `prompt`.
         ends_in_answer: Whether `messages` without a `target` end in the right answer.
@@ -67,10 +72,10 @@ class Kind:
     name: str
     options: type[Any]
     solution: Callable[[Definition, Cells], Solution]
-    complete: Callable[[Definition, Benchmark], Benchmark]
+    grading: Callable[[Definition], Grading]
+    asking: Callable[[Definition, Asking], Asking] = _asked_as_usual
     settle: Callable[[Definition, Iterable[Cells]], Definition] = _as_defined
     check: Callable[[Definition], None] = _nothing_to_check
-    gold: Callable[[Sample], str] = _target_as_text
     ask: Callable[[str, Solution], str] = _as_written
     needs_target: bool = True
     ends_in_answer: bool = True

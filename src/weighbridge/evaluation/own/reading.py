@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from weighbridge.errors import InputError
-from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.benchmark import About, Asking, Benchmark, LoadRequest, Settings
 from weighbridge.evaluation.items import rows_once
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import LAST_TURN, Definition
@@ -42,17 +42,16 @@ def read_own_benchmark(path: Path) -> Benchmark:
         files.append(examples)
         shots = sum(1 for _ in table_rows(examples)) if common.shots is None else common.shots
     version = canonical_digest([FORMAT, *map(file_digest, files)]).removeprefix("sha256:")[:12]
-    asked = Benchmark(
-        name=definition.name,
-        version=version,
+    about = About(
         title=definition.name,
         summary=common.summary or f"Own benchmark from {path.name}.",
         licence=common.licence,
         source=path.name,
+    )
+    asking = Asking(
         protocols=("generative",),
         load=lambda request: _load(definition, kind, request.data or data, request),
         prompt=_prompt,
-        gold=kind.gold,
         sampling=Sampling(
             common.temperature, max_tokens=common.max_tokens or 256, stop=common.stop
         ),
@@ -61,7 +60,9 @@ def read_own_benchmark(path: Path) -> Benchmark:
         default_chat_shots=shots,
         unit_size=20,
     )
-    return kind.complete(definition, asked)
+    return Benchmark(
+        definition.name, version, about, kind.asking(definition, asking), kind.grading(definition)
+    )
 
 
 def _existing(definition: Definition, key: str, named: str) -> Path:
@@ -78,9 +79,7 @@ def _existing(definition: Definition, key: str, named: str) -> Path:
     return path
 
 
-def _load(
-    definition: Definition, kind: Kind, data: Path, request: LoadRequest
-) -> Iterator[Sample]:
+def _load(definition: Definition, kind: Kind, data: Path, request: LoadRequest) -> Iterator[Sample]:
     definition = kind.settle(definition, _cells(data))
     examples = _examples(definition, kind, request.settings.shots)
     count = 0
@@ -120,7 +119,7 @@ def _examples(definition: Definition, kind: Kind, shots: int) -> list[list[Json]
 def _worked(definition: Definition, kind: Kind, cells: Cells) -> list[list[Json]]:
     turns, solution = _row(definition, kind, cells)
     shown = Sample("example", tuple(turns), solution.target, metadata=solution.metadata)
-    gold = kind.gold(shown)
+    gold = kind.grading(definition).gold(shown)
     if not gold.strip():
         cells.refuse(
             "no right answer", "one: this row is a worked example", definition.common.target
@@ -128,9 +127,7 @@ def _worked(definition: Definition, kind: Kind, cells: Cells) -> list[list[Json]
     return [*([turn.role, turn.content] for turn in turns), ["assistant", gold]]
 
 
-def _sample(
-    definition: Definition, kind: Kind, cells: Cells, examples: list[list[Json]]
-) -> Sample:
+def _sample(definition: Definition, kind: Kind, cells: Cells, examples: list[list[Json]]) -> Sample:
     common = definition.common
     turns, solution = _row(definition, kind, cells)
     if common.system:

@@ -7,7 +7,7 @@ from weighbridge.project.plan import Plan, RunEnvironment
 from weighbridge.project.stage import BASE_RUNS, CANDIDATE_RUNS, TUNED, Stage, Work
 from weighbridge.project.tuning import tuned_weights
 from weighbridge.records import BenchmarkSpec, EvalRun
-from weighbridge.records.scale import default_margin
+from weighbridge.records.scale import margin_or_default
 from weighbridge.sources.weights import WeightsLocation
 from weighbridge.statistics.conditions import ANYTHING
 
@@ -43,7 +43,7 @@ def _stop(
     if not where.stop_when_decided or not can_stop(task.benchmark):
         return None
     until = TARGET_DECIDED if wanted.role == "target" else DECIDED
-    margin = default_margin(old.estimate.scale) if wanted.margin is None else wanted.margin
+    margin = margin_or_default(wanted.margin, old.estimate.scale)
     return StopRule(where.store.read(old.run_id), margin, until, ANYTHING)
 
 

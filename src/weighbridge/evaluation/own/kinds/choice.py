@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 
 from weighbridge.errors import InputError, UnknownName
-from weighbridge.evaluation.benchmark import Benchmark, Settings
+from weighbridge.evaluation.benchmark import Asking, Grading, Settings
 from weighbridge.evaluation.own.answer_keys import (
     LETTERS,
     READINGS,
@@ -19,7 +19,7 @@ from weighbridge.evaluation.own.answer_keys import (
 )
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
-from weighbridge.evaluation.own.kind import Kind, Solution
+from weighbridge.evaluation.own.kind import Kind, Solution, target_as_text
 from weighbridge.evaluation.scorers.choice_letter import score_choice_letter
 from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt
@@ -162,30 +162,33 @@ def _grade_chat(sample: Sample, reply: Generation) -> Score:
     return score_letter_of_reply(reply, sample.target, sample.choices)
 
 
-def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
+def _asking(definition: Definition, asking: Asking) -> Asking:
     first = definition.options.protocol
 
     def prompt(sample: Sample, settings: Settings) -> Prompt:
         # Likelihoods are compared after plain text, as MMLU's are, unless a chat is asked for.
         if settings.chat_template is None and (settings.protocol or first) == "loglikelihood":
             settings = replace(settings, chat_template=False)
-        return benchmark.prompt(sample, settings)
+        return asking.prompt(sample, settings)
 
     return replace(
-        benchmark,
+        asking,
         protocols=(first, *(name for name in PROTOCOLS if name != first)),
         prompt=prompt,
         continuations=_continuations,
-        grade=_grade,
-        grade_chat=_grade_chat,
     )
+
+
+def _grading(definition: Definition) -> Grading:
+    return Grading(gold=target_as_text, grade=_grade, grade_chat=_grade_chat)
 
 
 KIND = Kind(
     name="choice",
     options=Options,
     solution=_solution,
-    complete=_complete,
+    grading=_grading,
+    asking=_asking,
     check=_check,
     settle=_settle,
     ask=_ask,

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, replace
 
 from weighbridge.errors import InputError
-from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.benchmark import Asking, Grading
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
 from weighbridge.evaluation.own.kind import Kind, Solution
@@ -132,8 +132,13 @@ def _test(cells: Cells, column: str, entry: str) -> str:
     return _CASES.format(cases=json.dumps(told))
 
 
-def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
-    setup, tokens = definition.options.setup, definition.common.max_tokens or CODE_TOKENS
+def _asking(definition: Definition, asking: Asking) -> Asking:
+    tokens = definition.common.max_tokens or CODE_TOKENS
+    return replace(asking, sampling=replace(asking.sampling, max_tokens=tokens), unit_size=16)
+
+
+def _grading(definition: Definition) -> Grading:
+    setup = definition.options.setup
     limits = Limits(wall_seconds=definition.options.timeout_seconds)
 
     def judged(sample: Sample, reply: Generation, run: Run) -> Score:
@@ -148,14 +153,12 @@ def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
         entry, test = sample.metadata["entry_point"], sample.metadata["test"]
         return judged(sample, reply, as_one(entry, test, setup))
 
-    return replace(
-        benchmark,
+    return Grading(
+        gold=_fenced,
         grade=grade,
-        grade_weaker=grade_weaker,
-        executes_code=True,
         aggregate="pass_at_1",
-        sampling=replace(benchmark.sampling, max_tokens=tokens),
-        unit_size=16,
+        executes_code=True,
+        grade_weaker=grade_weaker,
     )
 
 
@@ -167,9 +170,9 @@ KIND = Kind(
     name="code",
     options=Options,
     solution=_solution,
-    complete=_complete,
+    grading=_grading,
+    asking=_asking,
     check=_check,
-    gold=_fenced,
     needs_target=False,
     ends_in_answer=False,
 )

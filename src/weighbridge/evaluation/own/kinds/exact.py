@@ -1,8 +1,8 @@
 """The whole answer is the target, or one of them, give or take case, space and a full stop."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.benchmark import Grading
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
 from weighbridge.evaluation.own.kind import Kind, Solution
@@ -23,8 +23,8 @@ def _solution(definition: Definition, cells: Cells) -> Solution:
     return Solution(target)
 
 
-def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
-    return replace(benchmark, grade=lambda sample, reply: score_exact(reply, sample.target))
+def _grading(definition: Definition) -> Grading:
+    return Grading(gold=_gold, grade=lambda sample, reply: score_exact(reply, sample.target))
 
 
 def _gold(sample: Sample) -> str:
@@ -32,4 +32,4 @@ def _gold(sample: Sample) -> str:
     return str(target[0] if isinstance(target, list) else target)
 
 
-KIND = Kind(name="exact", options=Options, solution=_solution, complete=_complete, gold=_gold)
+KIND = Kind(name="exact", options=Options, solution=_solution, grading=_grading)

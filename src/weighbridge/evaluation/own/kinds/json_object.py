@@ -5,13 +5,13 @@ With `fields`, only these are compared: what else the answer holds is not looked
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from weighbridge.errors import InputError
-from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.benchmark import Grading
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
-from weighbridge.evaluation.own.kind import Kind, Solution
+from weighbridge.evaluation.own.kind import Kind, Solution, target_as_text
 from weighbridge.evaluation.scorers.json_object import score_json_object
 from weighbridge.records import Json
 
@@ -62,10 +62,10 @@ def _cell(cells: Cells, column: str) -> Json:
     return read if read is None or isinstance(read, (bool, int, float)) else value
 
 
-def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
+def _grading(definition: Definition) -> Grading:
     named = bool(definition.options.fields)
-    return replace(
-        benchmark,
+    return Grading(
+        gold=target_as_text,
         grade=lambda sample, reply: score_json_object(reply, sample.target, others_count=not named),
     )
 
@@ -74,7 +74,7 @@ KIND = Kind(
     name="json_object",
     options=Options,
     solution=_solution,
-    complete=_complete,
+    grading=_grading,
     check=_check,
     needs_target=False,
 )

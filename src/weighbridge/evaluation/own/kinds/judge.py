@@ -1,13 +1,13 @@
 """Another model (`--judge`) rates each answer by the user's own rubric, on their own scale."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from weighbridge.errors import InputError
-from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.benchmark import Grading
 from weighbridge.evaluation.judges.rubric import rating
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
-from weighbridge.evaluation.own.kind import Kind, Solution
+from weighbridge.evaluation.own.kind import Kind, Solution, target_as_text
 from weighbridge.evaluation.own.template import fill, parse_template
 
 
@@ -40,16 +40,16 @@ def _solution(definition: Definition, cells: Cells) -> Solution:
     return Solution(reference, metadata={"rubric": fill(rubric, cells.text)})
 
 
-def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
+def _grading(definition: Definition) -> Grading:
     low, high = definition.options.scale
-    return replace(benchmark, judges={"generative": rating((float(low), float(high)))})
+    return Grading(gold=target_as_text, judges={"generative": rating((float(low), float(high)))})
 
 
 KIND = Kind(
     name="judge",
     options=Options,
     solution=_solution,
-    complete=_complete,
+    grading=_grading,
     check=_check,
     needs_target=False,
     ends_in_answer=False,

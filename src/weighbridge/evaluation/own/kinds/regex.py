@@ -1,9 +1,9 @@
 """The answer is what a pattern finds last in the text: its group 1, where it has one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from weighbridge.errors import InputError
-from weighbridge.evaluation.benchmark import Benchmark
+from weighbridge.evaluation.benchmark import Grading
 from weighbridge.evaluation.own.cells import Cells
 from weighbridge.evaluation.own.definition import Definition
 from weighbridge.evaluation.own.kind import Kind, Solution
@@ -60,10 +60,10 @@ def _gold(sample: Sample) -> str:
     return str(sample.metadata.get("answer", ""))
 
 
-def _complete(definition: Definition, benchmark: Benchmark) -> Benchmark:
+def _grading(definition: Definition) -> Grading:
     pattern = _pattern(definition)
-    return replace(
-        benchmark, grade=lambda sample, reply: score_regex(reply, sample.target, pattern)
+    return Grading(
+        gold=_gold, grade=lambda sample, reply: score_regex(reply, sample.target, pattern)
     )
 
 
@@ -71,7 +71,6 @@ KIND = Kind(
     name="regex",
     options=Options,
     solution=_solution,
-    complete=_complete,
+    grading=_grading,
     check=_check,
-    gold=_gold,
 )
