@@ -7,8 +7,8 @@ import typer
 
 if TYPE_CHECKING:  # a benchmark brings scipy, a second that --help does not need
     from weighbridge.evaluation.benchmark import Settings
+    from weighbridge.evaluation.task import Task
     from weighbridge.opening.judge import JudgeChoice
-    from weighbridge.opening.tasks import Task
     from weighbridge.sources.datasets import DataPlaces
 
 _PANEL = "What is asked, and how"

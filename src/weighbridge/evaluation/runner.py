@@ -33,6 +33,7 @@ from weighbridge.evaluation.protocols import (
 from weighbridge.evaluation.run_context import OnProgress, RunContext
 from weighbridge.evaluation.sealing import Sealing
 from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters
+from weighbridge.evaluation.task import as_graded
 from weighbridge.evidence import OpenEvaluation, RunHeader
 from weighbridge.models.protocol import LETTERS, Capability, Model, Sampling
 from weighbridge.models.thoughts import REPLIES
@@ -76,10 +77,7 @@ def evaluate(
     settings = complete(force_chat_for_endpoints(settings or Settings(), model), benchmark)
     require_capable(model, benchmark, settings)
     check_repeats(settings, benchmark, model)
-    if benchmark.asking.in_chat(settings):
-        benchmark = benchmark.reading_chats()
-    if benchmark.grading.executes_code and place.weaker_sandbox:
-        benchmark = _at_weaker_level(benchmark)
+    benchmark = as_graded(benchmark, settings, weaker_sandbox=place.weaker_sandbox)
     planned = _plan(model, benchmark, settings, LoadRequest(data, subset, settings), judge, stop)
     only_weaker = benchmark.grading.only_weaker
     if only_weaker is not None and not place.weaker_sandbox:
@@ -222,25 +220,6 @@ def _fill(
         run.journal.append_unit(unit.number, scored)
         run.record(*told.since_last_unit(), *told.judged(planned.judging))
     told.within_call(0.0)
-
-
-def _at_weaker_level(benchmark: Benchmark) -> Benchmark:
-    """Return the benchmark as a person allowed it to be judged; every run of it says so."""
-    if benchmark.grading.grade_weaker is None:
-        raise InputError(
-            f"{benchmark.name} can't be judged at a weaker level of the sandbox",
-            "a machine that reaches the full one",
-            "see: weighbridge doctor",
-        )
-    note = (
-        "Model-written code was run and tested in one process (--allow-weaker-sandbox), where "
-        "hostile code can fake its verdict."
-    )
-    return replace(
-        benchmark,
-        about=replace(benchmark.about, notes=lambda _: (note,)),
-        grading=replace(benchmark.grading, grade=benchmark.grading.grade_weaker),
-    )
 
 
 def _at_level_of_items(

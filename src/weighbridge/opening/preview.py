@@ -8,10 +8,10 @@ from weighbridge.errors import MissingPiece
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.prompt_shapes import Asked, PromptCheck, check_prompts
 from weighbridge.evaluation.protocols import complete, force_chat_for_endpoints, require_capable
+from weighbridge.evaluation.task import Task
 from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.models.protocol import Model
 from weighbridge.opening.models import without_weights
-from weighbridge.opening.tasks import Task
 from weighbridge.sources.weights import WeightsLocation
 
 if TYPE_CHECKING:

@@ -3,19 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from weighbridge.documents.intentions import Spending
+from weighbridge.evaluation.task import Task
 from weighbridge.models.endpoint import (
     EndpointAddress,
     find_price,
 )
 from weighbridge.models.protocol import Prompt
 from weighbridge.records import Price
-
-if TYPE_CHECKING:
-    from weighbridge.opening.tasks import Task
-
 
 CHARACTERS_A_TOKEN = 4  # of English, as OpenAI's own rule of thumb says
 
@@ -26,7 +22,7 @@ JUDGE_PROMPT_TOKENS = 400  # MT-Bench's longest judge prompt without what is put
 def estimate_spending(
     model: EndpointAddress | None,
     judge: EndpointAddress | None,
-    task: "Task",
+    task: Task,
     judge_repeats: int = 1,
 ) -> tuple[Spending, ...]:
     """Estimate what a task costs, from its items as they would be asked.

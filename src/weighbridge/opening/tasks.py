@@ -1,41 +1,22 @@
 """Finding benchmarks and their data, and running them: for commands and stages."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from weighbridge.documents.intentions import IntendedRun
 from weighbridge.errors import InputError
-from weighbridge.evaluation.benchmark import Benchmark, LoadRequest, Settings
+from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.registry import find_benchmark
 from weighbridge.evaluation.run_context import Progressed, RunContext
 from weighbridge.evaluation.runner import evaluate
 from weighbridge.evaluation.stopping import StopRule
+from weighbridge.evaluation.task import Task
 from weighbridge.evidence import RunStore
 from weighbridge.models.protocol import Model
-from weighbridge.records import EvalRun, Sample
+from weighbridge.records import EvalRun
 from weighbridge.records.scale import margin_or_default
 from weighbridge.sources.datasets import DataPlaces, find_data
-
-
-@dataclass(frozen=True)
-class Task:
-    """One benchmark to run: the benchmark, the part of it, its data and the settings."""
-
-    benchmark: Benchmark
-    subset: str | None
-    data: Path | None
-    settings: Settings
-
-    @property
-    def title(self) -> str:
-        """Benchmark and subset as typed."""
-        return f"{self.benchmark.name}:{self.subset}" if self.subset else self.benchmark.name
-
-    def items(self, settings: Settings) -> Iterable[Sample]:
-        """Read its items, which may be a stream."""
-        return self.benchmark.asking.load(LoadRequest(self.data, self.subset, settings))
 
 
 def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | None = None) -> Task:
@@ -66,7 +47,7 @@ def find_task(name: str, places: DataPlaces, settings: Settings, shots: int | No
         chat = settings.chat_template
         usual = asking.default_chat_shots if chat else asking.default_shots
         settings = replace(settings, shots=usual)
-    return Task(benchmark, subset, data, settings)
+    return Task(benchmark, subset, data, settings, found_as=name)
 
 
 def find_all(

@@ -5,10 +5,11 @@ from itertools import zip_longest
 
 from weighbridge.evaluation.judging import Judge
 from weighbridge.evaluation.stopping import StopRule
+from weighbridge.evaluation.task import Task
 from weighbridge.models.protocol import Model
 from weighbridge.opening.judge import JudgeChoice, open_judge
 from weighbridge.opening.preview import look_at_all_prompts
-from weighbridge.opening.tasks import Task, weigh
+from weighbridge.opening.tasks import weigh
 from weighbridge.project.stage import Work
 from weighbridge.records import EvalRun
 from weighbridge.records.scale import figure

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from weighbridge.comparison.contamination import find_overlap
 from weighbridge.errors import InputError
-from weighbridge.opening.tasks import Task
+from weighbridge.evaluation.task import Task
 from weighbridge.records import Contamination
 from weighbridge.statistics.text_overlap import overlap
 from weighbridge.tuning.rows import Conversation, PlainText

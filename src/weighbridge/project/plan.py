@@ -7,11 +7,12 @@ from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.human_labels import read_human_labels
 from weighbridge.evaluation.run_context import RunContext
+from weighbridge.evaluation.task import Task
 from weighbridge.evidence import RunStore
 from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.opening.endpoints import Endpoints, address_of
 from weighbridge.opening.judge import JudgeChoice
-from weighbridge.opening.tasks import Task, at_sandbox_level, find_task
+from weighbridge.opening.tasks import at_sandbox_level, find_task
 from weighbridge.project.overlap import overlaps_of, validation_overlaps
 from weighbridge.project.project_file import Project, refuse_margin
 from weighbridge.project.tuning import TuningFiles, read_tuning_files

@@ -35,10 +35,10 @@ from weighbridge.records import CleanSubset, Contamination, EvalRun
 from weighbridge.records.printable import printable_line
 
 if TYPE_CHECKING:
+    from weighbridge.evaluation.task import Task
     from weighbridge.opening.endpoints import Endpoints
     from weighbridge.opening.judge import JudgeChoice
     from weighbridge.opening.models import Unloaded
-    from weighbridge.opening.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,9 +30,9 @@ from weighbridge.records.scale import margin as margin_in_words
 if TYPE_CHECKING:
     from weighbridge.comparison.lineage import Lineage, Step
     from weighbridge.evaluation.run_context import RunContext
+    from weighbridge.evaluation.task import Task
     from weighbridge.models.endpoint import EndpointAddress
     from weighbridge.opening.endpoints import Endpoints
-    from weighbridge.opening.tasks import Task
     from weighbridge.sources.weights import WeightsLocation
 
 

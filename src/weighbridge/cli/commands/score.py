@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from weighbridge.evaluation.answers import Answers, RecordedAnswers
     from weighbridge.evaluation.judging import Judge
     from weighbridge.evaluation.run_context import RunContext
-    from weighbridge.opening.tasks import Task
+    from weighbridge.evaluation.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,10 +156,10 @@ def _judged_elsewhere(
 
 def _as_answered(task: "Task", answers: "Answers") -> "Task":
     """Return the task as these answers were made: how often, and in a chat or not."""
-    settings, benchmark = task.settings, task.benchmark
+    settings = replace(task.settings, repeats=answers.repeats)
     if settings.chat_template is None:
         if answers.completions:
             settings = replace(settings, chat_template=False)
         else:
-            benchmark = benchmark.reading_chats()
-    return replace(task, benchmark=benchmark, settings=replace(settings, repeats=answers.repeats))
+            task = task.reading_chats()
+    return replace(task, settings=settings)

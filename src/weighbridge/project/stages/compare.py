@@ -1,7 +1,7 @@
 """Compare the candidate with the base, or with the incumbent, item by item."""
 
 from weighbridge.comparison.before_after import BenchmarkComparison, compare_runs
-from weighbridge.opening.tasks import Task
+from weighbridge.evaluation.task import Task
 from weighbridge.project.plan import Plan
 from weighbridge.project.stage import (
     BASE_RUNS,

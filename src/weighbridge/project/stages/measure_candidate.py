@@ -1,7 +1,7 @@
 """Measure the candidate: the tuned model, or the model that might replace an incumbent."""
 
 from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
-from weighbridge.opening.tasks import Task
+from weighbridge.evaluation.task import Task
 from weighbridge.project.measuring import measure_all, tell_how_it_is_asked
 from weighbridge.project.plan import Plan, RunEnvironment
 from weighbridge.project.stage import BASE_RUNS, CANDIDATE_RUNS, TUNED, Stage, Work
