@@ -4,9 +4,9 @@ import pytest
 
 from weighbridge.evaluation.benchmark import About, Asking, Benchmark, Grading
 from weighbridge.evaluation.grading import grade
-from weighbridge.evaluation.reasoning import MARKERS, Reply, separate_reasoning
 from weighbridge.evaluation.scorers.final_number import score_final_number
 from weighbridge.models.protocol import Prompt
+from weighbridge.models.thoughts import MARKERS, Reply, separate_reasoning
 from weighbridge.records import Generation, Graded, Message, Sample, Ungraded
 
 SAMPLE = Sample("x", (Message("user", "q"),), "7")

@@ -578,7 +578,6 @@ def _readings() -> list[Parser]:
     from weighbridge.evaluation.judges.pairwise import JUDGE as PAIRWISE
     from weighbridge.evaluation.judges.rubric import JUDGE as RUBRIC
     from weighbridge.evaluation.judges.single_answer import JUDGE as SINGLE
-    from weighbridge.evaluation.reasoning import separate_reasoning
     from weighbridge.evaluation.scorers import (
         choice_letter,
         final_number,
@@ -586,6 +585,7 @@ def _readings() -> list[Parser]:
         json_object,
         regex,
     )
+    from weighbridge.models.thoughts import separate_reasoning
     from weighbridge.patterns import ForeignPattern
     from weighbridge.records import Generation
     from weighbridge.sandbox import Level, probe

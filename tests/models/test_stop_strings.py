@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from scripted import scripted_model, tokenizer_with
 from tokenizer_kinds import KINDS
-from weighbridge.evaluation.reasoning import answer_of
 from weighbridge.models.detokenisation import Detokenisation
 from weighbridge.models.engine import generation
 from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling
@@ -49,7 +48,7 @@ def test_a_thought_full_of_stop_strings_is_thought_to_its_end(pair, kind):
     generated = ask(tokenizer, f"{thought}{pair.closing}\n\n{answer}\nclass C:\n\nmore")
     written = generated.generation
     assert written.text == f"{thought}{pair.closing}\n\n{answer}"
-    assert written.stop == "stop_string" and answer_of(generated) == answer
+    assert written.stop == "stop_string" and generated.answer == answer
     # It stops with the token that brings the stop string, no later.
     whole = f"{written.text}\nclass C:"
     assert written.output_tokens < tokens(tokenizer, whole)
@@ -62,7 +61,7 @@ def test_a_thought_that_the_prompt_opens(pair):
     generated = ask(tokenizer, f"First\n\nsecond\nclass{pair.closing}\n\n7\n\nand")
     assert generated.prompt_text.endswith(f"{pair.opening}\n")
     assert generated.generation.text == f"First\n\nsecond\nclass{pair.closing}\n\n7"
-    assert answer_of(generated) == "7"
+    assert generated.answer == "7"
 
 
 @pytest.mark.parametrize("added", [{"special": ("<think>", "</think>")}, {}])
@@ -72,7 +71,7 @@ def test_a_thought_that_never_ends_runs_to_the_limit(added):
         Sampling(max_tokens=30, stop=CLASS.stop),
     )  # fmt: skip
     assert generated.generation.stop == "length" and generated.generation.output_tokens == 30
-    assert answer_of(generated) is None
+    assert generated.answer is None
 
 
 @pytest.mark.parametrize("says", ["\n\n<think>a\n\nb</think>\n 7\n\n8", "\n\n7"])
@@ -80,20 +79,20 @@ def test_white_space_before_a_thought_stops_only_models_that_do_not_think(says):
     thinking = ask(tokenizer_with(special=("<think>", "</think>")), says)
     other = ask(tokenizer_with(), says)
     assert other.generation.text == "" and other.generation.output_tokens <= 2
-    assert answer_of(thinking) == ("7" if "<think>" in says else "")
+    assert thinking.answer == ("7" if "<think>" in says else "")
 
 
 def test_a_stop_string_inside_a_marker_does_not_cut_it():
     sampling = Sampling(max_tokens=99, stop=("<", "8"))
     generated = ask(tokenizer_with(), "<think>1 < 8</think>7 < 8", sampling)
-    assert answer_of(generated) == "7 " and generated.generation.stop == "stop_string"
+    assert generated.answer == "7 " and generated.generation.stop == "stop_string"
     plain = ask(tokenizer_with(), "<thus>7", sampling)
     assert plain.generation.text == ""
 
 
 def test_markers_in_an_answer_open_no_thought():
     generated = ask(tokenizer_with(special=("<think>", "</think>")), "print('<think>')\n\n</think>")
-    assert generated.generation.text == answer_of(generated) == "print('<think>')"
+    assert generated.generation.text == generated.answer == "print('<think>')"
 
 
 def test_what_stands_around_an_answer_is_no_part_of_it():
@@ -104,8 +103,8 @@ def test_what_stands_around_an_answer_is_no_part_of_it():
     for before in (thought, ""):
         says = f"{before}<|START_RESPONSE|>\n\n7<|END_RESPONSE|>"
         if before:
-            assert answer_of(ask(tokenizer, says)) == "7"
-        assert answer_of(ask(tokenizer, says, Sampling(max_tokens=99))) == "7"
+            assert ask(tokenizer, says).answer == "7"
+        assert ask(tokenizer, says, Sampling(max_tokens=99)).answer == "7"
 
 
 def test_text_does_not_depend_on_what_is_written_beside_it(monkeypatch):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chat_templates import FOLDER, has_family, tokenizer_of
 from tokenizer_kinds import KINDS
-from weighbridge.evaluation.typed_controls import Likely, TypedControls
+from weighbridge.evaluation.prompt_shapes import Likely, TypedControls
 from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.prompts import PromptWriter, encode
 from weighbridge.models.protocol import Prompt

@@ -43,7 +43,7 @@ ALLOWED = {
     ("cli/main.py", "open"): f"the first line of a command, {OWN}; /dev/null",
     ("sandbox/control_group.py", "read_text"): "/proc and /sys, the kernel's own",
     ("process_memory.py", "read_text"): "/proc, the kernel's own",
-    ("evaluation/provenance.py", "open"): "/proc, the kernel's own",
+    ("evaluation/run_context.py", "open"): "/proc, the kernel's own",
 }  # fmt: skip
 NO_FILES = {
     "open": ("self.store", "store", "place.store", "asking", "endpoints", "where.endpoints")

@@ -22,7 +22,6 @@ from weighbridge.evaluation.grading import (
 )
 from weighbridge.evaluation.items import Unit
 from weighbridge.evaluation.judging import Judge, JudgeMethod, repeat_notes
-from weighbridge.evaluation.reasoning import answer_of
 from weighbridge.models.protocol import Capability, Generated, GenerateRequest, Model
 from weighbridge.records import (
     Charge,
@@ -76,7 +75,7 @@ class Judging:
             return Ungraded(
                 "infrastructure", f"the judge's answer was lost: {made.why or made.stop}"
             )
-        said = answer_of(generated)
+        said = generated.answer
         return Ungraded("unparsed", "the judge's thought never ends") if said is None else said
 
 
@@ -127,7 +126,7 @@ class TurnAnswer:
     @property
     def said(self) -> str | None:
         """The answer without the thought before it; None where the thought never ends."""
-        return answer_of(self.generated)
+        return self.generated.answer
 
     @property
     def texts(self) -> tuple[str, ...]:

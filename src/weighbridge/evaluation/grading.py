@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from weighbridge.evaluation.benchmark import Benchmark
-from weighbridge.evaluation.reasoning import separate_reasoning
 from weighbridge.models.marks import signs
 from weighbridge.models.protocol import Generated
-from weighbridge.models.thoughts import MARKERS, Markers
+from weighbridge.models.thoughts import MARKERS, Markers, separate_reasoning
 from weighbridge.records import (
     Charge,
     Generation,

@@ -11,8 +11,7 @@ from weighbridge.evaluation.fastchat import read_judgments, rows
 from weighbridge.evaluation.fastchat_pairs import KEYS, read_pairs
 from weighbridge.evaluation.grading import scored_line
 from weighbridge.evaluation.judging import repeat_notes
-from weighbridge.evaluation.provenance import package_versions, platform_name
-from weighbridge.evaluation.run_context import RunContext
+from weighbridge.evaluation.run_context import RunContext, package_versions, platform_name
 from weighbridge.evidence import Evaluated, RunHeader
 from weighbridge.records import EvalRun, Json, ModelRef, Provenance, Sample, Score, ScoredSample
 from weighbridge.sources.digests import file_digest

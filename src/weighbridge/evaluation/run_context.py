@@ -1,9 +1,16 @@
-"""Where a run happens, and how far it has come."""
+"""Where a run happens, how far it has come, and what its provenance says of the machine."""
 
+import importlib.metadata
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from weighbridge.evidence import RunStore
+
+_PACKAGES = (
+    "weighbridge", "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy",
+    "gguf", "openai",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,3 +48,26 @@ class RunContext:
 
 
 OnProgress = Callable[[Progressed], None]
+
+
+def package_versions() -> dict[str, str]:
+    """Return versions of the packages that a number can depend on; no part of a run's identity."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def platform_name() -> str:
+    """Operating system, machine and processor, as far as the system tells."""
+    processor = platform.processor()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line for line in file if line.startswith("model name")]
+        processor = names[0].split(":", 1)[1].strip() if names else processor
+    except OSError:
+        pass
+    return f"{platform.system()} {platform.release()} {platform.machine()} {processor}".strip()

@@ -21,7 +21,6 @@ from weighbridge.evaluation.conversations import Judging, judging_of
 from weighbridge.evaluation.items import Items, Load, Unit, cut, survey, verify_unchanged
 from weighbridge.evaluation.journal_check import check_journal
 from weighbridge.evaluation.judging import Judge
-from weighbridge.evaluation.parts import seal_part
 from weighbridge.evaluation.prompt_shapes import PromptCheck, PromptShapes
 from weighbridge.evaluation.protocols import (
     BY_LIKELIHOOD,
@@ -31,7 +30,7 @@ from weighbridge.evaluation.protocols import (
     require_capable,
 )
 from weighbridge.evaluation.run_context import OnProgress, RunContext
-from weighbridge.evaluation.sealing import Sealing
+from weighbridge.evaluation.sealing import Sealing, seal_part
 from weighbridge.evaluation.stopping import Stopping, StopRule, cut_at_clusters
 from weighbridge.evaluation.task import as_graded
 from weighbridge.evidence import OpenEvaluation, RunHeader

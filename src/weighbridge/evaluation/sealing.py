@@ -1,25 +1,50 @@
-"""From a finished journal to a sealed run: its figures, and what a reader must know of them."""
+"""From a journal to a sealed run: its figures, and what a reader must know of them.
 
-from collections.abc import Iterable
+What was answered before a cap on spending stopped a run is sealed as a run of its own. The run
+itself stays open, so that a higher cap goes on with it and ends with what an undisturbed run would
+have had. Its answered part is valid evidence meanwhile: it verifies, compares, and says how many
+samples it lacks.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
+from weighbridge.errors import CapReached
 from weighbridge.evaluation.benchmark import Benchmark
 from weighbridge.evaluation.conversations import Judging
 from weighbridge.evaluation.extraction import extraction_alarms, lost_answers
 from weighbridge.evaluation.items import Load
 from weighbridge.evaluation.prompt_shapes import PromptCheck
-from weighbridge.evaluation.provenance import package_versions, platform_name
-from weighbridge.evaluation.run_context import RunContext
-from weighbridge.evaluation.slicing import slicing_by_labels
+from weighbridge.evaluation.run_context import RunContext, package_versions, platform_name
 from weighbridge.evaluation.stopping import Stopping, note_of
-from weighbridge.evidence import Evaluated, OpenEvaluation
+from weighbridge.evidence import (
+    Evaluated,
+    OpenEvaluation,
+    RunHeader,
+    RunStore,
+    samples_digest,
+)
 from weighbridge.models.marks import notes_on
 from weighbridge.models.near_ties import NearTies
 from weighbridge.models.protocol import Model
 from weighbridge.process_memory import peak_memory_bytes
-from weighbridge.records import Estimate, EvalRun, Provenance, StoppedEarly
+from weighbridge.records import (
+    Estimate,
+    EvalRun,
+    Json,
+    Provenance,
+    Sample,
+    ScoredSample,
+    Slicing,
+    StoppedEarly,
+)
 from weighbridge.records.scale import SHARE
 from weighbridge.statistics import estimate
+from weighbridge.statistics.aggregates import AGGREGATES
+from weighbridge.statistics.slices import slicing_of
+
+WRITTEN_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -119,3 +144,73 @@ def _provenance(
         peak_memory_bytes=peak_memory_bytes(),
         notes=model.notes,
     )
+
+
+def slicing_by_labels(benchmark: Benchmark, items: Iterable[Sample]) -> Slicing:
+    """Return the slices of a benchmark's items, in a form from which `verify` tells figures again.
+
+    Every turn is counted; there are none where the benchmark has no labels.
+    """
+    if (labels := benchmark.about.labels) is None:
+        return {}
+    turns = (turn for item in items for turn in benchmark.asking.turns_of(item))
+    return slicing_of((turn.id, labels(turn)) for turn in turns)
+
+
+def seal_part(
+    run: OpenEvaluation,
+    begun: Sequence[ScoredSample],
+    store: RunStore,
+    fields: dict[str, Json],
+    header: RunHeader,
+    reached: CapReached,
+    seal: Sealing,
+) -> EvalRun:
+    """Seal what was answered.
+
+    Args:
+        run: The open run, with its finished units.
+        begun: Answers of the unit that was begun.
+        store: Where runs are.
+        fields: The run's identity.
+        header: The run's header.
+        reached: What stopped it.
+        seal: What seals the run that the answers become.
+
+    Raises:
+        CapReached: Nothing was answered.
+    """
+    needed = AGGREGATES[header.aggregate].answers
+    cut_off = _cut_off(chain(run.journal.samples(), begun), needed)
+
+    def answered() -> Iterator[ScoredSample]:
+        every = chain(run.journal.samples(), begun)
+        return (sample for sample in every if sample.sample_id != cut_off)
+
+    count = sum(1 for _ in answered())
+    if not count:
+        raise reached
+    part = replace(header, planned_samples=count)
+    with store.open(fields | {"part": samples_digest(answered())}, part) as opened:
+        if opened.finished is not None:
+            return opened.finished
+        written, source = opened.journal.finished_units(), answered()
+        number = 0
+        while chunk := list(islice(source, WRITTEN_AT_ONCE)):
+            if number not in written:
+                opened.journal.append_unit(number, chunk)
+            number += 1
+        opened.record(run.wall_seconds, run.computed_tokens, run.judge_tokens, run.judge_seconds)
+        note = (
+            f"PARTIAL: the first {count} of {header.planned_samples} samples. The cap on spending "
+            f"was reached: {reached.saw}. The figures are over these alone."
+        )
+        return seal(opened, header.planned_samples - count, (note,))
+
+
+def _cut_off(samples: Iterator[ScoredSample], needed: int) -> str | None:
+    """Return the last item's id where it lacks answers that its aggregate needs."""
+    last, count = None, 0
+    for sample in samples:
+        last, count = sample.sample_id, count + 1 if sample.sample_id == last else 1
+    return last if count < needed else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from weighbridge.models.thoughts import MARKERS, Markers
+from weighbridge.models.thoughts import MARKERS, Markers, separate_reasoning
 from weighbridge.records import Charge, Generation, Message, ModelRef, Role, Ungraded
 
 LETTERS = "2"  # of reading a server's letters; raise it when the same reply could be read otherwise
@@ -115,6 +115,11 @@ class Generated:
     generation: Generation
     prompt_text: str
     markers: tuple[Markers, ...] = MARKERS
+
+    @property
+    def answer(self) -> str | None:
+        """What the model answered, without its thought; None where that never ends."""
+        return separate_reasoning(self.generation.text, self.prompt_text, self.markers).answer
 
 
 @dataclass(frozen=True)

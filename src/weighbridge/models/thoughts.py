@@ -80,6 +80,31 @@ def marker_tokens(tokenizer: Any, markers: Sequence[Markers]) -> frozenset[int]:
     )
 
 
+class Reply(NamedTuple):
+    """A reply's two parts; `answer` is None where the thought never ends."""
+
+    reasoning: str
+    answer: str | None
+
+
+def separate_reasoning(
+    text: str, prompt_text: str = "", markers: Sequence[Markers] = MARKERS
+) -> Reply:
+    """Split a reply into thought and answer: only the answer is graded.
+
+    Args:
+        text: The reply as written.
+        prompt_text: The prompt as the model saw it, which may end by opening a thought.
+        markers: What the model may put before and after a thought.
+    """
+    pair = opened_thought(text, prompt_text, markers) or closed_thought(text, markers)
+    if pair is None:
+        return Reply("", bare_answer(text))
+    start = answer_start(text, pair.closing)
+    thought = text.partition(pair.closing)[0].lstrip().removeprefix(pair.opening).strip()
+    return Reply(thought, None if start is None else bare_answer(text[start:]))
+
+
 def opened_thought(text: str, prompt_text: str, markers: Sequence[Markers]) -> Markers | None:
     """Return the markers of the thought that a reply, or the end of its prompt, opens."""
     prompt, begun = prompt_text.rstrip(), text.lstrip()

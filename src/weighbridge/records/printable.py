@@ -1,4 +1,4 @@
-r"""Escapes text from outside, so that a terminal shows control characters and obeys none.
+r"""Prepares text from outside for a terminal, which shows control characters and obeys none.
 
 A server's words, an answer, a model's name or a file's may hold sequences that a terminal obeys
 (they clear the screen, set the title, fill the clipboard), and characters that reorder their
@@ -49,6 +49,20 @@ def printable_json(text: str) -> str:
     {"title": "\u009b2J\udb40\udc41"}
     """
     return _SPELT_OUT.sub(_as_json, text)
+
+
+def cut_middle(line: str, most: int) -> str:
+    """Shorten a line to at most so many characters, keeping its beginning and more of its end.
+
+    A reason begins with what went wrong; the numbers and what to do stand at its end.
+
+    >>> cut_middle("Request too large for the organisation: Limit 300, Requested 412", 48)
+    'Request too lar … tion: Limit 300, Requested 412'
+    """
+    if len(line) <= most:
+        return line
+    begin = (most - 3) // 3
+    return f"{line[:begin]} … {line[len(line) - (most - 3 - begin) :]}"
 
 
 def _as_python(found: re.Match[str]) -> str:

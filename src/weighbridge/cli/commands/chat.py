@@ -34,7 +34,6 @@ def command(
     from pathlib import Path
 
     from weighbridge.errors import InputError
-    from weighbridge.evaluation.reasoning import answer_of
     from weighbridge.models.protocol import GenerateRequest, Prompt, Sampling
     from weighbridge.opening.models import open_any
     from weighbridge.records import Message
@@ -70,7 +69,7 @@ def command(
                 said_text = answer.generation.text.strip()
                 wrong = answer.generation.why and f"({answer.generation.why})"
                 text = "\n".join(filter(None, (said_text, wrong)))
-                history.append(Message("assistant", (answer_of(answer) or "").strip()))
+                history.append(Message("assistant", (answer.answer or "").strip()))
                 label = f"[{printable_line(opened.ref.name)}] " if len(models) > 1 else ""
                 say(f"{label}{text}")
 

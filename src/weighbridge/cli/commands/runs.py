@@ -26,8 +26,7 @@ from weighbridge.cli.output import (
 from weighbridge.documents.runs import ListedRun, RunList, ShownRun
 from weighbridge.errors import UnknownName
 from weighbridge.records import OUTCOMES, Json, ScoredSample, canonical_json, outcome
-from weighbridge.records.clipping import cut_middle
-from weighbridge.records.printable import printable_line
+from weighbridge.records.printable import cut_middle, printable_line
 
 if TYPE_CHECKING:
     from weighbridge.evidence import RunSummary

@@ -2,8 +2,7 @@
 
 import re
 
-from weighbridge.records.clipping import cut_middle
-from weighbridge.records.printable import printable
+from weighbridge.records.printable import cut_middle, printable
 
 _HALF = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

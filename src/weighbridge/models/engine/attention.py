@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from weighbridge.models.engine.layout import Layout, Square, current_layout
-from weighbridge.models.engine.rule import Rule
+from weighbridge.models.engine.layout import Layout, Rule, Square, current_layout
 from weighbridge.models.engine.slots import decode_attention
 
 IMPLEMENTATION = "weighbridge_tree"

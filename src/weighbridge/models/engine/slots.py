@@ -7,9 +7,7 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
-from weighbridge.models.engine.rule import Rule
-
-KeyValue = tuple[Tensor, Tensor]
+from weighbridge.models.engine.layout import KeyValue, Rule
 
 BLOCK_TOKENS = 64  # buffers grow in steps, so that short answers don't pay for the longest
 
