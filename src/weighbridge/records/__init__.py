@@ -5,6 +5,7 @@ from weighbridge.records.anatomy import (
     Anatomy,
     AnatomyPart,
     CountedModel,
+    KeyValueHeads,
     PartRole,
     StoredWeights,
 )
@@ -23,7 +24,6 @@ from weighbridge.records.judge_audit import (
     RepeatSpread,
     SelfPreference,
 )
-from weighbridge.records.key_values import KeyValueHeads
 from weighbridge.records.model import ModelRef
 from weighbridge.records.protocol_offset import AcrossProtocols, ProtocolOffset
 from weighbridge.records.quantities import quantity

@@ -109,8 +109,8 @@ def _from_file(path: Path) -> FoundConfig:
 
 def _from_gguf(path: Path) -> FoundConfig:
     from weighbridge.sources.gguf_config import config_of_gguf, is_weight
-    from weighbridge.sources.gguf_head import copied_head
     from weighbridge.sources.gguf_header import read_gguf_header
+    from weighbridge.sources.stored_heads import copied_head
 
     header = read_gguf_header(path)
     config, copied = config_of_gguf(header, str(path)), copied_head(header)
@@ -128,7 +128,7 @@ def _with_tensors(
 ) -> FoundConfig:
     """Read a config.json, and the headers of the safetensors beside it, if there are some."""
     from weighbridge.sources.safetensors_files import stored_tensors
-    from weighbridge.sources.safetensors_head import stored_head
+    from weighbridge.sources.stored_heads import stored_head
 
     fields = read_settings(config, _WHAT, within=within)
     if next(folder.glob("*.safetensors"), None) is None:

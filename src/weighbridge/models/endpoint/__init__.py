@@ -25,7 +25,7 @@ model.py        all of it behind the protocol that every model has
 
 from weighbridge.models.endpoint.address import EndpointAddress, is_endpoint, read_address
 from weighbridge.models.endpoint.model import Endpoint, open_endpoint
-from weighbridge.models.endpoint.patience import Patience
+from weighbridge.models.endpoint.pacing import Patience
 from weighbridge.models.endpoint.prices import find_price
 from weighbridge.models.endpoint.spending import SpendingBudget
 

@@ -11,8 +11,7 @@ from typing import Any
 from weighbridge.errors import CapReached, EndpointUnusable, WeighbridgeError
 from weighbridge.models.endpoint.address import EndpointAddress
 from weighbridge.models.endpoint.answers import Answers, Request
-from weighbridge.models.endpoint.concurrency import Concurrency
-from weighbridge.models.endpoint.patience import Patience
+from weighbridge.models.endpoint.pacing import Concurrency, Patience
 from weighbridge.models.endpoint.replies import (
     Again,
     Hopeless,

@@ -18,8 +18,7 @@ from weighbridge.models.endpoint.address import EndpointAddress
 from weighbridge.models.endpoint.alternatives import by_text, chance, reads_as
 from weighbridge.models.endpoint.answers import Answers, Request
 from weighbridge.models.endpoint.asking import GREETING, Asker
-from weighbridge.models.endpoint.concurrency import Concurrency
-from weighbridge.models.endpoint.patience import Patience
+from weighbridge.models.endpoint.pacing import Concurrency, Patience
 from weighbridge.models.endpoint.prices import find_price
 from weighbridge.models.endpoint.replies import NoAnswer, ServerAnswer
 from weighbridge.models.endpoint.spending import SpendingBudget

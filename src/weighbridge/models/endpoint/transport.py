@@ -23,7 +23,7 @@ import openai
 from weighbridge.errors import InputError, in_one_line
 from weighbridge.models.endpoint.address import EndpointAddress
 from weighbridge.models.endpoint.bodies import MOST_LINES
-from weighbridge.models.endpoint.patience import Patience
+from weighbridge.models.endpoint.pacing import Patience
 
 MOST_BODY_BYTES = 16 * 2**20
 """Of a reply: a million tokens are about a third of that."""
