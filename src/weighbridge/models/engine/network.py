@@ -239,7 +239,7 @@ class Network:
         """Bytes that one position's keys and values take in all layers; 0 where there are none."""
         layers = key_value_heads(self.causal.config.get_text_config())
         item = next(self.module.parameters()).element_size()
-        return item * sum(layer.numbers for layer in layers)
+        return int(item * sum(layer.numbers for layer in layers))
 
     @torch.inference_mode()
     def hidden(
