@@ -41,29 +41,44 @@ def task_of(name, folder, settings=None):
     return find_task(f"{name}:{subset}" if subset else name, places, asked)
 
 
-@pytest.fixture
-def tasks(repository, tmp_path):
-    found = [task_of(name, tmp_path) for name in benchmark_names()]
-    own = own_benchmarks(repository, tmp_path)
-    found += [find_task(str(path), DataPlaces({}), Settings(limit=2)) for path in own.values()]
-    (chats,) = [task for task in found if task.benchmark.name == "humaneval"]
-    return [*found, chats.reading_chats()]
-
-
-@jailed
-def test_a_fresh_process_opens_the_same_items_prompts_and_grades_from_json(tasks, repository):
-    lines = [json.dumps(task.ref.as_json()) for task in tasks]
+def handed_over(tasks, repository):
+    """What a fresh process makes of tasks whose names it reads as JSON."""
     paths = [str(repository / "src"), str(repository / "tests"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, repository / "tests" / "handed_over.py"],
-        input="\n".join(lines), capture_output=True, text=True, timeout=120,
-        cwd=repository.parent, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        input="\n".join(json.dumps(task.ref.as_json()) for task in tasks),
+        capture_output=True, text=True, timeout=120, cwd=repository.parent,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    there = [json.loads(line) for line in done.stdout.splitlines()]
-    assert there == [digests(task) for task in tasks]
-    whole, of_chats = (there[n] for n in (benchmark_names().index("humaneval"), -1))
-    assert whole["items"] == of_chats["items"] and whole["grades"] != of_chats["grades"]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def tasks(repository, tmp_path):
+    """All benchmarks of the folder, and a user's own of every kind."""
+    found = [task_of(name, tmp_path) for name in benchmark_names()]
+    own = own_benchmarks(repository, tmp_path)
+    return found + [
+        find_task(str(path), DataPlaces({}), Settings(limit=2)) for path in own.values()
+    ]
+
+
+def test_a_fresh_process_opens_the_same_items_prompts_and_grades_from_json(tasks, repository):
+    graded_here = [task for task in tasks if not task.benchmark.grading.executes_code]
+    there = handed_over(graded_here, repository)
+    assert there == [digests(task) for task in graded_here] and len(there) == 10
+
+
+@jailed
+@pytest.mark.slow
+def test_programs_are_graded_alike_there_as_completions_and_as_replies(tasks, repository):
+    programs = [task for task in tasks if task.benchmark.grading.executes_code]
+    programs += [task.reading_chats() for task in programs]
+    there = handed_over(programs, repository)
+    assert there == [digests(task) for task in programs]
+    whole, _, chats, _ = there
+    assert whole["items"] == chats["items"] and whole["grades"] != chats["grades"]
 
 
 def test_a_name_is_read_back_as_it_was(tmp_path):
@@ -82,7 +97,7 @@ def test_other_settings_are_another_name(tmp_path):
 def test_a_user_s_own_that_changed_since_is_not_opened(repository, tmp_path):
     path = own_benchmarks(repository, tmp_path)["exact"]
     ref = find_task(str(path), DataPlaces({}), Settings()).ref
-    path.write_text(path.read_text() + "max_tokens = 7\n")
+    path.write_text(path.read_text() + "# changed\n")
     with pytest.raises(InputError, match=f"version {ref.version}, with which the work began"):
         open_task(ref)
 

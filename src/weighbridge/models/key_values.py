@@ -8,10 +8,10 @@ NO_KEYS = KeyValueHeads(heads=0, key_width=0, value_width=0)
 
 
 def key_value_heads(config: Any) -> tuple[KeyValueHeads, ...]:
-    """Return what each layer computes for a token, as transformers' own code lays it out.
+    """Return what each layer's attention is given for a token, which the engine keeps.
 
-    Multi-head latent attention is expanded there to a key and a value for each query head, which is
-    more than the latent that a decoder made for it keeps.
+    Multi-head latent attention is expanded by then to a key and a value for each query head: more
+    than the latent that a decoder made for it keeps, as transformers' own cache does.
 
     Args:
         config: The text model's; where layers differ (Gemma 4's widths), each says its own.
