@@ -71,9 +71,12 @@ def chosen(path: Path, protocol: str):
     benchmark = read_own_benchmark(path)
     if protocol == "loglikelihood":
         options = tuple("0123456789")
-        return replace(
-            benchmark, protocols=(protocol,), continuations=lambda sample, settings: options
+        asking = replace(
+            benchmark.asking,
+            protocols=(protocol,),
+            continuations=lambda sample, settings: options,
         )
+        return replace(benchmark, asking=asking)
     return benchmark
 
 

@@ -130,7 +130,9 @@ def test_the_same_id_twice_is_found_before_anything_is_asked(own, tmp_path):
         evaluate(Ready(), read_own_benchmark(own), place(tmp_path))
     with pytest.raises(MalformedRow, match="first in line 4"):
         list(read_own_benchmark(own).asking.load(request(limit=3)))
-    twice = replace(read_own_benchmark(own), load=lambda _: iter([item("a"), item("b"), item("a")]))
+    found = read_own_benchmark(own)
+    asking = replace(found.asking, load=lambda _: iter([item("a"), item("b"), item("a")]))
+    twice = replace(found, asking=asking)
     with pytest.raises(InputError, match="item 3 has the id 'a', as item 1 has"):
         evaluate(Ready(), twice, place(tmp_path))
     assert not (tmp_path / "runs").exists()

@@ -1,7 +1,5 @@
 """A run looks at its prompts before it spends, and what it found stands in its notes."""
 
-from dataclasses import replace
-
 import pytest
 
 from scripted import scripted_model, tokenizer_with
@@ -54,7 +52,7 @@ def test_a_thinking_model_is_graded_by_its_answer_alone(pair, tmp_path):
     special = ("<|channel|>", "<|message|>") if "<|message|>" in pair.opening else tuple(pair)
     tokenizer = tokenizer_with(special)
     model = scripted_model(tokenizer, {})
-    asked = model.prompts.write(benchmark().prompt(ITEMS[0], Settings()))
+    asked = model.prompts.write(benchmark().asking.prompt(ITEMS[0], Settings()))
     says = f"{pair.opening}\nsix?\neight?\n{pair.closing}\n\nSeven.\nYes"
     model = scripted_model(tokenizer, {length(tokenizer, asked): says})
     done = run(model, tmp_path)
@@ -74,10 +72,8 @@ def test_a_system_turn_is_moved_noted_and_makes_another_run(tmp_path):
     assert done.estimate.mean == 1.0
     assert "refuses a system turn" in done.provenance.notes[0]
     # The same model and items with the same words in the user's own turn: the benchmark's doing.
-    own = replace(
-        benchmark(),
-        prompt=lambda sample, _: Prompt(messages=(Message("user", "Say seven.\n\na question"),)),
-    )
+    words = Message("user", "Say seven.\n\na question")
+    own = benchmark(prompt=lambda sample, _: Prompt(messages=(words,)))
     other = run(model, tmp_path, own)
     assert other.identity != done.identity and other.provenance.notes == ()
     read = {r.run_id: RunStore(tmp_path).read(r.run_id).samples for r in (done, other)}

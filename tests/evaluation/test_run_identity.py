@@ -25,13 +25,17 @@ def model(tiny_model, cache):
     return load(find_weights(str(tiny_model)), cache=cache)
 
 
+def in_units(benchmark, size):
+    return replace(benchmark, asking=replace(benchmark.asking, unit_size=size))
+
+
 @pytest.fixture
 def written(tmp_path):
     rows = [{"q": f"question {i}", "a": "A"} for i in range(ITEMS)]
     (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     text = 'data = "test.jsonl"\nprompt = "{q}"\ntarget = "a"\nmax_tokens = 6\n'
     (tmp_path / "own.toml").write_text(text)
-    return replace(read_own_benchmark(tmp_path / "own.toml"), unit_size=3)
+    return in_units(read_own_benchmark(tmp_path / "own.toml"), 3)
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def test_another_clock_and_other_threads_are_the_same_run(model, written, tmp_pa
 @pytest.mark.parametrize("kind", ["written", "chosen"])
 def test_it_goes_on_under_another_clock_and_with_other_threads(kind, model, request, tmp_path):
     found = request.getfixturevalue(kind)
-    benchmark, rest = (found, {}) if kind == "written" else (replace(MMLU, unit_size=3), found)
+    benchmark, rest = (found, {}) if kind == "written" else (in_units(MMLU, 3), found)
     whole = evaluate(model, benchmark, place(tmp_path / "whole"), **rest)
     interrupted(model, benchmark, place(tmp_path / "cut", 2026, 1), **rest)
     resumed = evaluate(model, benchmark, place(tmp_path / "cut", 2029, 4), **rest)
@@ -86,8 +90,8 @@ def test_it_goes_on_under_another_clock_and_with_other_threads(kind, model, requ
 @pytest.mark.parametrize("kind", ["written", "chosen"])
 def test_other_units_are_another_run_and_never_mixed(kind, model, request, tmp_path):
     found = request.getfixturevalue(kind)
-    small, rest = (found, {}) if kind == "written" else (replace(MMLU, unit_size=3), found)
-    large = replace(small, unit_size=5)
+    small, rest = (found, {}) if kind == "written" else (in_units(MMLU, 3), found)
+    large = in_units(small, 5)
     interrupted(model, small, place(tmp_path), **rest)
     done = evaluate(model, large, place(tmp_path), **rest)
     first = evaluate(model, small, place(tmp_path), **rest)
@@ -104,8 +108,7 @@ def test_other_units_are_another_run_and_never_mixed(kind, model, request, tmp_p
 def test_a_drawn_answer_s_seed_is_its_own_whatever_the_unit(model, written, tmp_path):
     hot = Settings(temperature=1.0, repeats=2)
     runs = [
-        evaluate(model, replace(written, unit_size=n), place(tmp_path), settings=hot)
-        for n in (1, 4, 64)
+        evaluate(model, in_units(written, n), place(tmp_path), settings=hot) for n in (1, 4, 64)
     ]
     seeds = [[(s.sample_id, s.repeat, s.seed) for s in samples(tmp_path, run)] for run in runs]
     assert seeds[0] == seeds[1] == seeds[2] and len(set(seeds[0])) == 2 * ITEMS
