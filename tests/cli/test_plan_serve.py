@@ -57,6 +57,12 @@ def test_names_of_the_design_work_too():
     assert one == other
 
 
+def test_a_models_name_in_mlperf_is_understood():
+    words = ("--gpu", "b200", "--gpus", 8, "--precision", "fp4", "--as-of", "2026-11-30")
+    assert figures("llama2-70b", *words) == figures("llama-2-70b", *words)
+    assert figures("deepseek-r1", *words)["calibration"]["support"] == "calibrated"
+
+
 def test_mlperfs_own_figures_lie_within():
     """MLPerf v5.1, Llama-2-70B offline a GPU: H200 4,306-4,415; MI325X 4,083-4,320; B200 9,808."""
     for gpu, precision, least, most in (
@@ -119,6 +125,9 @@ def test_a_goal_that_nothing_meets_is_a_negative_answer():
         (("llama-3.1-8b", "--gpu", "h200", "--ttft", 0), "seconds above 0"),
         (("llama-3.1-8b", "--gpu", "h200", "--as-of", "soon"), "a day such as 2026-11-30"),
         (("llama-3.1-8b", "--gpu", "h200", "--cache-bits", 12), "8 or 16"),
+        (("llama-3.1-8b", "--gpu", "h200", "--usd-per-hour", "inf"), "dollars, such as 2.5"),
+        (("llama-3.1-8b", "--gpu", "h200", "--usd-per-hour", -1), "greater than or equal to 0"),
+        (("llama-3.1-8b", "--gpu", "h200", "--gpus", 0), "greater than or equal to 1"),
     ],
 )
 def test_what_can_t_be_is_one_line(words, said):

@@ -145,6 +145,14 @@ def test_heads_that_are_fewer_than_accelerators_are_held_several_times():
     assert tight.sequence_read == 2 * spread.sequence_read
 
 
+def test_a_group_beyond_its_links_goes_over_the_network():
+    """16 H200 are two nodes, 16 GB200 one rack."""
+    for machine, slower in (("h200", True), ("gb200", False)):
+        here = accelerator(machine)
+        cost = cost_of(model("llama-3.1-405b"), here, Layout(16), 1000, 1000)
+        assert (cost.link < here.link_bytes_per_second) == slower
+
+
 def test_support_is_told_and_widens():
     constants = calibrated()
     assert constants.support("dense", "h200-sxm", "fp8")[0] == CALIBRATED

@@ -24,6 +24,7 @@ class Accelerator:
         fp4_flops: Peak in 4-bit floating point, dense; None where it has none.
         memory_bytes_per_second: Peak bandwidth of its own memory.
         link_bytes_per_second: To its neighbours, in one direction: NVLink, Infinity Fabric or PCIe.
+        linked: How many reach each other so; others are reached over a network.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Accelerator:
     fp4_flops: float | None = None
     memory_bytes_per_second: float = 0.0
     link_bytes_per_second: float = 0.0
+    linked: int = 8
 
     def peak_flops(self, precision: str) -> float | None:
         """Peak FLOP/s of products at bf16, fp8 or fp4, dense; None where it has no such units."""

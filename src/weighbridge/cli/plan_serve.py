@@ -69,6 +69,7 @@ def serve(
     from weighbridge.planning.serving.forecast import SERVER_LIMIT, plan
     from weighbridge.planning.serving.trace import read_trace, with_lengths, within_goals
 
+    _check_price(usd_per_hour)
     day, now = _moment(as_of)
     goal = _goal(ttft, tpot)
     log = read_trace(trace, now) if trace is not None else None
@@ -108,6 +109,15 @@ def _moment(as_of: str) -> "tuple[date, datetime]":
         raise InputError(f"--as-of {as_of}", "a day such as 2026-11-30") from error
 
 
+def _check_price(usd_per_hour: float | None) -> None:
+    from math import isfinite
+
+    from weighbridge.errors import InputError
+
+    if usd_per_hour is not None and not isfinite(usd_per_hour):
+        raise InputError(f"--usd-per-hour {usd_per_hour:g}", "dollars, such as 2.5")
+
+
 def _goal(ttft: float | None, tpot: float | None) -> "Latency | None":
     from math import inf, isfinite
 
@@ -138,13 +148,15 @@ def _deployment(
     from weighbridge.planning.anatomy import read_architecture
     from weighbridge.planning.serving.footprint import footprint
     from weighbridge.planning.serving.forecast import Deployment
+    from weighbridge.planning.serving.measurements import MODELS
     from weighbridge.planning.serving.precision import arithmetic_flops, choose_precision
     from weighbridge.sources.configs import find_config
 
     if cache_bits not in (None, 8, 16):
         raise InputError(f"--cache-bits {cache_bits}", "8 or 16")
     machine = accelerator(gpu)
-    found = find_config(model, offline=options.stays_offline(offline))
+    named = MODELS.get(model, model)  # as benchmarks of serving write it, such as llama2-70b
+    found = find_config(named, offline=options.stays_offline(offline))
     architecture = read_architecture(found.config, found.where)
     chosen = choose_precision(found.config, precision)
     arithmetic_flops(machine, chosen)

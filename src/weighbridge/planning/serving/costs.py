@@ -32,6 +32,8 @@ _RESIDUAL_BYTES = 2  # the residual stream is exchanged in 16 bits
 _DISPATCHED_BYTES = 3  # out in 8 bits, back in 16
 RESERVED_BYTES = 4e9
 """Of each accelerator, for activations, graphs and the engine's own buffers."""
+NETWORK_BYTES_PER_SECOND = 50e9
+"""Of one accelerator to others beyond those it is linked to: a network of 400 Gb/s each."""
 USABLE = 0.93
 """Share of an accelerator's memory that an engine takes for weights and cache."""
 MAX_SEQUENCES = 2048
@@ -219,7 +221,9 @@ def cost_of(
         stages=layout.stages,
         bandwidth=machine.memory_bytes_per_second,
         flops=arithmetic_flops(machine, model.precision),
-        link=machine.link_bytes_per_second,
+        link=machine.link_bytes_per_second
+        if size <= machine.linked
+        else min(machine.link_bytes_per_second, NETWORK_BYTES_PER_SECOND),
         prompts=input_tokens / output_tokens,
         most=largest_batch(model, machine, layout, context),
         replicas=layout.replicas,

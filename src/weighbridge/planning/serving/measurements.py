@@ -82,7 +82,7 @@ MODELS = {
     "llama3.1-405b": "llama-3.1-405b",
     "llama3.1-8b": "llama-3.1-8b",
     "mixtral-8x7b": "mixtral-8x7b",
-    "deepseek-r1": "deepseek-v3",
+    "deepseek-r1": "deepseek-r1",
 }
 """Names in the files, and the catalog's names of the same structure."""
 
