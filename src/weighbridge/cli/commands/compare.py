@@ -1,10 +1,10 @@
 """Compare two runs item by item, with an interval and a verdict at a margin.
 
 RUN_A is the candidate, RUN_B the reference. Runs of judged benchmarks come with an audit of the
-judge; runs by two protocols are compared only where some model was measured both ways; with
---groups, groups of subjects are compared too, their verdicts corrected for being several (Holm).
-Runs that were not asked alike (another temperature, chat template, length) are refused; --accept
-names what is meant to differ, and the result records it.
+judge. Runs by two protocols are compared only where some model was measured by both. With
+--groups, groups of subjects are compared too, with Holm's correction for several comparisons.
+Runs with different settings (temperature, chat template, length) are refused; --accept names the
+settings that differ on purpose, and the result records them.
 Exit 0: superior, equivalent or non-inferior; 1: inferior; 3: inconclusive.
 """
 
@@ -47,13 +47,13 @@ class Question:
     panel: ClassVar[str] = "What is compared"
 
     margin: options.WorseBy = None
-    metric: Annotated[str, typer.Option(metavar="NAME", help="value, or the name of a part.")] = (
+    metric: Annotated[str, typer.Option(metavar="NAME", help="value (the headline), or the name of a part.")] = (
         "value"
     )
     groups: Annotated[bool, typer.Option("--groups", help="Compare groups of subjects.")] = False
     accept: Annotated[
         str,
-        typer.Option(metavar="NAMES", help="Differences beside the model that are meant: a,b."),
+        typer.Option(metavar="NAMES", help="Settings that differ on purpose, separated by commas."),
     ] = ""
 
     @property
@@ -80,10 +80,10 @@ class FurtherEvidence:
         Path | None, typer.Option(metavar="FILE", help="JSONL of people's ratings or preferences.")
     ] = None
     other_judge: Annotated[
-        str, typer.Option(metavar=PAIR, help="The same answers read by another judge.")
+        str, typer.Option(metavar=PAIR, help="Two runs in which another judge rated the same answers.")
     ] = ""
     offset: Annotated[
-        str, typer.Option(metavar=PAIR, help="One model's runs by both protocols.")
+        str, typer.Option(metavar=PAIR, help="Two runs of one model, one by each of the two protocols.")
     ] = ""
 
 
@@ -93,12 +93,12 @@ def command(
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The reference's run.")],
     question: Question,
     further: FurtherEvidence,
-    flips: Annotated[int, typer.Option(metavar="N", help="Flips to print.", min=0)] = 3,
+    flips: Annotated[int, typer.Option(metavar="N", help="Print so many items on which only one run is right.", min=0)] = 3,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write every item, side by side, as a page.")
+        Path | None, typer.Option(metavar="FILE", help="Write a page with every item and both answers side by side.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace FILE if it is there.")
+        bool, typer.Option("--overwrite", help="Replace FILE if it exists.")
     ] = False,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
@@ -109,7 +109,7 @@ def command(
     from weighbridge.evidence import RunStore
 
     if html is not None and html.exists() and not overwrite:
-        raise InputError(f"{html} is there", "a new file", "--overwrite, or another --html")
+        raise InputError(f"{html} exists", "a new file", "--overwrite, or another --html")
     metric, accepted, store = question.metric, question.accepted, RunStore(runs)
     first, second = store.read(run_a), store.read(run_b)
     found = compare_with_evidence(

@@ -1,7 +1,7 @@
 """Write runs in another tool's format.
 
 FORMAT is inspect (--to FILE.eval or .json), hugging-face (--to FOLDER, the model's repository) or
-tables (--to FILE.csv or .parquet, one row a sample).
+tables (--to FILE.csv or .parquet, one row per sample).
 """
 
 from pathlib import Path
@@ -19,12 +19,12 @@ def command(
     run: Annotated[list[str], typer.Argument(help="Run ids (or their beginnings) or folders.")],
     to: Annotated[Path, typer.Option(help="File or folder to write.")],
     dataset: Annotated[
-        str, typer.Option(help="The Hub's id of the data set; the benchmark's own if empty.")
+        str, typer.Option(help="Hub id of the data set; default: the benchmark's own.")
     ] = "",
     task: Annotated[str, typer.Option(help="The benchmark's task id on the Hub.")] = "",
-    source_url: Annotated[str, typer.Option(help="Where readers find the evidence.")] = "",
+    source_url: Annotated[str, typer.Option(help="URL where readers find the evidence.")] = "",
     percent: Annotated[bool, typer.Option(help="Write figures in percent.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:

@@ -1,9 +1,9 @@
-"""Take in what another harness measured, as sealed runs.
+"""Import what another harness measured, as sealed runs.
 
 HARNESS is lm-eval (its --output_path, with --log_samples), inspect (.eval or .json, or a folder)
-or helm (run folders; or tables of answers, with --gold PATH to the items). One run a model and
-benchmark; verify and compare treat them like our own. What can't be imported is named, and the
-exit code is then 3.
+or helm (run folders; or tables of answers, with --gold PATH to the items). Each model and benchmark
+becomes one run, which verify and compare treat like any other. What can't be imported is named, and
+the exit code is then 3.
 """
 
 from pathlib import Path
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 def command(
     harness: Annotated[str, typer.Argument(help="lm-eval, inspect or helm.")],
-    path: Annotated[Path, typer.Argument(help="Its file or folder.")],
+    path: Annotated[Path, typer.Argument(help="The harness's file or folder.")],
     gold: Annotated[
-        Path | None, typer.Option(help="The items with right answers, where the files lack them.")
+        Path | None, typer.Option(help="The items with right answers, if the files lack them.")
     ] = None,
     benchmark: Annotated[
-        str, typer.Option("--benchmark", "-b", metavar="NAME", help="Whose items --gold holds.")
+        str, typer.Option("--benchmark", "-b", metavar="NAME", help="The benchmark that --gold belongs to.")
     ] = "mmlu",
-    metric: Annotated[str, typer.Option(help="Its metric or scorer; its first if empty.")] = "",
-    cluster: Annotated[str, typer.Option(help="Its field that items share a source by.")] = "",
-    scale: Annotated[str, typer.Option(metavar="LOW:HIGH", help="Of its values.")] = "0:1",
-    withhold: Annotated[bool, typer.Option(help="Keep ids and scores, and no texts.")] = False,
+    metric: Annotated[str, typer.Option(help="The harness's metric or scorer; default: its first.")] = "",
+    cluster: Annotated[str, typer.Option(help="The harness's field to cluster items by.")] = "",
+    scale: Annotated[str, typer.Option(metavar="LOW:HIGH", help="Lowest and highest value of the metric.")] = "0:1",
+    withhold: Annotated[bool, typer.Option(help="Keep ids and scores, but no texts.")] = False,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:

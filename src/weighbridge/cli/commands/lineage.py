@@ -1,8 +1,8 @@
 """Compare a model's stages step by step: base, adapter, merged, GGUF.
 
-Each stage is measured on the same items (what was measured before is taken from its run), then
-compared with the one before it, and the last one with the first. Exit 0: nothing got worse on the
-whole way; 1: it did; 3: that can't be told.
+Each stage is measured on the same items (earlier runs are used again), then compared with the
+stage before it, and the last one with the first. Exit 0: the last stage is no worse than the first;
+1: it is worse; 3: inconclusive.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @grouped
 def command(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL", help="Stages, the first one first.")
+        list[str], typer.Argument(metavar="MODEL", help="Stages in order, such as BASE BASE+ADAPTER.")
     ],
     questions: Questions,
     compute: options.Compute,

@@ -30,27 +30,27 @@ app.command("tune", cls=SectionedCommand)(tune)
 def train(
     compute: Annotated[str, typer.Option(metavar="FLOPS", help="Budget, such as 5.76e23.")],
     law: Annotated[
-        str, typer.Option(metavar="NAME|FILE.json", help="See weighbridge scaling laws.")
+        str, typer.Option(metavar="NAME|FILE.json", help="Scaling law; list them with: weighbridge scaling laws.")
     ] = "epoch-chinchilla",
     experts: Annotated[
-        float | None, typer.Option(help="Number of experts, 1 for dense, for joint laws.", min=1)
+        float | None, typer.Option(help="Experts (1: dense), for laws of dense and mixture models.", min=1)
     ] = None,
     lifetime_tokens: Annotated[
-        str, typer.Option(metavar="TOKENS", help="Tokens served: train longer, serve cheaper.")
+        str, typer.Option(metavar="TOKENS", help="Tokens the model will serve: favours smaller models.")
     ] = "",
     unique_tokens: Annotated[
-        str, typer.Option(metavar="TOKENS", help="Tokens that exist; beyond them data repeats.")
+        str, typer.Option(metavar="TOKENS", help="Tokens of data available; beyond them data repeats.")
     ] = "",
-    accelerator: Annotated[str, typer.Option(help="Where it is trained.")] = "h100-sxm",
+    accelerator: Annotated[str, typer.Option(help="Accelerator to train on.")] = "h100-sxm",
     utilization: Annotated[
-        float, typer.Option(help="Share of the peak that training reaches.", min=0.01, max=1)
+        float, typer.Option(help="Share of its peak FLOPs that training reaches.", min=0.01, max=1)
     ] = 0.4,
     usd_per_hour: Annotated[
         float | None, typer.Option(help="Price of one accelerator-hour.", min=0)
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Split a compute budget, and say how sure that is."""
+    """Split a compute budget into parameters and tokens, with intervals."""
     from weighbridge.catalog.accelerators import accelerator as find
     from weighbridge.cli.plan_output import TrainingPlan, plan_document, plan_text
     from weighbridge.cli.scaling_output import parse_count

@@ -40,9 +40,9 @@ _QUICK_SECONDS = 1.0
 
 @app.command("list", cls=SectionedCommand)
 def list_runs(runs: options.Runs = options.DEFAULT_RUNS, json: options.Json = False) -> None:
-    """List runs, newest first, the unfinished ones with how far they have come.
+    """List runs, newest first; of unfinished ones, how many answers they have.
 
-    Exit code 3 says that a run's files are not as they were written, and its figures left out.
+    Exit code 3: some run's files were altered, and its figures are not shown.
     """
     from weighbridge.evidence import summaries
 
@@ -104,7 +104,7 @@ def _age(started: str, now: datetime) -> str:
 @app.command("show", cls=SectionedCommand)
 def show(
     run: Annotated[str, typer.Argument(help="Run id, its beginning, or a folder.")],
-    samples: Annotated[bool, typer.Option("--samples", help="Its samples, too.")] = False,
+    samples: Annotated[bool, typer.Option("--samples", help="Show its samples, too.")] = False,
     only: Annotated[
         str,
         typer.Option(
@@ -114,10 +114,10 @@ def show(
             "truncated, infrastructure.",
         ),
     ] = "",
-    cluster: Annotated[str, typer.Option(help="Samples of this cluster alone.")] = "",
-    search: Annotated[str, typer.Option(help="Samples that hold these words.")] = "",
-    limit: Annotated[int | None, typer.Option(help="So many; 20 on a terminal.", min=1)] = None,
-    skip: Annotated[int, typer.Option(help="Leave out the first so many.", min=0)] = 0,
+    cluster: Annotated[str, typer.Option(help="Only samples of this cluster.")] = "",
+    search: Annotated[str, typer.Option(help="Only samples that contain this text.")] = "",
+    limit: Annotated[int | None, typer.Option(help="Show at most so many; default: 20, with --json all.", min=1)] = None,
+    skip: Annotated[int, typer.Option(help="Skip the first so many.", min=0)] = 0,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
-Runs = Annotated[Path, typer.Argument(metavar="RUNS.csv", help="One row a training run; or JSONL.")]
+Runs = Annotated[Path, typer.Argument(metavar="RUNS.csv", help="CSV, JSONL or Parquet, one row per training run.")]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="COLUMN=VALUE", help="Only such rows; may be repeated."),
+    typer.Option("--where", metavar="COLUMN=VALUE", help="Only rows with this value; may be repeated."),
 ]
-DropHighest = Annotated[int, typer.Option(help="Leave out so many of the highest losses.", min=0)]
-Delta = Annotated[float, typer.Option(help="Huber's delta on log losses.", min=1e-9)]
-Bootstraps = Annotated[int, typer.Option(help="Resamples; 0 gives no intervals.", min=0)]
+DropHighest = Annotated[int, typer.Option(help="Leave out the runs with the highest losses, so many.", min=0)]
+Delta = Annotated[float, typer.Option(help="Delta of the Huber loss, on log losses.", min=1e-9)]
+Bootstraps = Annotated[int, typer.Option(help="Bootstrap resamples; 0: no intervals.", min=0)]
 SaveLaw = Annotated[
-    Path | None, typer.Option(metavar="FILE.json", help="Keep the law for plan train --law.")
+    Path | None, typer.Option(metavar="FILE.json", help="Save the law, for: plan train --law FILE.json.")
 ]
-EntropyFloor = Annotated[float, typer.Option(help="Lowest loss believed, nats per token.", min=0)]
+EntropyFloor = Annotated[float, typer.Option(help="Refuse losses below this, in nats per token.", min=0)]
 
 
 @app.command("fit", cls=SectionedCommand)
@@ -43,10 +43,10 @@ def fit(
     where: Where = None,
     entropy_floor: EntropyFloor = 0.5,
     surface: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw loss and optimal frontier.")
+        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw the loss and the compute-optimal frontier.")
     ] = None,
     cloud: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw the bootstrap's exponents.")
+        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw the exponents of all bootstrap resamples.")
     ] = None,
     save_law: SaveLaw = None,
     threads: options.Threads = 0,
@@ -55,7 +55,7 @@ def fit(
 ) -> None:
     """Fit E + A/N^alpha + B/D^beta, with intervals.
 
-    Approach 3 of Hoffmann et al. 2022, started globally for every resample.
+    Approach 3 of Hoffmann et al. 2022; every bootstrap resample starts from a global search.
     """
     from weighbridge.cli.scaling_output import (
         check_image,
@@ -99,7 +99,7 @@ def fit(
 def compare(
     runs: Runs,
     compute: Annotated[
-        str, typer.Option(metavar="FLOPS", help="Compare sizes here; else at the largest budget.")
+        str, typer.Option(metavar="FLOPS", help="Budget to compare at; default: the largest.")
     ] = "",
     delta: Delta = 1e-3,
     bootstraps: Bootstraps = 400,
@@ -177,13 +177,13 @@ def mixture(
 
 @app.command("laws", cls=SectionedCommand)
 def laws(
-    compute: Annotated[str, typer.Option(metavar="FLOPS", help="Compare sizes here.")] = "5.76e23",
+    compute: Annotated[str, typer.Option(metavar="FLOPS", help="Budget to compare at.")] = "5.76e23",
     chart: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw D/N against compute.")
+        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw tokens per parameter against compute.")
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """List published laws and what each would buy."""
+    """List published laws, and how each would split a compute budget."""
     from weighbridge.cli.scaling_output import (
         check_image,
         draw_laws,
@@ -220,17 +220,17 @@ class LadderOptions:
         str, typer.Option(metavar="FLOPS", help="Largest budget that laws are fitted to.")
     ] = "1.9e12"
     tokens_per_parameter: Annotated[
-        float, typer.Option(metavar="RATIO", help="Where sizes are centred.", min=1, max=10_000)
+        float, typer.Option(metavar="RATIO", help="Model sizes are spread around this ratio.", min=1, max=10_000)
     ] = 50.0
     experts: Annotated[
         int,
-        typer.Option(metavar="N", help="Of mixtures, two a token; 0: dense only.", min=0, max=64),
+        typer.Option(metavar="N", help="Experts of the mixture models (two per token); 0: dense only.", min=0, max=64),
     ] = 8
     seeds: Annotated[
-        int, typer.Option(metavar="N", help="Of dense against mixture.", min=2, max=50)
+        int, typer.Option(metavar="N", help="Seeds for the comparison of dense and mixture models.", min=2, max=50)
     ] = 5
     learning_rate: Annotated[
-        float, typer.Option(metavar="RATE", help="Peak, at a width of 64.", min=1e-6, max=1.0)
+        float, typer.Option(metavar="RATE", help="Peak learning rate at width 64.", min=1e-6, max=1.0)
     ] = 5.5e-3
 
     def settings(self, seed: int) -> "LadderSettings":
@@ -261,9 +261,9 @@ class CorpusOptions:
 
     corpus: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="File or folder; else Python's own standard library."),
+        typer.Option(metavar="PATH", help="Text file or folder; default: Python's standard library."),
     ] = None
-    files: Annotated[str, typer.Option(metavar="PATTERN", help="Of a folder, such as *.md.")] = ""
+    files: Annotated[str, typer.Option(metavar="PATTERN", help="Which files of the folder, such as *.md.")] = ""
 
 
 @app.command("sweep", cls=SectionedCommand)
@@ -271,7 +271,7 @@ class CorpusOptions:
 def sweep(
     ladder: LadderOptions,
     learnt: CorpusOptions,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The ladder's folder.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the models and results go.")] = Path(
         ".weighbridge/ladder"
     ),
     chart: Annotated[
@@ -279,15 +279,15 @@ def sweep(
     ] = None,
     save_law: SaveLaw = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained, how long.")
+        bool, typer.Option("--dry-run", help="Say what would be trained and how long it takes.")
     ] = False,
     threads: options.Threads = 0,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Train a ladder of small models here, fit it, and try it on a larger one.
+    """Train a ladder of small models here, fit a law, and test its forecast on a larger one.
 
-    Killed at any moment, the same command goes on. Losses don't depend on how many cores there are.
+    Killed at any moment, the same command goes on. Losses don't depend on the number of cores.
     """
     from weighbridge.cli import ladder_output as shown
     from weighbridge.cli.drawing import Drawn
