@@ -164,7 +164,7 @@ def test_repeats_help_down_to_the_variance_between_items():
         ({"margin": 2.0}, "margin 2"),
         ({"difference": 0.3}, "only 0.2 of the items differ"),
         ({"icc": 0.2}, "ICC without clusters"),
-        ({"within": 0.5}, "a part of the whole"),
+        ({"within": 0.5}, "at most the variance in all"),
         ({"cluster_size": 0.5}, "at least 1"),
     ],
 )

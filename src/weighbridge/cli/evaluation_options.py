@@ -16,7 +16,7 @@ ChatTemplate = Annotated[
     bool | None,
     typer.Option(
         "--chat-template/--no-chat-template",
-        help="Ask as a chat, or with plain text; else as is usual.",
+        help="Ask as a chat or with plain text; default: as the model is meant to be asked.",
     ),
 ]
 
@@ -45,12 +45,15 @@ class Questions:
     ] = None
     shots: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Worked examples before a question; else as is usual."),
+        typer.Option(
+            metavar="N", help="Worked examples before a question; default: the benchmark's own."
+        ),
     ] = None
     protocol: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="loglikelihood, letter, generative or pairwise; else as is usual."
+            metavar="NAME",
+            help="loglikelihood, letter, generative or pairwise; default: the benchmark's own.",
         ),
     ] = ""
     max_tokens: Annotated[
@@ -96,7 +99,7 @@ class Answering:
     chat_template: ChatTemplate = None
     repeats: Annotated[int, typer.Option(metavar="N", help="Answers per item.")] = 1
     temperature: Annotated[
-        float | None, typer.Option(metavar="T", help="Of sampling; 0 is greedy.", min=0)
+        float | None, typer.Option(metavar="T", help="Sampling temperature; 0 is greedy.", min=0)
     ] = None
 
 
@@ -113,9 +116,7 @@ class Judging:
 
     panel: ClassVar[str] = "A model as judge (mt_bench)"
 
-    judge: Annotated[
-        str, typer.Option(metavar="MODEL", help="Who judges the answers: any model.")
-    ] = ""
+    judge: Annotated[str, typer.Option(metavar="MODEL", help="Model that judges the answers.")] = ""
     judge_repeats: Annotated[
         int, typer.Option(metavar="N", help="Judgements of each answer.", min=1)
     ] = 1

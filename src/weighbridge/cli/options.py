@@ -25,11 +25,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, say w
 Offline = Annotated[bool, typer.Option("--offline", help="Never reach for the network.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")]
 Threads = Annotated[
-    int, typer.Option(metavar="N", help="Threads for arithmetic; 0 takes every core.", min=0)
+    int, typer.Option(metavar="N", help="Threads for arithmetic; 0: one per core.", min=0)
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed of everything random.")]
 Data = Annotated[
-    list[str] | None, typer.Option("--data", metavar="NAME=PATH", help="Where a data set lies.")
+    list[str] | None, typer.Option("--data", metavar="NAME=PATH", help="Where a data set is.")
 ]
 Runs = Annotated[
     Path,
@@ -45,7 +45,7 @@ Memory = Annotated[
     str,
     typer.Option(
         metavar="SIZE",
-        help="Most that the process may take, such as 4GB.",
+        help="Memory limit of the process, such as 4GB.",
         rich_help_panel=WHERE_IT_COMPUTES,
     ),
 ]
@@ -82,7 +82,7 @@ WorseBy = Annotated[
     float | None,
     typer.Option(
         "--margin",
-        help="How much worse is still fine, in the scale's units; else 2 % of it.",
+        help="How much worse is acceptable, on the benchmark's scale; default: 2 % of it.",
         parser=parse_margin,
         metavar="FLOAT",
     ),

@@ -22,20 +22,27 @@ def serve(
     ],
     gpu: Annotated[
         str,
-        typer.Option("--gpu", "--accelerator", metavar="NAME", help="Such as h100, b200, l40s."),
+        typer.Option(
+            "--gpu",
+            "--accelerator",
+            metavar="NAME",
+            help="Accelerator, such as h100, b200 or l40s.",
+        ),
     ],
-    gpus: Annotated[int, typer.Option("--gpus", "--count", help="How many.", min=1, max=4096)] = 1,
+    gpus: Annotated[
+        int, typer.Option("--gpus", "--count", help="Number of accelerators.", min=1, max=4096)
+    ] = 1,
     precision: Annotated[
-        str, typer.Option(metavar="NAME", help="bf16, fp8, fp4 or int4; else as it is stored.")
+        str, typer.Option(metavar="NAME", help="bf16, fp8, fp4 or int4; default: as stored.")
     ] = "",
     input_tokens: Annotated[
-        int, typer.Option(help="Of a prompt, on the average.", min=1, max=10**7)
+        int, typer.Option(help="Average length of a prompt.", min=1, max=10**7)
     ] = 1000,
     output_tokens: Annotated[
-        int, typer.Option(help="Of an answer, on the average.", min=1, max=10**7)
+        int, typer.Option(help="Average length of an answer.", min=1, max=10**7)
     ] = 1000,
     concurrency: Annotated[
-        int | None, typer.Option(help="Requests at once; else as many as fit.", min=1)
+        int | None, typer.Option(help="Requests at once; default: as many as fit.", min=1)
     ] = None,
     ttft: Annotated[
         float | None, typer.Option(help="Goal: seconds to the first token.", min=0)
@@ -44,13 +51,14 @@ def serve(
         float | None, typer.Option(help="Goal: seconds for each later token.", min=0)
     ] = None,
     trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A log of requests, for their lengths.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Log of requests, to take their lengths from."),
     ] = None,
     tensor_parallel: Annotated[
-        int | None, typer.Option(help="GPUs that share each matrix; else the best.", min=1)
+        int | None, typer.Option(help="Tensor-parallel GPUs; default: the best number.", min=1)
     ] = None,
     cache_bits: Annotated[
-        int | None, typer.Option(help="Of a number in the cache: 8 or 16.", min=8, max=16)
+        int | None, typer.Option(help="Bits of a number in the cache: 8 or 16.", min=8, max=16)
     ] = None,
     usd_per_hour: Annotated[
         float | None, typer.Option(help="Price of one GPU-hour.", min=0)

@@ -17,7 +17,8 @@ def tune(
     method: Annotated[str, typer.Option(help="full, lora or qlora.")] = "lora",
     rank: Annotated[int, typer.Option(help="LoRA's rank.", min=1)] = 16,
     targets: Annotated[
-        str, typer.Option(metavar="NAMES", help="all-linear, or names by commas.")
+        str,
+        typer.Option(metavar="NAMES", help="Modules that LoRA adapts: all-linear, or NAME,NAME."),
     ] = "all-linear",
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", "--sequence-length", help="Longest row.", min=1)
@@ -34,15 +35,17 @@ def tune(
         bool, typer.Option(help="QLoRA: quantise the scales as well.")
     ] = True,
     float32_embeddings: Annotated[
-        bool, typer.Option(help="QLoRA: what stays unquantised in float32, as peft casts it.")
+        bool, typer.Option(help="QLoRA: keep unquantised parts in float32, as peft does.")
     ] = False,
-    devices: Annotated[int, typer.Option(help="Over how many it is sharded.", min=1)] = 1,
+    devices: Annotated[
+        int, typer.Option(help="Devices that the model is sharded over.", min=1)
+    ] = 1,
     stack: Annotated[
         str, typer.Option(help="Program that trains: weighbridge, peft or litgpt.")
     ] = "weighbridge",
     gpu: Annotated[str, typer.Option(metavar="NAME", help="Accelerator, such as l40s.")] = "",
     memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="What one device has, such as 48GB.")
+        str, typer.Option(metavar="SIZE", help="Memory of one device, such as 48GB.")
     ] = "",
     offline: options.Offline = False,
     json: options.Json = False,

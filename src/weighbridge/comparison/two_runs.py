@@ -93,7 +93,7 @@ def _check_fits(run_a: EvalRun, run_b: EvalRun, other_judge: bool, offset: bool)
         raise InputError(
             f"--offset with two runs by one protocol, {run_a.protocol}",
             "two runs whose protocols differ",
-            "leave it out: there is nothing to take out",
+            "leave --offset out: there is no offset to correct for",
         )
     if other_judge and not is_judged(run_a):
         raise InputError(

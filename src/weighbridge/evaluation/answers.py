@@ -57,7 +57,7 @@ class Answers:
         counts = {len(texts) for texts in self.by_sample.values()}
         if len(counts) > 1:
             raise InputError(
-                f"{self.path} has {min(counts)} to {max(counts)} answers a sample",
+                f"{self.path} has {min(counts)} to {max(counts)} answers per sample",
                 "the same number for each",
             )
         return counts.pop()

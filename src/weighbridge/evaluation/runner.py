@@ -237,7 +237,7 @@ def _at_level_of_items(
         raise InputError(
             f"{len(weaker)} items whose tests need names of the model's own code: {named}",
             "tests that can be run outside the jail of the model's code",
-            "mend their tests; or accept verdicts that hostile code can fake: "
+            "correct their tests; or accept verdicts that hostile code can fake: "
             "--allow-weaker-sandbox",
         )
     level = f"bubblewrap for {len(weaker)} items, else {place.sandbox_level}"

@@ -138,7 +138,7 @@ def stop_rule(
         return None
     if len(tasks) > 1:
         raise InputError(
-            f"--stop-when-decided with {len(tasks)} benchmarks", "one: a run is of one benchmark"
+            f"--stop-when-decided with {len(tasks)} benchmarks", "exactly one benchmark"
         )
     run = store.read(reference)
     return StopRule(run, margin_or_default(margin, run.estimate.scale))

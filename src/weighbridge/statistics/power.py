@@ -75,7 +75,7 @@ class Design:
         if not 0 <= self.within <= self.variance(1) + 1e-12:
             raise InputError(
                 f"a variance within items of {self.within:g}, of {self.variance(1):g} in all",
-                "a part of the whole",
+                "at most the variance in all",
             )
 
     def variance(self, repeats: int) -> float:

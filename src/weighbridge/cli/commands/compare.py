@@ -47,9 +47,9 @@ class Question:
     panel: ClassVar[str] = "What is compared"
 
     margin: options.WorseBy = None
-    metric: Annotated[str, typer.Option(metavar="NAME", help="value (the headline), or the name of a part.")] = (
-        "value"
-    )
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="value (the headline), or the name of a part.")
+    ] = "value"
     groups: Annotated[bool, typer.Option("--groups", help="Compare groups of subjects.")] = False
     accept: Annotated[
         str,
@@ -80,10 +80,12 @@ class FurtherEvidence:
         Path | None, typer.Option(metavar="FILE", help="JSONL of people's ratings or preferences.")
     ] = None
     other_judge: Annotated[
-        str, typer.Option(metavar=PAIR, help="Two runs in which another judge rated the same answers.")
+        str,
+        typer.Option(metavar=PAIR, help="Two runs in which another judge rated the same answers."),
     ] = ""
     offset: Annotated[
-        str, typer.Option(metavar=PAIR, help="Two runs of one model, one by each of the two protocols.")
+        str,
+        typer.Option(metavar=PAIR, help="Two runs of one model, one by each of the two protocols."),
     ] = ""
 
 
@@ -93,9 +95,17 @@ def command(
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The reference's run.")],
     question: Question,
     further: FurtherEvidence,
-    flips: Annotated[int, typer.Option(metavar="N", help="Print so many items on which only one run is right.", min=0)] = 3,
+    flips: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Print so many items on which only one run is right.", min=0
+        ),
+    ] = 3,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page with every item and both answers side by side.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a page with every item and both answers side by side."
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace FILE if it exists.")

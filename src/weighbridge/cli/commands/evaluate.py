@@ -62,7 +62,7 @@ class Stopping:
     margin: Annotated[
         float | None,
         typer.Option(
-            help="How much worse than RUN still counts as no worse; else 2 % of the scale.",
+            help="How much worse than RUN counts as no worse; default: 2 % of the scale.",
             parser=options.parse_margin,
             metavar="FLOAT",
         ),
@@ -88,13 +88,13 @@ class Checks:
         bool,
         typer.Option(
             "--show-prompt",
-            help="Print each first prompt and stop; ⟦ ⟧ marks control tokens that are text.",
+            help="Print each benchmark's first prompt; ⟦ ⟧ marks control tokens that are text.",
         ),
     ] = False
     tuning_data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Find the items that stand in it, and score without them too."
+            metavar="FILE", help="Find items that occur in this file; score with and without them."
         ),
     ] = None
 

@@ -27,11 +27,18 @@ def command(
         Path | None, typer.Option(help="The items with right answers, if the files lack them.")
     ] = None,
     benchmark: Annotated[
-        str, typer.Option("--benchmark", "-b", metavar="NAME", help="The benchmark that --gold belongs to.")
+        str,
+        typer.Option(
+            "--benchmark", "-b", metavar="NAME", help="The benchmark that --gold belongs to."
+        ),
     ] = "mmlu",
-    metric: Annotated[str, typer.Option(help="The harness's metric or scorer; default: its first.")] = "",
+    metric: Annotated[
+        str, typer.Option(help="The harness's metric or scorer; default: its first.")
+    ] = "",
     cluster: Annotated[str, typer.Option(help="The harness's field to cluster items by.")] = "",
-    scale: Annotated[str, typer.Option(metavar="LOW:HIGH", help="Lowest and highest value of the metric.")] = "0:1",
+    scale: Annotated[
+        str, typer.Option(metavar="LOW:HIGH", help="Lowest and highest value of the metric.")
+    ] = "0:1",
     withhold: Annotated[bool, typer.Option(help="Keep ids and scores, but no texts.")] = False,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,

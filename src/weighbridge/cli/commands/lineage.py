@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 @grouped
 def command(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL", help="Stages in order, such as BASE BASE+ADAPTER.")
+        list[str],
+        typer.Argument(metavar="MODEL", help="Stages in order, such as BASE BASE+ADAPTER."),
     ],
     questions: Questions,
     compute: options.Compute,

@@ -30,16 +30,22 @@ app.command("tune", cls=SectionedCommand)(tune)
 def train(
     compute: Annotated[str, typer.Option(metavar="FLOPS", help="Budget, such as 5.76e23.")],
     law: Annotated[
-        str, typer.Option(metavar="NAME|FILE.json", help="Scaling law; list them with: weighbridge scaling laws.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE.json", help="Scaling law; list them with: weighbridge scaling laws."
+        ),
     ] = "epoch-chinchilla",
     experts: Annotated[
-        float | None, typer.Option(help="Experts (1: dense), for laws of dense and mixture models.", min=1)
+        float | None,
+        typer.Option(help="Experts (1: dense), for laws of dense and mixture models.", min=1),
     ] = None,
     lifetime_tokens: Annotated[
-        str, typer.Option(metavar="TOKENS", help="Tokens the model will serve: favours smaller models.")
+        str,
+        typer.Option(metavar="TOKENS", help="Tokens the model will serve: favours smaller models."),
     ] = "",
     unique_tokens: Annotated[
-        str, typer.Option(metavar="TOKENS", help="Tokens of data available; beyond them data repeats.")
+        str,
+        typer.Option(metavar="TOKENS", help="Tokens of data available; beyond them data repeats."),
     ] = "",
     accelerator: Annotated[str, typer.Option(help="Accelerator to train on.")] = "h100-sxm",
     utilization: Annotated[

@@ -116,7 +116,9 @@ def show(
     ] = "",
     cluster: Annotated[str, typer.Option(help="Only samples of this cluster.")] = "",
     search: Annotated[str, typer.Option(help="Only samples that contain this text.")] = "",
-    limit: Annotated[int | None, typer.Option(help="Show at most so many; default: 20, with --json all.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Show at most so many; default: 20, with --json all.", min=1)
+    ] = None,
     skip: Annotated[int, typer.Option(help="Skip the first so many.", min=0)] = 0,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,

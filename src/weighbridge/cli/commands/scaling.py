@@ -20,18 +20,28 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 
-Runs = Annotated[Path, typer.Argument(metavar="RUNS.csv", help="CSV, JSONL or Parquet, one row per training run.")]
+Runs = Annotated[
+    Path,
+    typer.Argument(metavar="RUNS.csv", help="CSV, JSONL or Parquet, one row per training run."),
+]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="COLUMN=VALUE", help="Only rows with this value; may be repeated."),
+    typer.Option(
+        "--where", metavar="COLUMN=VALUE", help="Only rows with this value; may be repeated."
+    ),
 ]
-DropHighest = Annotated[int, typer.Option(help="Leave out the runs with the highest losses, so many.", min=0)]
+DropHighest = Annotated[
+    int, typer.Option(help="Leave out the runs with the highest losses, so many.", min=0)
+]
 Delta = Annotated[float, typer.Option(help="Delta of the Huber loss, on log losses.", min=1e-9)]
 Bootstraps = Annotated[int, typer.Option(help="Bootstrap resamples; 0: no intervals.", min=0)]
 SaveLaw = Annotated[
-    Path | None, typer.Option(metavar="FILE.json", help="Save the law, for: plan train --law FILE.json.")
+    Path | None,
+    typer.Option(metavar="FILE.json", help="Save the law, for: plan train --law FILE.json."),
 ]
-EntropyFloor = Annotated[float, typer.Option(help="Refuse losses below this, in nats per token.", min=0)]
+EntropyFloor = Annotated[
+    float, typer.Option(help="Refuse losses below this, in nats per token.", min=0)
+]
 
 
 @app.command("fit", cls=SectionedCommand)
@@ -43,10 +53,14 @@ def fit(
     where: Where = None,
     entropy_floor: EntropyFloor = 0.5,
     surface: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw the loss and the compute-optimal frontier.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg|png", help="Draw the loss and the compute-optimal frontier."
+        ),
     ] = None,
     cloud: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw the exponents of all bootstrap resamples.")
+        Path | None,
+        typer.Option(metavar="FILE.svg|png", help="Draw the exponents of all bootstrap resamples."),
     ] = None,
     save_law: SaveLaw = None,
     threads: options.Threads = 0,
@@ -73,7 +87,11 @@ def fit(
     check_image(surface)
     check_image(cloud)
     if cloud and not bootstraps:
-        raise InputError("--cloud with --bootstraps 0", "bootstraps to draw", "leave one out")
+        raise InputError(
+            "--cloud with --bootstraps 0",
+            "--bootstraps of at least 1",
+            "leave --cloud out, or --bootstraps 0",
+        )
     points = read_points(runs, where=where or (), entropy_floor=entropy_floor)
     points = points.without_highest(drop_highest)
     found = parametric.fit(
@@ -177,9 +195,12 @@ def mixture(
 
 @app.command("laws", cls=SectionedCommand)
 def laws(
-    compute: Annotated[str, typer.Option(metavar="FLOPS", help="Budget to compare at.")] = "5.76e23",
+    compute: Annotated[
+        str, typer.Option(metavar="FLOPS", help="Budget to compare at.")
+    ] = "5.76e23",
     chart: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg|png", help="Draw tokens per parameter against compute.")
+        Path | None,
+        typer.Option(metavar="FILE.svg|png", help="Draw tokens per parameter against compute."),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -220,17 +241,29 @@ class LadderOptions:
         str, typer.Option(metavar="FLOPS", help="Largest budget that laws are fitted to.")
     ] = "1.9e12"
     tokens_per_parameter: Annotated[
-        float, typer.Option(metavar="RATIO", help="Model sizes are spread around this ratio.", min=1, max=10_000)
+        float,
+        typer.Option(
+            metavar="RATIO", help="Model sizes are spread around this ratio.", min=1, max=10_000
+        ),
     ] = 50.0
     experts: Annotated[
         int,
-        typer.Option(metavar="N", help="Experts of the mixture models (two per token); 0: dense only.", min=0, max=64),
+        typer.Option(
+            metavar="N",
+            help="Experts of the mixture models (two per token); 0: dense only.",
+            min=0,
+            max=64,
+        ),
     ] = 8
     seeds: Annotated[
-        int, typer.Option(metavar="N", help="Seeds for the comparison of dense and mixture models.", min=2, max=50)
+        int,
+        typer.Option(
+            metavar="N", help="Seeds for the comparison of dense and mixture models.", min=2, max=50
+        ),
     ] = 5
     learning_rate: Annotated[
-        float, typer.Option(metavar="RATE", help="Peak learning rate at width 64.", min=1e-6, max=1.0)
+        float,
+        typer.Option(metavar="RATE", help="Peak learning rate at width 64.", min=1e-6, max=1.0),
     ] = 5.5e-3
 
     def settings(self, seed: int) -> "LadderSettings":
@@ -261,9 +294,13 @@ class CorpusOptions:
 
     corpus: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Text file or folder; default: Python's standard library."),
+        typer.Option(
+            metavar="PATH", help="Text file or folder; default: Python's standard library."
+        ),
     ] = None
-    files: Annotated[str, typer.Option(metavar="PATTERN", help="Which files of the folder, such as *.md.")] = ""
+    files: Annotated[
+        str, typer.Option(metavar="PATTERN", help="Which files of the folder, such as *.md.")
+    ] = ""
 
 
 @app.command("sweep", cls=SectionedCommand)
@@ -271,9 +308,9 @@ class CorpusOptions:
 def sweep(
     ladder: LadderOptions,
     learnt: CorpusOptions,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the models and results go.")] = Path(
-        ".weighbridge/ladder"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the models and results go.")
+    ] = Path(".weighbridge/ladder"),
     chart: Annotated[
         Path | None, typer.Option(metavar="FILE.svg|png", help="Draw loss against compute.")
     ] = None,

@@ -47,9 +47,9 @@ class Answered:
         typer.Option("--benchmark", "-b", metavar="NAME", help="NAME or NAME:SUBSET."),
     ]
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N items.")] = None
-    partial: Annotated[bool, typer.Option("--partial", help="Judge only the items answered.")] = (
-        False
-    )
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Judge only items that have an answer.")
+    ] = False
     protocol: Annotated[str, typer.Option(metavar="NAME", help="How answers are judged.")] = (
         "generative"
     )
@@ -57,7 +57,7 @@ class Answered:
         bool | None,
         typer.Option(
             "--chat-template/--no-chat-template",
-            help="Replies to chats, or completions; else as the file says.",
+            help="The answers are chat replies, or completions; default: as the file says.",
         ),
     ] = None
     shots: Annotated[int, typer.Option(metavar="N", help="Worked examples that were shown.")] = 0

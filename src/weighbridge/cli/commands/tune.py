@@ -61,7 +61,9 @@ class DataOptions:
     panel: ClassVar[str] = "Data"
 
     train: Annotated[Path, typer.Option(help="File to learn from, or ORG/NAME:SPLIT of the Hub.")]
-    validation: Annotated[Path | None, typer.Option(help="Likewise, to watch the loss on.")] = None
+    validation: Annotated[
+        Path | None, typer.Option(help="The same, to measure the validation loss.")
+    ] = None
     max_tokens: Annotated[
         int | None, _setting("max_tokens", "Longest row; else the model's context.")
     ] = None
@@ -133,11 +135,9 @@ class ResultOptions:
     panel: ClassVar[str] = "Result and files"
 
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder; else one beside the runs.")
+        Path | None, typer.Option(help="Folder of the tuning run; default: beside the runs.")
     ] = None
-    merge: Annotated[
-        Path | None, typer.Option(help="Also write whole, merged safetensors here.")
-    ] = None
+    merge: Annotated[Path | None, typer.Option(help="Also write merged safetensors here.")] = None
     runs: options.Runs = options.DEFAULT_RUNS
     cache: options.Cache = None
     offline: options.Offline = False

@@ -74,7 +74,7 @@ def _load(request: LoadRequest) -> list[Sample]:
         raise InputError("mmlu was given no data", "a folder with dev/ and test/")
     shots = request.settings.shots
     if not 0 <= shots <= 5:
-        raise InputError(f"--shots {shots}", "0 to 5: MMLU has five worked questions a subject")
+        raise InputError(f"--shots {shots}", "0 to 5: MMLU has five worked questions per subject")
     samples: list[Sample] = []
     for subject in _subjects(request.subset):
         worked = _read(request.data, "dev", subject)[:shots] if shots else []

@@ -59,7 +59,7 @@ def _samples(path: Path, limit: int | None) -> Iterator[Sample]:
         count += 1
         yield sample
     if not count:
-        raise InputError(f"{path} has no rows", "one JSON object a line", "check the path")
+        raise InputError(f"{path} has no rows", "one JSON object per line", "check the path")
 
 
 def prompt(sample: Sample, settings: Settings) -> Prompt:
@@ -102,7 +102,7 @@ def _shipped() -> Path:
     raise MissingPiece(
         "the service desk data is not in this installation",
         f"a folder examples/service_desk/data in {package}",
-        "install weighbridge again",
+        "reinstall: pip install --force-reinstall weighbridge",
     )
 
 
