@@ -25,7 +25,7 @@ PAIR = "RUN_A,RUN_B"
 
 
 def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
-    """Return what was compared, and all that bears on it, as lines.
+    """Return a comparison with the judge's audit and the differing settings, as lines.
 
     Args:
         found: The comparison, the judge's audit, the protocols' offset.
@@ -148,7 +148,7 @@ def groups_text(found: "Sequence[GroupComparison]", scale: Scale) -> list[str]:
 def comparison_document(
     found: "Compared", groups: "Sequence[GroupComparison]"
 ) -> ComparisonDocument:
-    """Return a comparison, with all that bears on it, as a document.
+    """Return a comparison with its audit, offset and groups, as a document.
 
     Args:
         found: The comparison, the judge's audit, the protocols' offset.

@@ -67,7 +67,13 @@ class ReportFacts:
 
 
 def facts_of(outcome: ProjectOutcome, generated: str, project_argument: str) -> ReportFacts:
-    """Gather the facts of a report that are not in its runs."""
+    """Gather the facts of a report that are not in its runs.
+
+    Args:
+        outcome: Of the stages.
+        generated: When, ISO 8601.
+        project_argument: The project as named on the command line; "" for the embedded example.
+    """
     project, facts = outcome.plan.project, outcome.facts()
     return ReportFacts(
         title=project.project.name,
@@ -85,7 +91,7 @@ def facts_of(outcome: ProjectOutcome, generated: str, project_argument: str) -> 
         if project.incumbent
         else None,
         reproduce=(
-            f"weighbridge run {project_argument}".strip(),
+            f"weighbridge run {project_argument}" if project_argument else "weighbridge demo",
             "weighbridge verify .weighbridge/reports/" + slug(project.project.name),
         ),
     )

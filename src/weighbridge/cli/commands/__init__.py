@@ -1,1 +1,1 @@
-"""One file a command: it defines `command`, and its docstring's first line is its help."""
+"""One file per command: it defines `command`, and its docstring's first line is its help."""

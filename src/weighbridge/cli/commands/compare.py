@@ -38,10 +38,10 @@ class Question:
     """Options that say what is compared.
 
     Attributes:
-        margin: How much worse is still fine, in the scale's units; None takes 2 % of it.
+        margin: How much worse is acceptable, on the benchmark's scale; None: 2 % of it.
         metric: "value", or the name of a part.
         groups: Whether groups of subjects are compared too.
-        accept: Names of differences beside the model that are meant, by commas.
+        accept: Names of settings that differ on purpose, separated by commas.
     """
 
     panel: ClassVar[str] = "What is compared"
@@ -58,7 +58,7 @@ class Question:
 
     @property
     def accepted(self) -> "Accepted":
-        """The differences that are meant."""
+        """The settings that differ on purpose."""
         from weighbridge.statistics.conditions import Accepted
 
         return Accepted(tuple(name.strip() for name in self.accept.split(",") if name.strip()))
@@ -70,7 +70,7 @@ class FurtherEvidence:
 
     Attributes:
         human: A file of people's ratings or preferences.
-        other_judge: Two runs of the same answers, read by another judge.
+        other_judge: Two runs in which another judge rated the same answers.
         offset: One model's two runs, by both protocols.
     """
 

@@ -47,7 +47,7 @@ class Stopping:
 
     Attributes:
         stop_when_decided: The run that it is compared with as it goes; "" asks every item.
-        margin: How much worse than that run is still fine, in the units of the benchmark's scale;
+        margin: How much worse than that run is acceptable, on the benchmark's scale;
             None takes 2 % of it.
     """
 
@@ -71,7 +71,7 @@ class Stopping:
 
 @dataclass(frozen=True, kw_only=True)
 class Checks:
-    """Options that look before a run, or at what it was asked.
+    """Options for checks before a run, and of its items.
 
     Attributes:
         dry_run: Whether to stop before anything is loaded.
