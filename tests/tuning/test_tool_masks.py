@@ -8,7 +8,16 @@ import pytest
 from chat_templates import NAMES, spans, tokenizer_of
 from tiny import CHAT_TEMPLATE, build_tokenizer
 from weighbridge.errors import MalformedRow
-from weighbridge.tuning import Conversation, PlainText, ToolCall, Turn, mask_answers
+from weighbridge.tuning import (
+    Conversation,
+    MaskedConversation,
+    MaskedRow,
+    PlainText,
+    ToolCall,
+    Turn,
+    mask_answers,
+    read_conversations,
+)
 from weighbridge.tuning.plan import plan_rows
 
 TOOL = {
@@ -118,6 +127,14 @@ def test_an_answer_of_weight_0_is_read_and_not_learnt():
     assert learnt(tokenizer, last) == ["quartz hat<|im_end|>"]
 
 
+def test_a_row_of_which_nothing_is_learnt_is_refused(monkeypatch):
+    """No mask of ours is such a row; but if one ever were, its loss would be 0 in silence."""
+    nothing = MaskedConversation((MaskedRow("c", (1, 2, 3), (False, False, False)),))
+    monkeypatch.setattr("weighbridge.tuning.plan.mask_answers", lambda *_: nothing)
+    with pytest.raises(MalformedRow, match=r"rows.jsonl, line 3, .* of which no token is learnt"):
+        plan_rows(None, [ROW], 512, "refuse")
+
+
 def test_plain_text_is_learnt_whole_with_its_end():
     tokenizer = tokenizer_of("qwen2_5")
     text = PlainText("c", (), Path("rows.jsonl"), 3, text="zebra lamp")
@@ -131,3 +148,18 @@ def test_plain_text_is_learnt_whole_with_its_end():
         MalformedRow, match=r"line 3, column text: .*'<\|im_start\|>' in plain text"
     ):
         mask_answers(tokenizer, quoted)
+
+
+@pytest.mark.parametrize("name", ["qwen2_5", "llama3_1"])
+def test_calls_of_a_published_file_are_learnt_and_their_replies_are_not(name, real_data):
+    rows = read_conversations(real_data / "tuning" / "glaive_toolcall_en_demo.json").conversations
+    tokenizer = tokenizer_of(name)
+    for row in [row for row in rows if row.tools][:4]:
+        runs = learnt(tokenizer, row)
+        answers = [turn for turn in row.messages if turn.role == "assistant"]
+        assert len(runs) == len(answers)
+        for run, turn in zip(runs, answers, strict=True):
+            assert all(call.name in run for call in turn.tool_calls)
+            assert "".join(turn.content.split()) in "".join(run.split())
+        replies = [turn.content for turn in row.messages if turn.role == "tool"]
+        assert not any(reply in run for reply in replies for run in runs)

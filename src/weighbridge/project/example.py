@@ -24,9 +24,11 @@ base = "smollm2-135m"
 [tune]
 # One conversation a line: {{"messages": [{{"role": "user", "content": "…"}},
 #                                        {{"role": "assistant", "content": "…"}}]}}
+# or OpenAI's, Alpaca's, ShareGPT's rows and others, as JSONL, JSON, CSV or Parquet.
 # Only the assistant's turns are learnt; look at them with: weighbridge tune --show-mask
 train = "train.jsonl"
 validation = "validation.jsonl"
+# allow_overlap = true    # if items of tickets.toml are meant to stand in the training data
 # lora, rslora, lora-plus, dora, pissa or full; every option of `weighbridge tune` is a key here.
 method = "lora"
 rank = 16

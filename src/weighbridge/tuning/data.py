@@ -105,7 +105,7 @@ def _of_another_kind(data: TuningData) -> InputError:
         f"{data.path} holds {len(data.rows):,} {data.format.title}: of two answers, which is "
         "preferred",
         "answers to learn, for SFT",
-        "tune with an objective that learns from preferences, or keep the preferred answers",
+        "keep the preferred answers alone, as conversations",
     )
 
 
