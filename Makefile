@@ -19,8 +19,9 @@ demo: $(VENV)/.demo  ## Tune a small model for a service desk and see whether it
 replay: demo  ## Run the demo, ship its evidence for `demo --replay`, and draw the README's picture
 	$(BIN)/python scripts/make_replay.py .weighbridge
 	$(BIN)/weighbridge demo --replay
-	chromium --headless --no-sandbox --hide-scrollbars --window-size=1180,1480 \
-	  --screenshot=docs/images/report.png .weighbridge/replay/reports/service-desk/report.html
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=800,1180 \
+	  --screenshot=docs/images/report.png \
+	  file://$(CURDIR)/.weighbridge/replay/reports/service-desk/report.html
 
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not network and not gpu"
