@@ -34,8 +34,8 @@ class Answers:
     Attributes:
         path: The file.
         by_sample: The answers.
-        completions: Whether they go on from a prompt's text, as HumanEval's own rows say; else they
-            may be a chat's replies.
+        completions: Whether they continue a prompt's text, as HumanEval's own rows do; else they
+            may be chat replies.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class Answers:
 
 
 def name_of(path: Path) -> str:
-    """Return a file's name without the ends that tell its format: a version's dot stays."""
+    """Return a file's name without the extensions of its format; a version's dot is kept."""
     name = path.name
     while (end := Path(name).suffix).lower() in _ENDS:
         name = name.removesuffix(end)
@@ -138,7 +138,7 @@ class RecordedAnswers:
         )
 
     def note_strangers(self, benchmark: Benchmark, items: Iterable[Sample]) -> None:
-        """Note answers that are to none of a benchmark's items: they are left out."""
+        """Note answers to items that the benchmark doesn't have; they are left out."""
         asked = {turn.id for item in items for turn in benchmark.asking.turns_of(item)}
         strangers = [sample_id for sample_id in self._answers.by_sample if sample_id not in asked]
         if strangers:

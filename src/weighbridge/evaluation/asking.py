@@ -1,4 +1,4 @@
-"""From units of items to their answers, graded: by likelihood, in text, or in conversation."""
+"""Asks units of items and grades the answers: by likelihood, in text, or in conversation."""
 
 import time
 from collections import deque
@@ -72,7 +72,7 @@ def answers(
     told: RunProgress,
     judging: Judging | None,
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
-    """Yield one unit after the other with its answers."""
+    """Yield the units in order, each with its answers."""
     if settings.protocol in BY_LIKELIHOOD:
         for unit in units:
             told.start_call()

@@ -1,4 +1,4 @@
-"""Items of several turns, and answers that a model judges: unit by unit, so that each is whole.
+"""Asks items of several turns, and lets a model judge answers, one unit at a time.
 
     ask every first turn of the unit -> ask every second turn, with the answers in its prompt -> …
     -> let the judge read every answer -> one line of evidence a judgement
@@ -39,7 +39,7 @@ _LOST_BEFORE = "an earlier answer of the conversation was lost"
 
 @dataclass
 class Judging:
-    """A judge at work on one run: who it is, and how it judges this benchmark's answers.
+    """The judge of one run, and its method for this benchmark's answers.
 
     Attributes:
         judge: Who.
@@ -55,7 +55,7 @@ class Judging:
 
     @property
     def identity(self) -> dict[str, Json]:
-        """What makes two runs judged alike."""
+        """What must be equal for two runs to be judged alike."""
         return self.judge.identity(self.method)
 
     def notes(self, samples: Iterable[ScoredSample]) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class Judging:
         return (who, *self.method.notes(held), *repeat_notes(held, times))
 
     def read(self, generated: Generated) -> str | Ungraded:
-        """Count what the judge read and wrote, and return its words without its thoughts."""
+        """Count the judge's tokens, and return its text without its reasoning."""
         made = generated.generation
         self.tokens += made.input_tokens + made.output_tokens
         if made.stop in ("error", "refused", "overlong"):
@@ -125,12 +125,12 @@ class TurnAnswer:
 
     @property
     def said(self) -> str | None:
-        """The answer without the thought before it; None where the thought never ends."""
+        """The answer without the reasoning before it; None if the reasoning never ends."""
         return self.generated.answer
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All answers up to this one, as another model is shown them: stripped, as in FastChat."""
+        """All answers up to this one, stripped as in FastChat, to show to another model."""
         return (*self.before, (self.said or "").strip())
 
 
@@ -203,7 +203,7 @@ def _ask(
 
 
 def with_answers(sample: Sample, answers: Sequence[str]) -> Sample:
-    """Put a model's answers after the user's turns that they answered."""
+    """Insert a model's answers after the user's turns."""
     left, messages = list(answers), list[Message]()
     for message in sample.messages:
         messages.append(message)
@@ -236,7 +236,7 @@ class Judgement(NamedTuple):
 def judgements(answers: Sequence[TurnAnswer], judging: Judging, seed: int) -> list[list[Judgement]]:
     """Return `judge.repeats` judgements of each answer.
 
-    What was lost, and silence, is not shown to the judge: neither may earn anything.
+    Lost and empty answers are not shown to the judge, since they must not score.
     """
     judge, method = judging.judge, judging.method
     scores: list[list[Judgement]] = [[] for _ in answers]

@@ -16,7 +16,7 @@ def extraction_alarms(
     ungraded: Mapping[str, int],
     samples: Iterable[ScoredSample],
 ) -> tuple[str, ...]:
-    """Say loudly that a figure rests on answers that could not be read, or were cut too early.
+    """Return alarms for a figure that rests on answers that could not be read or were cut.
 
     Args:
         benchmark: Whose rules read the answers; says what to do.
@@ -60,7 +60,7 @@ def extraction_alarms(
 
 
 def lost_answers(samples: Iterable[ScoredSample]) -> Iterator[str]:
-    """Say how many answers were lost on the way, and in whose words."""
+    """Say how many answers were lost on the way, with the server's messages."""
     reasons = [
         sample.score.why
         for sample in samples

@@ -1,6 +1,6 @@
 """MT-Bench's original files, as FastChat (github.com/lm-sys/FastChat) lays them out.
 
-Questions, reference answers and judge prompts are read where they lie and never copied here.
+Questions, reference answers and judge prompts are read from their original place and never copied.
 """
 
 from collections.abc import Iterator

@@ -41,7 +41,7 @@ def written_line(
 
 
 def grade_reply(benchmark: Benchmark, sample: Sample, generated: Generated) -> Score:
-    """Judge what a model wrote, with what is known of how it marks its thoughts."""
+    """Grade a model's reply, without the reasoning that its markers show."""
     return grade(benchmark, sample, generated.generation, generated.prompt_text, generated.markers)
 
 
@@ -78,7 +78,7 @@ def grade(
 
 
 def marked(benchmark: Benchmark, generation: Generation, score: Score) -> Score:
-    """Note at a score what was wrong with the reply that it is for."""
+    """Add to a score what was wrong with the reply."""
     mark = generation.why if benchmark.about.publishes_questions else signs(generation.why)
     if mark in score.why:
         return score
@@ -86,7 +86,7 @@ def marked(benchmark: Benchmark, generation: Generation, score: Score) -> Score:
 
 
 def ungraded(generation: Generation) -> Ungraded | None:
-    """Return why there is no answer to judge; None where there is one."""
+    """Return the reason if there is no answer to grade; else None."""
     match generation.stop:
         case "error":
             return Ungraded("infrastructure", generation.why or "the answer was lost")
@@ -99,7 +99,7 @@ def ungraded(generation: Generation) -> Ungraded | None:
 
 
 def sample_seed(seed: int, sample_id: str, repeat: int) -> int:
-    """Seed of one answer: a function of the run's seed, the item and the repeat alone."""
+    """Seed of one answer, from the run's seed, the item and the repeat only."""
     digest = canonical_digest([seed, sample_id, repeat])
     return int(digest.removeprefix("sha256:")[:12], 16)
 
@@ -120,7 +120,7 @@ def scored_line(
     latency_seconds: float = 0.0,
     charges: tuple[Charge, ...] = (),
 ) -> ScoredSample:
-    """Return one line of evidence; of an item it holds what its benchmark publishes."""
+    """Return one line of evidence, with the item's texts if the benchmark publishes them."""
     shown = benchmark.about.publishes_questions
     if (shown_as := benchmark.about.shown_as) is not None:
         score = replace(score, why="; ".join(filter(None, (score.why, shown_as(sample)))))

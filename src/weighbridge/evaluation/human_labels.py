@@ -1,4 +1,4 @@
-"""What people said of answers: a small JSONL file beside which a judge is put.
+"""Reads people's ratings and preferences from a JSONL file, to compare a judge with them.
 
     {"sample_id": "81/1", "model": "mistral-orpo-mix", "rating": 7}
     {"sample_id": "81/1", "preference": "mistral-orpo-mix"}
@@ -23,7 +23,7 @@ def read_human_labels(path: Path, scale: Scale) -> tuple[HumanLabel, ...]:
 
     Args:
         path: The file.
-        scale: What ratings must lie on.
+        scale: Lowest and highest rating.
 
     Raises:
         InputError: No file, or nothing in it; MalformedRow names a row that is wrong.

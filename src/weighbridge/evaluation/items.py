@@ -78,13 +78,13 @@ def rows_once(
 
 
 def survey(load: Load, repeats: int, unit_size: int, cutting: "Cutting | None" = None) -> Items:
-    """Read all items once, and keep none.
+    """Read all items once, without keeping them.
 
     Args:
         load: Reads them.
         repeats: Answers per item.
         unit_size: Samples per unit.
-        cutting: How they are cut into units; `cut`, unless stated.
+        cutting: How they are cut into units; default: `cut`.
 
     Raises:
         InputError: Two items have the same id, which would be taken for one.

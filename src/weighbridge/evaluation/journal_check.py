@@ -1,8 +1,8 @@
 """Checks that a resumed journal belongs to this run's items.
 
-An unfinished run has no seal. Whoever went on with it would seal whatever stands in its journal, so
-each line is held against the items first: which item, which repeat, which digest and cluster, what
-of the item's texts. Answers and grades can't be: they are what the run is for.
+An unfinished run has no seal, and resuming it would seal whatever its journal holds. So each line
+is compared with the items first: which item, which repeat, which digest and cluster, what of the
+item's texts. Answers and grades can't be: they are what the run is for.
 """
 
 import hashlib

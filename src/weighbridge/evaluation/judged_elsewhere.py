@@ -1,4 +1,4 @@
-"""Judgments made with FastChat become sealed runs, one a model, read by the rules of our own."""
+"""Turns judgments made with FastChat into sealed runs, one per model, by our own rules."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ class JudgedAnswers:
 
     @property
     def protocol(self) -> str:
-        """How answers were judged, as our own runs call it."""
+        """How answers were judged, by our name for it."""
         return PAIRS if self.opponents else SINGLE
 
 

@@ -1,4 +1,4 @@
-"""Which prompts a run will ask, and what its models make of them: looked at before it spends.
+"""Checks a run's prompts, and how its models render them, before anything is spent.
 
 Of a prompt only its shape is kept, the roles of its turns, and whether it holds control tokens, so
 that a run of any length is looked at in the reading that names it.
@@ -38,7 +38,7 @@ class PromptCheck:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences that a reader of the run must know."""
+        """Notes for readers of the run."""
         return tuple(dict.fromkeys(finding.sentence for finding in (*self.asked, *self.judged)))
 
     @property
@@ -57,7 +57,7 @@ class Asked(Protocol):
         """What it can do, as far as that is known."""
 
     def check_prompts(self, shapes: Collection[Shape]) -> tuple[PromptFinding, ...]:
-        """Say what is peculiar about prompts of these shapes."""
+        """Return findings about prompts of these shapes."""
 
 
 class PromptShapes:

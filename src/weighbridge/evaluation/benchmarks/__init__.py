@@ -1,1 +1,1 @@
-"""One file a benchmark: it defines `BENCHMARK`, whose name is the file's stem."""
+"""One file per benchmark: it defines `BENCHMARK`, whose name is the file's stem."""

@@ -1,4 +1,4 @@
-"""How a column of right answers names its choices, decided for the whole column.
+"""Decides, for a whole column, how its right answers name their choices.
 
 A key may be a choice's letter, its index from 0, its number from 1, or its text. One row alone
 often fits several: `1` is the second choice counted from 0 and the first counted from 1. What all
@@ -59,7 +59,7 @@ class Keys:
 
 
 def told_keys(reading: str) -> Keys:
-    """Return how keys are read where a person said it."""
+    """Return how keys are read if the TOML states it."""
     return Keys((reading,), (reading,))
 
 
@@ -90,7 +90,7 @@ class _Left:
         self.fitting = self.readings
 
     def dispute(self, among: Sequence[str]) -> tuple[Cells, Json, tuple[str, str]] | None:
-        """Return a key that two readings take for different choices."""
+        """Return a key for which two readings give different choices."""
         for (one, other), (cells, answer) in self.parted.items():
             if one in among and other in among:
                 return cells, answer, (one, other)

@@ -1,4 +1,4 @@
-"""Reads and checks the keys of a user's TOML; which kind it is of, its keys tell."""
+"""Reads and checks the keys of a user's TOML, and recognises its kind by them."""
 
 import json
 import re

@@ -1,1 +1,1 @@
-"""One file a way of judging: it defines `KIND`, whose name is the file's stem."""
+"""One file per way of grading: it defines `KIND`, whose name is the file's stem."""

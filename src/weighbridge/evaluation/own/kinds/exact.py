@@ -1,4 +1,4 @@
-"""The whole answer is the target, or one of them, give or take case, space and a full stop."""
+"""The whole answer equals the target, or one of several, ignoring case, space and a full stop."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The answer is what a pattern finds last in the text: its group 1, where it has one."""
+"""The answer is the pattern's last match in the text, or its group 1 if it has one."""
 
 from dataclasses import dataclass
 
