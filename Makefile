@@ -8,7 +8,7 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine parity-page json-reference clean
+.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine parity-page json-reference serving-page clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,10 @@ parity-page: $(VENV)/.dev  ## Weigh published proprietary answers (DATA=PATH wit
 
 json-reference: $(VENV)/.dev  ## Write docs/reference/json.md from the documents that --json prints
 	$(BIN)/python docs/make_json_reference.py
+
+serving-page: $(VENV)/.dev  ## Calibrate serving and write how far it is off (DATA=PATH with its CSV files)
+	$(BIN)/python bench/serving_forecast.py --data "$(DATA)" --calibrate
+	$(BIN)/python docs/make_serving_page.py --data "$(DATA)"
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

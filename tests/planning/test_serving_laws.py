@@ -9,7 +9,14 @@ from weighbridge.catalog.accelerators import accelerator, accelerator_names
 from weighbridge.catalog.models import find_model
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.planning.anatomy import kv_cache_bytes, parameters, read_architecture
-from weighbridge.planning.serving.costs import PEAK, ceiling, cost_of, decode_seconds, output_rate
+from weighbridge.planning.serving.costs import (
+    PEAK,
+    ceiling,
+    cost_of,
+    decode_seconds,
+    mean_context,
+    output_rate,
+)
 from weighbridge.planning.serving.efficiency import (
     CALIBRATED,
     NEIGHBOURING,
@@ -143,6 +150,17 @@ def test_heads_that_are_fewer_than_accelerators_are_held_several_times():
         for layout in (Layout(8), Layout(8, data_attention=True))
     )
     assert tight.sequence_read == 2 * spread.sequence_read
+
+
+def test_answers_of_differing_length_hold_more_cache():
+    """Of answers of 10 and 190 tokens, the long one runs 19 times as long: 100 + 36200/400."""
+    assert mean_context(100, 100) == 150
+    assert mean_context(100, 100, spread=0.9) == round(100 + (10**2 + 190**2) / 2 / (2 * 100))
+    equal, mixed = (
+        plan(asked("llama-3.3-70b", "h100", 2, spread=spread), calibrated()) for spread in (0, 1)
+    )
+    assert mixed.largest_batch < equal.largest_batch
+    assert mixed.offline.tokens_per_second < equal.offline.tokens_per_second
 
 
 def test_a_group_beyond_its_links_goes_over_the_network():

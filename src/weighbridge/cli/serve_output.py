@@ -124,7 +124,7 @@ def serve_text(made: ServingPlan) -> str:
     """Return a plan as lines."""
     found, asked = made.plan, made.plan.deployment
     machine, model = asked.machine, asked.model
-    length = asked.input_tokens + asked.output_tokens / 2
+    length = asked.context_tokens
     copies = f" in each of {found.layout.replicas} copies" if found.layout.replicas > 1 else ""
     lines = [
         f"{asked.name or model.architecture.model_type}, {model.precision.name}, on "

@@ -184,6 +184,7 @@ def cost_of(
     layout: Layout,
     input_tokens: float,
     output_tokens: float,
+    spread: float = 0.0,
 ) -> Costs:
     """Return what a step costs.
 
@@ -193,11 +194,12 @@ def cost_of(
         layout: How it is spread.
         input_tokens: Of a prompt, on the average.
         output_tokens: Of an answer, on the average.
+        spread: Standard deviation of answers' lengths over their mean; 0 for equal ones.
     """
     size, tensor = layout.group, layout.tensor
     architecture = model.architecture
     layers, latent = architecture.layers, architecture.key_value_heads == 0
-    context = max(1, round(input_tokens + output_tokens / 2))
+    context = mean_context(input_tokens, output_tokens, spread)
     per_sequence = model.sequence_bytes(context)
     shards = cache_shards(model, layout)
     dense_share = layout.stages if layout.data_attention else size
@@ -228,6 +230,14 @@ def cost_of(
         most=largest_batch(model, machine, layout, context),
         replicas=layout.replicas,
     )
+
+
+def mean_context(input_tokens: float, output_tokens: float, spread: float = 0.0) -> int:
+    """Return the tokens that a running sequence has at an arbitrary moment, on the average.
+
+    A long answer runs for longer, so it is found running more often: I + E[O^2] / 2 E[O].
+    """
+    return max(1, round(input_tokens + output_tokens * (1 + spread**2) / 2))
 
 
 def cache_shards(model: Footprint, layout: Layout) -> float:

@@ -27,6 +27,7 @@ from weighbridge.planning.serving.costs import (
     cost_of,
     held_weights,
     largest_batch,
+    mean_context,
     prefill_seconds,
 )
 from weighbridge.planning.serving.efficiency import Calibration, Cell, labels_of
@@ -64,6 +65,7 @@ class Deployment:
         concurrency: Requests at once over all; None for as many as fit.
         tensor: Tensor-parallel degree; None for the best.
         as_of: Today, against which age is counted.
+        spread: Standard deviation of answers' lengths over their mean.
     """
 
     model: Footprint
@@ -75,6 +77,12 @@ class Deployment:
     concurrency: int | None
     tensor: int | None
     as_of: date
+    spread: float = 0.0
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens of a running sequence, on the average."""
+        return mean_context(self.input_tokens, self.output_tokens, self.spread)
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,7 @@ def plan(asked: Deployment, constants: Calibration, limit: Latency = SERVER_LIMI
     layout, cost = layouts[fitting[best]], costs[fitting[best]]
     kind = asked.model.kind, asked.machine.name, asked.model.precision.name
     support, cell = constants.support(*kind)
-    context = round(asked.input_tokens + asked.output_tokens / 2)
+    context = asked.context_tokens
     servers = [speed(asked, layouts[i], costs[i], constants, limit) for i in fitting]
     return Plan(
         deployment=asked,
@@ -255,7 +263,9 @@ def _layouts(asked: Deployment) -> list[Layout]:
 
 
 def _cost(asked: Deployment, layout: Layout) -> Costs:
-    return cost_of(asked.model, asked.machine, layout, asked.input_tokens, asked.output_tokens)
+    return cost_of(
+        asked.model, asked.machine, layout, asked.input_tokens, asked.output_tokens, asked.spread
+    )
 
 
 def _factor(

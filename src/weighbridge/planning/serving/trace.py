@@ -190,9 +190,14 @@ def _shown(seconds: float) -> str:
 
 
 def with_lengths(asked: Deployment, trace: Trace) -> Deployment:
-    """Return a deployment with a log's mean lengths."""
-    outputs = float(trace.outputs.mean())
-    return replace(asked, input_tokens=float(trace.inputs.mean()), output_tokens=max(1.0, outputs))
+    """Return a deployment with a log's mean lengths, and how much its answers' lengths differ."""
+    outputs = max(1.0, float(trace.outputs.mean()))
+    return replace(
+        asked,
+        input_tokens=float(trace.inputs.mean()),
+        output_tokens=outputs,
+        spread=float(trace.outputs.std()) / outputs,
+    )
 
 
 def within_goals(
