@@ -15,6 +15,8 @@ from weighbridge.planning.tuning_memory import (
     forecast,
     lora_footprint,
 )
+from weighbridge.planning.tuning_memory.activations import layer_bytes
+from weighbridge.planning.tuning_memory.shapes import shape_of, usual_shape
 
 METHODS = ("full", "lora", "qlora")
 
@@ -172,3 +174,16 @@ def test_wrong_settings_are_one_line(wrong, said):
     with pytest.raises(InputError) as told:
         TuningSetup(**wrong)
     assert said in str(told.value) and "\n" not in str(told.value)
+
+
+def test_norms_that_heads_share_act_on_every_head():
+    """Qwen 3 8B: 32 query heads and 8 key heads of 128, beside two norms of 4,096."""
+    shape = shape_of(architecture("qwen3-8b").layers[0], 4096)
+    assert sorted(width for width, _ in shape.norms) == [1024, 4096, 4096, 4096]
+
+
+def test_a_guessed_layer_is_llama_s():
+    known = shape_of(EIGHT.layers[0], 4096)
+    guessed = usual_shape(4096, 14336, 32, 4096, 1024)
+    assert layer_bytes(guessed, TuningSetup(), PEFT) == layer_bytes(known, TuningSetup(), PEFT)
+    assert [p.inputs * p.outputs for p in guessed.products] == [p.size for p in known.products]

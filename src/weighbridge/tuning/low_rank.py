@@ -121,6 +121,7 @@ class LowRank:
             dropout=settings.dropout,
             resident_bytes=resident_bytes,
             kept_outputs=self.kept_outputs,
+            target=settings.target,
         )
 
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:

@@ -1,14 +1,20 @@
 """Forecasts the memory of a tuning run; `process_memory` measures the real figure.
 
-Formulas without gradient checkpointing, one forward pass of T positions (h hidden, f MLP,
-k keys or values of a layer, L layers, V vocabulary, r rank). What is trained takes 16 bytes a
-parameter in fp32: value, gradient and AdamW's two moments (Kingma & Ba 2014).
+What a layer keeps for the backward pass is counted by `planning.tuning_memory`, which `plan tune`
+asks too. What is trained takes 16 bytes a parameter in fp32: value, gradient and AdamW's two
+moments (Kingma & Ba 2014).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from weighbridge.errors import InputError
 from weighbridge.models.key_values import key_value_heads
+from weighbridge.planning.anatomy import ALL_LINEAR, knows, read_architecture
+from weighbridge.planning.tuning_memory import WEIGHBRIDGE, TuningSetup
+from weighbridge.planning.tuning_memory.activations import adapter_bytes, layer_bytes
+from weighbridge.planning.tuning_memory.shapes import LayerShape, shape_of, usual_shape
 from weighbridge.tuning.fused import CHUNK_ROWS
 
 _FP32 = 4
@@ -59,30 +65,45 @@ def forecast_adapter(
     resident_bytes: int,
     element_bytes: int = _FP32,
     kept_outputs: int = 0,
+    target: str | tuple[str, ...] = ALL_LINEAR,
 ) -> MemoryForecast:
-    """Forecast the peak of tuning a low-rank adapter on a frozen Llama-like model.
+    """Forecast the peak of tuning a low-rank adapter on a frozen model.
 
     Args:
         config: The model's configuration, as transformers has it.
         batch_tokens: Positions of the largest forward pass, padding included.
         trainable_parameters: The adapter's.
         rank: Of the adapter.
-        dropout: On the adapter's input; above 0, each of the seven inputs is kept once more.
+        dropout: On the adapter's input; above 0, each adapted layer keeps an input of its own.
         resident_bytes: See `MemoryForecast`; `resident_memory_bytes()` once the base is loaded.
         element_bytes: Of an activation.
-        kept_outputs: How many times each of the seven layers' outputs is kept besides.
+        kept_outputs: How many times each linear layer's output is kept besides.
+        target: What is adapted, as in the settings.
     """
     widths = _Widths.of(config)
-    kept = widths.kept_by_layer + 7 * rank  # A·x of seven layers
-    kept += kept_outputs * widths.outputs
-    if dropout > 0:
-        kept += 5 * widths.hidden + widths.queries + widths.mlp
+    names = (target,) if isinstance(target, str) else target
+    setup = TuningSetup(
+        method="lora",
+        rank=rank,
+        targets=ALL_LINEAR if ALL_LINEAR in names else names,
+        element_bytes=element_bytes,
+        dropout=dropout > 0,
+    )
+    kept = sum(
+        count
+        * (
+            layer_bytes(shape, setup, WEIGHBRIDGE)
+            + adapter_bytes(shape, setup, WEIGHBRIDGE)
+            + kept_outputs * element_bytes * sum(p.outputs for p in shape.products)
+        )
+        for shape, count in widths.layers
+    )
     return MemoryForecast(
         resident_bytes=resident_bytes,
         value_bytes=_FP32 * trainable_parameters,
         gradient_bytes=_FP32 * trainable_parameters,
         moment_bytes=2 * _FP32 * trainable_parameters,
-        activation_bytes=widths.activations(batch_tokens, kept) * element_bytes,
+        activation_bytes=batch_tokens * (kept + widths.around * element_bytes),
         transient_bytes=widths.transients(batch_tokens) * element_bytes,
         logit_bytes=widths.logits(batch_tokens) * element_bytes,
     )
@@ -95,7 +116,7 @@ def forecast_whole(
     largest_parameter: int,
     resident_bytes: int,
 ) -> MemoryForecast:
-    """Forecast the peak of training every parameter of a Llama-like model in fp32.
+    """Forecast the peak of training every parameter of a model in fp32.
 
     Args:
         config: The model's configuration, as transformers has it.
@@ -107,12 +128,14 @@ def forecast_whole(
     """
     widths = _Widths.of(config)
     head = widths.vocabulary * widths.hidden
+    setup = TuningSetup(method="full", element_bytes=_FP32)
+    kept = sum(count * layer_bytes(shape, setup, WEIGHBRIDGE) for shape, count in widths.layers)
     return MemoryForecast(
         resident_bytes=resident_bytes,
         value_bytes=0,
         gradient_bytes=_FP32 * parameters,
         moment_bytes=2 * _FP32 * parameters,
-        activation_bytes=widths.activations(batch_tokens, widths.kept_by_layer) * _FP32,
+        activation_bytes=batch_tokens * (kept + widths.around * _FP32),
         transient_bytes=(widths.transients(batch_tokens) + largest_parameter) * _FP32,
         logit_bytes=(widths.logits(batch_tokens) + head) * _FP32,
     )
@@ -120,57 +143,72 @@ def forecast_whole(
 
 @dataclass(frozen=True)
 class _Widths:
-    """How many numbers one position takes in the parts of a model."""
+    """How many numbers one position takes in the parts of a model.
+
+    Attributes:
+        hidden: Of the residual stream.
+        vocabulary: Of the head.
+        layers: Each kind of layer, and how often it occurs.
+    """
 
     hidden: int
-    mlp: int
-    queries: int
-    keys_and_values: int
-    layers: int
     vocabulary: int
+    layers: tuple[tuple[LayerShape, int], ...]
 
     @classmethod
     def of(cls, config: Any) -> "_Widths":
-        # Fields of another name, or none at all (GPT-2's `n_inner`, Mamba), leave their usual
-        # ratios.
         config = config.get_text_config() if hasattr(config, "get_text_config") else config
         hidden = _width(config, "hidden_size") or 1
-        heads = _width(config, "num_attention_heads") or 1
-        head_size = _width(config, "head_dim") or hidden // heads
-        keys_and_values = max(layer.numbers for layer in key_value_heads(config))
         return cls(
             hidden=hidden,
-            mlp=_width(config, "intermediate_size") or _width(config, "n_inner") or 4 * hidden,
-            queries=heads * head_size,
-            keys_and_values=keys_and_values or 2 * heads * head_size,  # a recurrence has neither
-            layers=_width(config, "num_hidden_layers") or 1,
             vocabulary=_width(config, "vocab_size") or 1,
+            layers=_known_layers(config) or ((_guessed(config, hidden), _layers(config)),),
         )
 
     @property
-    def kept_by_layer(self) -> int:
-        """Residual and norm twice; queries, keys, values, attention's output; MLP.
-
-        Of the MLP: gate, its SiLU, up and their product.
-        """
-        return 4 * self.hidden + 2 * self.queries + self.keys_and_values + 4 * self.mlp
-
-    @property
-    def outputs(self) -> int:
-        """What a block's seven linear layers give."""
-        return self.queries + self.keys_and_values + 2 * self.hidden + 2 * self.mlp
-
-    def activations(self, tokens: int, kept: int) -> int:
-        """What all layers keep, and what stands before and after them."""
-        return tokens * (self.layers * kept + 2 * self.hidden)
+    def around(self) -> int:
+        """What stands before the first layer and after the last."""
+        return 2 * self.hidden
 
     def transients(self, tokens: int) -> int:
         """Gradients of gate, up, their product and SiLU, with the residual's, of one layer."""
-        return tokens * (4 * self.mlp + 4 * self.hidden)
+        return tokens * max(4 * shape.inner + 4 * shape.hidden for shape, _ in self.layers)
 
     def logits(self, tokens: int) -> int:
         """One chunk of logits twice, and the hidden states' gradient."""
         return CHUNK_ROWS * self.vocabulary * 2 + tokens * self.hidden
+
+
+def _known_layers(config: Any) -> tuple[tuple[LayerShape, int], ...]:
+    """Return the layers of an architecture whose anatomy is known; nothing for another.
+
+    Nothing for recurrent ones either: without their kernels they keep much that is not counted.
+    """
+    fields: Mapping[str, Any] = config.to_dict() if hasattr(config, "to_dict") else {}
+    if not knows(fields):
+        return ()
+    try:
+        found = read_architecture(fields, "the model's configuration")
+    except InputError:  # fields that this version of transformers names otherwise
+        return ()
+    kinds = found.kinds_of_layers
+    if any(layer.state.recurrent for layer in kinds):
+        return ()
+    return tuple((shape_of(layer, found.hidden_size), count) for layer, count in kinds.items())
+
+
+def _guessed(config: Any, hidden: int) -> LayerShape:
+    """Return a layer of the usual kind; fields that are absent take their usual ratios."""
+    heads = _width(config, "num_attention_heads") or 1
+    queries = heads * (_width(config, "head_dim") or hidden // heads)
+    both = max(layer.numbers for layer in key_value_heads(config))
+    inner = _width(config, "intermediate_size") or _width(config, "n_inner") or 4 * hidden
+    keys = both // 2 or queries  # a recurrence has neither
+    return usual_shape(hidden, inner, heads, queries, keys)
+
+
+def _layers(config: Any) -> int:
+    return _width(config, "num_hidden_layers") or 1
 
 
 def _width(config: Any, name: str) -> int | None:

@@ -38,13 +38,16 @@ def _norms(shape: LayerShape, setup: TuningSetup) -> int:
 
 
 def _attention(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
-    """A fused kernel keeps queries, keys, values, its output and a sum for each head."""
+    """A fused kernel keeps queries, keys, values, its output and a sum for each head.
+
+    A recurrent mixer is taken to keep what goes into it before and after its convolution.
+    """
     grouped = shape.keys < shape.queries
     keys = shape.queries if grouped and stack.expands_keys else shape.keys
     values = shape.values if grouped and stack.expands_keys else shape.keys
     if shape.queries and not grouped and stack.joins_projections:
         values = shape.queries + 2 * shape.keys
-    width = shape.queries + keys + values + shape.values
+    width = shape.queries + keys + values + shape.values + 2 * shape.recurrent
     return setup.element_bytes * width + _FLOAT32 * shape.heads
 
 

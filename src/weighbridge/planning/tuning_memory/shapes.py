@@ -51,6 +51,7 @@ class LayerShape:
         gated: Whether a gate is multiplied in.
         shares_norm: Whether attention and block read one norm's output.
         products: All products with weights.
+        recurrent: Given by the projections into a recurrent mixer (state space, linear attention).
     """
 
     hidden: int
@@ -63,6 +64,7 @@ class LayerShape:
     gated: bool
     shares_norm: bool
     products: tuple[Product, ...]
+    recurrent: int = 0
 
     def reading(self, *what: str) -> tuple[Product, ...]:
         """Return the products that read these tensors."""
@@ -72,8 +74,7 @@ class LayerShape:
 def shape_of(layer: Layer, hidden: int) -> LayerShape:
     """Read a layer's widths off its weights.
 
-    Recurrent mixers (state spaces, linear attention) are counted as attention's projections: their
-    inputs and outputs are, their states inside a kernel are not.
+    Of a recurrent mixer the projections are read, not the states inside its kernel.
 
     Args:
         layer: The layer.
@@ -81,6 +82,7 @@ def shape_of(layer: Layer, hidden: int) -> LayerShape:
     """
     seen = layer.attention
     queries, values = seen.heads * seen.key_width, seen.heads * seen.value_width
+    keys = min(queries, seen.cached // 2)
     products = tuple(
         _product(weight)
         for weight in layer.weights
@@ -89,7 +91,7 @@ def shape_of(layer: Layer, hidden: int) -> LayerShape:
     inner = sum(p.inputs for p in products if p.reads == "inner")
     into = sum(p.outputs for p in products if p.reads == "block")
     norms = tuple(
-        (_norm_width(weight, hidden, queries), weight.bias)
+        (_norm_width(weight, hidden, queries, keys), weight.bias)
         for weight in layer.weights
         if weight.role == "norm"
     )
@@ -99,12 +101,19 @@ def shape_of(layer: Layer, hidden: int) -> LayerShape:
         norms=norms,
         heads=seen.heads,
         queries=queries,
-        keys=min(queries, seen.cached // 2),
+        keys=keys,
         values=values,
         inner=inner,
         gated=inner > 0 and into >= 2 * inner,
         shares_norm=across < 2,
         products=products,
+        recurrent=sum(
+            weight.outputs
+            for weight in layer.weights
+            if weight.role == "recurrent"
+            and weight.kind in ("linear", "matrix")
+            and weight.name.rpartition(".")[2] not in _CLOSING
+        ),
     )
 
 
@@ -121,9 +130,45 @@ def _product(weight: Weight) -> Product:
     )
 
 
-def _norm_width(weight: Weight, hidden: int, queries: int) -> int:
+def _norm_width(weight: Weight, hidden: int, queries: int, keys: int) -> int:
     """A norm that every head shares acts on all heads; other narrow ones are what they are."""
     name = weight.name.rpartition(".")[2]
-    if weight.outputs < hidden and name.startswith(("q_", "k_")):
-        return queries
-    return weight.outputs
+    if weight.outputs >= hidden or not name.startswith(("q_", "k_")):
+        return weight.outputs
+    return keys if name.startswith("k_") else queries
+
+
+def usual_shape(hidden: int, inner: int, heads: int, queries: int, keys: int) -> LayerShape:
+    """Return a layer of the decoder that most models share, for one whose anatomy is not known.
+
+    Args:
+        hidden: Width of the residual stream.
+        inner: Of the gated block.
+        heads: Query heads.
+        queries: Numbers of all heads' queries.
+        keys: Numbers of all key heads' keys, and of their values.
+    """
+    linear = (
+        ("q_proj", hidden, queries, "attention"),
+        ("k_proj", hidden, keys, "attention"),
+        ("v_proj", hidden, keys, "attention"),
+        ("o_proj", queries, hidden, "heads"),
+        ("gate_proj", hidden, inner, "block"),
+        ("up_proj", hidden, inner, "block"),
+        ("down_proj", inner, hidden, "inner"),
+    )
+    return LayerShape(
+        hidden=hidden,
+        norms=((hidden, False), (hidden, False)),
+        heads=heads,
+        queries=queries,
+        keys=keys,
+        values=queries,
+        inner=inner,
+        gated=True,
+        shares_norm=False,
+        products=tuple(
+            Product(name, inputs, outputs, reads, inputs * outputs, is_linear=True)
+            for name, inputs, outputs, reads in linear
+        ),
+    )
