@@ -144,7 +144,7 @@ def test_what_a_killed_merge_left_is_removed_by_the_next_and_by_no_other(tmp_pat
     mine.mkdir()
     (mine / "notes").write_text("y")
     with (
-        pytest.raises(InputError, match="came to be"),
+        pytest.raises(InputError, match="appeared in the meantime"),
         new_folder(tmp_path / "merged") as partial,
     ):
         pass
