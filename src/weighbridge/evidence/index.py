@@ -33,6 +33,7 @@ FILES = ("run.json", "seal.json", "samples.jsonl")
 SAVED_EACH = 1000
 """Runs that are checked between two writings, so that a kill costs no more than their checks."""
 _LARGEST_BYTES = 1 << 30
+_OF_A_FILE = 5
 
 Stamp = list[int]
 """Device, inode, size and times of change of a run's files."""
@@ -59,7 +60,7 @@ class RunIndex:
         if row is None:
             return None
         try:
-            found = _summary(name, row) if row[0] == self.stamp(name) else None
+            found = _summary(name, row) if row[0] == self._stands(name) else None
         except (LookupError, TypeError, ValueError):  # a row that was never written like this
             found = None
         if found is None:
@@ -73,8 +74,14 @@ class RunIndex:
         None says that they are not all there as regular files of their own, or that one was changed
         so recently that another change could bear the same time: then nothing may be noted.
         """
+        stamp = self._stands(name)
+        if stamp is None:
+            return None
+        times = [stamp[at + 3 : at + _OF_A_FILE] for at in range(0, len(stamp), _OF_A_FILE)]
+        return stamp if settled(max(map(max, times))) else None
+
+    def _stands(self, name: str) -> Stamp | None:
         stamp: Stamp = []
-        changed = 0
         for file in FILES:
             try:
                 found = os.lstat(f"{self._root}/{name}/{file}")
@@ -82,10 +89,10 @@ class RunIndex:
                 return None
             if not stat.S_ISREG(found.st_mode):
                 return None
-            changed = max(changed, found.st_mtime_ns, found.st_ctime_ns)
-            stamp += (found.st_dev, found.st_ino, found.st_size)
-            stamp += (found.st_mtime_ns, found.st_ctime_ns)
-        return stamp if settled(changed) else None
+            stamp += (
+                found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns,
+            )  # fmt: skip
+        return stamp
 
     def add(self, summary: RunSummary, stamp: Stamp) -> None:
         """Note a run that was checked.

@@ -39,6 +39,8 @@ def printable_line(text: str) -> str:
     >>> print(printable_line("a-model\nmean 100.0%"))
     a-model\nmean 100.0%
     """
+    if text.isascii() and text.isprintable():  # most are, and lists of runs have thousands
+        return text
     return printable(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
