@@ -227,8 +227,6 @@ TRAINING = _rows(
                   {"role": "assistant", "content": "a"}]},
     {"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]},
 )  # fmt: skip
-ALPACA = _rows({"instruction": "do", "input": "", "output": "done"})
-SHARED = _rows({"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]})
 
 
 def _answers(folder: Path) -> list[Parser]:
@@ -237,7 +235,8 @@ def _answers(folder: Path) -> list[Parser]:
     from weighbridge.evaluation.fastchat import is_judgments, read_files, read_judgments
     from weighbridge.evaluation.fastchat_pairs import read_pairs
     from weighbridge.evaluation.human_labels import read_human_labels
-    from weighbridge.tuning.data import read_conversations
+    from weighbridge.tuning.data import read_tuning_data
+    from weighbridge.tuning.data_format import data_formats
 
     chat = folder / "mt_bench"
     (chat / "reference_answer").mkdir(parents=True, exist_ok=True)
@@ -261,8 +260,8 @@ def _answers(folder: Path) -> list[Parser]:
                _written(folder / "p.jsonl", lambda p: list(read_pairs(p))), foreign=(JUDGMENTS,)),
         Parser("people's labels", tuple(LABELS.splitlines(keepends=True)), rows_changed,
                _written(folder / "labels.jsonl", lambda p: read_human_labels(p, (1.0, 10.0)))),
-        Parser("training rows", (TRAINING,), rows_changed,
-               _written(folder / "train.jsonl", read_conversations), foreign=(ALPACA, SHARED)),
+        Parser("training rows", (TRAINING, *(_rows(f.example) for f in data_formats())),
+               rows_changed, _written(folder / "train.jsonl", read_tuning_data)),
         Parser("tuning texts", (TRAINING,), rows_changed,
                _written(folder / "texts.jsonl", lambda p: list(tuning_texts(p)))),
     ]  # fmt: skip

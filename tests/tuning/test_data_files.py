@@ -154,3 +154,26 @@ def test_marks_separators_and_other_line_ends_are_read_over(encoding, tmp_path):
     (tmp_path / "t.jsonl").write_bytes((lines * 2).encode(encoding))
     read = read_conversations(tmp_path / "t.jsonl").conversations
     assert [row.messages[0].content for row in read] == [text, text]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([{"text": "the answer is A B C D"}] * 2, "2 texts without turns: every token is learnt"),
+        (
+            [{"messages": [TURNS[0], TURNS[1] | {"weight": 0}, *TURNS]}] * 2,
+            "2 answers read and not learnt, as the data says",
+        ),
+        (
+            [{"question": "a", "answer": "b", "grade": 3}] * 2,
+            "column 'grade' is not read (2 times)",
+        ),
+    ],
+)
+def test_the_command_learns_from_them_and_says_what_it_read(rows, told, tiny_model, tmp_path):
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    done = weighbridge(
+        "tune", tiny_model, "--train", "rows.json", "--epochs", "1", "--rank", "2", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout
