@@ -131,11 +131,17 @@ def test_validation_rows_that_were_trained_on_are_counted(tmp_path):
             "".join(json.dumps({"prompt": text, "completion": "A"}) + "\n" for text in chosen)
         )
     (note,) = read_tuning_files(*files).notes
-    assert note.startswith("of 4 validation rows 1 repeat a training row and ")
+    assert note.startswith("of 4 validation rows 1 repeat a training row and 1 more ask nearly")
     assert read_tuning_files(files[0], None).notes == ()
     other = tmp_path / "other.jsonl"
     other.write_text(json.dumps({"prompt": "willow yew", "completion": "B"}))
     assert read_tuning_files(files[0], other).notes == ()
+
+
+def test_the_demo_s_validation_rows_are_not_its_training_rows(repository):
+    """They share an instruction and the form of the answers, which tells nothing."""
+    data = repository / "examples" / "service_desk" / "data"
+    assert read_tuning_files(data / "train.jsonl", data / "validation.jsonl").notes == ()
 
 
 def test_gsm8k_is_read_whole(real_data):

@@ -56,26 +56,27 @@ def _refusal(task: Task, found: Contamination) -> InputError:
 def repeated_in(train: Sequence[Conversation], validation: Sequence[Conversation]) -> str:
     """Return a sentence on validation rows that stand in the training data; "" where none does."""
     known = {_whole(row) for row in train}
-    rest = [_said(row) for row in validation if _whole(row) not in known]
+    rest = [_asked(row) for row in validation if _whole(row) not in known]
     equal = len(validation) - len(rest)
-    near = len(overlap(rest, map(_said, train)).found) if rest else 0
+    near = len(overlap(rest, map(_asked, train)).found) if rest else 0
     if not equal + near:
         return ""
     return (
         f"of {len(validation):,} validation rows {equal:,} repeat a training row and {near:,} more "
-        "overlap with one: their loss says little of new data"
+        "ask nearly what one asks: their loss says little of new data"
     )
 
 
 def _whole(row: Conversation) -> str:
     turns = [turn.as_message() for turn in row.messages]
-    return json.dumps(turns, sort_keys=True) if turns else _said(row)
+    return json.dumps(turns, sort_keys=True) if turns else _asked(row)
 
 
-def _said(row: Conversation) -> str:
+def _asked(row: Conversation) -> str:
+    """Return what rows are told apart by: an instruction and a form of answers may be shared."""
     if isinstance(row, PlainText):
         return row.text
-    return "\n".join(turn.content for turn in row.messages)
+    return "\n".join(turn.content for turn in row.messages if turn.role == "user")
 
 
 def validation_overlaps(tasks: Sequence[Task], validation: Sequence[Path]) -> tuple[str, ...]:
