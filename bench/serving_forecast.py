@@ -1,7 +1,9 @@
 """How far forecasts of serving are off, by models, publishers and generations left out.
 
-    python bench/serving_forecast.py --data FOLDER [--json]       # FOLDER holds the four CSV files
+    python bench/serving_forecast.py --data FOLDER [--json]
     python bench/serving_forecast.py --data FOLDER --calibrate    # writes calibration.json anew
+
+FOLDER, or its economics/, holds the four CSV files.
 
 The last line is a JSON document. Errors are forecast over measured, less 1, without sign; every
 forecast is by a fit that had not seen the row's model, or its publisher.
@@ -9,6 +11,7 @@ forecast is by a fit that had not seen the row's model, or its publisher.
 
 import argparse
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from weighbridge.errors import WeighbridgeError
 from weighbridge.planning.serving import calibration, validation
 from weighbridge.planning.serving.efficiency import FILE, to_json
 from weighbridge.planning.serving.measurements import read_measurements
@@ -32,7 +36,8 @@ SOURCES = (
 
 def measure(folder: Path) -> dict[str, Any]:
     """Fit, leave out, and return everything that the page and the last line say."""
-    read = read_measurements(folder)
+    inner = folder / "economics"
+    read = read_measurements(inner if inner.is_dir() else folder)
     problem = calibration.prepare(read.rows)
     design = calibration.design_of(problem)
     linear, found, left = calibration.fit(problem, design)
@@ -108,7 +113,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--calibrate", action="store_true")
     arguments = parser.parse_args()
-    found = measure(arguments.data)
+    try:
+        found = measure(arguments.data)
+    except WeighbridgeError as error:
+        sys.exit(f"serving_forecast: {error}")
     if arguments.calibrate:
         text = json.dumps(to_json(found["constants"]), indent=1, ensure_ascii=False)
         FILE.write_text(text + "\n", encoding="utf-8")

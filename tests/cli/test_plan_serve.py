@@ -87,7 +87,7 @@ def test_the_text_fits_eighty_columns_and_says_what_it_rests_on():
         little.split()
     )
     outside = serve("llama-3.1-8b", "--gpu", "a100").stdout
-    assert "OUTSIDE CALIBRATED CELLS: nothing was measured on a100-sxm" in outside
+    assert "OUTSIDE CALIBRATED CELLS: nothing was measured on a100-sxm" in " ".join(outside.split())
 
 
 def test_goals_choose_the_batch(real_data):

@@ -81,7 +81,7 @@ def serve(
     day, now = _moment(as_of)
     goal = _goal(ttft, tpot)
     log = read_trace(trace, now) if trace is not None else None
-    asked, notes = _deployment(
+    title, asked, notes = _deployment(
         model, gpu, gpus, precision, cache_bits, tensor_parallel, concurrency, day, offline
     )
     asked = replace(asked, input_tokens=float(input_tokens), output_tokens=float(output_tokens))
@@ -90,6 +90,7 @@ def serve(
     constants = calibrated()
     found = plan(asked, constants, goal or SERVER_LIMIT)
     made = ServingPlan(
+        title=title,
         plan=found,
         constants=constants,
         goal=goal,
@@ -150,14 +151,14 @@ def _deployment(
     concurrency: int | None,
     day: "date",
     offline: bool,
-) -> "tuple[Deployment, tuple[str, ...]]":
+) -> "tuple[str, Deployment, tuple[str, ...]]":
     from weighbridge.catalog.accelerators import accelerator
     from weighbridge.errors import InputError
     from weighbridge.planning.anatomy import read_architecture
     from weighbridge.planning.serving.footprint import footprint
     from weighbridge.planning.serving.forecast import Deployment
     from weighbridge.planning.serving.measurements import MODELS
-    from weighbridge.planning.serving.precision import arithmetic_flops, choose_precision
+    from weighbridge.planning.serving.precision import MXFP4, arithmetic_flops, choose_precision
     from weighbridge.sources.configs import find_config
 
     if cache_bits not in (None, 8, 16):
@@ -181,7 +182,11 @@ def _deployment(
         tensor=tensor,
         as_of=day,
     )
-    return asked, (*architecture.notes, *found.notes, *_stored_note(found.source, precision))
+    return (
+        found.name,
+        asked,
+        (*architecture.notes, *found.notes, *_stored_note(found.source, precision)),
+    )
 
 
 def _stored_note(source: str, precision: str) -> tuple[str, ...]:

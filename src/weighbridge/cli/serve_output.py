@@ -19,6 +19,7 @@ from weighbridge.planning.serving.efficiency import CALIBRATED, NEIGHBOURING, Ca
 from weighbridge.planning.serving.forecast import Plan, Speed
 from weighbridge.planning.serving.measurements import Latency
 from weighbridge.planning.serving.trace import Trace, WithinGoals
+from weighbridge.records.printable import printable_line
 
 LEFT_OUT = "speculative decoding, prefix caches, and prefill on other accelerators than decoding"
 _OLD_DAYS = 180
@@ -42,6 +43,7 @@ class ServingPlan:
     """All that `plan serve` says.
 
     Attributes:
+        title: The model's name.
         plan: The forecast.
         constants: What it was made with.
         goal: Latencies asked for.
@@ -51,6 +53,7 @@ class ServingPlan:
         notes: On the architecture.
     """
 
+    title: str
     plan: Plan
     constants: Calibration
     goal: Latency | None
@@ -94,9 +97,11 @@ def support_sentence(made: ServingPlan) -> str:
             f"{cell.kind} models at {cell.precision}"
         )
     else:
-        said = f"OUTSIDE CALIBRATED CELLS: nothing was measured on {machine}"
+        said = (
+            f"OUTSIDE CALIBRATED CELLS: nothing was measured on {machine}; other accelerators were"
+        )
     newest = made.constants.newest if cell is None else cell.newest
-    said += f", the newest of {newest.isoformat()}, {found.age_days} days before."
+    said += f", the newest on {newest.isoformat()}, {found.age_days} days before."
     if found.age_days > _OLD_DAYS:
         said += " Software gets faster: the interval is widened for that age."
     return said
@@ -127,7 +132,7 @@ def serve_text(made: ServingPlan) -> str:
     length = asked.context_tokens
     copies = f" in each of {found.layout.replicas} copies" if found.layout.replicas > 1 else ""
     lines = [
-        f"{asked.name or model.architecture.model_type}, {model.precision.name}, on "
+        f"{printable_line(made.title)}, {model.precision.name}, on "
         f"{asked.accelerators} x {machine.name} ({found.layout.title})",
         f"  weights    {found.weights / 1e9:,.1f} GB a GPU of {machine.memory_bytes / 1e9:,.0f}",
         f"  cache      {found.free / 1e9:,.1f} GB a GPU; {found.sequence / 1e6:,.1f} MB for a "
