@@ -182,11 +182,8 @@ def _deployment(
         tensor=tensor,
         as_of=day,
     )
-    return (
-        found.name,
-        asked,
-        (*architecture.notes, *found.notes, *_stored_note(found.source, precision)),
-    )
+    stored_so = () if chosen is MXFP4 else _stored_note(found.source, precision)
+    return found.name, asked, (*architecture.notes, *found.notes, *stored_so)
 
 
 def _stored_note(source: str, precision: str) -> tuple[str, ...]:
