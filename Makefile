@@ -8,7 +8,7 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine parity-page json-reference serving-page clean
+.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine bench-memory parity-page json-reference serving-page clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ bench: $(VENV)/.bench  ## Race the peers (needs MMLU: MMLU=PATH)
 
 bench-engine: $(VENV)/.bench  ## The engine's table against lm-evaluation-harness (MMLU=PATH; an hour)
 	$(BIN)/python bench/engine_vs_lm_eval.py --mmlu "$(MMLU)" --rows mmlu,choices,generation,memory,full
+
+bench-memory: $(VENV)/.dev  ## The memory formula against published tuning runs (DATA=PATH with tuning_memory/)
+	$(BIN)/python bench/memory_vs_published.py --data "$(DATA)/tuning_memory"
 
 parity-page: $(VENV)/.dev  ## Weigh published proprietary answers (DATA=PATH with mmlu/ and mmlu_helm_predictions/)
 	$(BIN)/python docs/make_parity_page.py --data "$(DATA)"

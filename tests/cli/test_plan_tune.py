@@ -103,6 +103,12 @@ def test_bad_input_is_one_line(words, said):
     assert len(done.stderr.splitlines()) == 1 and said in done.stderr
 
 
+def test_what_is_taken_for_granted_of_a_mixture_is_said():
+    found = plan("mixtral-8x7b", "--method", "qlora", "--gpu", "l40s")
+    assert any("bitsandbytes" in note for note in found["notes"])
+    assert plan("llama-3-8b", "--method", "qlora", "--gpu", "l40s")["notes"] == []
+
+
 class TestRoom:
     """The search behind the command."""
 

@@ -9,6 +9,7 @@ from weighbridge.cli.output import emit
 
 if TYPE_CHECKING:
     from weighbridge.cli.tune_plan_output import TunePlan
+    from weighbridge.planning.anatomy import Architecture
     from weighbridge.planning.tuning_memory import Room, TuningSetup
 
 
@@ -114,7 +115,9 @@ def _tune_plan(
         if setup.method == "full"
         else lora_footprint(architecture, setup, room.stack).trainable_parameters
     )
-    made = TunePlan(name, source, setup, room.stack, trained, memory)
+    made = TunePlan(
+        name, source, setup, room.stack, trained, memory, notes=_notes(architecture, setup)
+    )
     if room.memory_bytes is None:
         known = {accelerator(name) for name in accelerator_names()}
         large = [one for one in known if one.memory_bytes >= memory.peak_bytes]
@@ -136,3 +139,16 @@ def _tune_plan(
         nearest_bytes=None if near is None else room.forecast(near).peak_bytes,
         devices=room.devices(setup) if near is None else None,
     )
+
+
+def _notes(architecture: "Architecture", setup: "TuningSetup") -> tuple[str, ...]:
+    """Return what the forecast takes for granted."""
+    notes = []
+    if architecture.experts and setup.method == "qlora":
+        notes.append(
+            "experts are counted as quantised; bitsandbytes leaves those held in one parameter as "
+            "they are"
+        )
+    if architecture.experts or any(layer.state.recurrent for layer in architecture.layers):
+        notes.append("no published run of such layers stood against this forecast")
+    return tuple(notes)

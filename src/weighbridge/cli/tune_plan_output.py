@@ -48,6 +48,7 @@ class TunePlan:
         devices: Over how many the asked run would have to be sharded, where nothing near fits one.
         one_is_enough: Whether several were asked for and one suffices.
         suited: Names of accelerators with enough memory, smallest first, where none was named.
+        notes: What the forecast takes for granted of this model.
     """
 
     name: str
@@ -66,6 +67,7 @@ class TunePlan:
     devices: int | None = None
     one_is_enough: bool = False
     suited: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def tune_plan_document(plan: TunePlan) -> TuningPlanDocument:
@@ -92,6 +94,7 @@ def tune_plan_document(plan: TunePlan) -> TuningPlanDocument:
         devices_needed=plan.devices,
         one_is_enough=plan.one_is_enough,
         suited_accelerators=tuple(plan.suited),
+        notes=plan.notes,
     )
 
 
@@ -108,6 +111,7 @@ def tune_plan_text(plan: TunePlan) -> str:
         "",
         *_verdict(plan),
         *_paged(plan),
+        *(line for note in plan.notes for line in wrapped(f"note: {note}", "  ")),
     ]
     return "\n".join(lines)
 

@@ -88,6 +88,7 @@ class TuningPlanDocument:
             near fits one.
         one_is_enough: Whether several were asked for and one suffices.
         suited_accelerators: Those with enough memory, smallest first, where none was named.
+        notes: What the forecast takes for granted of this model.
     """
 
     model: str
@@ -111,6 +112,7 @@ class TuningPlanDocument:
     devices_needed: int | None
     one_is_enough: bool
     suited_accelerators: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 PRINTED = (Printed("plan tune", TuningPlanDocument),)
