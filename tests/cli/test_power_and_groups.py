@@ -54,7 +54,7 @@ def test_power_from_a_pilot_and_its_price(two, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["power"], "how often the two differ"),
+        (["power"], "how often the two models disagree"),
         (["power", "--rate", 0.9, "--disagreement", 0.5], "at most 0.2"),
         (["power", "--disagreement", 0.1, "--icc", 0.2], "ICC without clusters"),
         (["power", "--disagreement", 0.1, "--difference", 0.3], "only 0.1 of the items"),
