@@ -302,10 +302,23 @@ def test_an_empty_file_is_refused(tmp_path, content):
         items(tmp_path)
 
 
+def test_worked_examples_stand_between_the_instruction_and_the_message():
+    plain, shown = items()[0], items(shots=2)[0]
+    roles = [message.role for message in shown.messages]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert (shown.messages[0], shown.messages[-1]) == plain.messages
+    asked = {item.question for item in items()}
+    assert not asked & {message.content for message in shown.messages[1:-1]}
+    with pytest.raises(InputError, match=r"--shots 5000.*at most as many as .*train.jsonl"):
+        items(shots=5000)
+
+
 def test_a_missing_file_an_unknown_subset_and_shots_are_refused(tmp_path):
     with pytest.raises(InputError, match="no file"):
         items(tmp_path)
     with pytest.raises(UnknownName, match="validation"):
         items(subset="validatoin")
-    with pytest.raises(InputError, match="5 shots"):
-        items(shots=5)
+    rows = (DESK / "data" / "test.jsonl").read_text()
+    (tmp_path / "test.jsonl").write_text(rows)
+    with pytest.raises(InputError, match=r"--shots 5, and no .*train.jsonl"):
+        items(tmp_path, shots=5)

@@ -33,26 +33,43 @@ def load(request: LoadRequest) -> Iterator[Sample]:
     """Stream the items of a subset ("test" unless named) from the given data or the shipped one.
 
     Args:
-        request: `data` may be a folder with `test.jsonl` and `validation.jsonl`, or one file.
+        request: `data` may be a folder with `test.jsonl` and `validation.jsonl`, or one file. With
+            shots, the first rows of the `train.jsonl` beside it stand before each question.
 
     Raises:
         MalformedRow: A row can't be read; the message says which and what would have been right.
-        InputError: The file is missing or empty, or worked examples are asked for.
+        InputError: The file is missing or empty, or too few rows can serve as worked examples.
         UnknownName: The subset is neither "test" nor "validation".
     """
-    if request.settings.shots:
-        raise InputError(
-            f"{request.settings.shots} shots for service_desk",
-            "0: the instruction stands for the examples",
-            "leave --shots out",
-        )
     path = _file(request)
-    return _samples(path, request.settings.limit)
+    examples = _worked_examples(path.parent / "train.jsonl", request.settings.shots)
+    return _samples(path, request.settings.limit, examples)
 
 
-def _samples(path: Path, limit: int | None) -> Iterator[Sample]:
+def _worked_examples(path: Path, shots: int) -> tuple[Message, ...]:
+    """Return the first training rows as turns, without their instruction."""
+    if not shots:
+        return ()
+    if shots < 0 or not path.is_file():
+        raise InputError(
+            f"--shots {shots}, and {'no ' * (not path.is_file())}{path}",
+            "a number of worked examples, taken from the training rows",
+            "leave --shots out, or put train.jsonl beside the items",
+        )
+    turns: list[Message] = []
+    for taken, (number, row) in enumerate(jsonl_rows(path)):
+        if taken == shots:
+            return tuple(turns)
+        said = _Row(path, number).turns(row)
+        turns += [message for message in said if message.role != "system"]
+    raise InputError(f"--shots {shots}", f"at most as many as {path} has rows", "ask for fewer")
+
+
+def _samples(path: Path, limit: int | None, examples: tuple[Message, ...]) -> Iterator[Sample]:
     def rows() -> Iterator[tuple[int, Sample]]:
-        return ((number, _Row(path, number).sample(row)) for number, row in jsonl_rows(path))
+        return (
+            (number, _Row(path, number).sample(row, examples)) for number, row in jsonl_rows(path)
+        )
 
     count = 0
     for sample in rows_once(rows, path, "id", limit):
@@ -112,12 +129,19 @@ class _Row:
     def __init__(self, path: Path, line: int) -> None:
         self._path, self._line = path, line
 
-    def sample(self, row: Row) -> Sample:
+    def sample(self, row: Row, examples: tuple[Message, ...]) -> Sample:
+        """Return the item; worked examples stand behind its instruction."""
         name = row.get("id")
         if not isinstance(name, str) or not name:
             self._refuse("id", name, "a non-empty string")
-        *asked, answer = self._messages(row.get("messages"))
-        return Sample(id=name, messages=tuple(asked), target=self._target(answer))
+        *asked, answer = self.turns(row)
+        said = sum(message.role == "system" for message in asked)
+        messages = (*asked[:said], *examples, *asked[said:])
+        return Sample(id=name, messages=messages, target=self._target(answer))
+
+    def turns(self, row: Row) -> list[Message]:
+        """Return all turns, the right answer last."""
+        return self._messages(row.get("messages"))
 
     def _messages(self, turns: Json) -> list[Message]:
         """Return the turns, of which the last two are the user's and the assistant's."""
