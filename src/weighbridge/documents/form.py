@@ -72,4 +72,5 @@ def _plain(value: Any) -> Json:
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return value
+    plain: Json = value
+    return plain

@@ -58,9 +58,9 @@ class Files:
     """
 
     questions: tuple[Question, ...]
-    judge_prompts: dict[str, dict[str, Json]]
+    judge_prompts: dict[str, dict[str, str]]
 
-    def judge_prompt(self, kind: str, category: str, turn: int) -> dict[str, Json]:
+    def judge_prompt(self, kind: str, category: str, turn: int) -> dict[str, str]:
         """Return the prompt that FastChat takes for a category and a 0-based turn.
 
         Args:
@@ -144,7 +144,7 @@ def answer_turns(path: Path, number: int, row: dict[str, Json]) -> tuple[str, ..
     return _turns(path, number, choices[0].get("turns"), "choices")
 
 
-def _judge_prompts(path: Path) -> dict[str, dict[str, Json]]:
+def _judge_prompts(path: Path) -> dict[str, dict[str, str]]:
     found = {}
     for number, row in rows(path):
         name = _text(path, number, row, "name")
@@ -220,10 +220,12 @@ def _text(path: Path, number: int, row: dict[str, Json], key: str) -> str:
 
 
 def _turns(path: Path, number: int, value: Json, key: str) -> tuple[str, ...]:
-    whole = isinstance(value, list) and all(isinstance(turn, str) for turn in value)
-    if not whole or len(value) != TURNS:
+    turns = (
+        tuple(turn for turn in value if isinstance(turn, str)) if isinstance(value, list) else ()
+    )
+    if not isinstance(value, list) or not len(turns) == len(value) == TURNS:
         raise MalformedRow(path, number, _shown(value), f"{TURNS} turns of text", key)
-    return tuple(value)
+    return turns
 
 
 def _shown(value: Json) -> str:

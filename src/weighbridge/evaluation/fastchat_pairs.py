@@ -77,11 +77,9 @@ def read_pairs(path: Path) -> Iterator[PairJudgment]:
 
 
 def _pair(path: Path, number: int, row: dict[str, Json]) -> PairJudgment:
-    for key in ("model_1", "model_2"):
-        if not isinstance(row.get(key), str) or not row[key]:
-            raise MalformedRow(path, number, repr(row.get(key))[:60], "a model's name", key)
-    if row["model_1"] == row["model_2"]:
-        raise MalformedRow(path, number, f"{row['model_1']} twice", "two models", "model_2")
+    models = _model(path, number, row, "model_1"), _model(path, number, row, "model_2")
+    if models[0] == models[1]:
+        raise MalformedRow(path, number, f"{models[0]} twice", "two models", "model_2")
     turn, question = row.get("turn"), row.get("question_id")
     if not isinstance(turn, int) or not 1 <= turn <= TURNS:
         raise MalformedRow(path, number, repr(turn)[:60], f"1 to {TURNS}", "turn")
@@ -98,8 +96,15 @@ def _pair(path: Path, number: int, row: dict[str, Json]) -> PairJudgment:
     judge = row.get("judge")
     named = judge[0] if isinstance(judge, list) and judge else judge
     return PairJudgment(
-        number, str(question), turn, (row["model_1"], row["model_2"]), str(named or "unknown"),
-        (row["g1_winner"], row["g2_winner"]),
+        number, str(question), turn, models, str(named or "unknown"),
+        (str(row["g1_winner"]), str(row["g2_winner"])),
         (str(row.get("g1_user_prompt") or ""), str(row.get("g2_user_prompt") or "")),
         (str(row.get("g1_judgment") or ""), str(row.get("g2_judgment") or "")),
     )  # fmt: skip
+
+
+def _model(path: Path, number: int, row: dict[str, Json], key: str) -> str:
+    name = row.get(key)
+    if not isinstance(name, str) or not name:
+        raise MalformedRow(path, number, repr(name)[:60], "a model's name", key)
+    return name

@@ -59,16 +59,20 @@ def _label(path: Path, number: int, row: dict[str, Json], scale: Scale) -> Human
 
 
 def _rating(path: Path, number: int, value: Json, scale: Scale) -> float:
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not fits or not scale[0] <= value <= scale[1]:  # so NaN is refused, too
-        raise MalformedRow(path, number, repr(value), f"a number on {named(scale)}", "rating")
+    low, high = scale
+    refused = MalformedRow(path, number, repr(value), f"a number on {named(scale)}", "rating")
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise refused
+    # So NaN is refused, too. A whole number is compared as it is: it may be beyond any float.
+    if not low <= value <= high:
+        raise refused
     return float(value)
 
 
 def _winner(path: Path, number: int, row: dict[str, Json]) -> HumanLabel:
     """A row of MT-Bench's public human judgments."""
     winner, models = row["winner"], (str(row["model_a"]), str(row["model_b"]))
-    if winner not in _WINNERS:
+    if not isinstance(winner, str) or winner not in _WINNERS:
         raise MalformedRow(path, number, repr(winner), ", ".join(_WINNERS), "winner")
     question, turn = row.get("question_id"), row.get("turn")
     if not isinstance(question, (int, str)) or not isinstance(turn, int):

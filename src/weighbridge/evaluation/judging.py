@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from string import Formatter
 
+from weighbridge.errors import InputError
 from weighbridge.models.protocol import Model, Prompt, Sampling
 from weighbridge.records import Json, Message, Sample, Score, ScoredSample, canonical_digest
 from weighbridge.statistics.judge_noise import judgements_of, repeat_spread
@@ -84,14 +85,54 @@ def placeholders(template: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name is not None)
 
 
-def judge_prompt(template: Mapping[str, Json], fields: Mapping[str, str]) -> Prompt:
+@dataclass(frozen=True)
+class JudgeTemplate:
+    """A judge prompt before it is filled.
+
+    Attributes:
+        system: The system message.
+        text: The user's turn, with fields in braces.
+    """
+
+    system: str
+    text: str
+
+
+def judge_template(sample: Sample, kind: str) -> JudgeTemplate:
+    """Return a judge prompt that a benchmark put into an item's metadata.
+
+    Args:
+        sample: The item, with `judge_prompts`.
+        kind: `single` or `pair`.
+
+    Raises:
+        InputError: The item has no such prompt.
+    """
+    prompts = sample.metadata.get("judge_prompts")
+    match prompts.get(kind) if isinstance(prompts, dict) else None:
+        case {"system_prompt": str(system), "prompt_template": str(text)}:
+            return JudgeTemplate(system, text)
+    raise InputError(
+        f"item {sample.id} has no judge prompt {kind}",
+        "one with system_prompt and prompt_template in its metadata's judge_prompts",
+        "correct its benchmark",
+    )
+
+
+def judge_prompt(template: JudgeTemplate, fields: Mapping[str, str]) -> Prompt:
     """Fill a judge prompt: its system message, and its text with the fields put in by name."""
     return Prompt(
         messages=(
-            Message("system", template["system_prompt"]),
-            Message("user", template["prompt_template"].format(**fields)),
+            Message("system", template.system),
+            Message("user", template.text.format(**fields)),
         )
     )
+
+
+def reference_answers(sample: Sample) -> tuple[str, ...]:
+    """Return the reference answers by turn, which are an item's target; () where it has none."""
+    target = sample.target or ()
+    return tuple(map(str, target)) if isinstance(target, (list, tuple)) else ()
 
 
 def shared_fields(sample: Sample) -> dict[str, str]:
@@ -100,7 +141,7 @@ def shared_fields(sample: Sample) -> dict[str, str]:
     return {
         "question": questions[0],
         **{f"question_{n}": text for n, text in enumerate(questions, start=1)},
-        **{f"ref_answer_{n}": text for n, text in enumerate(sample.target or (), start=1)},
+        **{f"ref_answer_{n}": text for n, text in enumerate(reference_answers(sample), start=1)},
     }
 
 

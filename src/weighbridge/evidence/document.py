@@ -104,7 +104,7 @@ class Sealed(Generic[Content]):
         return {name: hashlib.sha256(data).hexdigest() for name, data in both.items()}
 
 
-def run_identity(fields: dict[str, Json]) -> str:
+def run_identity(fields: Json) -> str:
     """Return the digest of a run's identity, by which a finished run is found again."""
     return canonical_digest(fields)
 

@@ -148,7 +148,8 @@ def _spec(folder: Path) -> Row:
 
 def _json(path: Path) -> Json:
     what = f"HELM's {path.name}"
-    return read_json(path, what, nan=True, halves="replace", within=path.parent)
+    read: Json = read_json(path, what, nan=True, halves="replace", within=path.parent)
+    return read
 
 
 def _object(path: Path) -> Row:
@@ -236,7 +237,7 @@ def _of_states(states: Sequence[Row]) -> Iterator[_Answer]:
         )
 
 
-def _conversation(messages: Json) -> str | None:
+def _conversation(messages: Sequence[Row] | None) -> str | None:
     if not messages:
         return None
     return "\n\n".join(f"{each['role']}: {each['content']}" for each in messages)

@@ -11,7 +11,7 @@ names its harness, its files by digest, and what they leave open.
 import importlib
 import importlib.metadata
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -339,7 +339,7 @@ def imported_sample(
     )
 
 
-def named_field(fields: Json, name: str, where: str) -> str:
+def named_field(fields: Mapping[str, Json], name: str, where: str) -> str:
     """Return the value of the field that groups items into clusters.
 
     Raises:
@@ -362,7 +362,7 @@ def clean(text: str) -> str:
 def plain(value: Json) -> Json:
     """Return JSON that evidence can hold: NaN, Infinity and huge numbers become texts."""
     if isinstance(value, dict):
-        return {clean(str(key)): plain(each) for key, each in value.items()}
+        return plain_fields(value)
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -370,6 +370,11 @@ def plain(value: Json) -> Json:
     if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
         return str(value)
     return clean(value) if isinstance(value, str) else value
+
+
+def plain_fields(fields: Mapping[str, Json]) -> dict[str, Json]:
+    """Return an object that evidence can hold, as `plain` does."""
+    return {clean(str(key)): plain(each) for key, each in fields.items()}
 
 
 def number(value: Json) -> float | None:
@@ -409,7 +414,7 @@ def _seal(
         revision=run.revision,
         dtype=run.dtype,
     )
-    settings: dict[str, Json] = plain(run.settings) | {"imported": harness}
+    settings: dict[str, Json] = plain_fields(run.settings) | {"imported": harness}
     if request.metric:
         settings["metric"] = request.metric
     fields: dict[str, Json] = {

@@ -114,8 +114,9 @@ def _without(row: dict[str, Json], paths: frozenset[str], where: str) -> dict[st
     for key, value in row.items():
         path = f"{where}{key}"
         if path not in paths:
-            nested = isinstance(value, dict) and any(p.startswith(f"{path}.") for p in paths)
-            found[key] = _without(value, paths, f"{path}.") if nested else value
+            if isinstance(value, dict) and any(p.startswith(f"{path}.") for p in paths):
+                value = _without(value, paths, f"{path}.")
+            found[key] = value
     return found
 
 

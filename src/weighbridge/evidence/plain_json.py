@@ -16,7 +16,8 @@ def strict_json(data: bytes) -> Json:
         RecursionError: It begins as JSON and goes deeper than Python does.
     """
     require_bounded(data)
-    return _DECODER.decode(data.decode("utf-8"))
+    read: Json = _DECODER.decode(data.decode("utf-8"))
+    return read
 
 
 def differences(

@@ -95,8 +95,9 @@ def _digests(sealed: Sealed[Any], read: Tally) -> Iterator[Check]:
         yield equal_check(f"seal: {key}", seal.get(key), value)
     for key in seal.keys() - expected.keys():
         yield Check(f"seal: {key}", False, "is no field")
-    if envelope.model is not None and isinstance(fields.get("model"), dict):
-        yield equal_check("model", dict(envelope.model.identity), fields["model"])
+    model = fields.get("model") if isinstance(fields, dict) else None
+    if envelope.model is not None and isinstance(model, dict):
+        yield equal_check("model", dict(envelope.model.identity), model)
 
 
 def _origin(where: Provenance) -> list[Check]:

@@ -1,14 +1,22 @@
 """One question, what a model said to it, and what that was worth."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from weighbridge.errors import InputError
 from weighbridge.records.charge import Charge
 from weighbridge.records.digest import canonical_digest
 from weighbridge.records.score import Score
 
-Json = Any  # plain JSON data: None, bool, int, float, str, list, dict
+if TYPE_CHECKING:
+    # Plain JSON data. Read-only, so that a `dict[str, str]` is JSON, too; `isinstance` narrows it.
+    Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+else:
+    # Pydantic resolves annotations at run time: JSON passes through it unchanged.
+    Json = Any
+
 Role = Literal["system", "user", "assistant"]
 
 
@@ -50,6 +58,56 @@ class Sample:
     def digest(self) -> str:
         """SHA-256 over everything that defines the item."""
         return canonical_digest(self)
+
+    @property
+    def target_text(self) -> str:
+        """The right answer, where it is a text.
+
+        Raises:
+            InputError: It is something else.
+        """
+        if isinstance(self.target, str):
+            return self.target
+        self._refuse(self.target, "a text as its target")
+
+    @property
+    def target_object(self) -> Mapping[str, Json]:
+        """The right answer, where it is an object.
+
+        Raises:
+            InputError: It is something else.
+        """
+        if isinstance(self.target, dict):
+            return self.target
+        self._refuse(self.target, "an object as its target")
+
+    def text(self, key: str) -> str:
+        """Return a text of the metadata.
+
+        Raises:
+            InputError: There is no text of that name.
+        """
+        value = self.metadata.get(key)
+        if isinstance(value, str):
+            return value
+        self._refuse(value, f"a text named {key} in its metadata")
+
+    def listed(self, key: str) -> Sequence[Json]:
+        """Return a list of the metadata.
+
+        Raises:
+            InputError: There is no list of that name.
+        """
+        value = self.metadata.get(key)
+        if isinstance(value, (list, tuple)):
+            return value
+        self._refuse(value, f"a list named {key} in its metadata")
+
+    def _refuse(self, value: Json, expected: str) -> NoReturn:
+        saw = "nothing" if value is None else f"{value!r:.60}"
+        raise InputError(
+            f"item {self.id} has {saw}", expected, "correct the benchmark that made it"
+        )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -205,7 +205,8 @@ def _require_tools_written(renderer: Renderer, conversation: Conversation) -> No
     if not conversation.tools and not any(t.tool_calls or t.role == "tool" for t in turns):
         return
     text = renderer.text(turns)
-    names = [str(tool.get("function", {}).get("name")) for tool in conversation.tools]
+    functions = [tool.get("function") for tool in conversation.tools]
+    names = [str(one.get("name") if isinstance(one, Mapping) else None) for one in functions]
     bare = renderer.with_tools(()).text(turns) if names else ""
     lost = [f"the tool {name!r:.40}" for name in names if text == bare or not holds(text, name)]
     lost += [

@@ -189,7 +189,7 @@ def grade_choice(sample: Sample, generation: Generation) -> Score:
 def grade_choice_of_reply(sample: Sample, generation: Generation) -> Score:
     """Read the letter that a chat's reply gives as its answer; `parts` as for completions."""
     of_completion = grade_choice(sample, generation)
-    target = sample.target.strip("()")
+    target = sample.target_text.strip("()")
     score = score_letter_of_reply(generation, target, sample.choices)
     if isinstance(score, Ungraded):
         return score
@@ -208,7 +208,7 @@ BENCHMARK = Benchmark(
         source="Rein et al. 2023, arXiv:2311.12022; prompts as lm-evaluation-harness 0.4.13, "
         "gpqa 2.2",
         publishes_questions=False,
-        shown_as=lambda sample: "choices in order " + " ".join(map(str, sample.metadata["order"])),
+        shown_as=lambda sample: "choices in order " + " ".join(map(str, sample.listed("order"))),
     ),
     asking=Asking(
         protocols=("loglikelihood", "generative"),

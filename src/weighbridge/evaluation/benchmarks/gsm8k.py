@@ -103,7 +103,7 @@ def _target(path: Path, line: int, row: Row) -> str:
 
 
 def _prompt(sample: Sample, settings: Settings) -> Prompt:
-    text = sample.metadata["prefix"] + _ask(sample.question)
+    text = sample.text("prefix") + _ask(sample.question)
     if not settings.chat_template:
         return Prompt(text=text)
     asked = text if settings.shots else INSTRUCTION + sample.question

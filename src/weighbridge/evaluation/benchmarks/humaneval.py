@@ -95,8 +95,8 @@ def _prompt(sample: Sample, settings: Settings) -> Prompt:
 
 
 def _helpers(sample: Sample) -> str:
-    given = syntax_tree(sample.question + sample.target)
-    entry = sample.metadata["entry_point"]
+    given = syntax_tree(sample.question + sample.target_text)
+    entry = sample.text("entry_point")
     kept = [node for node in given.body if getattr(node, "name", None) != entry]
     return ast.unparse(ast.Module(kept, []))
 
@@ -106,26 +106,26 @@ def _why_not_from_outside(sample: Sample) -> str:
         helpers = _helpers(sample)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return f"its test or solution can't be read: {error}"
-    return why_not_from_outside(sample.metadata["entry_point"], sample.metadata["test"], helpers)
+    return why_not_from_outside(sample.text("entry_point"), sample.text("test"), helpers)
 
 
 def _graded(read: Read, sample: Sample, generation: Generation) -> Score:
     if _why_not_from_outside(sample):
         return _graded_whole(read, sample, generation)
-    entry, test = sample.metadata["entry_point"], sample.metadata["test"]
+    entry, test = sample.text("entry_point"), sample.text("test")
     return _judged(read, sample, generation, from_outside(entry, test, _helpers(sample)))
 
 
 def _graded_whole(read: Read, sample: Sample, generation: Generation) -> Score:
     """Judge by running program and tests as one, which a hostile program can get round."""
-    entry, test = sample.metadata["entry_point"], sample.metadata["test"]
+    entry, test = sample.text("entry_point"), sample.text("test")
     return _judged(read, sample, generation, as_one(entry, test))
 
 
 def _judged(read: Read, sample: Sample, generation: Generation, run: Run) -> Score:
     opening = sample.question
-    found = read(generation.text, sample.metadata["entry_point"], opening)
-    return score_function(generation, found, Tried(run, opening + sample.target, LIMITS))
+    found = read(generation.text, sample.text("entry_point"), opening)
+    return score_function(generation, found, Tried(run, opening + sample.target_text, LIMITS))
 
 
 def _notes(samples: Iterable[Sample]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ numbers differ a little.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypedDict
 
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evaluation.benchmark import (
@@ -33,7 +34,7 @@ from weighbridge.evaluation.benchmark import (
 from weighbridge.evaluation.scorers.choice_letter import score_choice_letter
 from weighbridge.evaluation.scorers.reply_letter import score_letter_of_reply
 from weighbridge.models.protocol import Prompt, Sampling
-from weighbridge.records import Json, Message, Sample
+from weighbridge.records import Message, Sample
 from weighbridge.sources.tables import cells_of, parquet_rows
 from weighbridge.sources.text_files import read_text
 
@@ -67,6 +68,12 @@ GROUPS = {
     ),
 }  # fmt: skip
 SUBJECTS = tuple(sorted(subject for group in GROUPS.values() for subject in group))
+
+
+class _Question(TypedDict):
+    question: str
+    choices: list[str]
+    answer: str
 
 
 def _load(request: LoadRequest) -> list[Sample]:
@@ -104,7 +111,7 @@ def _subjects(subset: str | None) -> tuple[str, ...]:
     raise UnknownName("MMLU subject or group", subset, (*GROUPS, *SUBJECTS))
 
 
-def _prefix(subject: str, worked: list[dict[str, Json]]) -> str:
+def _prefix(subject: str, worked: list[_Question]) -> str:
     about = subject.replace("_", " ")
     header = f"The following are multiple choice questions (with answers) about {about}.\n\n"
     shots = (f"{_ask(row['question'], row['choices'])} {row['answer']}\n\n" for row in worked)
@@ -116,7 +123,7 @@ def _ask(question: str, choices: list[str]) -> str:
     return f"{question.strip()}\n{listed}Answer:"
 
 
-def _read(folder: Path, split: str, subject: str) -> list[dict[str, Json]]:
+def _read(folder: Path, split: str, subject: str) -> list[_Question]:
     original = folder / split / f"{subject}_{split}.csv"
     if original.is_file():
         return list(_read_csv(original, folder))
@@ -130,7 +137,7 @@ def _read(folder: Path, split: str, subject: str) -> list[dict[str, Json]]:
     )
 
 
-def _read_csv(path: Path, folder: Path) -> Iterator[dict[str, Json]]:
+def _read_csv(path: Path, folder: Path) -> Iterator[_Question]:
     # Fields may hold newlines, and line endings are mixed: csv must see the text untranslated. The
     # Hub's copy was read that way too, with "\r\n" inside a field kept as "\n".
     for line, row in cells_of(path, read_text(path, "MMLU's table", within=folder)):
@@ -143,7 +150,7 @@ def _read_csv(path: Path, folder: Path) -> Iterator[dict[str, Json]]:
         yield {"question": question, "choices": choices, "answer": answer}
 
 
-def _read_parquet(path: Path, folder: Path) -> Iterator[dict[str, Json]]:
+def _read_parquet(path: Path, folder: Path) -> Iterator[_Question]:
     for line, row in parquet_rows(path, within=folder):
         if not {"question", "choices", "answer"} <= row.keys():
             raise MalformedRow(path, line, f"columns {sorted(row)}", "question, choices and answer")
@@ -159,8 +166,8 @@ def _read_parquet(path: Path, folder: Path) -> Iterator[dict[str, Json]]:
 
 def _prompt(sample: Sample, settings: Settings) -> Prompt:
     if not settings.chat_template:
-        return Prompt(text=sample.metadata["prefix"] + sample.question)
-    return Prompt(messages=(Message("user", sample.metadata["prefix"] + sample.question),))
+        return Prompt(text=sample.text("prefix") + sample.question)
+    return Prompt(messages=(Message("user", sample.text("prefix") + sample.question),))
 
 
 def _continuations(sample: Sample, settings: Settings) -> tuple[str, ...]:

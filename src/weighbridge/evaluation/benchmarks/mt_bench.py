@@ -21,6 +21,7 @@ from weighbridge.evaluation.benchmark import (
 )
 from weighbridge.evaluation.fastchat import TURNS, Files, Question, read_files
 from weighbridge.evaluation.judges import pairwise, single_answer
+from weighbridge.evaluation.judging import reference_answers
 from weighbridge.models.protocol import Prompt, Sampling
 from weighbridge.records import Message, Sample
 
@@ -64,13 +65,13 @@ def _item(files: Files, question: Question) -> Sample:
 
 
 def _turn(item: Sample, turn: int) -> Sample:
-    prompts = item.metadata["judge_prompts"][turn]
+    prompts = item.listed("judge_prompts")[turn]
     return Sample(
         id=f"{item.id}/{turn + 1}",
         messages=item.messages[: turn + 1],
-        target=item.target and item.target[: turn + 1],
+        target=list(reference_answers(item)[: turn + 1]) or None,
         cluster=item.cluster,
-        metadata={"category": item.metadata["category"], "judge_prompts": prompts},
+        metadata={"category": item.text("category"), "judge_prompts": prompts},
     )
 
 
@@ -84,7 +85,7 @@ def _prompt(sample: Sample, settings: Settings) -> Prompt:
 
 
 def _labels(turn: Sample) -> dict[str, str]:
-    return {"category": turn.metadata["category"], "turn": turn.id.rpartition("/")[2]}
+    return {"category": turn.text("category"), "turn": turn.id.rpartition("/")[2]}
 
 
 BENCHMARK = Benchmark(
@@ -111,12 +112,12 @@ BENCHMARK = Benchmark(
         turns=TURNS,
         turn=_turn,
         sampling=Sampling(max_tokens=1024),
-        temperature=lambda item: TEMPERATURES.get(item.metadata["category"], OTHER_TEMPERATURE),
+        temperature=lambda item: TEMPERATURES.get(item.text("category"), OTHER_TEMPERATURE),
         unit_size=20,
     ),
     grading=Grading(
-        gold=lambda sample: (
-            sample.target[0] if sample.target else "Whatever the judge finds perfect."
+        gold=lambda sample: next(
+            iter(reference_answers(sample)), "Whatever the judge finds perfect."
         ),
         judges={"generative": single_answer.JUDGE, "pairwise": pairwise.JUDGE},
     ),

@@ -88,7 +88,7 @@ def prompt(sample: Sample, settings: Settings) -> Prompt:
 
 def grade(sample: Sample, generation: Generation) -> Score:
     """Compare the object in the answer with the target; `parts` has one mark a field."""
-    return score_json_object(generation, sample.target)
+    return score_json_object(generation, sample.target_object)
 
 
 def gold(sample: Sample) -> str:

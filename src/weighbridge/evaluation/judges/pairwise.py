@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from weighbridge.evaluation.judging import JudgeMethod, judge_prompt, shared_fields
+from weighbridge.evaluation.judging import JudgeMethod, judge_prompt, judge_template, shared_fields
 from weighbridge.models.protocol import Prompt
 from weighbridge.records import Graded, Sample, Score, ScoredSample, Ungraded
 
@@ -31,7 +31,7 @@ def parse_verdict(text: str) -> Verdict | None:
 
 
 def _prompts(sample: Sample, answers: Sequence[str], baseline: Sequence[str]) -> tuple[Prompt, ...]:
-    template = sample.metadata["judge_prompts"]["pair"]
+    template = judge_template(sample, "pair")
     return tuple(
         judge_prompt(template, shared_fields(sample) | _named("a", a) | _named("b", b))
         for a, b in ((answers, baseline), (baseline, answers))

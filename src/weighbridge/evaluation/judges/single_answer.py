@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from math import fsum
 
-from weighbridge.evaluation.judging import JudgeMethod, judge_prompt, shared_fields
+from weighbridge.evaluation.judging import JudgeMethod, judge_prompt, judge_template, shared_fields
 from weighbridge.models.protocol import Prompt
 from weighbridge.records import Graded, Sample, Score, ScoredSample, Ungraded
 
@@ -34,7 +34,7 @@ def parse_rating(text: str) -> float | None:
 def _prompts(sample: Sample, answers: Sequence[str], baseline: Sequence[str]) -> tuple[Prompt, ...]:
     fields = shared_fields(sample) | {"answer": answers[0]}
     fields |= {f"answer_{n}": text for n, text in enumerate(answers, start=1)}
-    return (judge_prompt(sample.metadata["judge_prompts"]["single"], fields),)
+    return (judge_prompt(judge_template(sample, "single"), fields),)
 
 
 def read(texts: Sequence[str]) -> Score:

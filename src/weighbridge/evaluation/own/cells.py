@@ -39,7 +39,7 @@ class Cells:
             if self.first:
                 raise UnknownName(f"column of {self.path}", column, self.row)
             self.refuse("no such field", "what the other rows have", column)
-        value = self.row[column]
+        value: Json = self.row[column]
         if value is None or value == [] or (isinstance(value, str) and not value.strip()):
             self.refuse("nothing there", "a value", column)
         if isinstance(value, str):  # most are, and there may be millions
@@ -105,6 +105,7 @@ class Cells:
 
     def _parsed(self, column: str, text: str) -> Json:
         try:
-            return parse_json(self.path, self.line, text)
+            parsed: Json = parse_json(self.path, self.line, text)
         except MalformedRow:
             self.refuse(repr(text)[:60], "JSON", column)
+        return parsed

@@ -17,7 +17,7 @@ from weighbridge.evaluation.own.kind import Kind, Solution
 from weighbridge.evaluation.own.template import fill
 from weighbridge.evaluation.own.toml_keys import read_definition
 from weighbridge.models.protocol import Prompt, Sampling
-from weighbridge.records import Json, Message, Sample, canonical_digest
+from weighbridge.records import Message, Sample, canonical_digest
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.tables import table_rows
 
@@ -99,7 +99,7 @@ def _cells(path: Path) -> Iterator[Cells]:
         yield Cells(path, line, row, first=place == 0)
 
 
-def _examples(definition: Definition, kind: Kind, shots: int) -> list[list[Json]]:
+def _examples(definition: Definition, kind: Kind, shots: int) -> list[list[str]]:
     """Return the turns of the first so many worked examples, each ending with its right answer."""
     if not shots:
         return []
@@ -116,7 +116,7 @@ def _examples(definition: Definition, kind: Kind, shots: int) -> list[list[Json]
     return [turn for example in worked[:shots] for turn in example]
 
 
-def _worked(definition: Definition, kind: Kind, cells: Cells) -> list[list[Json]]:
+def _worked(definition: Definition, kind: Kind, cells: Cells) -> list[list[str]]:
     turns, solution = _row(definition, kind, cells)
     shown = Sample("example", tuple(turns), solution.target, metadata=solution.metadata)
     gold = kind.grading(definition).gold(shown)
@@ -127,7 +127,7 @@ def _worked(definition: Definition, kind: Kind, cells: Cells) -> list[list[Json]
     return [*([turn.role, turn.content] for turn in turns), ["assistant", gold]]
 
 
-def _sample(definition: Definition, kind: Kind, cells: Cells, examples: list[list[Json]]) -> Sample:
+def _sample(definition: Definition, kind: Kind, cells: Cells, examples: list[list[str]]) -> Sample:
     common = definition.common
     turns, solution = _row(definition, kind, cells)
     if common.system:
@@ -187,10 +187,19 @@ def _answer_of_last_turn(
 
 def _prompt(sample: Sample, settings: Settings) -> Prompt:
     """Return turns; or plain text, where no chat is wanted."""
-    examples = [Message(role, content) for role, content in sample.metadata.get("examples", ())]
+    examples = list(_worked_turns(sample))
     before = sum(1 for _ in _leading_system(sample))
     turns = (*sample.messages[:before], *examples, *sample.messages[before:])
     return Prompt(text=_plain(turns)) if settings.chat_template is False else Prompt(messages=turns)
+
+
+def _worked_turns(sample: Sample) -> Iterator[Message]:
+    for turn in sample.listed("examples") if "examples" in sample.metadata else ():
+        match turn:
+            case [("system" | "user" | "assistant") as role, str(content)]:
+                yield Message(role, content)
+            case _:
+                raise InputError(f"item {sample.id}: example {turn!r:.60}", "a role and a text")
 
 
 def _leading_system(sample: Sample) -> Iterator[Message]:

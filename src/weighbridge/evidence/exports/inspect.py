@@ -109,7 +109,7 @@ def _results(run: EvalRun) -> dict[str, Json]:
     lost = estimate.ungraded["infrastructure"]
     figures = {"mean": estimate.mean, "stderr": estimate.stderr}
     figures |= {name: one.mean for name, one in estimate.beside.items()}
-    score = {
+    score: dict[str, Json] = {
         "name": SCORER,
         "scorer": SCORER,
         "reducer": "mean",

@@ -13,7 +13,7 @@ same benchmark's.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -304,7 +304,8 @@ def _one_of(values: Row, scorer: str, metric: str) -> Json:
             f"scorer {scorer} gives {len(values)} values an item", f"one of {known}",
             "name one with --metric",
         )  # fmt: skip
-    return values[key]
+    value: Json = values[key]
+    return value
 
 
 def _figure(value: Json) -> float | None:
@@ -329,17 +330,17 @@ def _stop_reason(output: Row) -> str:
     return str(choices[0].get("stop_reason", "unknown")) if choices else "unknown"
 
 
-def _content(content: Json) -> str:
+def _content(content: str | Sequence[Row]) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(str(part["text"]) for part in content if part.get("type") == "text")
 
 
-def _conversation(messages: Json) -> str:
+def _conversation(messages: Sequence[Row]) -> str:
     return "\n\n".join(f"{m['role']}: {_content(m['content'])}" for m in messages)
 
 
-def _last_of_user(messages: Json) -> str:
+def _last_of_user(messages: Sequence[Row]) -> str:
     of_user = [_content(m["content"]) for m in messages if m["role"] == "user"]
     return of_user[-1] if of_user else _conversation(messages)
 

@@ -94,7 +94,9 @@ class _Task:
     @property
     def shots(self) -> Json:
         """Worked examples before a question."""
-        return self.results.get("n-shot", {}).get(self.name, self.config.get("num_fewshot"))
+        own = self.config.get("num_fewshot")
+        shots: Json = self.results.get("n-shot", {}).get(self.name, own)
+        return shots
 
 
 def _read(request: ImportRequest) -> Found:
@@ -493,7 +495,9 @@ def _score(task: _Task, row: Row, answer: _Answer, floor: float) -> Score:
     return Graded(value, answer.read, parts=parts)
 
 
-def _arguments(read: Json) -> list[list[Json]]:
+def _arguments(
+    read: Mapping[str, Mapping[str, Json]] | Sequence[Sequence[Json]],
+) -> list[list[Json]]:
     """The requests of an item: since 0.4.3 objects named `gen_args_0`, lists before."""
     if isinstance(read, dict):
         return [list(request.values()) for request in read.values()]

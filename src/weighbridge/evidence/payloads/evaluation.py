@@ -167,9 +167,9 @@ class Evaluation(Payload[ScoredSample, EvalRun]):
         """Return a sample's fields; charges only where there are any."""
         # `asdict` would copy every value before it is written, at twice the cost of writing.
         row: dict[str, Json] = vars(sample) | {"score": vars(sample.score)}
-        charges = [asdict(charge) for charge in row.pop("charges")]
-        if charges:
-            row["charges"] = charges
+        del row["charges"]
+        if sample.charges:
+            row["charges"] = [asdict(charge) for charge in sample.charges]
         return self.sample_keys.of(row)
 
     def sample(self, row: dict[str, Json]) -> ScoredSample:
@@ -265,12 +265,12 @@ class Evaluation(Payload[ScoredSample, EvalRun]):
     def checks(self, sealed: Sealed[EvalRun], count: Totals, *, needed: bool) -> Iterator[Check]:
         """Recompute totals, every figure, and how the run ended."""
         run, document = sealed.content, sealed.document
-        yield from _totals(document["provenance"], count)
+        yield from _totals(_object(document["provenance"]), count)
         again = estimate(
             read_samples(sealed.samples, self), run.estimate.aggregate, run.estimate.scale,
             run.slicing,
         )  # fmt: skip
-        yield from _figures(run.estimate, again, document["estimate"].keys())
+        yield from _figures(run.estimate, again, _object(document["estimate"]).keys())
         if run.stopped is not None:
             yield from self._ending(sealed, needed)
 
@@ -284,7 +284,7 @@ class Evaluation(Payload[ScoredSample, EvalRun]):
             run = with_samples(found)
             return run, samples_digest(run.samples, found.payload)
 
-        fields = sealed.document["identity_fields"]
+        fields = _object(sealed.document["identity_fields"])
         for name, stated, again in stopping_checks(with_samples(sealed), reference, fields):
             yield figure_check(name, stated, again)
 

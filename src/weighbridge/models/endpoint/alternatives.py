@@ -7,6 +7,7 @@ of a text is the sum over its tokens, each of them counted once.
 import math
 from collections.abc import Iterable
 
+from weighbridge.models.endpoint.errors import as_list, as_object
 from weighbridge.models.endpoint.text import whole_characters
 from weighbridge.records import Json
 
@@ -27,9 +28,9 @@ def read_alternatives(logprobs: Json) -> Shown:
     Raises:
         NotProbabilities: A value is not a number, or above 0.
     """
-    content = (logprobs or {}).get("content") or []
-    listed = (content[0].get("top_logprobs") or []) if content else []
-    return by_text((_token(one), _value(one), _bytes(one)) for one in listed)
+    content = as_list(as_object(logprobs or {}).get("content") or [])
+    listed = as_list(as_object(content[0]).get("top_logprobs") or []) if content else []
+    return by_text(_alternative(one) for one in listed)
 
 
 def by_text(tokens: Iterable[tuple[str, float, _Bytes]]) -> Shown:
@@ -81,11 +82,13 @@ def _same(logprob: float, spelt: _Bytes, other: float, other_spelt: _Bytes) -> b
     return math.isclose(logprob, other, rel_tol=0.0, abs_tol=_SAME)
 
 
-def _token(one: Json) -> str:
-    return whole_characters(str(one["token"]))
+def _alternative(one: Json) -> tuple[str, float, _Bytes]:
+    if not isinstance(one, dict):
+        raise TypeError(f"{type(one).__name__} instead of an object")
+    return whole_characters(str(one["token"])), _value(one), _bytes(one)
 
 
-def _value(one: Json) -> float:
+def _value(one: dict[str, Json]) -> float:
     value = one.get("logprob")
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise NotProbabilities(f"{value!r:.80} as a log-probability")
@@ -95,6 +98,6 @@ def _value(one: Json) -> float:
     return float(max(value, -1e4))
 
 
-def _bytes(one: Json) -> _Bytes:
+def _bytes(one: dict[str, Json]) -> _Bytes:
     spelt = one.get("bytes")
     return tuple(spelt) if isinstance(spelt, list) else None

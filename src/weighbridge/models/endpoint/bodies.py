@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from weighbridge.models.endpoint.alternatives import NotProbabilities, read_alternatives
-from weighbridge.models.endpoint.errors import error_in, parse, web_page
+from weighbridge.models.endpoint.errors import as_object, error_in, parse, web_page
 from weighbridge.models.endpoint.failures import read_failure
 from weighbridge.models.endpoint.finish import model_s_own_limit, read_finish
 from weighbridge.models.endpoint.messages import Said, read_message
@@ -129,10 +129,10 @@ def _counted(reply: dict[str, Json], answer: ServerAnswer) -> ServerAnswer:
 
 def _first(choices: list[Json]) -> dict[str, Json]:
     """Return the choice that was asked for; some servers send several, or order them oddly."""
-    numbered = [(one.get("index"), one) for one in choices]
-    order = [n if isinstance(n, int) else place for place, (n, _) in enumerate(numbered)]
-    found: dict[str, Json] = choices[order.index(min(order))]
-    return found
+    objects = [as_object(one) for one in choices]
+    numbers = [one.get("index") for one in objects]
+    order = [n if isinstance(n, int) else place for place, n in enumerate(numbers)]
+    return objects[order.index(min(order))]
 
 
 def _is_error(reply: dict[str, Json]) -> bool:

@@ -66,12 +66,34 @@ def parse(body: bytes) -> Json:
     if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
         raise ValueError(f"JSON of more than {MOST_BRACKETS:,} lists and objects")
     try:
-        found = json.loads(body)
+        found: Json = json.loads(body)
     except RecursionError as error:
         raise ValueError("JSON nested too deep") from error
     if _deeper_than(MOST_DEPTH, found):
         raise ValueError(f"JSON nested deeper than {MOST_DEPTH}")
     return found
+
+
+def as_object(part: Json) -> dict[str, Json]:
+    """Return a part of a reply that must be an object.
+
+    Raises:
+        AttributeError: It is something else. What is said of the reply names this kind of error.
+    """
+    if not isinstance(part, dict):
+        raise AttributeError(f"{type(part).__name__} instead of an object")
+    return part
+
+
+def as_list(part: Json) -> list[Json]:
+    """Return a part of a reply that must be a list.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if not isinstance(part, list):
+        raise TypeError(f"{type(part).__name__} instead of a list")
+    return part
 
 
 def _deeper_than(most: int, found: Json) -> bool:
@@ -155,10 +177,12 @@ def _upstream(inner: Mapping[str, Json], message: str, secret: str) -> str:
         return ""
     if isinstance(raw, str):
         try:
-            raw = parse(raw.encode("utf-8", "surrogatepass"))
+            inside = parse(raw.encode("utf-8", "surrogatepass"))
         except ValueError:
             return one_line(raw, secret, LONGEST) if raw not in message else ""
-    said = error_in(raw, secret).message
+    else:
+        inside = raw
+    said = error_in(inside, secret).message
     return "" if said in message else said
 
 

@@ -193,5 +193,6 @@ def _number(digits: str) -> int:
 
 
 def _whole(value: Json) -> int | None:
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_count and 0 <= value < MOST_TOKENS else None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS:
+        return value
+    return None

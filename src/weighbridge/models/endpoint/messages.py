@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from weighbridge.models.endpoint.errors import as_object
 from weighbridge.records import Json
 
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
@@ -53,9 +54,11 @@ def _refusal(message: dict[str, Json], parts: list[Json]) -> str:
 
 def _calls(message: dict[str, Json]) -> str:
     listed = message.get("tool_calls") or []
-    called = [one.get("function") or one for one in listed if isinstance(one, dict)]
-    if isinstance(message.get("function_call"), dict):
-        called.append(message["function_call"])
+    if isinstance(listed, (int, float)):
+        raise TypeError(f"{type(listed).__name__} instead of a list")
+    called = [as_object(one.get("function") or one) for one in listed if isinstance(one, dict)]
+    if isinstance(older := message.get("function_call"), dict):
+        called.append(older)
     return "\n".join(f"{one.get('name')}({one.get('arguments') or ''})" for one in called)
 
 
@@ -73,7 +76,8 @@ def _text(content: Json) -> str:
 def _part_text(part: Json) -> str:
     if part is None or isinstance(part, str):
         return part or ""
+    fields = as_object(part)
     for name in ("text", "thinking", "summary", "content"):
-        if part.get(name):
-            return _text(part[name])
+        if fields.get(name):
+            return _text(fields[name])
     return ""

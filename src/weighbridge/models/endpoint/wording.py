@@ -89,7 +89,8 @@ class Wording:
         if named == "max_tokens" and self._wants_the_other(message, parameter):
             self.limit_key = "max_completion_tokens"
         elif named in ("logprobs", "top_logprobs"):
-            fewer = [n for n in TOP_LOGPROBS if n < int(body.get("top_logprobs", 0))]
+            asked = body.get("top_logprobs", 0)
+            fewer = [n for n in TOP_LOGPROBS if isinstance(asked, int) and n < asked]
             self.top_logprobs = fewer[0] if fewer and named == "top_logprobs" else 0
         elif named in _OPTIONAL:
             self.refused.add(named)

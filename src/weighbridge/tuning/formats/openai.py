@@ -8,6 +8,7 @@ server calls and changes no token, so it is passed over.
 from collections.abc import Mapping
 from typing import Any
 
+from weighbridge.records import Json
 from weighbridge.tuning.data_format import DataFormat, RawRow
 from weighbridge.tuning.rows import Conversation
 from weighbridge.tuning.turns import (
@@ -47,7 +48,7 @@ def _read(row: RawRow) -> Conversation:
     return conversation_of(row, turns, f"messages[{len(turns) - 1}].role", tools)
 
 
-_LOOK_UP = {
+_LOOK_UP: Json = {
     "type": "function",
     "function": {
         "name": "find_parcel",

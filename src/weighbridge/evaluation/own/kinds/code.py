@@ -142,15 +142,15 @@ def _grading(definition: Definition) -> Grading:
     limits = Limits(wall_seconds=definition.options.timeout_seconds)
 
     def judged(sample: Sample, reply: Generation, run: Run) -> Score:
-        found = extract_function(reply.text, sample.metadata["entry_point"])
+        found = extract_function(reply.text, sample.text("entry_point"))
         return score_function(reply, found, Tried(run, str(sample.target or ""), limits))
 
     def grade(sample: Sample, reply: Generation) -> Score:
-        entry, test = sample.metadata["entry_point"], sample.metadata["test"]
+        entry, test = sample.text("entry_point"), sample.text("test")
         return judged(sample, reply, from_outside(entry, test, setup))
 
     def grade_weaker(sample: Sample, reply: Generation) -> Score:
-        entry, test = sample.metadata["entry_point"], sample.metadata["test"]
+        entry, test = sample.text("entry_point"), sample.text("test")
         return judged(sample, reply, as_one(entry, test, setup))
 
     return Grading(

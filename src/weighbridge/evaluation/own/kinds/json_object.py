@@ -66,7 +66,9 @@ def _grading(definition: Definition) -> Grading:
     named = bool(definition.options.fields)
     return Grading(
         gold=target_as_text,
-        grade=lambda sample, reply: score_json_object(reply, sample.target, others_count=not named),
+        grade=lambda sample, reply: score_json_object(
+            reply, sample.target_object, others_count=not named
+        ),
     )
 
 
