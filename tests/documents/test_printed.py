@@ -13,7 +13,7 @@ from commands import weighbridge
 from weighbridge.documents.description import printed
 
 ELSEWHERE = {
-    "demo --replay": "tests/cli/test_replay.py",
+    "demo --replay": "tests/cli/test_demo_replay.py",
     "run": "tests/project/test_project.py",
     "run --dry-run": "tests/project/test_project.py",
     "import": "tests/cli/test_import_export.py",
