@@ -76,4 +76,5 @@ def test_no_command_prints_past_the_one_place(repository: Path):
         'main.py: typer.echo(f"weighbridge {__version__}")  # noqa: TID251',
         "output.py: typer.echo(printable(text), err=err, nl=end)  # noqa: TID251",
         "output.py: typer.echo(printable_json(text))  # noqa: TID251",
+        "output.py: typer.echo(shown, color=True)  # noqa: TID251",
     ]

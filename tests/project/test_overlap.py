@@ -55,7 +55,8 @@ def test_every_file_of_the_training_data_is_searched(own, tmp_path):
 
 
 def test_items_of_a_public_benchmark_are_counted(own, tmp_path):
-    public = replace(own, benchmark=replace(own.benchmark, data=DataNeed("own")))
+    asking = replace(own.benchmark.asking, data=DataNeed("own"))
+    public = replace(own, benchmark=replace(own.benchmark, asking=asking))
     train = rows_file(tmp_path / "train.jsonl", ROWS[:2])
     (found,) = overlaps_of([public], [train], allowed=False)
     assert len(found.found) == 1

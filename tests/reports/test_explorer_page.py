@@ -52,7 +52,15 @@ def test_shares_keep_right_and_wrong_and_points():
 
 
 def test_what_bears_on_the_interval_is_said():
-    rule = {"stop": {"run": "b", "margin": 0.02, "largest_cluster": 1}}
+    rule = {
+        "stop": {
+            "reference": "b",
+            "reference_samples": "sha256:b",
+            "margin": 0.02,
+            "until": ["inferior"],
+            "largest_cluster": 1,
+        }
+    }
     a = scored("a", [1, 0, 1, LOST], cluster=None, settings=rule)
     b = scored("b", [1, 1, 0, 1], cluster=None)
     head, *_ = page_of(a, b)

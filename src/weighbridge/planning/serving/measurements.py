@@ -5,6 +5,7 @@ from a forecast: only what physics forbids is (`refused`).
 """
 
 import csv
+import io
 import math
 import re
 from collections import Counter
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from weighbridge.errors import InputError
 from weighbridge.planning.serving.layout import Layout
+from weighbridge.sources.regular_files import DOCUMENT_BYTES
+from weighbridge.sources.text_files import read_text
 
 INFERENCEX, NVIDIA, MLPERF = "InferenceX", "TensorRT-LLM table", "MLPerf"
 OFFLINE, SERVER, INTERACTIVE = "offline", "server", "interactive"
@@ -198,17 +201,17 @@ def read_measurements(folder: Path) -> Measurements:
         path = folder / name
         if not path.is_file():
             raise InputError(f"no file {path}", f"the files {', '.join(_READERS)}")
-        with path.open(newline="", encoding="utf-8") as file:
-            for index, row in enumerate(csv.DictReader(file)):
-                try:
-                    one = read(row, name, index)
-                except _OutOfScope as reason:
-                    counted[str(reason)] += 1
-                    continue
-                key = f"{one.publisher} {one.id}"
-                if key in found:
-                    counted["the same run twice in the file"] += 1
-                found.setdefault(key, one)
+        text = read_text(path, "a table of measurements", limit=DOCUMENT_BYTES)
+        for index, row in enumerate(csv.DictReader(io.StringIO(text, newline=""))):
+            try:
+                one = read(row, name, index)
+            except _OutOfScope as reason:
+                counted[str(reason)] += 1
+                continue
+            key = f"{one.publisher} {one.id}"
+            if key in found:
+                counted["the same run twice in the file"] += 1
+            found.setdefault(key, one)
     return Measurements(tuple(found.values()), dict(counted))
 
 
