@@ -66,6 +66,9 @@ def as_json(document: Any) -> dict[str, Json]:
 
 
 def _plain(value: Any) -> Json:
+    if value is None or isinstance(value, str | int | float):  # nearly all of a long list
+        scalar: Json = value
+        return scalar
     if is_dataclass(value) and not isinstance(value, type):
         return as_json(value)
     if isinstance(value, Mapping):
