@@ -86,6 +86,7 @@ def test_the_text_stays_within_80_columns_and_says_how_sure_it_is():
         (["llama-3-8b", "--rank", "0"], "--rank"),
         (["llama-3-8b", "--batch-size", "-3"], "--batch-size"),
         (["llama-3-8b", "--memory", "lots"], "a size such as"),
+        (["llama-3-8b", "--memory", "48"], "which is 48 bytes"),
         (["llama-3-8b", "--gpu", "h201-sxm"], "did you mean"),
         (["llama-3-8b", "--gpu", "l4", "--memory", "3GB"], "one of them"),
         (["llama-3-8b", "--targets", "q_prj"], "did you mean q_proj"),

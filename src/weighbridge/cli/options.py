@@ -231,6 +231,9 @@ def endpoints(runs: Path, offline: bool, max_usd: float | None = None) -> "Endpo
     )
 
 
+_LEAST_MEMORY = 1_000_000  # bytes: no model runs in less, so a unit was forgotten
+
+
 def parse_memory(text: str) -> int | None:
     """Return a size such as `4GB`, `512MiB` or `1.5 GB` in bytes; None for an empty one."""
     if not text.strip():
@@ -239,7 +242,14 @@ def parse_memory(text: str) -> int | None:
     if not found or float(found[1]) <= 0:
         raise InputError(f"--memory {text}", "a size such as 4GB, 512MB or 2GiB")
     step = 1024 if found[3] else 1000
-    return int(float(found[1]) * step ** " kmgt".index(found[2] or " "))
+    size = int(float(found[1]) * step ** " kmgt".index(found[2] or " "))
+    if size < _LEAST_MEMORY:
+        raise InputError(
+            f"--memory {text}, which is {size:,} bytes",
+            "a size such as 4GB, 512MB or 2GiB",
+            "write the unit; a bare number is bytes",
+        )
+    return size
 
 
 def _cores() -> int:

@@ -73,7 +73,7 @@ def _whole(row: Conversation) -> str:
 
 
 def _asked(row: Conversation) -> str:
-    """Return what rows are told apart by: an instruction and a form of answers may be shared."""
+    """Return the user's turns: rows may share an instruction and a form of answers."""
     if isinstance(row, PlainText):
         return row.text
     return "\n".join(turn.content for turn in row.messages if turn.role == "user")

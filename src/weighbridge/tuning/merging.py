@@ -157,7 +157,7 @@ def merge_adapter(module: Any, tokenizer: Any, adapter: Path, path: Path, probe:
 
 
 def copy_whole(model: Path, path: Path) -> Merged:
-    """Copy a model that is whole already, where an adapter would be merged.
+    """Copy a whole model to where a merged one is asked for: there is no adapter to merge.
 
     Raises:
         InputError: The folder is taken.

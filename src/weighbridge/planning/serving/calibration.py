@@ -209,7 +209,9 @@ def row_labels(row: Measurement, kind: str) -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """The problem near some rates, in which leaving rows out costs one small solution.
+    """The least-squares problem, linearised at some rates.
+
+    Refitting it without some of the rows then takes one small linear solve.
 
     Attributes:
         point: Logarithms of the rates.

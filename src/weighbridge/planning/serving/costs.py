@@ -42,7 +42,9 @@ MAX_SEQUENCES = 2048
 
 @dataclass(frozen=True)
 class Rates:
-    """What is reached of the peaks, the same everywhere; a cell's own share stands beside.
+    """Shares of the hardware's peaks that engines reach, common to all cells.
+
+    A cell (architecture class, accelerator, precision) has a factor of its own beside them.
 
     Attributes:
         reading: Share of the memory's bandwidth.
