@@ -177,6 +177,38 @@ def test_it_merges_or_there_is_nothing_to_merge(name, done, tiny_model, tmp_path
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_merged_for_a_moment_it_has_the_same_logits_and_is_as_before_to_the_bit(
+    name, tiny_model, tmp_path
+):
+    module, _ = read_model(tiny_model, torch.float32, "cpu")
+    method = find_method(name)
+    with method.prepared(module, settings(name), "tiny", tmp_path, []) as model:
+        torch.manual_seed(1)
+        for parameter in method.trained(model).values():
+            parameter.data += 0.02 * torch.randn_like(parameter)
+        expected, before = logits_of(model), {k: t.clone() for k, t in model.state_dict().items()}
+        with method.merged_in_place(model):
+            merged = logits_of(model)
+        assert all(torch.equal(t, before[k]) for k, t in model.state_dict().items())
+        assert torch.equal(logits_of(model), expected)
+    assert float((merged - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+    assert method.output == "model" or not torch.equal(merged, expected)  # it took another way
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_result_is_lent_on_its_base_which_stays_as_it_was(name, done, tiny_model):
+    _, result, _ = done(name)
+    module, _ = read_model(tiny_model, torch.float32, "cpu")
+    before = {key: tensor.clone() for key, tensor in module.state_dict().items()}
+    with find_method(name).loaded(module, result.artefact) as model:
+        assert torch.equal(logits_of(model), logits_of(ours(result.artefact, tiny_model)))
+    after = module.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(tensor, after[key]) for key, tensor in before.items())
+    assert all(parameter.requires_grad for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_memory_is_forecast_for_what_is_trained_and_grows_with_the_batch(
     name, done, tiny_model, tmp_path
 ):

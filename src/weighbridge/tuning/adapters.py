@@ -224,6 +224,19 @@ def load_adapter(module: Any, adapter: Path) -> Any:
 
 
 @contextmanager
+def loaded_adapter(module: Any, adapter: Path) -> Iterator[Any]:
+    """Yield the base with a saved adapter on it, and take it off."""
+    trainable = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+    adapted = load_adapter(module, adapter).eval()
+    try:
+        yield adapted
+    finally:
+        adapted.unload()
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(trainable[name])
+
+
+@contextmanager
 def _warnings_of_peft() -> Iterator[list[str]]:
     """Yield a list that gets what peft warns of."""
     said: list[str] = []

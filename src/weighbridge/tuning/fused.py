@@ -8,6 +8,7 @@ for all positions never stand in memory together.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -17,6 +18,17 @@ from torch.nn import functional
 
 # Rows of logits held at once: 256 x 49152 x 4 bytes = 50 MB for SmolLM2.
 CHUNK_ROWS = 256
+_CHUNK = ContextVar("rows of logits held at once", default=CHUNK_ROWS)
+
+
+@contextmanager
+def chunks_of(rows: int) -> Iterator[None]:
+    """Hold so many rows of logits at once meanwhile: a few rows are cut into chunks, too."""
+    token = _CHUNK.set(rows)
+    try:
+        yield
+    finally:
+        _CHUNK.reset(token)
 
 
 class _LoraLinear(torch.autograd.Function):
@@ -70,11 +82,12 @@ class _HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        chunk = _CHUNK.get()
         dhidden = torch.empty_like(hidden)  # (N, H)
         dweight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # (V, H)
         total = hidden.new_zeros((), dtype=torch.float64)
-        for start in range(0, len(hidden), CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
+        for start in range(0, len(hidden), chunk):
+            rows = slice(start, start + chunk)
             scores = functional.linear(hidden[rows], weight)  # (n, V)
             wanted = targets[rows, None]
             right = scores.gather(1, wanted)
@@ -110,9 +123,10 @@ def cross_entropy_sum(hidden: Tensor, head: Callable[[Tensor], Tensor], targets:
     if weight is not None and hidden.dtype == torch.float32 and torch.is_grad_enabled():
         total: Tensor = _HeadLoss.apply(hidden, weight, targets)
         return total
+    chunk = _CHUNK.get()
     parts = [
         functional.cross_entropy(head(rows).float(), wanted, reduction="sum")
-        for rows, wanted in zip(hidden.split(CHUNK_ROWS), targets.split(CHUNK_ROWS), strict=True)
+        for rows, wanted in zip(hidden.split(chunk), targets.split(chunk), strict=True)
     ]
     return torch.stack(parts).sum()
 

@@ -49,6 +49,7 @@ from weighbridge.tuning.settings import (
     TuneSettings,
     Validated,
 )
+from weighbridge.tuning.step import Stopped, add_gradients, update
 
 
 def tune(
@@ -161,9 +162,9 @@ def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> c
                 ):
                     _checkpoint(job, state)
                     saved = state.step
-        except (_Stopped, KeyboardInterrupt) as error:
+        except (Stopped, KeyboardInterrupt) as error:
             # A step that is saved already is left alone: rewriting it could lose it.
-            if isinstance(error, _Stopped) and state.metrics and state.step > saved:
+            if isinstance(error, Stopped) and state.metrics and state.step > saved:
                 _checkpoint(job, state)
                 saved = state.step
             raise Interrupted(
@@ -171,10 +172,6 @@ def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> c
                 do=f"the same command goes on from step {saved}",
             ) from None
         return replace(state, peak_memory_bytes=_peak(state))
-
-
-class _Stopped(Exception):
-    """Ctrl-C, noticed between two forward passes: values and moments are those of a whole step."""
 
 
 def _start(job: Job) -> checkpoint.RunState:
@@ -209,19 +206,9 @@ def _step(job: Job, state: checkpoint.RunState, stopping: threading.Event) -> ch
     torch.manual_seed(job.schedule.seed(step))
     passes = [job.batch([job.rows[row] for row in rows]) for rows in job.schedule.passes(step)]
     trained_tokens = sum(map(job.objective.targets, passes))
-    loss = 0.0
-    for batch in passes:
-        if stopping.is_set():
-            job.optimizer.zero_grad()
-            raise _Stopped
-        part = job.objective.loss(job.model, batch) / trained_tokens
-        part.backward()
-        loss += part.item()
-    if stopping.is_set():
-        job.optimizer.zero_grad()
-        raise _Stopped
+    loss = add_gradients(job, passes, stopping)
     rate = job.schedule.learning_rate(step)
-    norm = _update(job, rate)
+    norm = update(job, rate)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise InputError(
             f"the loss became {loss} (gradient norm {norm}) at step {step}",
@@ -240,17 +227,6 @@ def _step(job: Job, state: checkpoint.RunState, stopping: threading.Event) -> ch
     if job.schedule.ends_epoch(step):
         metric = replace(metric, validation_loss=_validate(job, step))
     return _record(job, state, metric)
-
-
-def _update(job: Job, rate: float) -> float:
-    """Clip, apply AdamW at the given rate, and return the gradient's norm before clipping."""
-    clip = job.settings.clip_norm or math.inf
-    norm = torch.nn.utils.clip_grad_norm_(job.parameters.values(), clip)
-    for group in job.optimizer.param_groups:
-        group["lr"] = rate * group["rate_factor"]
-    job.optimizer.step()
-    job.optimizer.zero_grad()
-    return float(norm)
 
 
 @torch.no_grad()

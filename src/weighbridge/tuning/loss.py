@@ -7,6 +7,7 @@ the whole optimizer step, is the same for 1 x 16 rows and 16 x 1.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -66,14 +67,33 @@ def _inputs(base: Any, token_ids: Tensor) -> dict[str, Any]:
     return {**inputs, "input_ids": token_ids}
 
 
+_PLAINLY = ContextVar("loss from the model's own logits", default=False)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Compute losses meanwhile from all logits, as the model itself gives them, by torch's own.
+
+    What is fast is compared with this. Rows must be padded.
+    """
+    token = _PLAINLY.set(True)
+    try:
+        yield
+    finally:
+        _PLAINLY.reset(token)
+
+
 _HEADS: WeakKeyDictionary[nn.Module, OwnHead | None] = WeakKeyDictionary()
 
 
 def own_head(module: Any, token_ids: Tensor) -> OwnHead | None:
     """Return the model's own way from hidden states to logits, found once on a text (S,).
 
-    None where the logits are not a function of the last hidden states alone.
+    None where the logits are not a function of the last hidden states alone, or aren't to be
+    computed as one.
     """
+    if _PLAINLY.get():
+        return None
     base = _base_of(module)
     if base not in _HEADS:
         learning = module.training

@@ -42,6 +42,18 @@ def _saved(model: Any, folder: Path) -> None:
     save_adapter(model, folder)
 
 
+def _loaded(module: Any, folder: Path) -> AbstractContextManager[Any]:
+    from weighbridge.tuning.adapters import loaded_adapter
+
+    return loaded_adapter(module, folder)
+
+
+def _merged(model: Any) -> AbstractContextManager[None]:
+    from weighbridge.tuning.merged_layers import merged_layers
+
+    return merged_layers(model)
+
+
 @dataclass(frozen=True)
 class LowRank:
     """A method that peft does with its `LoraConfig`; see `Method` for what each part is.
@@ -58,6 +70,9 @@ class LowRank:
         attached: Puts a new adapter on the base.
         check: Checks that a new adapter changes no logit.
         saved: Writes the adapter in peft's format, so that it fits the base as it was.
+        loads: Puts a saved adapter on the base, and takes it off again.
+        merges: Adds each layer's update to its weight, and takes it away again.
+        keeps_base: Whether the base's weights are used as they are.
         output: An adapter.
     """
 
@@ -71,6 +86,9 @@ class LowRank:
     attached: Callable[..., AbstractContextManager[Any]] = _attached
     check: Callable[[Any, "Tensor"], None] = _is_neutral
     saved: Callable[[Any, Path], None] = _saved
+    loads: Callable[[Any, Path], AbstractContextManager[Any]] = _loaded
+    merges: Callable[[Any], AbstractContextManager[None]] = _merged
+    keeps_base: bool = True
     output: Output = "adapter"
 
     def describe(self, settings: "TuneSettings") -> str:
@@ -127,6 +145,14 @@ class LowRank:
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
         """Write the adapter in peft's format."""
         self.saved(model, folder)
+
+    def loaded(self, module: Any, result: Path) -> AbstractContextManager[Any]:
+        """Lend the base with a saved adapter on it."""
+        return self.loads(module, result)
+
+    def merged_in_place(self, model: Any) -> AbstractContextManager[None]:
+        """Compute with weights that the update is added to, one layer at a time."""
+        return self.merges(model)
 
     def merge(
         self, module: Any, tokenizer: Any, result: Path, path: Path, probe: "Tensor"

@@ -55,6 +55,10 @@ class Method(Protocol):
     def source(self) -> str:
         """Where the default learning rate comes from."""
 
+    @property
+    def keeps_base(self) -> bool:
+        """Whether the base's weights are used as they are, and not quantised, say, beforehand."""
+
     def describe(self, settings: "TuneSettings") -> str:
         """Say in a phrase what is done with these settings, for reports."""
 
@@ -104,6 +108,24 @@ class Method(Protocol):
 
         Raises:
             StorageError: The disk is full or can't be written.
+        """
+
+    def loaded(self, module: Any, result: Path) -> AbstractContextManager[Any]:
+        """Lend a base with a saved result on it, as whoever loads it later has it.
+
+        Args:
+            module: The base; given back as it was.
+            result: What `save` wrote.
+        """
+
+    def merged_in_place(self, model: Any) -> AbstractContextManager[None]:
+        """Compute meanwhile with the update added to the weights, as `merge` adds it.
+
+        Args:
+            model: As `prepared` lends it; afterwards as it was, to the bit.
+
+        Raises:
+            InputError: A merge would change more than what has the update.
         """
 
     def merge(

@@ -43,17 +43,7 @@ def read_again(module: Any, folder: Path) -> Any:
     Raises:
         WeighbridgeError: One is not.
     """
-    again = (
-        type(module)
-        .from_pretrained(
-            str(folder),
-            dtype=module.dtype,
-            attn_implementation=module.config._attn_implementation,
-            local_files_only=True,
-            use_safetensors=True,
-        )
-        .eval()
-    )
+    again = load_again(module, folder, module.dtype)
     written = again.state_dict()
     changed = [n for n, t in module.state_dict().items() if not torch.equal(t, written[n])]
     if changed:
@@ -63,6 +53,21 @@ def read_again(module: Any, folder: Path) -> Any:
             "report this as a bug",
         )
     return again
+
+
+def load_again(module: Any, folder: Path, dtype: Any) -> Any:
+    """Load a model that `write_model` wrote, as the class that it was written from."""
+    return (
+        type(module)
+        .from_pretrained(
+            str(folder),
+            dtype=dtype,
+            attn_implementation=module.config._attn_implementation,
+            local_files_only=True,
+            use_safetensors=True,
+        )
+        .eval()
+    )
 
 
 @contextmanager

@@ -31,6 +31,7 @@ class Full:
     defaults: Mapping[str, Json] = field(default_factory=lambda: {"learning_rate": 5e-5})
     source: str = "a tenth of LoRA's (Schulman et al. 2025, LoRA Without Regret)"
     output: Output = "model"
+    keeps_base: bool = True
 
     def describe(self, settings: "TuneSettings") -> str:
         """Say what is trained."""
@@ -76,6 +77,16 @@ class Full:
         with whole_folder(folder) as partial:
             write_model(model, tokenizer, partial)
             read_again(model, partial)
+
+    def loaded(self, module: Any, result: Path) -> AbstractContextManager[Any]:
+        """Lend the saved model: the base isn't needed."""
+        from weighbridge.tuning.whole_model import load_again
+
+        return nullcontext(load_again(module, result, "auto").to(module.device))
+
+    def merged_in_place(self, model: Any) -> AbstractContextManager[None]:
+        """Compute as the model does: it is whole."""
+        return nullcontext()
 
     def merge(
         self, module: Any, tokenizer: Any, result: Path, path: Path, probe: "Tensor"
