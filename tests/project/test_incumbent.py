@@ -13,6 +13,7 @@ import commands
 from endpoint_server import transformers_serve
 from fault_proxy import proxying
 from weighbridge.errors import InputError, UnknownName
+from weighbridge.models.endpoint.pacing import Concurrency
 from weighbridge.project.project_file import read_project
 
 PROJECT = """
@@ -195,6 +196,14 @@ def test_a_cap_leaves_it_open_and_a_higher_one_decides(server, tiny_model, train
         assert proxy.again == [] and sorted(proxy.came.values())[-2:] == [1, 2]
 
 
+def sent_at_a_time(answers):
+    """How many requests the client has sent and not kept the answer of, at most, after so many."""
+    concurrency = Concurrency()
+    for _ in range(answers):
+        concurrency.answered()
+    return int(concurrency.limit)
+
+
 def kept(folder):
     """How many answers are on disk."""
     files = (folder / ".weighbridge/answers").glob("*.jsonl")
@@ -225,7 +234,7 @@ def test_kill_9_in_the_middle_costs_at_most_what_was_in_flight(
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             proxy.until_idle()
-            lost += proxy.at_once
+            lost += sent_at_a_time(enough)
         assert kept(tmp_path) < ITEMS
         proxy.schedule = lambda turn, nth: ""
         done = weighbridge("run", "--offline", "--json", cwd=tmp_path)

@@ -12,9 +12,8 @@ errors.py       an error as servers write it: its words, its code, the status it
 failures.py     what an error means for a request
 limits.py       what a request asked too much of: context, answer, rate
 shortening.py   a request beyond a limit, made shorter
-patience.py     how long to wait, and how often to ask again
+pacing.py       how long to wait, how often to ask again, how many requests at a time
 text.py         servers' texts made fit to be kept and shown
-concurrency.py  how many requests at a time: more while all goes well, half when it doesn't
 spending.py     the cap: the worst case is set aside before a request is sent
 answers.py      answers on disk before they are used, so that none is asked or paid for twice
 transport.py    HTTP without redirects, bodies bounded as sent and as unpacked
