@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from weighbridge.documents.artefacts import DivergenceDocument
 from weighbridge.documents.form import Printed
 
 
@@ -88,6 +89,10 @@ class TuningDocument:
         merged_before: Whether an earlier run of the same command had merged them.
         merged_max_logit_difference: Largest difference of one logit between adapter and merged
             weights; null where nothing was merged.
+        merged_digest: SHA-256 over the merged folder's files and their names, the last step of its
+            `weighbridge_lineage.json`; null where nothing was merged.
+        merged_divergence: How far the merged folder, loaded again, is from adapter on base; null
+            where nothing was merged, or copied.
     """
 
     method: str
@@ -116,6 +121,8 @@ class TuningDocument:
     merged: str | None
     merged_before: bool
     merged_max_logit_difference: float | None
+    merged_digest: str | None
+    merged_divergence: DivergenceDocument | None
 
 
 @dataclass(frozen=True, kw_only=True)

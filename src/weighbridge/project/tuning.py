@@ -1,15 +1,16 @@
 """Tuning from files: what is read, where a run lives, and how its result is named and merged."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.project.overlap import repeated_in
-from weighbridge.records import ModelRef, canonical_digest
-from weighbridge.sources.digests import files_digest
+from weighbridge.records import Json, ModelRef, canonical_digest
+from weighbridge.sources.digests import file_digest, files_digest
 from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.tuning.data import Conversation, read_conversations
+from weighbridge.tuning.lineage import LineageStep
 from weighbridge.tuning.registry import find_method
 
 if TYPE_CHECKING:
@@ -120,15 +121,47 @@ def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> "list[Show
 
 
 def merge_tuned(
-    model: "OpenWeights", result: "TuneResult", folder: Path, files: TuningFiles
+    model: "OpenWeights",
+    result: "TuneResult",
+    folder: Path,
+    files: TuningFiles,
+    settings: "TuneSettings",
 ) -> "Merged":
     """Write the result as one folder of safetensors, proven equal; it may change the model."""
     import torch
 
     from weighbridge.tuning import mask_conversation
+    from weighbridge.tuning.held_out import held_out_text
 
     row = mask_conversation(model.tokenizer, files.conversations[0])
     probe = torch.tensor([row.token_ids[:128]], device=model.network.device)
-    method = find_method(result.method)
     with model.network.as_built() as module:
-        return method.merge(module, model.tokenizer, result.artefact, folder, probe)
+        rows = int(module.get_input_embeddings().weight.shape[0])
+        text = held_out_text(model.tokenizer, files.held_out, rows, model.context_tokens)
+        return find_method(result.method).merge(
+            module, model.tokenizer, result.artefact, folder, probe, text,
+            origin_of(model.ref, result, files, settings),
+        )  # fmt: skip
+
+
+def origin_of(
+    base: ModelRef, result: "TuneResult", files: TuningFiles, settings: "TuneSettings"
+) -> tuple[LineageStep, ...]:
+    """Return the steps from a base to what was tuned of it, for the record of a merged model."""
+    read = (*files.train_files, *files.validation_files)
+    recipe: dict[str, Json] = {
+        "settings": settings.identity(),
+        "method": result.method,
+        "objective": result.objective,
+        "run": result.identity,
+        "steps": result.steps,
+    }
+    return (
+        LineageStep("base", base_digest_of(base), {"model": dict(asdict(base))}),
+        LineageStep(
+            "data",
+            files_digest(read),
+            {"files": {path.name: file_digest(path) for path in read}},
+        ),
+        LineageStep("recipe", canonical_digest(settings.identity()), recipe),
+    )

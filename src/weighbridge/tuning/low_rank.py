@@ -12,6 +12,8 @@ from weighbridge.tuning.method import Output
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weighbridge.tuning.held_out import HeldOut
+    from weighbridge.tuning.lineage import LineageStep
     from weighbridge.tuning.memory import MemoryForecast
     from weighbridge.tuning.merging import Merged
     from weighbridge.tuning.settings import TuneSettings
@@ -155,9 +157,16 @@ class LowRank:
         return self.merges(model)
 
     def merge(
-        self, module: Any, tokenizer: Any, result: Path, path: Path, probe: "Tensor"
+        self,
+        module: Any,
+        tokenizer: Any,
+        result: Path,
+        path: Path,
+        probe: "Tensor",
+        held_out: "HeldOut | None" = None,
+        origin: "Sequence[LineageStep]" = (),
     ) -> "Merged":
         """Add the update to the base's weights, and prove that nothing else changed."""
         from weighbridge.tuning.merging import merge_adapter
 
-        return merge_adapter(module, tokenizer, result, path, probe)
+        return merge_adapter(module, tokenizer, result, path, probe, held_out, origin)

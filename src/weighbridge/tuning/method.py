@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from weighbridge.tuning.batches import Batch
     from weighbridge.tuning.data import Conversation
+    from weighbridge.tuning.held_out import HeldOut
+    from weighbridge.tuning.lineage import LineageStep
     from weighbridge.tuning.masks import MaskedRow
     from weighbridge.tuning.memory import MemoryForecast
     from weighbridge.tuning.merging import Merged
@@ -129,7 +131,14 @@ class Method(Protocol):
         """
 
     def merge(
-        self, module: Any, tokenizer: Any, result: Path, path: Path, probe: "Tensor"
+        self,
+        module: Any,
+        tokenizer: Any,
+        result: Path,
+        path: Path,
+        probe: "Tensor",
+        held_out: "HeldOut | None" = None,
+        origin: "Sequence[LineageStep]" = (),
     ) -> "Merged":
         """Make one folder of plain safetensors from the base and a result.
 
@@ -139,6 +148,8 @@ class Method(Protocol):
             result: What `save` wrote.
             path: A new folder, or an empty one.
             probe: A text on which the merged model is compared. (1, S)
+            held_out: Text on which its divergence is measured; None is the text that is shipped.
+            origin: The steps from the base to the result, for the record in the folder.
 
         Raises:
             InputError: The folder is taken, or the result doesn't fit the base.

@@ -11,8 +11,10 @@ import typer
 
 from weighbridge.cli import options
 from weighbridge.cli.option_groups import grouped
-from weighbridge.cli.output import emit, emit_masks
+from weighbridge.cli.output import emit, emit_masks, wrapped
+from weighbridge.documents.artefacts import DivergenceDocument
 from weighbridge.documents.tuning import RowsDocument, TuningDocument
+from weighbridge.sources.artefacts import artefact_digest
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
 from weighbridge.tuning.settings import METHOD_SETTINGS, TuneSettings
 
@@ -187,7 +189,7 @@ def command(
         with tuning_bar(Drawn(), "tune") as on_event:
             tuned = tune_model(opened, model, settings, files, folder, on_event)
         if result.merge and not merged:
-            merged = merge_tuned(opened, tuned, result.merge, files)
+            merged = merge_tuned(opened, tuned, result.merge, files, settings)
     emit(*_outcome(tuned, merged, files.notes), json)
 
 
@@ -237,6 +239,8 @@ def _outcome(
         merged=str(merged.path) if merged else None,
         merged_before=merged.before if merged else False,
         merged_max_logit_difference=merged.max_logit_difference if merged else None,
+        merged_digest=artefact_digest(merged.path) if merged else None,
+        merged_divergence=_divergence(merged),
     )
     lines = [
         *result.told(),
@@ -255,4 +259,20 @@ def _outcome(
             f"merged {merged.path} (logits differ by at most "
             f"{merged.max_logit_difference:.1e}{before})"
         )
+        if merged.divergence:
+            lines += wrapped(f"read back: {merged.divergence.told()}")
     return document, "\n".join(lines)
+
+
+def _divergence(merged: "Merged | None") -> DivergenceDocument | None:
+    if merged is None or merged.divergence is None or merged.kl_bound is None:
+        return None
+    found = merged.divergence
+    return DivergenceDocument(
+        kl_mean=found.mean,
+        kl_max=found.largest,
+        kl_bound=merged.kl_bound,
+        tokens=found.tokens,
+        text=found.source,
+        type=merged.dtype,
+    )

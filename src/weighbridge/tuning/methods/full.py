@@ -17,6 +17,8 @@ from weighbridge.tuning.method import Output
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from weighbridge.tuning.held_out import HeldOut
+    from weighbridge.tuning.lineage import LineageStep
     from weighbridge.tuning.memory import MemoryForecast
     from weighbridge.tuning.merging import Merged
     from weighbridge.tuning.settings import TuneSettings
@@ -89,12 +91,19 @@ class Full:
         return nullcontext()
 
     def merge(
-        self, module: Any, tokenizer: Any, result: Path, path: Path, probe: "Tensor"
+        self,
+        module: Any,
+        tokenizer: Any,
+        result: Path,
+        path: Path,
+        probe: "Tensor",
+        held_out: "HeldOut | None" = None,
+        origin: "Sequence[LineageStep]" = (),
     ) -> "Merged":
         """Copy the result: it is whole already, so there is nothing to merge."""
         from weighbridge.tuning.merging import copy_whole
 
-        return copy_whole(result, path)
+        return copy_whole(result, path, origin)
 
 
 METHOD = Full()

@@ -1,0 +1,44 @@
+"""A released model's own files and their digest: what is evaluated is what is released.
+
+A merged model's folder and a GGUF file carry a record of where they come from (see
+`weighbridge.tuning.lineage`): in the folder, or beside the file.
+"""
+
+from pathlib import Path
+
+from weighbridge.records import canonical_digest
+from weighbridge.sources.digests import file_digest
+
+LINEAGE = "weighbridge_lineage.json"
+MERGE_RECORD = "weighbridge_merge.json"
+_SAY_NOTHING = frozenset({LINEAGE, MERGE_RECORD, ".gitattributes", "LICENSE", "NOTICE"})
+
+
+def lineage_file(artefact: Path) -> Path:
+    """Return where the record of a folder or a GGUF file lies."""
+    if artefact.suffix == ".gguf" and not artefact.is_dir():
+        return artefact.with_name(artefact.name + ".lineage.json")
+    return artefact / LINEAGE
+
+
+def artefact_files(folder: Path) -> dict[str, str]:
+    """Digest each file of a model's folder that a loader may read, by its name.
+
+    What only people read (a model card, a licence) and our own records are left out.
+
+    Raises:
+        InputError: One is no regular file.
+    """
+    return {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in _SAY_NOTHING and path.suffix != ".md"
+        and not path.name.startswith(".")
+    }  # fmt: skip
+
+
+def artefact_digest(artefact: Path) -> str:
+    """Digest a GGUF file, or a folder by all its files and their names."""
+    if artefact.is_dir():
+        return canonical_digest(artefact_files(artefact))
+    return file_digest(artefact)
