@@ -1,6 +1,6 @@
 """What LoRA and its relatives have in common: an adapter in peft's format on a frozen base."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -5,7 +5,7 @@ checkpoints of 12. The base that is lent for training is given back as it was: i
 the run's folder meanwhile, and not a second time in memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
