@@ -6,8 +6,11 @@ import json
 import sys
 
 import pytest
+from transformers import AutoTokenizer
+from typer.testing import CliRunner
 
 from commands import weighbridge
+from weighbridge.cli.main import app
 from weighbridge.errors import InputError, MalformedRow, MissingPiece
 from weighbridge.project.tuning import read_tuning_files
 from weighbridge.sources.data_files import data_rows
@@ -92,6 +95,32 @@ def test_the_files_that_llama_factory_ships_are_read_whole(real_data):
     data = read_tuning_data(real_data / "tuning" / "dpo_en_demo.json")
     assert len(data.rows) == 300
     assert all(isinstance(row, PreferencePair) for row in data.rows)
+
+
+@pytest.mark.slow
+def test_rows_left_out_and_repeated_of_a_published_file_are_counted(
+    tiny_model, real_data, tmp_path
+):
+    path = real_data / "tuning" / "alpaca_en_demo.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    kept = []
+    for row in rows:
+        asked = "\n\n".join(part for part in (row["instruction"], row["input"]) if part)
+        turns = [{"role": "user", "content": asked},
+                 {"role": "assistant", "content": row["output"]}]  # fmt: skip
+        if len(tokenizer.apply_chat_template(turns)["input_ids"]) <= 512:
+            kept.append(json.dumps(row, sort_keys=True))
+    left_out, again = len(rows) - len(kept), len(kept) - len(set(kept))
+    assert left_out and again
+    command = [
+        "tune", str(tiny_model), "--train", str(path), "--out", str(tmp_path / "run"),
+        "--cache", str(tmp_path), "--max-steps", "1", "--batch-size", "1", "--max-tokens", "512",
+        "--overflow", "drop", "--threads", "1", "--json",
+    ]  # fmt: skip
+    data = json.loads(CliRunner().invoke(app, command).stdout)["data"]
+    assert (data["conversations"], data["rows"]) == (len(rows), len(kept))
+    assert (data["dropped"], data["duplicates"]) == (left_out, again)
 
 
 ROWS = {
