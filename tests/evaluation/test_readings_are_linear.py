@@ -87,6 +87,6 @@ def test_twice_the_text_takes_about_twice_the_time(name):
 def test_endless_answers_are_read_too(name):
     for unit in UNITS:
         long, short = (
-            processor_seconds(READINGS[name], unit * n) for n in (200_000, 100_000)
+            processor_seconds(READINGS[name], (unit * n)[:n]) for n in (200_000, 100_000)
         )  # fmt: skip
         assert long < FLOOR_SECONDS or long < 3.2 * short, (unit, short, long)
