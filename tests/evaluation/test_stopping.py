@@ -1,4 +1,4 @@
-"""A run that stops once decided: in an order of chance, resumable, and told again from evidence."""
+"""A run that stops once decided: in a seeded order, resumable, and recomputed from evidence."""
 
 import json
 from dataclasses import replace
@@ -108,7 +108,7 @@ def test_interrupted_it_stops_where_it_would_have_stopped(bench, reference, tmp_
 
 
 def test_answers_left_out_or_put_in_are_found(bench, reference, tmp_path):
-    """Sealing other answers than the first in the order of chance would be choosing them."""
+    """A run that sealed other answers than the first of the seeded order would have chosen them."""
     run = evaluate(
         answering(tmp_path, "better", 0.9), bench, place(tmp_path), stop=StopRule(reference, 0.1)
     )

@@ -233,8 +233,8 @@ def test_old_rows_of_several_processes_are_told_apart(output, tmp_path, order):
     ("how", "said"),
     [
         (lambda rows: [*rows[len(rows) // 2 :], *rows[: len(rows) // 2]], "as the results file"),
-        (lambda rows: rows[:-1], "stands 1 times; expected once for each filter"),
-        (lambda rows: [*rows, rows[0]], "for the 3. time, and no filter named"),
+        (lambda rows: rows[:-1], "has 1 row(s); expected one for each filter"),
+        (lambda rows: [*rows, rows[0]], "row 3 of doc_id"),
         (lambda rows: [{k: v for k, v in r.items() if k != "doc_id"} for r in rows], "no doc_id"),
     ],
 )

@@ -1,10 +1,10 @@
 """Runs on disk: a journal of samples, a seal, and the means to check both.
 
-The envelope (identity, provenance, journal, seal, verification) is one for all kinds of evidence;
-what a kind puts into it is a file in `payloads/`.
+All kinds of evidence share one envelope (identity, provenance, journal, seal, verification). What
+one kind puts into the envelope is defined by its file in `payloads/`.
 
-Names are imported when they are asked for: verifying brings scipy, a second that a listing of
-unchanged runs does without.
+Names are imported on first use: verification imports scipy, which takes about a second and which a
+listing of unchanged runs does not need.
 """
 
 import importlib

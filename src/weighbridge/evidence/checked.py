@@ -1,10 +1,10 @@
 """Reads sealed runs and verifies each one before any of its figures is used.
 
-A run is checked as `verify` checks it, every figure recomputed from its samples, the first time
-that it is read. `.checked.json` beside its files then remembers which files those were: both
-documents by their digests, which are computed each time, and the samples by what the file system
-says of them (device, inode, size, times of change). It is a cache and proves nothing: who can write
-it can also write that an altered file was checked, so `verify` never looks at it.
+The first time that a run is read, it is checked as `verify` checks it: every figure is recomputed
+from the samples. `.checked.json` beside the run's files then records which files were checked: both
+documents by their digests, which are computed at each reading, and the samples by what the file
+system reports (device, inode, size, times of change). This record is a cache and proves nothing:
+whoever can write it can also record that an altered file was checked, so `verify` never reads it.
 """
 
 import os
@@ -31,7 +31,7 @@ def read_sealed(folder: Path) -> Sealed[Any]:
 
     Raises:
         InputError: The folder is no sealed run, or a newer version of the program wrote it.
-        EvidenceError: It is not as it was sealed; says in what.
+        EvidenceError: A file differs from what was sealed; the message names the failed check.
     """
     sealed = load(folder)
     state = _state(sealed)
@@ -45,11 +45,12 @@ def check(sealed: Sealed[Any]) -> None:
     """Refuse a run that fails `verify`.
 
     Raises:
-        EvidenceError: It is.
+        EvidenceError: A check failed; the message names it.
     """
     for found in checks_of(sealed, with_reference=False):
         if not found.ok:
-            # What an altered file states is not repeated; `verify` shows it beside what is right.
+            # The message repeats no figure of an altered file; `verify` shows it beside the
+            # right one.
             what = found.detail if found.name == UNREADABLE else found.name
             raise EvidenceError(
                 f"{sealed.folder.name} is not as it was sealed ({what})",
@@ -87,7 +88,7 @@ def _known(folder: Path, state: dict[str, Json]) -> bool:
         noted = strict_json(read_regular(path, _LARGEST_BYTES, within=folder))
     except (OSError, ValueError, RecursionError, InputError):
         return False
-    # What was noted in the same tick as the file was changed may be of the file before.
+    # A state noted within the clock tick of a change may describe the file before that change.
     return isinstance(noted, dict) and noted == state | {"settled": True}
 
 

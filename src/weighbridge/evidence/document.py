@@ -1,7 +1,7 @@
 """Strict reading of a run's `run.json` and `seal.json`: nothing is converted or filled in.
 
-Three things are one: the folder's name, the fields that the run's identity is the digest of, and
-the document. Where they disagree, each of them may be the altered one, so nothing is read.
+The folder's name, the fields of the run's identity and the document must agree. Where they do not,
+any of the three may have been altered, so the run is refused.
 """
 
 import hashlib
@@ -35,10 +35,10 @@ _OF_THE_ENVELOPE = (
     "payload", "schema_version", "envelope_version", "identity_fields", "planned_samples",
 )  # fmt: skip
 ENVELOPE_VERSION = FIRST_VERSION
-"""Of what every kind states; documents of the first version don't say it."""
+"""Version of the fields that every kind states; documents of the first version don't state it."""
 ENVELOPE_KEYS: dict[int, Keys] = {}
-"""What documents of older versions lack of it. A field that `Provenance` or `ModelRef` gains raises
-`ENVELOPE_VERSION`, and is named here for each version before."""
+"""By envelope version, the fields that its documents lack. Whoever adds a field to `Provenance` or
+`ModelRef` raises `ENVELOPE_VERSION` and names the field here for each earlier version."""
 _COUNTS = (
     "threads", "wall_seconds", "input_tokens", "output_tokens", "computed_tokens", "cost_usd",
     "peak_memory_bytes", "judge_tokens", "judge_cost_usd", "judge_seconds",
@@ -50,11 +50,12 @@ class Envelope:
     """What every kind of run states.
 
     Attributes:
-        run_id: Its folder's name.
-        identity: Digest of its identity's fields; the run's true name.
-        samples_digest: Of its samples.
-        provenance: Where and how it was made.
-        model: The model that it is of; None where it is of none.
+        run_id: Name of the run's folder.
+        identity: Digest of the identity's fields; it identifies the run, whatever its folder is
+            called.
+        samples_digest: Digest of the samples; see `seal.Tally`.
+        provenance: Where and how the run was made.
+        model: The model that the run measured; None for evidence that is about no model.
     """
 
     run_id: str
@@ -73,14 +74,14 @@ class Sealed(Generic[Content]):
     """A sealed run's two documents.
 
     Attributes:
-        folder: Where they are.
-        data: `run.json`, as it stands.
-        document: The same, read.
-        seal_data: `seal.json`, as it stands.
-        seal: The same, read.
-        payload: What kind it is, at the version that it was written in.
-        envelope: What every kind states.
-        content: What the payload read, without its samples.
+        folder: The run's folder.
+        data: The bytes of `run.json`.
+        document: `run.json`, parsed.
+        seal_data: The bytes of `seal.json`.
+        seal: `seal.json`, parsed.
+        payload: The run's kind, at the version that it was written in.
+        envelope: What every kind of run states.
+        content: What the payload read from the document; the samples are not in it.
     """
 
     folder: Path
@@ -94,7 +95,7 @@ class Sealed(Generic[Content]):
 
     @property
     def samples(self) -> Path:
-        """The file of its samples."""
+        """Path of the file that holds the samples."""
         return self.folder / "samples.jsonl"
 
     @property
@@ -114,8 +115,8 @@ def load(folder: Path) -> Sealed[Any]:
 
     Raises:
         InputError: The folder is no sealed run, or a newer version of the program wrote it.
-        EvidenceError: A file is not what was sealed: no JSON, a key that stands twice, a wrong
-            type.
+        EvidenceError: A file is not what was sealed: it is not JSON, it has a key twice, or a value
+            of the wrong type.
     """
     if not (folder / "seal.json").is_file():
         what = "is not finished" if (folder / "progress.json").is_file() else "is not a run"
@@ -138,7 +139,7 @@ def load_as(folder: Path, payload: Payload[Sample, Content]) -> Sealed[Content]:
     """Read a sealed run's documents as `load` does, and require one kind.
 
     Raises:
-        InputError: It is of another kind. Others as `load` has them.
+        InputError: The run is of another kind. The errors of `load` are raised, too.
     """
     return of_kind(load(folder), payload)
 
@@ -147,7 +148,7 @@ def of_kind(sealed: Sealed[Any], payload: Payload[Sample, Content]) -> Sealed[Co
     """Require that a run is of one kind, in any of its versions.
 
     Raises:
-        InputError: It is of another.
+        InputError: The run is of another kind.
     """
     if sealed.payload.name != payload.name:
         raise InputError(
@@ -165,11 +166,11 @@ def with_samples(sealed: Sealed[Content]) -> Content:
 
 
 def _payload(data: bytes, document: dict[str, Json], seal: dict[str, Json]) -> Payload[Any, Any]:
-    """Return the kind of a run; a document that was altered is never called a newer one.
+    """Return a run's kind; an altered document is reported as altered, never as a newer one.
 
     Raises:
-        NewerEvidence: A newer version of the program wrote it.
-        EvidenceError: It states a kind or version that nobody sealed.
+        NewerEvidence: A newer version of the program wrote the run.
+        EvidenceError: The document states another kind or version than was sealed.
     """
     version = seal.get("schema_version")
     if isinstance(version, int) and not isinstance(version, bool) and version > SEAL_VERSION:
@@ -188,12 +189,12 @@ def _payload(data: bytes, document: dict[str, Json], seal: dict[str, Json]) -> P
 
 
 def stated_envelope() -> dict[str, Json]:
-    """Return what a new document says of the envelope's version."""
+    """Return the field that states the envelope's version in a new document; none for version 1."""
     return {} if ENVELOPE_VERSION == FIRST_VERSION else {"envelope_version": ENVELOPE_VERSION}
 
 
 def _envelope_version(document: dict[str, Json]) -> int | None:
-    """Return the version of what every kind states; None where it is none that was written."""
+    """Return a document's envelope version; None where no program ever wrote the stated value."""
     if "envelope_version" not in document:
         return FIRST_VERSION
     found = document["envelope_version"]
@@ -201,7 +202,7 @@ def _envelope_version(document: dict[str, Json]) -> int | None:
 
 
 def faults(sealed: Sealed[Any]) -> Iterator[Fault]:
-    """Name everything in which a run's documents contradict themselves or each other."""
+    """Yield each contradiction within a run's documents, or between them."""
     yield from _of_form(sealed)
     yield from _of_identity(sealed)
     for name in _COUNTS:
@@ -283,7 +284,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """Read a file's JSON object; an absent file is an empty one.
 
     Raises:
-        EvidenceError: It holds something else.
+        EvidenceError: The file can't be read, or holds something else than an object.
     """
     if not path.exists():
         return {}

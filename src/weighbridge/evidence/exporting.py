@@ -17,10 +17,10 @@ class ExportRequest:
     """What a person asked to be written.
 
     Attributes:
-        runs: With their samples.
-        to: File or folder, as the format has it.
+        runs: The runs, with their samples.
+        to: Where to write: a file or a folder, depending on the format.
         dataset: The Hub's id of the benchmark's data set, for formats that name it.
-        task: The benchmark's name there.
+        task: The benchmark's name on the Hub.
         source_url: Where a reader finds the evidence.
         percent: Whether figures are written in percent rather than as shares.
     """
@@ -39,8 +39,8 @@ class Exporter:
 
     Attributes:
         name: The file's stem, with a hyphen for an underscore.
-        writes: What comes out, for people.
-        files: Contents by path below the folder of `ExportRequest.to`.
+        writes: What the format writes, as it is shown to users.
+        files: Returns the content of each file to write, by its path.
     """
 
     name: str
@@ -66,7 +66,7 @@ def find_exporter(name: str) -> Exporter:
 
 
 def export_runs(name: str, request: ExportRequest, *, overwrite: bool = False) -> list[Path]:
-    """Write runs in a format; each file is whole or not there.
+    """Write runs in a format; each file is written whole or not at all.
 
     Raises:
         InputError: The format needs something else, or a file is there and may not be replaced.
@@ -87,7 +87,7 @@ def only_run(request: ExportRequest) -> EvalRun:
     """Return the one run of a request.
 
     Raises:
-        InputError: There are several, and the format holds one.
+        InputError: The request does not have exactly one run.
     """
     if len(request.runs) != 1:
         raise InputError(f"{len(request.runs)} runs", "one for each file", "export them in turn")

@@ -2,16 +2,19 @@
 
     find the folders -> read one run -> its answers with HELM's value of each -> `Foreign`
 
-The value is HELM's own, of one metric: `--metric`, else the first of `METRICS` that the run has,
-which is what HELM's leaderboards show for such a task; the others of them are parts. `stats.json`
-says what their mean should be. References carry the tag "correct" and `output_mapping` the letters,
-so no right answers are needed beside. An answer to a question of letters that is none of them is
-`Ungraded("unparsed")`, as in every other import: HELM counts it as wrong, and so does our mean.
+An answer's value is HELM's own value of one metric: `--metric`, else exact match for multiple
+choice, else the first of `METRICS` that the run has, which is what HELM's leaderboards show for
+such a task. The run's other metrics of that list become parts. `stats.json` states the mean that
+the values should have. References carry the tag "correct", and `output_mapping` holds the letters,
+so no separate file of right answers is needed. An answer to a multiple-choice question that is none
+of the letters is `Ungraded("unparsed")`, as in every other import: HELM counts it as wrong, and so
+does our mean.
 
-Left out, and said: perturbed copies of questions (HELM's robustness and fairness), and the
-validation split where there is a test split. Where `scenario_state.json` is not there,
-`instances.json` and `display_predictions.json` are read, which hold no prompts. Older files, with
-texts in place of objects and without `model_deployment`, are read too.
+Two kinds of answers are left out, and a note counts them: those to perturbed copies of questions
+(HELM's robustness and fairness), and those of other splits than the one used (the test split where
+there is one). Where `scenario_state.json` is missing, `instances.json` and
+`display_predictions.json` are read, which hold no prompts. Older files, with texts in place of
+objects and without `model_deployment`, are read too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +43,8 @@ METRICS = (
     "exact_match_indicator", "pass", "f1_score", "rouge_2", "bleu_4", "quasi_exact_match",
     "exact_match", "prefix_exact_match", "quasi_prefix_exact_match",
 )  # fmt: skip
-"""From the narrowest to the widest: a run that has f1_score has exact_match, too, and shows f1."""
+"""In order of preference, narrowest first: a run that has f1_score has exact_match, too, and HELM
+shows f1_score."""
 _OF_LETTERS = ("multiple_choice_joint", "multiple_choice_joint_chain_of_thought")
 _LETTERS_METRIC = "exact_match"
 _STATES, _PREDICTIONS, _INSTANCES = (
@@ -137,7 +141,7 @@ def _run(folder: Path, request: ImportRequest) -> Foreign:
 
 
 def _spec(folder: Path) -> Row:
-    """The adapter's specification, with the run's name."""
+    """Return the adapter's specification, with the run's name as `run`."""
     path = folder / _SPEC
     if path.is_file():
         read = _object(path)
@@ -167,7 +171,7 @@ def _listed(path: Path) -> list[Row]:
 
 
 def _benchmark(folder: Path, spec: Row) -> str:
-    """The scenario with its arguments, without the model.
+    """Return the scenario with its arguments, without the model.
 
     HELM's names are such as `mmlu:subject=anatomy,method=multiple_choice_joint,model=org_name`.
     """
@@ -259,7 +263,7 @@ def _kept(answers: Sequence[_Answer]) -> tuple[str, list[_Answer], list[str]]:
 
 
 def _values(folder: Path, split: str) -> dict[_Key, dict[str, float]]:
-    """HELM's figures of each answer, by metric; empty where the folder has none."""
+    """Return HELM's figures of each answer, by metric; empty where the folder has none."""
     path = folder / _STATS
     if not path.is_file():
         if (folder / _PREDICTIONS).is_file():
@@ -358,7 +362,7 @@ def _score(answer: _Answer, values: Any, metric: str, right: Sequence[str]) -> S
     if answer.error:
         return Ungraded("infrastructure", answer.error[:200])
     text = (answer.text or "").strip()
-    if values is None:  # letters alone: what they stand for is right or not
+    if values is None:  # no figures: the answer is graded by the choice that its letter stands for
         values = {metric: float(answer.mapping.get(text) in right)}
     if metric not in values:
         return Ungraded("infrastructure", f"no {metric}")

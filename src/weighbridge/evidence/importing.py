@@ -4,8 +4,8 @@
 
 The folder `imports/` is the list of harnesses; each file defines one `IMPORTER`. An imported run is
 evidence like any other from its samples on: `verify` recomputes it, `compare` pairs it. What came
-before the samples (weights, prompts, machine) is only as good as the files, so every imported run
-names its harness, its files by digest, and what they leave open.
+before the samples (weights, prompts, machine) is only as reliable as the files, so every imported
+run names its harness, its files by digest, and what the files do not tell.
 """
 
 import importlib
@@ -50,7 +50,7 @@ FOREIGN_SHAPES = (KeyError, TypeError, ValueError, IndexError, AttributeError, O
 UNREADABLE = (*FOREIGN_SHAPES, OSError, RecursionError, WeighbridgeError)
 """Exceptions raised by reading one member of a folder that can't be read."""
 _REASONS = 3  # shown where nothing could be read
-_LARGEST_WHOLE = 2**53  # beyond, RFC 8785 has no number
+_LARGEST_WHOLE = 2**53  # RFC 8785 represents no larger whole number exactly
 _LETTERS = 3  # an answer so short can't quote a question
 
 
@@ -61,11 +61,13 @@ class ImportRequest:
     Attributes:
         path: File or folder.
         gold: Reads the items with their right answers, where the files hold none.
-        benchmark: Whose items `gold` reads.
-        metric: The harness's name of what counts as the value; "" takes its first.
-        cluster: The harness's name of a field that items share with their neighbours; "" for none.
+        benchmark: Name of the benchmark whose items `gold` reads.
+        metric: The harness's name of the metric that becomes the value; "" takes the importer's
+            default.
+        cluster: The harness's name of the field whose value is shared by the items of one cluster;
+            "" for none.
         scale: Lowest and highest value.
-        withhold: Whether texts must not stand in evidence.
+        withhold: Whether evidence must not contain the benchmark's texts.
     """
 
     path: Path
@@ -77,7 +79,7 @@ class ImportRequest:
     withhold: bool = False
 
     def shows(self, benchmark: str) -> bool:
-        """Whether a benchmark's texts may stand in evidence: GPQA's authors ask that they don't."""
+        """Whether evidence may contain a benchmark's texts; GPQA's authors ask that it doesn't."""
         return not self.withhold and "gpqa" not in benchmark.lower()
 
 
@@ -86,28 +88,27 @@ class Foreign:
     """One model's answers to one benchmark, as another harness left them.
 
     Attributes:
-        model: Its name there.
-        benchmark: Likewise.
-        benchmark_version: Harness, version of the task, and what of it counts: `compare` pairs
-            neither runs of different metrics nor an imported run with one of ours, whose prompts
-            are others.
+        model: The harness's name of the model.
+        benchmark: The harness's name of the benchmark.
+        benchmark_version: Harness, version of the task, and metric, so that `compare` pairs neither
+            runs of different metrics nor an imported run with one of ours, which had other prompts.
         protocol: How answers were obtained.
-        samples: Scored.
-        files: That all of this was read from.
-        unknown: What they don't tell, one clause each.
-        version: The harness's.
-        settings: What they tell of how it was run.
-        stated: Figures that the harness states.
-        headline: Which of them our mean should equal; None where none does.
+        samples: The scored samples.
+        files: The files that the run was read from.
+        unknown: What the files don't tell, one clause each.
+        version: The harness's version; None where the files don't tell it.
+        settings: What the files tell of how the harness was run.
+        stated: Figures that the harness states, by name.
+        headline: Name of the stated figure that our mean should equal; None where there is none.
         notes: What a reader must know.
-        revision: Of the model, where told.
-        dtype: Likewise.
-        packages: Versions, likewise.
-        device: Likewise.
+        revision: The model's revision; None where the files don't tell it.
+        dtype: Data type that the model was computed in.
+        packages: Versions of packages, as far as the files tell them.
+        device: Device that the model ran on.
         started: ISO 8601, UTC; "" where not told.
         seconds: Wall time; 0 where not told.
         judge: The model that judged the answers; None where none did. It belongs in
-            `benchmark_version`, too: figures by two judges are not to be compared.
+            `benchmark_version`, too, because figures by two judges must not be compared.
     """
 
     model: str
@@ -145,8 +146,8 @@ class Importer:
 
     Attributes:
         name: The file's stem, with a hyphen for an underscore.
-        reads: What it reads, for people.
-        read: Reads it.
+        reads: What the importer reads, as it is shown to users.
+        read: Reads what a request names.
     """
 
     name: str
@@ -155,15 +156,15 @@ class Importer:
 
 
 def each_member(members: Sequence[Path], read: Callable[[Path], Foreign], *, alone: bool) -> Found:
-    """Read each member of a folder; one that can't be read is a line, and the others are runs.
+    """Read each member of a folder as a run; one that can't be read becomes a line of `left_out`.
 
     Args:
-        members: Files or folders in it.
-        read: Reads one.
-        alone: Whether the one member is what a person named: its error is then the answer.
+        members: Files or folders in the folder.
+        read: Reads one member.
+        alone: Whether the user named this one member: what reading it raises is then raised.
 
     Raises:
-        InputError: The member that stands alone can't be read.
+        InputError: `alone`, and the member can't be read. Any other of `UNREADABLE` likewise.
     """
     runs, left_out = list[Foreign](), list[str]()
     for member in members:
@@ -205,7 +206,7 @@ def read_foreign(name: str, request: ImportRequest) -> Found:
 
     Raises:
         InputError: Nothing there can be read.
-        LibraryError: An archive is damaged, or what reads it fails in a way of its own.
+        LibraryError: An archive is damaged, or the library that reads it fails.
     """
     importer = find_importer(name)
     if not request.path.exists():
@@ -234,7 +235,7 @@ def import_runs(
         name: The harness.
         request: What to read.
         store: Where evidence goes.
-        imported: Now, ISO 8601, UTC.
+        imported: Time of the import, ISO 8601, UTC.
 
     Returns:
         The sealed runs without their samples, and what was left out.
@@ -249,7 +250,7 @@ def import_runs(
             _check_values(run, request)
             sealed.append(_seal(run, name, request, store, imported))
         except StorageError:
-            raise  # the disk's fault is every run's
+            raise  # a fault of the disk concerns every run
         except UNREADABLE as error:
             if len(found.runs) == 1:
                 raise _in_our_words(error, request.path, name) from error
@@ -294,22 +295,23 @@ def imported_sample(
     Args:
         shown: Whether texts may stand in evidence.
         sample_id: The item's id.
-        item: Plain JSON that is the same exactly where the item, as asked, is the same.
-        prompt: As the model saw it; None where not known.
-        question: What a person is shown.
+        item: Plain JSON that is equal for two items exactly where they were asked alike; its digest
+            identifies the item.
+        prompt: The prompt as the model saw it; None where not known.
+        question: The question as it is shown to people.
         target: The right answer.
         output: What the model wrote.
-        score: What that was worth.
-        cluster: The item's.
-        repeat: 0-based.
-        logprobs: Left out where one is no number.
+        score: The score of `output`.
+        cluster: The item's cluster; None for none.
+        repeat: Which of several answers to the item this is, counted from 0.
+        logprobs: Log-probabilities; all are dropped where one is not finite.
         stop: Why the answer ended.
-        input_tokens: Read.
-        output_tokens: Written.
+        input_tokens: Number of tokens read.
+        output_tokens: Number of tokens written.
         seconds: Time taken.
 
     Raises:
-        ValueError: A count or a time is none.
+        ValueError: A count or a time is below 0, too large or not a number.
     """
     for what, count in (
         ("repeat", repeat), ("input tokens", input_tokens), ("output tokens", output_tokens),
@@ -343,7 +345,7 @@ def named_field(fields: Mapping[str, Json], name: str, where: str) -> str:
     """Return the value of the field that groups items into clusters.
 
     Raises:
-        InputError: It has no such field.
+        InputError: The item has no such field.
     """
     if name not in fields:
         raise InputError(
@@ -406,7 +408,8 @@ def _seal(
     run: Foreign, harness: str, request: ImportRequest, store: RunStore, imported: str
 ) -> EvalRun:
     files = {path.name: file_digest(path) for path in run.files}
-    # The weights are not known: the files stand for them, so that other files are another run.
+    # The weights are unknown. The digest of the files takes the place of theirs, so that other
+    # files give another run.
     model = ModelRef(
         name=run.model,
         source=f"imported:{harness}",

@@ -5,9 +5,10 @@ list and what the file system says of its three files: device, inode, size, and 
 (`mtime`, and `ctime`, which a program can't set back). A run of which any of this differs is read
 and checked again as if there were no index.
 
-The index is a cache and proves nothing. It can be deleted at any time, one that is damaged counts
-as absent, and a store that can't be written does without. Two processes may write it at once: each
-writes all of it in one step, and what the later one didn't know of is checked once more.
+The index is a cache and proves nothing. It can be deleted at any time, a damaged index counts as
+absent, and a store that can't be written has none. Two processes may write it at once: each
+replaces the whole file in one step, and runs that only the earlier writer had checked are checked
+again.
 """
 
 import json
@@ -25,10 +26,10 @@ from weighbridge.sources.regular_files import read_regular
 from weighbridge.storage import replace_file
 
 CHECKS = 1
-"""Raise it when runs are checked for more: what was checked for less is checked again."""
+"""Raise it when a check is added: runs that passed only the earlier checks are checked again."""
 INDEX = ".index.json"
 INDEX_VERSION = 1
-"""Raise it when the line of a run is computed in another way, or is written otherwise here."""
+"""Raise it when a run's line is computed in another way, or stored in another form."""
 FILES = ("run.json", "seal.json", "samples.jsonl")
 SAVED_EACH = 1000
 """Runs that are checked between two writings, so that a kill costs no more than their checks."""
@@ -44,7 +45,8 @@ class RunIndex:
 
     Args:
         root: The store's folder.
-        checks: Which checks a run passed before it was noted; others count as none.
+        checks: Version of the checks that noted runs passed, see `CHECKS`; an index with another
+            version counts as absent.
     """
 
     def __init__(self, root: Path, checks: int) -> None:
@@ -71,8 +73,8 @@ class RunIndex:
     def stamp(self, name: str) -> Stamp | None:
         """Return what the file system says of a run's files now.
 
-        None says that they are not all there as regular files of their own, or that one was changed
-        so recently that another change could bear the same time: then nothing may be noted.
+        Returns None where a file is missing or is not a regular file, and where one was changed so
+        recently that a further change could get the same time: then nothing may be noted.
         """
         stamp = self._stands(name)
         if stamp is None:
@@ -138,7 +140,8 @@ def _summary(name: str, row: list[Any]) -> RunSummary:
     """Read a row.
 
     Raises:
-        ValueError: It holds other types than were written. Other exceptions likewise.
+        ValueError: The row has another length, or values of other types, than was written.
+        TypeError: The row, or one of its pairs, is no list.
     """
     _, model, benchmark, started, done, planned, mean, scale, interval = row
     for text in (model, benchmark, started):

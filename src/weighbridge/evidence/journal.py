@@ -33,7 +33,7 @@ class Journal(Generic[Sample]):
 
     Args:
         path: The file.
-        payload: What a sample is.
+        payload: The kind of evidence, which defines what a sample is.
 
     Attributes:
         path: The file.
@@ -60,7 +60,7 @@ class Journal(Generic[Sample]):
         """Write a unit's samples and make them durable before returning.
 
         Raises:
-            StorageError: They can't be written, or somebody else wrote to the file.
+            StorageError: They can't be written, or another process wrote to the file.
         """
         if self._state() != self._stands:
             raise StorageError(
@@ -140,11 +140,11 @@ def read_samples(
 
     Args:
         path: The journal.
-        payload: What a sample is.
-        units: Takes note of the lines' units, and of what is wrong with them.
+        payload: The kind of evidence, which defines what a sample is.
+        units: Records the lines' units and the first thing that is wrong with them.
 
     Raises:
-        EvidenceError: A line is not a sample as we write them; says which.
+        EvidenceError: A line is not a sample as we write samples; the message gives its number.
     """
     if not path.exists():
         return
@@ -160,10 +160,10 @@ def read_samples(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
-    """Open a journal; it is a file of its run's folder, and every line ends somewhere.
+    """Open a journal, which must be a regular file in its run's folder.
 
     Raises:
-        EvidenceError: It is no such file.
+        EvidenceError: It is not, or it can't be read.
     """
     try:
         with open_regular(path, "a run's samples", within=path.parent) as file:
@@ -174,10 +174,10 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
 
 
 def _sample_of(line: bytes, payload: Payload[Sample, Any], units: "Units") -> Sample:
-    """Read one line strictly, so that only the exact line that was written is accepted.
+    """Read one line strictly: nothing in it is converted, ignored or filled in.
 
     Raises:
-        ValueError: It is not written as we write samples. Other exceptions likewise.
+        ValueError: The line is not a sample. Other exceptions that reading raises mean the same.
     """
     if not line.endswith(b"\n"):
         raise ValueError("cut off")
@@ -187,7 +187,8 @@ def _sample_of(line: bytes, payload: Payload[Sample, Any], units: "Units") -> Sa
     sample = payload.sample(row)
     units.add(unit, size)
     if _line(unit, size, payload.row(sample)).encode("ascii") != line:
-        # Only a line that holds other values than the sample that was read from it is refused.
+        # The line may be spaced otherwise, or keep its keys in another order; it is refused only if
+        # it holds other values than the sample that was read from it.
         read = {"unit": unit, "unit_size": size} | payload.whole(sample)
         for path, why in differences(strict_json(line), read, payload.sample_keys.may_lack):
             raise ValueError(f"{path}: {why}")
@@ -211,8 +212,8 @@ class Units:
     """Checks, line by line, that units are complete and occur only once.
 
     Attributes:
-        current: Number of the last one.
-        fault: What is wrong with them, the first of it; else nothing.
+        current: Number of the unit that the last line belongs to.
+        fault: The first thing that is wrong with the units; "" where nothing is.
     """
 
     def __init__(self) -> None:
@@ -229,7 +230,7 @@ class Units:
         """Add a line to the current unit.
 
         Raises:
-            ValueError: It does not say which unit it is of.
+            ValueError: The line does not state its unit's number and size.
         """
         if type(unit) is not int or type(size) is not int or unit < 0 or size < 1:
             raise ValueError(f"unit {unit!r} of {size!r} lines")

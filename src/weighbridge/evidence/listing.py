@@ -8,7 +8,7 @@ from weighbridge.evidence.index import CHECKS, RunIndex
 from weighbridge.evidence.payload import RunSummary
 
 Listener = Callable[[int, int], object]
-"""Is told how many runs of how many were looked at."""
+"""Called with the number of runs looked at so far, and the number of all runs."""
 
 
 def _unheard(done: int, total: int) -> None:
@@ -22,8 +22,8 @@ def summaries(root: Path, heard: Listener = _unheard) -> list[RunSummary]:
 
     Args:
         root: The store's folder.
-        heard: Is told of each run that has to be read; the first listing of a large store checks
-            all of them.
+        heard: Called before each run that has to be read and checked, so that progress can be
+            shown: the first listing of a large store checks all of its runs.
     """
     index, names = RunIndex(root, CHECKS), run_names(root)
     found = []
@@ -50,6 +50,6 @@ def run_names(root: Path) -> list[str]:
 
 
 def _read(folder: Path) -> RunSummary | None:
-    from weighbridge.evidence.summary import summary_of  # brings scipy; see the package
+    from weighbridge.evidence.summary import summary_of  # imports scipy, which takes a second
 
     return summary_of(folder)

@@ -1,9 +1,10 @@
 """Rows of lm-evaluation-harness's samples files, each with its filter and metrics, old or new.
 
-Since 0.4.7 (December 2024) a row names its `filter` and its `metrics`. Files of before hold, for
-each item, one row a filter, in the order of the task's `filter_list`; which of a row's keys are
-metrics is known from the results file, whose keys are "METRIC,FILTER". The means that it states
-check the reading: where they don't agree, nothing is read.
+Since 0.4.7 (December 2024) a row names its `filter` and its `metrics`. Older files hold, for each
+item, one row per filter, in the order of the task's `filter_list`; which of a row's keys are
+metrics is known from the results file, whose keys are "METRIC,FILTER". Rows are assigned to filters
+by that order, and their means are compared with those that the results file states: where they
+disagree, the file is refused.
 
 Up to 0.4.2 a samples file was one JSON list.
 """
@@ -29,11 +30,11 @@ def sample_rows(path: Path, config: Row, figures: Mapping[str, Json]) -> Iterato
 
     Args:
         path: The samples file.
-        config: The task's, of the results file.
-        figures: The task's, likewise, by "METRIC,FILTER".
+        config: The task's configuration in the results file.
+        figures: The task's figures in the results file, by "METRIC,FILTER".
 
     Raises:
-        MalformedRow: A row is no sample, or of a filter that the task has not.
+        MalformedRow: A row is no sample, or an item has more rows than the task has filters.
     """
     filters, metrics = _filters(config, figures), _metrics(config, figures)
     seen = Counter[Json]()
@@ -45,8 +46,8 @@ def sample_rows(path: Path, config: Row, figures: Mapping[str, Json]) -> Iterato
             seen[doc] += 1
             if place >= len(filters):
                 raise MalformedRow(
-                    path, line, f"doc_id {doc} for the {place + 1}. time, and no filter named",
-                    f"once for each of {', '.join(filters)}", do=_AGAIN,
+                    path, line, f"row {place + 1} of doc_id {doc}, and no row names its filter",
+                    f"one row for each of {', '.join(filters)}", do=_AGAIN,
                 )  # fmt: skip
             row["filter"] = filters[place]
         if "metrics" not in row:
@@ -71,10 +72,10 @@ def check_split(path: Path, config: Row, figures: Mapping[str, Json]) -> bool:
     """Check that old rows, assigned to filters by order, have the means that the harness states.
 
     Returns:
-        Whether rows are old.
+        Whether the rows are of a version before 0.4.7.
 
     Raises:
-        InputError: They have not.
+        InputError: They have other means, or an item does not have one row per filter.
     """
     first = next(_rows(path), None)
     if first is None or "filter" in first[1]:
@@ -90,8 +91,8 @@ def check_split(path: Path, config: Row, figures: Mapping[str, Json]) -> bool:
     short = next((doc for doc, count in counts.items() if count != len(filters)), None)
     if short is not None:
         raise InputError(
-            f"lm-eval {BEFORE_FILTERS}: doc_id {short} stands {counts[short]} times",
-            f"once for each filter ({', '.join(filters)}), since no row names its own", _AGAIN,
+            f"lm-eval {BEFORE_FILTERS}: doc_id {short} has {counts[short]} row(s)",
+            f"one for each filter ({', '.join(filters)}), since no row names its own", _AGAIN,
         )  # fmt: skip
     averaged = _averaged(config)
     for (metric, name), held in values.items():

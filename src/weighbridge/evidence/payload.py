@@ -59,17 +59,17 @@ class RunSummary:
 
     Attributes:
         run_id: Its folder's name.
-        model: As a person calls it; likewise `benchmark`.
-        benchmark: With its subset.
+        model: The model's name as users type it.
+        benchmark: The benchmark's name as users type it, with its subset.
         started: ISO 8601, UTC.
-        done: Samples so far.
-        planned: Samples in all.
+        done: Number of samples so far.
+        planned: Number of samples in the complete run.
         mean: None while the run is unfinished, where nothing was graded, and for kinds of evidence
             that have no mean on a benchmark's scale.
         scale: The run's own.
         interval: 95 %, of the mean; None where there is no mean.
-        altered: Why nothing else is told: what is wrong with the run's files, or that a newer
-            version of the program wrote them.
+        altered: Why the other fields are empty: what is wrong with the run's files, or that a newer
+            version of the program wrote them. "" where the files are as they were sealed.
     """
 
     run_id: str
@@ -85,24 +85,24 @@ class RunSummary:
 
     @property
     def newer(self) -> bool:
-        """Whether nothing else is told because a newer version of the program wrote the run."""
+        """Whether a newer version of the program wrote the run, so that nothing else is known."""
         return self.altered.startswith(_NEWER)
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Which keys of the newest version are there in another one.
+    """How the keys of one version differ from those of the newest.
 
     Attributes:
-        may_lack: Dotted paths that may be missing.
-        must_lack: Dotted paths that came later, and must be missing.
+        may_lack: Dotted paths of keys that may be missing.
+        must_lack: Dotted paths of keys that came later, and must be missing.
     """
 
     may_lack: frozenset[str] = frozenset()
     must_lack: frozenset[str] = frozenset()
 
     def of(self, row: dict[str, Json]) -> dict[str, Json]:
-        """Return what of a row was there in this version."""
+        """Return a row without the keys that came after this version."""
         return _without(row, self.must_lack, "") if self.must_lack else row
 
 
@@ -125,9 +125,9 @@ class Facts:
     """What the envelope knows of a run when it is sealed.
 
     Attributes:
-        run_id: Its folder's name.
-        identity: Digest of its identity's fields.
-        samples_digest: Of its samples.
+        run_id: Name of the run's folder.
+        identity: Digest of the identity's fields.
+        samples_digest: Digest of the samples; see `seal.Tally`.
     """
 
     run_id: str
@@ -144,11 +144,11 @@ class Count(Protocol[Counted]):
 
 
 class Result(Protocol):
-    """What a payload wants sealed; made by whoever measured."""
+    """What a payload seals beside the samples; made by the code that measured."""
 
     @property
     def planned_samples(self) -> int | None:
-        """Samples that the run ends with, where they are not those that its header planned."""
+        """Number of samples in the finished run; None where it is the one the header planned."""
         ...
 
 
@@ -157,22 +157,22 @@ class Header(Protocol[Sample, Content]):
 
     @property
     def payload(self) -> "Payload[Sample, Content]":
-        """Its kind."""
+        """The run's kind."""
         ...
 
     @property
     def title(self) -> str:
-        """What is asked, as typed; the first part of the run's id."""
+        """What is asked, such as a benchmark, as users type it; the first part of the run's id."""
         ...
 
     @property
     def subject(self) -> str:
-        """Who is asked; the second part of the run's id."""
+        """What is measured, such as a model's name; the second part of the run's id."""
         ...
 
     @property
     def planned_samples(self) -> int:
-        """Samples to come."""
+        """Number of samples in the complete run."""
         ...
 
 
@@ -199,43 +199,43 @@ class Payload(ABC, Generic[Sample, Content]):
 
     @property
     def stated(self) -> dict[str, Json]:
-        """What documents say of their kind, beside its version."""
+        """The field by which a document states its kind; none for evaluations."""
         return {} if self.name == UNNAMED else {"payload": self.name}
 
     @property
     def sample_keys(self) -> Keys:
-        """Which keys of the newest samples there are in this version."""
+        """How the keys of samples in this version differ from the newest."""
         return ALL_KEYS
 
     @property
     def document_keys(self) -> Keys:
-        """Which keys of the newest documents there are in this version."""
+        """How the keys of documents in this version differ from the newest."""
         return ALL_KEYS
 
     # One sample: a line of samples.jsonl.
 
     @abstractmethod
     def row(self, sample: Sample) -> dict[str, Json]:
-        """Return a sample as its line holds it, beside the line's unit."""
+        """Return the fields that a sample's line holds, without those that name its unit."""
 
     @abstractmethod
     def sample(self, row: dict[str, Json]) -> Sample:
         """Read a line's row.
 
         Raises:
-            ValueError: It is no sample. Other exceptions likewise.
+            ValueError: The row is no sample. Other exceptions that reading raises mean the same.
         """
 
     @abstractmethod
     def place(self, sample: Sample) -> tuple[str, int]:
-        """Return a sample's id and repeat, which no other sample of its run has."""
+        """Return a sample's id and repeat; no other sample of the run has the same two."""
 
     @abstractmethod
     def lasting(self, sample: Sample) -> dict[str, Json]:
-        """Return what of a sample enters the samples digest: no timing, no charges."""
+        """Return the fields of a sample that enter the samples digest: no timing, no charges."""
 
     def whole(self, sample: Sample) -> dict[str, Json]:
-        """Return a sample as plain data, all keys that a line may hold among them."""
+        """Return a sample as plain data, with every key that a line may hold."""
         return self.row(sample)
 
     # The run's document: run.json, without what the envelope itself writes there.
@@ -245,10 +245,10 @@ class Payload(ABC, Generic[Sample, Content]):
         """Return what a finished run's document states, `provenance` among it.
 
         Args:
-            header: As the run was opened with.
-            result: As it is sealed with.
-            facts: What the envelope knows.
-            count: Of all samples.
+            header: The header that the run was opened with.
+            result: The result that it is sealed with.
+            facts: What the envelope knows of the run.
+            count: Totals over all samples.
         """
 
     @abstractmethod
@@ -256,30 +256,30 @@ class Payload(ABC, Generic[Sample, Content]):
         """Read a document.
 
         Args:
-            document: Without what the envelope itself writes there.
-            fields: Those of the run's identity.
+            document: `run.json`, without what the envelope itself writes there.
+            fields: The fields of the run's identity.
 
         Raises:
-            pydantic.ValidationError: It is of another form.
+            pydantic.ValidationError: The document has another form.
         """
 
     @abstractmethod
     def plain(self, content: Content) -> dict[str, Json]:
-        """Return what was read as plain data again, so that a key that was passed over shows."""
+        """Return the content as plain data again, so that a key that reading ignored is noticed."""
 
     @abstractmethod
     def with_samples(self, content: Content, samples: list[Sample]) -> Content:
         """Return a run's content with its samples, in order of id and repeat."""
 
     def faults(self, content: Content, fields: dict[str, Json]) -> Iterator[Fault]:
-        """Name what the document says otherwise than the fields of the run's identity."""
+        """Yield each contradiction between the document and the fields of the run's identity."""
         yield from ()
 
     # What is recomputed.
 
     @abstractmethod
     def count(self) -> Count[Sample]:
-        """Return totals at their beginning."""
+        """Return totals over no samples yet."""
 
     @abstractmethod
     def checks(self, sealed: "Sealed[Content]", count: Any, *, needed: bool) -> Iterator[Check]:
@@ -287,8 +287,9 @@ class Payload(ABC, Generic[Sample, Content]):
 
         Args:
             sealed: The run.
-            count: Of all samples.
-            needed: Whether another run that this one rests on must be there.
+            count: Totals over all samples.
+            needed: Whether a run that this one was decided against must be there; else the checks
+                that need it are left out where it is missing.
         """
 
     # Its line in the list of runs.
@@ -299,7 +300,10 @@ class Payload(ABC, Generic[Sample, Content]):
 
     @abstractmethod
     def unfinished(self, name: str, state: dict[str, Any]) -> RunSummary:
-        """Return the line of a run of which there is a `progress.json`; may raise anything."""
+        """Return the line of an unfinished run from its `progress.json`.
+
+        It raises whatever reading a damaged file raises; `summary_of` turns that into a line.
+        """
 
 
 def payload_names() -> tuple[str, ...]:
@@ -308,7 +312,7 @@ def payload_names() -> tuple[str, ...]:
 
 
 def find_payload(name: str) -> Payload[Any, Any]:
-    """Import exactly one kind; it is at its newest version.
+    """Import exactly one kind, at its newest version.
 
     Raises:
         LookupError: No such kind.
@@ -322,15 +326,16 @@ def find_payload(name: str) -> Payload[Any, Any]:
 def payload_of(document: dict[str, Json], default: int | None = None) -> Payload[Any, Any]:
     """Return the kind and version that a document states.
 
-    A version that is none at all gives the newest, and is a fault of the document.
+    Where the stated version is no version at all, the kind is returned at its newest, and
+    `document.faults` reports the version.
 
     Args:
         document: `run.json` or `progress.json`.
         default: The version of a document that states none.
 
     Raises:
-        NewerEvidence: This version of the program doesn't know them.
-        EvidenceError: The kind is no name.
+        NewerEvidence: This version of the program doesn't know the kind or its version.
+        EvidenceError: The kind is not a name, or is the one that documents don't state.
     """
     name = document.get("payload", UNNAMED)
     if not isinstance(name, str) or ("payload" in document and name == UNNAMED):
@@ -349,5 +354,5 @@ def payload_of(document: dict[str, Json], default: int | None = None) -> Payload
 
 
 def newer(how: str) -> NewerEvidence:
-    """Return the refusal of evidence that a later version of the program wrote."""
+    """Return the error for evidence that a newer version of the program wrote."""
     return NewerEvidence(f"{_NEWER}: {how}", "", "install that version to read it")

@@ -12,8 +12,8 @@ def strict_json(data: bytes) -> Json:
     """Read JSON, refusing duplicate keys and non-finite numbers.
 
     Raises:
-        ValueError: It is none, or beyond the bounds of `json_bounds`; says why.
-        RecursionError: It begins as JSON and goes deeper than Python does.
+        ValueError: The data is not such JSON, or beyond the bounds of `json_bounds`; says why.
+        RecursionError: The data is nested deeper than Python reads.
     """
     require_bounded(data)
     read: Json = _DECODER.decode(data.decode("utf-8"))
@@ -23,19 +23,19 @@ def strict_json(data: bytes) -> Json:
 def differences(
     stands: Json, read: Json, may_lack: Container[str] = (), where: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Return the path of the first value that differs between a document and the parsed record.
+    """Yield each path at which a document and the record parsed from it differ.
 
-    Reading turns "5" into 5, and passes over a key that it does not know: then two documents mean
-    the same, and only one of them was written.
+    Parsing turns "5" into 5 and ignores a key that it does not know, so that an altered document
+    can give the same record as the one that was written. This comparison finds such alterations.
 
     Args:
-        stands: As it stands in the file.
-        read: What was read, as plain data.
-        may_lack: Paths that may be missing there.
-        where: Path of both.
+        stands: The value in the file.
+        read: The parsed record, as plain data.
+        may_lack: Paths that may be missing in the file.
+        where: Path of both values; "" for the whole document.
 
     Yields:
-        A path, and what is wrong with it.
+        A path, and what is wrong there.
     """
     if isinstance(stands, dict) and isinstance(read, dict):
         for key in stands.keys() | read.keys():

@@ -1,4 +1,4 @@
-"""Whether what is stated is what was computed again."""
+"""Compares stated values with recomputed ones."""
 
 import math
 
@@ -9,7 +9,7 @@ TOLERANCE = 1e-12  # floating-point sums in another order; nothing else
 
 
 def close(a: Json, b: Json) -> bool:
-    """Whether two values are the same, but for the last bits of sums."""
+    """Whether two values are the same, within rounding of floating-point sums."""
     if isinstance(a, (int, float)) and isinstance(b, float):  # JSON writes 3.0 as 3
         return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
     if isinstance(a, dict) and isinstance(b, dict):
@@ -20,7 +20,7 @@ def close(a: Json, b: Json) -> bool:
 
 
 def shown(stated: Json, again: Json) -> str:
-    """Return a value for a person, or both where they differ."""
+    """Return the value as text to show; both values where they differ."""
     if close(stated, again):
         text = str(stated)
         return text if len(text) < 60 else f"{text[:57]}…"

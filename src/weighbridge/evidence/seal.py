@@ -13,7 +13,7 @@ from weighbridge.records import Json, canonical_json
 from weighbridge.sources.regular_files import open_regular
 
 SEAL_VERSION = 2
-"""Of `seal.json`, the newest."""
+"""Newest version of `seal.json`."""
 _SEALS_WITHOUT_FILE, _SEALS_WITH_FILE = 1, SEAL_VERSION
 SORTED_AT_ONCE = 16384
 
@@ -25,13 +25,13 @@ _Key = tuple[bytes, int, bytes]  # sample id, repeat, digest of the line
 
 @dataclass(frozen=True)
 class Tally:
-    """What one pass over a run's samples tells.
+    """Result of one pass over a run's samples.
 
     Attributes:
-        digest: Of the samples, sorted by id and repeat, with timing left out: an interrupted run
-            and an undisturbed one, or two of different speed, have the same.
-        samples: How many there are.
-        distinct: How many pairs of id and repeat.
+        digest: Digest of the samples, sorted by id and repeat, without timing, so that an
+            interrupted run and an undisturbed one, or a slow and a fast one, have the same.
+        samples: Number of samples.
+        distinct: Number of different pairs of id and repeat.
     """
 
     digest: str
@@ -45,8 +45,8 @@ def tally(
     """Read samples once, one at a time, and keep of each its id, repeat and digest.
 
     Args:
-        samples: In any order.
-        payload: What a sample is, and in which version.
+        samples: The samples, in any order.
+        payload: The kind of evidence, at the version whose fields are digested.
         count: The payload's own totals, to which each sample is added.
     """
     number, keys, packed = 0, list[_Key](), list[bytes]()
@@ -85,7 +85,7 @@ def seal_of(run_json: bytes, samples: str, samples_file: str | None) -> dict[str
     """Return the seal over a run's `run.json`, its samples digest and the samples' file.
 
     Args:
-        run_json: As it is written.
+        run_json: The bytes of `run.json`.
         samples: `Tally.digest`.
         samples_file: SHA-256 of `samples.jsonl` as it stands, everything included; None in
             evidence of the first version, whose seal was over the other two alone.

@@ -1,4 +1,4 @@
-"""Whether a file's time of change tells a later change apart."""
+"""Decides whether a further change of a file would give it another time of change."""
 
 import time
 
@@ -6,11 +6,11 @@ _TICK_NS, _SECOND_NS = 50_000_000, 1_000_000_000
 
 
 def settled(changed_ns: int) -> bool:
-    """Whether a file that is changed from now on bears another time than this one.
+    """Whether a change from now on would get a later time than the given one.
 
-    File systems keep times in steps: of the kernel's clock, or of one or two seconds where they
-    store no fractions. What is noted of a file within the step in which it was changed may hold
-    for the file before another change, too.
+    File systems store times in steps: of the kernel's clock, or of one or two seconds where they
+    store no fractions. A second change within the same step leaves the time as it is, so a note
+    taken between the two changes would wrongly match the file after the second one.
 
     Args:
         changed_ns: The latest of the file's times of change, in nanoseconds.

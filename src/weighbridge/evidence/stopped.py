@@ -1,4 +1,4 @@
-"""Checks a run that stopped once it was decided: the rule, the order, and the verdict again."""
+"""Checks a run that could stop early: its rule, the order of its items, and its verdict."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from weighbridge.statistics.conditions import ANYTHING
 from weighbridge.statistics.sequential import place_in_order
 
 Found = tuple[str, Json, Json]
-"""What was checked, as stated, and as found again."""
+"""Name of a check, the stated value, and the recomputed one."""
 
 
 def stopping_checks(
@@ -19,12 +19,12 @@ def stopping_checks(
     """Recompute how a run ended, from its samples and those of its reference.
 
     Args:
-        run: With its samples.
-        read: Reads the reference by its id, with its samples, and digests these.
-        fields: Those of the run's identity.
+        run: The run, with its samples.
+        read: Reads a run by its id; returns it with its samples, and their digest.
+        fields: The fields of the run's identity.
 
     Raises:
-        WeighbridgeError: The reference is not there, or can't be read.
+        WeighbridgeError: The reference is missing or can't be read, or the run states no stop rule.
     """
     rule, stopped = run.asked.stop, run.stopped
     if stopped is None:
@@ -43,14 +43,14 @@ def stopping_checks(
         ("stop: difference", stopped.difference, again.difference),
         ("stop: interval", list(stopped.interval), list(again.interval)),
         ("stop: decided or at the end", True, decided or not stopped.early),
-        ("stop: the first items in the order of chance", True, asked == set(order[: len(asked)])),
-        ("stop: items in that order", fields["items"], _digest_in(order, reference)),
+        ("stop: asked items begin the seeded order", True, asked == set(order[: len(asked)])),
+        ("stop: items in the seeded order", fields["items"], _digest_in(order, reference)),
         ("stop: answers asked for", stopped.asked_samples, len(run.samples)),
     ]
 
 
 def _order(run: EvalRun, reference: EvalRun) -> list[str]:
-    """All items in the order in which the run had to ask them."""
+    """Return all items in the order in which the run had to ask them."""
     seed = run.asked.seed
     clusters = {sample.sample_id: sample.cluster for sample in reference.samples}
     return sorted(clusters, key=lambda name: place_in_order(seed, clusters[name], name))

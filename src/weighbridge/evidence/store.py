@@ -56,13 +56,13 @@ class OpenRun(Generic[Sample, Content]):
     A run is finished in the version that it was begun in, whatever the newest is by then.
 
     Attributes:
-        run_id: Its folder's name.
-        journal: Its samples.
-        finished: The sealed run without its samples, where there is nothing left to do.
-        wall_seconds: Time spent on it, earlier attempts included.
-        computed_tokens: Tokens computed for it, likewise.
-        judge_tokens: Tokens that its judge read and wrote, likewise.
-        judge_seconds: Time that its judge took of `wall_seconds`, likewise.
+        run_id: Name of the run's folder.
+        journal: The run's samples.
+        finished: The sealed run without its samples, where there is nothing left to do; else None.
+        wall_seconds: Time spent on the run; this and the next three include earlier attempts.
+        computed_tokens: Number of tokens computed.
+        judge_tokens: Number of tokens that the judge read and wrote.
+        judge_seconds: Part of `wall_seconds` that the judge took.
     """
 
     def __init__(
@@ -114,14 +114,21 @@ class OpenRun(Generic[Sample, Content]):
     def leave(self) -> None:
         """Save the progress of an unfinished run."""
         if (self.folder / "progress.json").is_file():
-            with suppress(StorageError):  # whatever stopped the run is the error to be told of
+            with suppress(StorageError):  # the error that stopped the run is the one to report
                 self._write_progress()
 
     def seal(self, result: Result) -> Content:
-        """Write the figures down and make the run read-only; it is returned without its samples.
+        """Write the run's document and seal, make its files read-only, and return its content.
 
         Args:
             result: What the payload's document states beside the header.
+
+        Returns:
+            The run without its samples, as it is read back from the disk.
+
+        Raises:
+            EvidenceError: The journal does not hold the planned number of samples.
+            StorageError: The files can't be written.
         """
         if self.journal.path.exists():
             with storage_errors(self.folder):
@@ -209,7 +216,8 @@ class EvidenceStore:
                 yield OpenRun(folder, fields, header, self._sealed(folder, fields, header.payload))
             else:
                 if (folder / "samples.jsonl").exists():
-                    os.chmod(folder / "samples.jsonl", 0o644)  # died between chmod and seal
+                    # A run that died between being made read-only and being sealed goes on.
+                    os.chmod(folder / "samples.jsonl", 0o644)
                 run = OpenRun(folder, fields, header, None)
                 try:
                     yield run
@@ -247,9 +255,9 @@ class EvidenceStore:
         """Read a sealed run of one kind by id, by the beginning of its id, or by its folder.
 
         Args:
-            payload: Its kind.
-            name: Which run.
-            samples: Whether to hold all of its samples in memory; else there are none.
+            payload: The run's kind.
+            name: The run's id, the beginning of its id, or its folder.
+            samples: Whether to read all of the run's samples into memory; else it is without them.
 
         Raises:
             UnknownName: No such run.
@@ -288,7 +296,8 @@ class EvidenceStore:
 def _sole_owner(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the system lets go of it when the process ends, however it ends.
 
-    The file says who holds it; the folder is locked as well, because a file can be tidied away.
+    The lock file says which process holds it; the folder is locked as well, because someone may
+    delete the file.
     """
     path = folder / ".lock"
     with storage_errors(path):
@@ -319,5 +328,5 @@ def _lock_folder(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:  # NFS locks only what can be written
+    except OSError:  # NFS locks only files opened for writing, which a folder can't be
         return

@@ -10,7 +10,7 @@ from weighbridge.evidence.payload import FIRST_VERSION, NewerEvidence, RunSummar
 
 
 def summary_of(folder: Path) -> RunSummary | None:
-    """Return a run's line; None where the folder is none, or one that was never begun."""
+    """Return a run's line; None where the folder holds no run, or one that was never begun."""
     try:
         if os.path.lexists(folder / "seal.json"):
             return _sealed_summary(folder)

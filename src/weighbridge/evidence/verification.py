@@ -30,9 +30,9 @@ class Verification:
     """All checks of one run.
 
     Attributes:
-        run_id: Its folder's name.
-        checks: Each with what was found.
-        newer: Whether a newer version of the program wrote it, so that it can't be checked here.
+        run_id: Name of the run's folder.
+        checks: Each check with its result.
+        newer: Whether a newer version of the program wrote the run, so that it can't be checked.
     """
 
     run_id: str
@@ -60,9 +60,8 @@ def checks_of(sealed: Sealed[Any], *, with_reference: bool) -> list[Check]:
 
     Args:
         sealed: The run.
-        with_reference: Whether a run that rests on another one needs it, as one that ended early
-            needs the run that it was decided against; else what the other one decides is left out
-            where it is not there.
+        with_reference: Whether the run that an early-stopped one was decided against must be there;
+            else the checks that need it are left out where it is missing.
     """
     found = [Check(name, False, why) for name, why in faults(sealed)]
     try:

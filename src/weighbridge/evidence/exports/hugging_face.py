@@ -2,9 +2,10 @@
 
 The Hub reads `.eval_results/*.yaml` of a model's repository and shows them on the model's page and
 on the benchmark's leaderboard; `model-card.yaml` is the front matter that goes into `README.md`.
-Both are written through huggingface_hub's own classes. The figure is the run's mean: what the model
-refused, or said unreadably, counts. Its interval, what is ungraded and the samples digest stand in
-`notes`, so that a reader can check it with `weighbridge verify`.
+Both are written through huggingface_hub's own classes. The figure is the run's mean, in which an
+answer that the model refused, or that could not be read, counts as the scale's lowest value. The
+interval, the counts of ungraded answers and the samples digest are in `notes`, so that a reader can
+check the figure with `weighbridge verify`.
 """
 
 from pathlib import Path

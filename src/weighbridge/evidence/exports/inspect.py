@@ -1,10 +1,11 @@
 """A run as an Inspect log, `.eval` or `.json` by the file's ending: `inspect view` shows it.
 
-One scorer, `weighbridge`. A graded sample has its value. What the model left ungraded counts as the
-scale's lowest value, as in our mean: Inspect's `N` (no answer, which it counts 0) where that is 0,
-else the value itself. What infrastructure lost is not a number, which Inspect leaves out of its
-metrics, as our mean does. The reason stands in the score's metadata, and the scale in the log's, so
-that importing the log with that `--scale` gives the same scores back.
+The log has one scorer, `weighbridge`. A graded sample has its value. A sample that is ungraded
+through the model's doing gets the scale's lowest value, as in our mean: Inspect's `N` (no answer,
+which Inspect counts as 0) where that value is 0, else the value itself. A sample lost through
+infrastructure gets NaN, which Inspect leaves out of its metrics, as our mean does. The score's
+metadata holds the reason, and the log's metadata the scale, so that importing the log with that
+`--scale` gives the same scores back.
 """
 
 import io

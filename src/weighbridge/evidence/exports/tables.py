@@ -1,9 +1,9 @@
 """Scored samples as a table, CSV or Parquet by the file's ending: one row a sample.
 
-Everything that a sample holds is there, so that the table can be turned back: what is no text or
-number (targets that are not text, parts, log-probabilities) is JSON. CSV can't tell an absent text
-from an empty one; Parquet can. Cells are written as the model wrote them: read CSV as data, not in
-a program that takes a leading "=" for a formula.
+The table holds every field of a sample but its charges, so that samples can be rebuilt from it;
+targets, parts and log-probabilities are written as JSON. CSV can't tell an absent text from an
+empty one; Parquet can. Cells hold exactly what the model wrote: read CSV as data, not in a program
+that takes a leading "=" for a formula.
 """
 
 import csv
@@ -25,9 +25,10 @@ COLUMNS: dict[str, type] = {
     "input_tokens": int, "output_tokens": int, "seed": int, "latency_seconds": float,
     "sample_digest": str, "prompt_digest": str,
 }  # fmt: skip
-"""Name and type; `outcome` is `graded` or the reason why not, `target` is always JSON.
+"""Names and types of the columns.
 
-`value` lies from `scale_low` to `scale_high`.
+`outcome` is `graded` or the reason why a sample is ungraded, `target` is always JSON, and `value`
+lies between `scale_low` and `scale_high`.
 """
 
 

@@ -2,8 +2,8 @@
 
 Run folders are read by `weighbridge.evidence.helm_runs`. Tables, a file a subject, have the
 layout of `original_helm_combined` in aryopg/mmlu-redux: columns `question`, `choices` (a Python
-list of texts), then one a model with the first token that it wrote. There is no right answer in it:
-it is joined from `--gold` on subject, question and choices.
+list of texts), then one for each model with the first token that it wrote. The tables hold no right
+answers; these are joined from `--gold` by subject, question and choices.
 
 HELM asks for one token and compares it with the letter. An answer that is no letter of a choice
 ("To", "Let": the model began to reason) is `Ungraded("unparsed")`: it counts as wrong in the mean,

@@ -4,12 +4,13 @@ The value is the log's first scorer's, unless `--metric SCORER` (or `SCORER/KEY`
 gives several values) says otherwise; other scorers' values in [0, 1] are parts. Values become
 numbers by Inspect's own rule: C and yes 1, P a half, I, N and no 0.
 
-What is no grade stays none: `N` (no answer) is refused, truncated or unparsed by the stop reason;
-an incorrect answer of which the scorer read nothing is unparsed; an error, a value that is not a
-number (`Score.unscored()`) or a missing score is infrastructure.
+What Inspect did not grade is ungraded here: `N` (no answer) is refused, truncated or unparsed,
+depending on the stop reason; an incorrect answer from which the scorer read nothing is unparsed; a
+missing score is truncated where the token limit ended the answer; an error, a value that is not a
+number (`Score.unscored()`) and any other missing score are infrastructure.
 
-Where a model judged, its name stands in the benchmark's version: figures by two judges are not the
-same benchmark's.
+Where a model judged the answers, the benchmark's version contains its name, because figures by two
+judges must not be compared.
 """
 
 import math
@@ -55,7 +56,7 @@ NO_GRADE: dict[str, UngradedReason] = {
 """Inspect's own reasons for a missing score; other reasons are a scorer's own words."""
 STOPS = {"stop": "end", "max_tokens": "length", "model_length": "length"}
 JUDGING = "model_graded"
-"""How Inspect's scorers begin that ask a model; unless given another, they ask the one measured."""
+"""Prefix of the names of Inspect's scorers that ask a model: by default the measured model."""
 OURS = "weighbridge"
 """The scorer of a log that we exported."""
 REASONS: tuple[str, ...] = get_args(UngradedReason)
@@ -128,7 +129,7 @@ def _member(archive: Archive, path: Path, name: str) -> Row:
     """Read a member of a log: an object."""
     try:
         text = decoded(path, archive.read(name))
-    except RuntimeError as error:  # zipfile's word for what is encrypted
+    except RuntimeError as error:  # raised by zipfile for an encrypted member
         raise InputError(f"{path} can't be read ({error})", _WHAT) from error
     read = parse_json(path / name, 1, text, nan=True, halves="replace")
     if not isinstance(read, dict):
@@ -197,7 +198,7 @@ def _settings(said: Row, config: Row, scorer: str) -> dict[str, Json]:
 
 
 def _stated(results: Row, scorer: str) -> tuple[dict[str, float], str | None]:
-    """The figures that the log states, and which of them our mean should equal."""
+    """Return the figures that the log states, and the name of the one our mean should equal."""
     found, headline = dict[str, float](), None
     for score in results.get("scores", ()):
         for name, metric in (score.get("metrics") or {}).items():

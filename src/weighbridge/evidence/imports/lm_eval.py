@@ -5,13 +5,14 @@ other task becomes its own run. The value is the task's first metric in its firs
 `--metric NAME` or `--metric NAME,FILTER` (the harness's own key) says otherwise; other metrics of
 the same filter that lie in [0, 1] are parts.
 
-An answer out of which the harness's filter read nothing (`[invalid]`), and an empty one, is
-`Ungraded("unparsed")`. The harness does not write down why an answer ended, so that one that ran
-into the token limit can't be told from a wrong one.
+An answer from which the harness's filter read nothing (`[invalid]`), and an empty one, is
+`Ungraded("unparsed")`. The harness does not record why an answer ended, so an answer that ran into
+the token limit can't be told from a wrong one.
 
-Read are the files of 0.4.0 and later; rows of before 0.4.7, which name neither filter nor metrics,
-as `lm_eval_samples` says. What can't become a run is named: tasks without a samples file, and
-perplexities, which are one figure over a whole text. Files of 0.3 (`--write_out`) are told.
+Files of lm-eval 0.4.0 and later are read; `lm_eval_samples` describes how rows of versions before
+0.4.7 are read, which name neither filter nor metrics. A message names what can't become a run:
+tasks without a samples file, and perplexities, which are one figure over a whole text. Files of
+0.3 (`--write_out`) are recognised and refused.
 """
 
 import json
@@ -67,7 +68,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class _Task:
-    """One task of one evaluation: its samples file, and what the results file says of it."""
+    """One task of one evaluation: its samples file, and what the results file states about it."""
 
     name: str
     path: Path
@@ -78,7 +79,7 @@ class _Task:
 
     @property
     def rows(self) -> Iterator[tuple[int, Row]]:
-        """Its samples, each with its line."""
+        """The task's samples, each with its line number."""
         return sample_rows(self.path, self.config, _mapping(self.results, "results", self.name))
 
     @property
@@ -115,7 +116,7 @@ def _read(request: ImportRequest) -> Found:
 
 
 def _read_one(path: Path, request: ImportRequest) -> Found:
-    """Read one results file with its samples; of a folder, what is damaged is left out."""
+    """Read one results file with its samples; in a folder, damaged tasks are left out."""
     whole = request.path.is_dir()
     results = _json(path)
     found = _samples_files(request.path, path, results)
@@ -137,7 +138,7 @@ def _read_one(path: Path, request: ImportRequest) -> Found:
             if not whole:
                 raise
             left_out.append(f"{name}: {why_unread(error)}")
-            if len(members) > 1:  # the others of its tasks may be whole
+            if len(members) > 1:  # the group's other tasks may be readable
                 waiting[:0] = [(member.name, [member]) for member in members]
     if whole:
         left_out += _without_samples(found, results)
@@ -188,9 +189,9 @@ def _of_helm(file: Path, folder: Path) -> InputError:
 
 
 def _samples_files(asked: Path, results: Path, read: Row) -> dict[str, Path]:
-    """The samples that belong to a results file, by task: those beside it of the same date.
+    """Return the samples files of a results file, by task: those beside it with the same date.
 
-    Up to 0.4.2 they bear the model's arguments in place of the date, and the task last.
+    Up to 0.4.2 their names have the model's arguments in place of the date, and the task last.
     """
     tasks = sorted(_mapping(read, "configs"), key=len, reverse=True)
     date = results.stem.removeprefix("results_")
@@ -354,7 +355,7 @@ def _run(
 
 
 def _model(results: Row, config: Row) -> str:
-    """The model's name; up to 0.4.2 only its arguments have it."""
+    """Return the model's name; up to 0.4.2 it is only among the model's arguments."""
     arguments = config.get("model_args") or ""
     if isinstance(arguments, str):
         arguments = dict(each.partition("=")[::2] for each in arguments.split(","))
@@ -442,7 +443,7 @@ def _sample(
 
 @dataclass(frozen=True)
 class _Answer:
-    """Return the model's output: its text or likeliest choice, and the answer read from it."""
+    """The model's output (its text or likeliest choice), and the answer read from it."""
 
     output: str
     read: str
@@ -498,7 +499,7 @@ def _score(task: _Task, row: Row, answer: _Answer, floor: float) -> Score:
 def _arguments(
     read: Mapping[str, Mapping[str, Json]] | Sequence[Sequence[Json]],
 ) -> list[list[Json]]:
-    """The requests of an item: since 0.4.3 objects named `gen_args_0`, lists before."""
+    """Return an item's requests: since 0.4.3 objects named `gen_args_0`, before that lists."""
     if isinstance(read, dict):
         return [list(request.values()) for request in read.values()]
     return [list(request) for request in read]

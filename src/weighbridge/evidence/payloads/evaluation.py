@@ -38,7 +38,7 @@ _ADDED_DURING_VERSION_1 = frozenset(
         "judge_cost_usd", "judge_seconds",
     )
 ) | {"slicing", "stopped", "unasked_samples", "model.settings_digest"}  # fmt: skip
-"""Keys that older evidence lacks; `stopped` is written only where a run could stop."""
+"""Keys that older evidence lacks; `stopped` is written only where a run could stop early."""
 _DOCUMENT_KEYS = Keys(may_lack=_ADDED_DURING_VERSION_1)
 _SAMPLE_KEYS = Keys(may_lack=frozenset({"charges"}))
 
@@ -49,14 +49,14 @@ class RunHeader:
 
     Attributes:
         model: The model.
-        benchmark: Benchmark's name.
-        benchmark_version: Its version.
-        subset: Part of it, or None.
+        benchmark: The benchmark's name.
+        benchmark_version: The benchmark's version.
+        subset: The part of the benchmark that is asked; None for all of it.
         protocol: How answers are obtained.
-        settings: As plain JSON.
+        settings: The run's settings, as plain JSON.
         aggregate: Name of the headline aggregate.
-        planned_samples: Answers to come.
-        planned_units: Units that they are cut into.
+        planned_samples: Number of answers in the complete run.
+        planned_units: Number of units that the answers are cut into.
         started: ISO 8601, UTC.
     """
 
@@ -73,12 +73,12 @@ class RunHeader:
 
     @property
     def title(self) -> str:
-        """Benchmark and subset as typed."""
+        """Benchmark and subset, as users type them."""
         return f"{self.benchmark}:{self.subset}" if self.subset else self.benchmark
 
     @property
     def subject(self) -> str:
-        """The model, as a person calls it."""
+        """The model's name, as users type it."""
         return self.model.name
 
     @property
@@ -92,11 +92,12 @@ class Evaluated:
     """What an evaluation is sealed with.
 
     Attributes:
-        estimate: Of the samples.
-        provenance: Where and how; tokens and costs are filled in from the samples.
+        estimate: The estimate over the samples.
+        provenance: Where and how the run was made; its tokens and costs are filled in from the
+            samples.
         slicing: Which samples make which slice of the estimate.
-        stopped: How it ended, where it might end before every planned sample was asked.
-        unasked: Samples that the run lacks; see `EvalRun.unasked_samples`.
+        stopped: How the run ended, where it could stop before every planned sample was asked.
+        unasked: Number of samples that the run lacks; see `EvalRun.unasked_samples`.
     """
 
     estimate: Estimate
@@ -107,7 +108,7 @@ class Evaluated:
 
     @property
     def planned_samples(self) -> int | None:
-        """Samples that the run ends with, where it was to stop once it was decided."""
+        """Number of samples in the finished run, where it could stop early; else None."""
         return self.stopped.asked_samples if self.stopped is not None else None
 
 
@@ -134,12 +135,12 @@ class Totals:
 
     @property
     def cost_usd(self) -> float:
-        """The sum of the charges."""
+        """The sum of all charges, in US dollars."""
         return math.fsum(self._charges)
 
     @property
     def judge_cost_usd(self) -> float:
-        """The judge's part of it."""
+        """The judge's part of `cost_usd`."""
         return math.fsum(self._judged)
 
     def as_provenance(self) -> dict[str, Any]:
@@ -149,13 +150,13 @@ class Totals:
 
 
 class Evaluation(Payload[ScoredSample, EvalRun]):
-    """`ScoredSample` by line, and an `EvalRun` in the document."""
+    """A line of samples is a `ScoredSample`, and the document an `EvalRun`."""
 
     name = "evaluation"
 
     @property
     def sample_keys(self) -> Keys:
-        """Lines without charges hold no list of them, nor did any before there were charges."""
+        """A line without charges lacks their key, as did every line before charges existed."""
         return _SAMPLE_KEYS
 
     @property
@@ -184,7 +185,7 @@ class Evaluation(Payload[ScoredSample, EvalRun]):
         return _SAMPLE.validate_python(row)
 
     def place(self, sample: ScoredSample) -> tuple[str, int]:
-        """Return which answer to which item it is."""
+        """Return the item's id, and which of several answers to the item this is."""
         return sample.sample_id, sample.repeat
 
     def lasting(self, sample: ScoredSample) -> dict[str, Json]:
@@ -194,7 +195,7 @@ class Evaluation(Payload[ScoredSample, EvalRun]):
         return self.sample_keys.of(lasting)
 
     def whole(self, sample: ScoredSample) -> dict[str, Json]:
-        """Return all fields, an empty list of charges among them."""
+        """Return all fields, the charges among them even where the list is empty."""
         return self.sample_keys.of(asdict(sample))
 
     def document(
@@ -219,11 +220,11 @@ class Evaluation(Payload[ScoredSample, EvalRun]):
         )
         document = self.plain(run)
         if run.stopped is None:
-            document.pop("stopped")  # runs that can't stop look as they always did
+            document.pop("stopped")  # runs that can't stop early keep the form of older ones
         return document
 
     def content(self, document: dict[str, Json], fields: dict[str, Json]) -> EvalRun:
-        """Read the run, and from its identity how it was asked beside the settings."""
+        """Read the run; its conditions (sampling, sandbox, replies) come from its identity."""
         conditions = {key: fields[key] for key in _CONDITIONS if key in fields}
         return _RUN.validate_python(document | {"conditions": conditions})
 
@@ -238,10 +239,10 @@ class Evaluation(Payload[ScoredSample, EvalRun]):
         return replace(content, samples=tuple(samples))
 
     def faults(self, content: EvalRun, fields: dict[str, Json]) -> Iterator[Fault]:
-        """Hold benchmark, settings, judge and stop rule against the identity."""
+        """Compare benchmark, settings, judge and stop rule with the identity."""
         stated: dict[str, Json] = {key: getattr(content, key) for key in _AS_IDENTIFIED}
         settings = dict(content.settings)
-        for key in ("judge", "stop"):  # stand among the settings, and beside them in the identity
+        for key in ("judge", "stop"):  # inside the settings here, beside them in the identity
             if key in settings and key not in _object(fields.get("settings")):
                 value = settings.pop(key)
                 if fields.get(key) != value:
@@ -325,7 +326,7 @@ def _totals(stated: dict[str, Json], count: Totals) -> list[Check]:
 
 
 def _figures(run: Estimate, recomputed: Estimate, named: Collection[str]) -> list[Check]:
-    """Recompute what a run states; runs sealed by older versions state fewer figures."""
+    """Recompute the figures that a run states; runs sealed by older versions state fewer."""
     stated, again = asdict(run), asdict(recomputed)
     return [
         figure_check(f"figure {name}", stated[name], again[name]) for name in again if name in named
