@@ -44,7 +44,7 @@ def test_options_and_project_file_fill_the_same_fields(tmp_path):
         "target": ("q_proj", "v_proj"), "learning_rate": 1e-3, "schedule": "linear",
         "warmup_share": 0.2, "weight_decay": 0.01, "clip_norm": 0.5, "betas": (0.8, 0.95),
         "epochs": 2, "max_steps": 7, "batch_size": 3, "accumulation": 2, "max_tokens": 99,
-        "overflow": "drop", "seed": 4, "checkpoint_steps": 5,
+        "packing": "on", "overflow": "drop", "seed": 4, "checkpoint_steps": 5,
     }  # fmt: skip
     ratio = {"learning_rate_ratio"}  # LoRA has none
     assert stated.keys() | ratio == {field.name for field in fields(TuneSettings)}
@@ -74,6 +74,7 @@ def test_options_and_project_file_fill_the_same_fields(tmp_path):
         (["--method", "full", "--target", "q_proj"], "target = ('q_proj',) with method full"),
         (["--rank", "0"], "rank = 0; expected at least 1"),
         (["--schedule", "cosin"], "did you mean cosine?"),
+        (["--packing", "of"], "did you mean off?"),
         (["--betas", "0.9", "1.5"], "betas = (0.9, 1.5)"),
     ],
 )

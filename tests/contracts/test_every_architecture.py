@@ -20,7 +20,8 @@ from weighbridge.models.reading import read_model
 from weighbridge.tuning import adapters
 from weighbridge.tuning.batches import collate
 from weighbridge.tuning.fused import fused_lora
-from weighbridge.tuning.loss import can_share_prefixes, loss_sum, require_causal
+from weighbridge.tuning.isolation import first_alike
+from weighbridge.tuning.loss import loss_sum, require_causal
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.memory import forecast_adapter
 from weighbridge.tuning.settings import TuneSettings
@@ -155,7 +156,7 @@ def compare_gradients(adapted, rows):
     probe = torch.tensor([rows[0].token_ids])
     require_causal(adapted, probe)
     adapters.require_neutral(adapted, probe)
-    share = can_share_prefixes(adapted, rows, 0.0)
+    arrangement = first_alike(adapted, rows, ("tree", "packed", "padded"), 0.0)
     base = adapted.get_base_model()
     assert forecast_adapter(base.config, 100, 10, 4, 0.0, 0).peak_bytes > 0
     parameters = adapters.adapter_parameters(adapted)
@@ -163,7 +164,7 @@ def compare_gradients(adapted, rows):
     for parameter in parameters.values():
         torch.nn.init.normal_(parameter, std=0.05)  # an adapter that has learnt something
     with fused_lora(adapted):
-        loss_sum(adapted, collate(rows, "cpu", share)).backward()
+        loss_sum(adapted, collate(rows, "cpu", arrangement)).backward()
     got = {n: p.grad for n, p in parameters.items() if p.grad is not None}
     adapted.zero_grad()
     sum(plain_loss(base, row) for row in rows).backward()

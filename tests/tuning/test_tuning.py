@@ -25,7 +25,8 @@ from weighbridge.tuning.adapters import attached_adapter
 from weighbridge.tuning.batches import collate, epoch_order
 from weighbridge.tuning.checkpoint import RunState, load_checkpoint, save_checkpoint
 from weighbridge.tuning.fused import fused_lora
-from weighbridge.tuning.loss import can_share_prefixes, loss_sum, own_head
+from weighbridge.tuning.isolation import first_alike
+from weighbridge.tuning.loss import loss_sum, own_head
 from weighbridge.tuning.merging import merge_adapter
 
 
@@ -134,9 +135,9 @@ def test_loss_falls_and_the_base_is_handed_back_unchanged(tiny, tmp_path):
     assert again.artefact_digest == result.artefact_digest
 
 
-def batch_gradients(adapted, rows, share):
+def batch_gradients(adapted, rows, arrangement):
     adapted.zero_grad()
-    loss = loss_sum(adapted, collate(rows, share=share))
+    loss = loss_sum(adapted, collate(rows, arrangement=arrangement))
     loss.backward()
     return loss.item(), {
         n: p.grad.clone() for n, p in adapted.named_parameters() if p.requires_grad
@@ -152,14 +153,14 @@ def test_shared_prefixes_give_the_loss_and_gradients_of_padded_rows(tiny, tmp_pa
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=0.1)
         adapted.train()
-        assert can_share_prefixes(adapted, rows[:2], dropout=0.0)
-        assert not can_share_prefixes(adapted, rows[:2], dropout=0.1)
-        loss, gradients = batch_gradients(adapted, rows, share=True)
-        plain, expected = batch_gradients(adapted, rows, share=False)
+        assert first_alike(adapted, rows[:2], ("tree",), dropout=0.0) == "tree"
+        assert first_alike(adapted, rows[:2], ("tree",), dropout=0.1) is None
+        loss, gradients = batch_gradients(adapted, rows, "tree")
+        plain, expected = batch_gradients(adapted, rows, "padded")
     assert loss == pytest.approx(plain, rel=1e-5)
     for name, gradient in expected.items():
         assert torch.allclose(gradients[name], gradient, atol=1e-4 * float(gradient.abs().max()))
-    assert collate(rows, share=True).token_ids.numel() < collate(rows).token_ids.numel() / 2
+    assert collate(rows, arrangement="tree").token_ids.numel() < collate(rows).token_ids.numel() / 2
 
 
 def test_dropped_positions_give_the_plain_cross_entropy(tiny, tmp_path):

@@ -80,6 +80,10 @@ class TuningDocument:
         seconds: Time in training steps, interrupted attempts included.
         predicted_seconds: What was forecast for it, validation left out.
         steps: Optimizer steps made.
+        arrangement: How the rows of a forward pass were laid out: padded, packed or tree.
+        computed_tokens: Positions that all forward passes computed, padding included and shared
+            beginnings once; 0 where the run is from before rows could be packed.
+        padded_tokens: How many they would have with padded rows; 0 likewise.
         data: The rows that were learnt from.
         validation_data: The validation rows; null without any.
         template_date: The day that the chat template writes into every row; null where it writes
@@ -114,6 +118,9 @@ class TuningDocument:
     seconds: float
     predicted_seconds: float
     steps: int
+    arrangement: str
+    computed_tokens: int
+    padded_tokens: int
     data: RowsDocument
     validation_data: RowsDocument | None
     template_date: str | None

@@ -2,20 +2,30 @@
 
 Position in the data is arithmetic on the step number, so resuming needs no sampler state.
 
-Where the attention allows it, the rows of a forward pass are laid out as a prefix tree: an
-instruction that they share is computed once, forward and backward, and nothing is padded.
+The rows of a forward pass are laid out in one of three ways (`method.Arrangement`). Padded, each
+row is as long as the longest. Packed, they stand one after the other in a single row, each with
+positions of its own and blind to the others, so that nothing is padded. As a prefix tree, what
+they share at the beginning is computed once besides, forward and backward.
 """
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from weighbridge.models.engine.attention import TRAINABLE_ON
 from weighbridge.models.engine.layout import Layout, layout_of
-from weighbridge.models.engine.tree import build_tree, cut_into_packs
+from weighbridge.models.engine.tree import (
+    TokenIds,
+    Tree,
+    build_tree,
+    cut_into_packs,
+    side_by_side,
+)
 from weighbridge.tuning.masks import MaskedRow
+from weighbridge.tuning.method import Arrangement
 
 # Sorting within so many steps' rows leaves 1-3 % padding while batches stay well mixed.
 _STEPS_PER_POOL = 16
@@ -26,12 +36,14 @@ class Batch:
     """One forward pass. Padding is on the right only.
 
     Attributes:
-        token_ids: Rows padded to the longest (B, S); or all rows in one, as a prefix tree (1, T).
+        token_ids: Rows padded to the longest (B, S); or all rows in one, packed or as a prefix
+            tree (1, T).
         positions: Flat indices into these whose *next* token is learnt. (N,)
         targets: Those next tokens. (N,)
         tokens: Length of the rows: padding left out, shared prefixes counted for each.
         position_ids: Place of each token in its row (1, T); None where rows are padded.
-        layout: How the tree's tokens attend; None where rows are padded.
+        layout: How the tokens of one row attend to each other; None where rows are padded, and
+            where the model's own attention must see that each place 0 begins another row.
     """
 
     token_ids: torch.Tensor
@@ -74,22 +86,44 @@ def split(rows: Sequence[int], batch_size: int) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(rows[at : at + batch_size]) for at in range(0, len(rows), batch_size))
 
 
-def computed_tokens(rows: Sequence[MaskedRow], share: bool) -> int:
-    """Return the positions that a batch of such rows computes: distinct ones, or padded ones."""
-    if share:
-        return build_tree([np.array(row.token_ids, dtype=np.int64) for row in rows]).tokens
+def computed_tokens(rows: Sequence[MaskedRow], arrangement: Arrangement) -> int:
+    """Return the positions that a forward pass over rows computes, padding included."""
+    if arrangement == "tree":
+        return build_tree(_token_ids(rows)).tokens
+    if arrangement == "packed":
+        return sum(len(row) for row in rows)
     return len(rows) * max(len(row) for row in rows)
 
 
 def collate(
-    rows: Sequence[MaskedRow], device: torch.device | str = "cpu", share: bool = False
+    rows: Sequence[MaskedRow],
+    device: torch.device | str = "cpu",
+    arrangement: Arrangement = "padded",
 ) -> Batch:
     """Lay rows out for one forward pass; see `Batch`."""
-    return _as_tree(rows, device) if share else _padded(rows, device)
+    return {"padded": _padded, "packed": _packed, "tree": _as_tree}[arrangement](rows, device)
 
 
 def _as_tree(rows: Sequence[MaskedRow], device: torch.device | str) -> Batch:
-    tree = build_tree([np.array(row.token_ids, dtype=np.int64) for row in rows])
+    return _laid_out(build_tree(_token_ids(rows)), rows, device)
+
+
+def _packed(rows: Sequence[MaskedRow], device: torch.device | str) -> Batch:
+    """Put rows one after the other, and begin their positions anew with each.
+
+    Where our own attention has a backward pass, each row is one call of a kernel. Elsewhere
+    transformers reads the ends of rows off the positions, and masks what lies before them.
+    """
+    batch = _laid_out(side_by_side(_token_ids(rows)), rows, device)
+    own = torch.device(device).type in TRAINABLE_ON
+    return batch if own else replace(batch, layout=None)
+
+
+def _token_ids(rows: Sequence[MaskedRow]) -> list[TokenIds]:
+    return [np.array(row.token_ids, dtype=np.int64) for row in rows]
+
+
+def _laid_out(tree: Tree, rows: Sequence[MaskedRow], device: torch.device | str) -> Batch:
     (pack,) = cut_into_packs(tree, tree.tokens)
     positions: list[int] = []
     targets: list[int] = []

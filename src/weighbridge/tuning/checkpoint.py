@@ -18,7 +18,7 @@ from weighbridge.errors import WeighbridgeError
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 from weighbridge.storage import whole_folder
-from weighbridge.tuning.method import Output
+from weighbridge.tuning.method import Arrangement, Output
 from weighbridge.tuning.settings import Metric
 from weighbridge.tuning.tensors import read_tensors, write_tensors
 
@@ -36,6 +36,7 @@ class RunState:
         predicted_seconds: Forecast for all steps, from the probe of the first attempt.
         predicted_memory_bytes: Forecast of the first attempt.
         peak_memory_bytes: Largest of all attempts so far.
+        arrangement: How rows are laid out; None in checkpoints from before they could be packed.
     """
 
     step: int
@@ -43,6 +44,7 @@ class RunState:
     predicted_seconds: float
     predicted_memory_bytes: int
     peak_memory_bytes: int
+    arrangement: Arrangement | None = None
 
 
 @dataclass(frozen=True)

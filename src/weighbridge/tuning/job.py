@@ -1,17 +1,18 @@
 """A tuning run made ready: what is trained, on which rows, by which optimizer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from weighbridge.errors import InputError
+from weighbridge.tuning.arrangement import choose, count_tokens, examples
 from weighbridge.tuning.batches import Batch
 from weighbridge.tuning.loss import require_causal
 from weighbridge.tuning.masks import MaskedRow
-from weighbridge.tuning.method import Method, Objective
+from weighbridge.tuning.method import Arrangement, Method, Objective
 from weighbridge.tuning.schedule import Schedule
 from weighbridge.tuning.settings import OnEvent, TuneSettings
 
@@ -33,11 +34,12 @@ class Job:
     folder: Path
     schedule: Schedule
     on_event: OnEvent
-    share: bool
+    arrangement: Arrangement
+    token_counts: Mapping[Arrangement, int]
 
     def batch(self, rows: Sequence[MaskedRow]) -> Batch:
         """Lay rows out for one forward pass."""
-        return self.objective.batch(rows, self.model.device, self.share)
+        return self.objective.batch(rows, self.model.device, self.arrangement)
 
     @property
     def trained_numbers(self) -> int:
@@ -89,15 +91,29 @@ def prepare(
     require_causal(model, probe)
     method.require_unchanged(model, probe)
     parameters = method.trained(model)
-    longest = sorted(rows, key=len)[-2:]
+    schedule = Schedule([len(row) for row in rows], settings)
+    counts = count_tokens([rows[at] for at in passed] for passed in schedule.all_passes())
     # Measured before training mode, in which an architecture may draw dropout of its own.
-    share = objective.can_share(model, longest, settings.dropout or 0.0)
+    arrangement = choose(objective, model, rows, counts, settings)
     model.train()
     return Job(
         method, objective, model, parameters, optimizer_of(method, parameters, settings), rows,
-        validation, settings, folder, Schedule([len(row) for row in rows], settings), on_event,
-        share,
+        validation, settings, folder, schedule, on_event, arrangement, counts,
     )  # fmt: skip
+
+
+def arranged_as_before(job: Job, arrangement: Arrangement | None) -> Job:
+    """Return a job whose rows are laid out as its checkpoint says, so that its bits stay the same.
+
+    Checkpoints from before rows could be packed don't say: they shared prefixes or were padded.
+    """
+    if arrangement is None:
+        job.model.eval()
+        arrangement = job.objective.arrangement(
+            job.model, examples(job.rows), ("tree", "padded"), job.settings.dropout or 0.0
+        )
+        job.model.train()
+    return replace(job, arrangement=arrangement or "padded")
 
 
 def optimizer_of(

@@ -25,9 +25,9 @@ from weighbridge.process_memory import (
 )
 from weighbridge.sources.digests import file_digest
 from weighbridge.storage import append_line, sole_owner, write_whole
-from weighbridge.tuning import batches, checkpoint, plan
+from weighbridge.tuning import checkpoint, plan
 from weighbridge.tuning.data import Conversation
-from weighbridge.tuning.job import Job, prepare, require_base, require_rows
+from weighbridge.tuning.job import Job, arranged_as_before, prepare, require_base, require_rows
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.registry import find_method, find_objective
 from weighbridge.tuning.run_folder import (
@@ -139,6 +139,7 @@ def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> c
         if state is None:
             state = _start(job)
             predicted_seconds = state.predicted_seconds
+        job = arranged_as_before(job, state.arrangement)
         job.on_event(
             Planned(
                 total_steps=job.schedule.total_steps,
@@ -147,6 +148,9 @@ def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> c
                 predicted_memory_bytes=state.predicted_memory_bytes,
                 predicted_seconds=predicted_seconds,
                 resumed_step=state.step,
+                arrangement=job.arrangement,
+                computed_tokens=job.token_counts[job.arrangement],
+                padded_tokens=job.token_counts["padded"],
             )
         )
         write_whole(job.folder / "metrics.jsonl", checkpoint.metric_lines(state.metrics))
@@ -171,7 +175,7 @@ def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> c
                 f"tuning stopped after step {state.step} of {job.schedule.total_steps}",
                 do=f"the same command goes on from step {saved}",
             ) from None
-        return replace(state, peak_memory_bytes=_peak(state))
+        return replace(state, peak_memory_bytes=_peak(state), arrangement=job.arrangement)
 
 
 def _start(job: Job) -> checkpoint.RunState:
@@ -185,17 +189,15 @@ def _start(job: Job) -> checkpoint.RunState:
     job.objective.loss(job.model, probe).backward()
     seconds = time.perf_counter() - started
     job.optimizer.zero_grad()
-    to_come = [
-        batches.computed_tokens([job.rows[row] for row in rows], job.share)
-        for step in range(1, job.schedule.total_steps + 1)
-        for rows in job.schedule.passes(step)
-    ]
     return checkpoint.RunState(
         step=0,
         metrics=(),
-        predicted_seconds=plan.forecast_seconds(to_come, positions, seconds),
+        predicted_seconds=plan.forecast_seconds(
+            job.token_counts[job.arrangement], positions, seconds
+        ),
         predicted_memory_bytes=forecast.peak_bytes,
         peak_memory_bytes=0,
+        arrangement=job.arrangement,
     )
 
 
@@ -264,7 +266,7 @@ def _record(job: Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.
 
 
 def _checkpoint(job: Job, state: checkpoint.RunState) -> None:
-    state = replace(state, peak_memory_bytes=_peak(state))
+    state = replace(state, peak_memory_bytes=_peak(state), arrangement=job.arrangement)
     path = checkpoint.save_checkpoint(
         job.folder / CHECKPOINTS, state, job.parameters, job.optimizer, job.method.output
     )
@@ -310,4 +312,7 @@ def _result(
         method=job.method.name,
         objective=job.objective.name,
         output=job.method.output,
+        arrangement=state.arrangement or job.arrangement,
+        computed_tokens=job.token_counts[state.arrangement or job.arrangement],
+        padded_tokens=job.token_counts["padded"],
     )

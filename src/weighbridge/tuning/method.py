@@ -12,7 +12,7 @@ file is checked, and help is shown, without them.
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 from weighbridge.records import Json
 
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 Output = Literal["adapter", "model"]
 """What comes out: an adapter in peft's format, or a whole model as transformers loads it."""
+
+Arrangement = Literal["padded", "packed", "tree"]
+"""How the rows of a forward pass are laid out; see `batches`."""
+
+ARRANGEMENTS: tuple[Arrangement, ...] = get_args(Arrangement)
 
 
 @runtime_checkable
@@ -181,10 +186,16 @@ class Objective(Protocol):
             InputError: Nothing remains, or a row can't be learnt from.
         """
 
-    def can_share(self, model: Any, rows: "Sequence[MaskedRow]", dropout: float) -> bool:
-        """Find out whether rows of a batch may share prefixes: whether the gradient is the same."""
+    def arrangement(
+        self,
+        model: Any,
+        rows: "Sequence[MaskedRow]",
+        wanted: Sequence[Arrangement],
+        dropout: float,
+    ) -> Arrangement | None:
+        """Return the first of these ways of laying rows out that keeps the gradient the same."""
 
-    def batch(self, rows: "Sequence[MaskedRow]", device: Any, share: bool) -> "Batch":
+    def batch(self, rows: "Sequence[MaskedRow]", device: Any, arrangement: Arrangement) -> "Batch":
         """Lay rows out for one forward pass."""
 
     def loss(self, model: Any, batch: "Batch") -> "Tensor":

@@ -226,15 +226,15 @@ def _report(
     )
 
 
-def forecast_seconds(batch_tokens: Sequence[int], probe_tokens: int, probe_seconds: float) -> float:
+def forecast_seconds(tokens: int, probe_tokens: int, probe_seconds: float) -> float:
     """Forecast training time from one timed step.
 
     Time per position is taken as constant, which holds while linear layers outweigh attention
     (rows of up to a few thousand tokens); padded positions cost what real ones do.
 
     Args:
-        batch_tokens: Positions of every micro-batch to come, padding included.
+        tokens: Positions of all micro-batches to come, padding included.
         probe_tokens: Positions of the timed micro-batch, padding included.
         probe_seconds: Its forward and backward pass.
     """
-    return sum(batch_tokens) * probe_seconds / probe_tokens
+    return tokens * probe_seconds / probe_tokens

@@ -1,6 +1,7 @@
 """Which rows a step learns from, at what rate, with which seed: functions of the step alone."""
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 
 from weighbridge.records import canonical_digest
@@ -27,6 +28,11 @@ class Schedule:
         """Return the rows of each forward pass of a step."""
         epoch, index = divmod(step - 1, self.epoch_steps)
         return split(self._order(epoch)[index], self._settings.batch_size)
+
+    def all_passes(self) -> Iterator[tuple[int, ...]]:
+        """Yield the rows of each forward pass of the run."""
+        for step in range(1, self.total_steps + 1):
+            yield from self.passes(step)
 
     def learning_rate(self, step: int) -> float:
         """Return the rate of a step: linear warm-up, then the schedule down to 0."""

@@ -8,11 +8,12 @@ from typing import Any, Final, Literal, get_args
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Json
-from weighbridge.tuning.method import Output
+from weighbridge.tuning.method import Arrangement, Output
 from weighbridge.tuning.plan import LengthReport, Overflow
 from weighbridge.tuning.registry import find_method, find_objective
 
 Schedule = Literal["cosine", "linear", "constant"]
+Packing = Literal["auto", "on", "off"]
 
 OF_METHOD: Final[Any] = None
 """Stands for the method's own default, which takes its place when settings are made."""
@@ -20,7 +21,7 @@ OF_METHOD: Final[Any] = None
 METHOD_SETTINGS = ("rank", "alpha", "dropout", "target", "learning_rate", "learning_rate_ratio")
 """Settings whose default is the method's; those that a method lacks stay None."""
 
-_SINCE_METHODS = {"method": "lora", "objective": "sft"}
+_SINCE_METHODS = {"method": "lora", "objective": "sft", "packing": "auto"}
 """Settings that came later, with the value that runs from before them have."""
 
 
@@ -49,6 +50,9 @@ class TuneSettings:
         max_steps: Stop after this number of steps even if epochs are left; None for no limit.
         batch_size: Rows in one forward pass; what memory depends on.
         accumulation: Forward passes in one step; a step sees `batch_size * accumulation` rows.
+        packing: Whether rows of a forward pass stand in one, each for itself, without padding:
+            "auto" where the model keeps them apart and fewer tokens are computed, "on" refuses a
+            model that doesn't, "off" pads.
         max_tokens: Longest row; None for the model's context.
         overflow: What becomes of longer rows.
         seed: Of the adapter's initial values, the order of rows, and dropout.
@@ -72,6 +76,7 @@ class TuneSettings:
     max_steps: int | None = None
     batch_size: int = 8
     accumulation: int = 1
+    packing: Packing = "auto"
     max_tokens: int | None = None
     overflow: Overflow = "refuse"
     seed: int = 0
@@ -91,7 +96,8 @@ class TuneSettings:
         for name in ("dropout", "warmup_share"):
             self._require(name, lambda value: 0 <= value < 1, "in [0, 1)")
         self._require("betas", lambda pair: all(0 <= beta < 1 for beta in pair), "two in [0, 1)")
-        for name, words in (("schedule", get_args(Schedule)), ("overflow", get_args(Overflow))):
+        choices = {"schedule": Schedule, "overflow": Overflow, "packing": Packing}
+        for name, words in ((name, get_args(kind)) for name, kind in choices.items()):
             if getattr(self, name) not in words:
                 raise UnknownName(f"tuning setting {name} =", str(getattr(self, name)), words)
 
@@ -142,6 +148,9 @@ class Planned:
         predicted_memory_bytes: Forecast peak of the process.
         predicted_seconds: Forecast time of the whole run; None where it goes on from a checkpoint.
         resumed_step: The step that it goes on from; 0 at a fresh start.
+        arrangement: How rows are laid out in forward passes.
+        computed_tokens: Positions that all forward passes compute.
+        padded_tokens: How many they would with padded rows.
     """
 
     total_steps: int
@@ -150,6 +159,9 @@ class Planned:
     predicted_memory_bytes: int
     predicted_seconds: float | None
     resumed_step: int
+    arrangement: Arrangement = "padded"
+    computed_tokens: int = 0
+    padded_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -177,6 +189,22 @@ class Checkpointed:
 
     step: int
     path: Path
+
+
+_ARRANGED: dict[Arrangement, str] = {
+    "packed": "rows are packed, each for itself",
+    "tree": "rows share their common beginnings",
+}
+
+
+def saved_sentences(arrangement: Arrangement, computed: int, padded: int) -> tuple[str, ...]:
+    """Say how many positions need not be computed because rows aren't padded; nothing if none."""
+    if arrangement not in _ARRANGED or computed >= padded:
+        return ()
+    return (
+        f"{_ARRANGED[arrangement]}: {computed:,} positions are computed, not the {padded:,} of "
+        f"padded rows ({1 - computed / padded:.0%} fewer)",
+    )
 
 
 TuneEvent = Planned | StepDone | Validated | Checkpointed
@@ -239,6 +267,10 @@ class TuneResult:
         method: Which weights were trained.
         objective: What was learnt.
         output: What came out.
+        arrangement: How rows were laid out in forward passes.
+        computed_tokens: Positions that all forward passes computed, padding included and shared
+            beginnings once; 0 in results from before rows could be packed.
+        padded_tokens: How many they would have with padded rows; 0 likewise.
     """
 
     artefact: Path
@@ -266,6 +298,9 @@ class TuneResult:
     method: str = "lora"
     objective: str = "sft"
     output: Output = "adapter"
+    arrangement: Arrangement = "padded"
+    computed_tokens: int = 0
+    padded_tokens: int = 0
 
     @property
     def adapter(self) -> Path | None:
@@ -278,6 +313,7 @@ class TuneResult:
         return (
             *self.lengths.sentences("learnt from"),
             *(validation.sentences("validated on") if validation else ()),
+            *saved_sentences(self.arrangement, self.computed_tokens, self.padded_tokens),
             *(
                 (f"the chat template writes the date: {self.template_date} in every row",)
                 if self.template_date

@@ -117,6 +117,10 @@ class TrainingOptions:
     max_steps: Annotated[int | None, _setting("max_steps", "Stop after so many steps.")] = None
     batch_size: Annotated[int | None, _setting("batch_size", "Rows in one pass.")] = None
     accumulation: Annotated[int | None, _setting("accumulation", "Passes in one step.")] = None
+    packing: Annotated[
+        str | None,
+        _setting("packing", "Rows in one without padding, each for itself: auto, on or off."),
+    ] = None
     weight_decay: Annotated[float | None, _setting("weight_decay", "AdamW's.")] = None
     betas: Annotated[tuple[float, float] | None, _setting("betas", "AdamW's.", metavar="B1 B2")] = (
         None
@@ -232,6 +236,9 @@ def _outcome(
         seconds=result.seconds,
         predicted_seconds=result.predicted_seconds,
         steps=result.steps,
+        arrangement=result.arrangement,
+        computed_tokens=result.computed_tokens,
+        padded_tokens=result.padded_tokens,
         data=RowsDocument(**vars(result.lengths)),
         validation_data=RowsDocument(**vars(validation)) if validation else None,
         template_date=result.template_date,

@@ -21,6 +21,8 @@ from weighbridge.models.engine.layout import Layout, Rule, Square, current_layou
 from weighbridge.models.engine.slots import decode_attention
 
 IMPLEMENTATION = "weighbridge_tree"
+TRAINABLE_ON = ("cpu",)
+"""Kinds of devices on which there is a backward pass."""
 
 
 class UnsupportedAttention(Exception):
@@ -71,12 +73,28 @@ def tree_attention(
         pair = (key[:, :, start:stop].clone(), value[:, :, start:stop].clone())
         layout.store.setdefault(segment, []).append(pair)
     if torch.is_grad_enabled() and query.requires_grad:
-        if not rule.plain or layout.outer or query.shape[-1] != value.shape[-1]:
-            raise UnsupportedAttention("gradients flow through plain attention inside a row only")
+        _require_gradients(query, value, layout, rule)
         out: Tensor = _TreeAttention.apply(query, key, value, layout, rule)
     else:
         out, _ = _forward(query, key, value, layout, rule, stored)
     return out, None
+
+
+def _require_gradients(query: Tensor, value: Tensor, layout: Layout, rule: Rule) -> None:
+    """Refuse what the backward pass doesn't have.
+
+    A window is met inside clusters alone, where a mask holds it; so must be all that it reaches.
+    """
+    cut = rule.window is not None and any(
+        int(layout.positions[start:stop].max() - layout.positions[key]) >= rule.window
+        for start, stop, key, _ in layout.inner
+    )
+    trained_sinks = rule.sinks is not None and rule.sinks.requires_grad
+    if (
+        cut or trained_sinks or layout.outer or rule.softcap is not None
+        or query.shape[-1] != value.shape[-1]
+    ):  # fmt: skip
+        raise UnsupportedAttention("gradients flow through plain attention inside a row only")
 
 
 def _layer(module: nn.Module) -> int:
@@ -224,7 +242,7 @@ class _TreeAttention(torch.autograd.Function):
     ) -> Tensor:
         out, lse = _forward(query, key, value, layout, rule, [])
         ctx.save_for_backward(query, key, value, out, lse)
-        ctx.layout, ctx.scale = layout, rule.scale
+        ctx.layout, ctx.scale, ctx.window = layout, rule.scale, rule.window
         return out
 
     @staticmethod
@@ -233,7 +251,7 @@ class _TreeAttention(torch.autograd.Function):
         grad, out = grad.transpose(1, 2), out.transpose(1, 2)
         grads = tuple(torch.zeros_like(t) for t in (query, key, value))
         layout: Layout = ctx.layout
-        parts = [(own.rows, own.rows, own.mask(None, query), True) for own in layout.own]
+        parts = [(own.rows, own.rows, own.mask(ctx.window, query), True) for own in layout.own]
         parts += [(slice(qs, qe), slice(ks, ke), None, False) for qs, qe, ks, ke in layout.inner]
         for q, k, mask, inside in parts:
             found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(

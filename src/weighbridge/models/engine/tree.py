@@ -109,6 +109,12 @@ def build_tree(
     return _finish(segments, leaf_of, longest_segment_tokens, worth_rows)
 
 
+def side_by_side(sequences: Sequence[TokenIds]) -> Tree:
+    """Return sequences as a tree in which none shares anything: each is a root of its own."""
+    segments = [Segment(tokens, 0, -1, index) for index, tokens in enumerate(sequences)]
+    return Tree(segments, list(range(len(sequences))))
+
+
 def _common_prefix(a: TokenIds, b: TokenIds) -> int:
     shorter = min(len(a), len(b))
     differs = a[:shorter] != b[:shorter]

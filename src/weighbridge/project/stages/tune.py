@@ -46,6 +46,7 @@ def _run(work: Work) -> "TuneResult":
 def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
     """Draw tuning events as a progress bar."""
     from weighbridge.tuning import Planned, StepDone
+    from weighbridge.tuning.settings import saved_sentences
 
     tokens = 0.0
     with show.bar(title) as bar:
@@ -55,6 +56,10 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
             if isinstance(event, Planned):
                 bar(event.resumed_step, event.total_steps, None)
                 for sentence in event.lengths.sentences("learns from"):
+                    show.say(sentence)
+                for sentence in saved_sentences(
+                    event.arrangement, event.computed_tokens, event.padded_tokens
+                ):
                     show.say(sentence)
                 if event.predicted_seconds:
                     show.say(

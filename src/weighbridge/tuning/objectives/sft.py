@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from weighbridge.tuning.batches import Batch
     from weighbridge.tuning.data import Conversation
     from weighbridge.tuning.masks import MaskedRow
+    from weighbridge.tuning.method import Arrangement
     from weighbridge.tuning.plan import LengthReport, Overflow
 
 
@@ -36,17 +37,25 @@ class Sft:
 
         return plan_rows(tokenizer, data, limit_tokens, overflow)
 
-    def can_share(self, model: Any, rows: "Sequence[MaskedRow]", dropout: float) -> bool:
-        """Compare the gradient of rows that share prefixes with that of padded ones."""
-        from weighbridge.tuning.loss import can_share_prefixes
+    def arrangement(
+        self,
+        model: Any,
+        rows: "Sequence[MaskedRow]",
+        wanted: "Sequence[Arrangement]",
+        dropout: float,
+    ) -> "Arrangement | None":
+        """Compare the gradients of rows laid out so with those of padded ones."""
+        from weighbridge.tuning.isolation import first_alike
 
-        return can_share_prefixes(model, rows, dropout)
+        return first_alike(model, rows, wanted, dropout)
 
-    def batch(self, rows: "Sequence[MaskedRow]", device: Any, share: bool) -> "Batch":
-        """Lay rows out as a prefix tree, or padded."""
+    def batch(
+        self, rows: "Sequence[MaskedRow]", device: Any, arrangement: "Arrangement"
+    ) -> "Batch":
+        """Lay rows out for one forward pass."""
         from weighbridge.tuning.batches import collate
 
-        return collate(rows, device, share)
+        return collate(rows, device, arrangement)
 
     def loss(self, model: Any, batch: "Batch") -> "Tensor":
         """Return the summed cross-entropy of the learnt tokens, in nats."""
