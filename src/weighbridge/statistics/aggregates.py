@@ -1,4 +1,4 @@
-"""A run's figures as named functions of its samples: `verify` calls the same ones by name."""
+"""Computes a run's figures from its samples, by named functions that `verify` calls again."""
 
 import math
 from collections import defaultdict
@@ -45,7 +45,7 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
         raise InputError(f"{passed} of {samples} samples passed", f"0 to {samples}")
     if samples - passed < k:
         return 1.0
-    draws = math.comb(samples, k)  # whole numbers until the one division: no rounding, any n
+    draws = math.comb(samples, k)  # exact integers up to the one division: no n overflows
     return (draws - math.comb(samples - passed, k)) / draws
 
 
@@ -63,12 +63,13 @@ def _pass(values: Floats, k: int) -> Floats:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """An aggregate: computes each item's figure from its repeats. A run's figure is their mean.
+    """Computes each item's figure from its repeats; a run's figure is the mean over items.
 
     Attributes:
-        combine: The figures of items with equally many answers, one row of values each.
-        answers: How many of an item's answers it takes; with fewer the item counts as lost.
-        beside: Names of aggregates that are shown beside it, where items have answers enough.
+        combine: Maps values of shape (items, answers) to figures of shape (items,).
+        answers: Number of answers that an item must have; an item with fewer counts as lost.
+        beside: Names of aggregates that are shown beside this one, where every item has enough
+            answers for them.
     """
 
     combine: Callable[[Floats], Floats]
@@ -79,9 +80,9 @@ class Aggregate:
         """Return the items that have enough answers, and their figures.
 
         Args:
-            values: What each answer counts.
-            item: Number of each answer's item; never falls.
-            kept: Which answers count.
+            values: Value of each answer, shape (answers,).
+            item: Index of each answer's item, shape (answers,), in ascending order.
+            kept: Whether each answer counts, shape (answers,).
         """
         values, item = values[kept], item[kept]
         counts = np.bincount(item)
@@ -134,18 +135,19 @@ def estimate(
 
     Refused, unparsed and truncated answers count as the scale's lowest value, because not
     answering must not pay. Infrastructure failures are left out, counted, and bounded. Items are
-    the unit: repeats are aggregated within an item first, for `mean_graded` too. With no item left
-    nothing is known: n is 0, the mean the scale's lowest value, interval and bounds the scale.
+    the unit: repeats are aggregated within an item first, for `mean_graded` too. Where no item is
+    left, nothing is known: n is 0, the mean is the scale's lowest value, and interval and bounds
+    are the whole scale.
 
     Args:
         samples: All of a run's samples; read once, one at a time, and not kept.
         aggregate: A name in `AGGREGATES`.
         scale: Lowest and highest value.
-        slicing: Slices to give figures of, too: by kind and name, the ids of their samples.
+        slicing: Slices to compute figures of, too: by kind and name, the ids of their samples.
 
     Raises:
         UnknownName: No such aggregate.
-        InputError: A value off the scale, or fewer repeats than the aggregate takes.
+        InputError: A value off the scale, or fewer repeats than the aggregate needs.
         EvidenceError: The same repeat of an item twice.
     """
     if aggregate not in AGGREGATES:
@@ -156,7 +158,8 @@ def estimate(
     _check_answers(read, aggregate)
     items, values = chosen.figures(read.worth, read.item, ~read.lost)
     _, graded = chosen.figures(read.worth, read.item, read.reason == GRADED)
-    clusters = read.cluster[np.searchsorted(read.item, items)]  # an item's is its first answer's
+    # An item's cluster is that of its first answer.
+    clusters = read.cluster[np.searchsorted(read.item, items)]
     means = by_cluster(values, clusters, read.cluster_names)
     return Estimate(
         aggregate=aggregate,
@@ -178,7 +181,7 @@ def estimate(
 
 
 def _beside(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> dict[str, Figure]:
-    """Figures of the further aggregates for which every item has enough answers."""
+    """Return figures of the further aggregates for which every item has enough answers."""
     asked = np.bincount(read.item).min(initial=len(read.item)) if len(read.item) else 0
     found = {}
     for name in chosen.beside:
@@ -231,7 +234,7 @@ def _check_answers(read: Columns, aggregate: str) -> None:
 
 
 def _bounds(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> tuple[float, float]:
-    """The mean if all answers lost to infrastructure had scored worst, and best."""
+    """Return the mean if all answers lost to infrastructure had scored worst, and best."""
     if not read.items:
         return scale
     every = np.ones(len(read.item), dtype=bool)
@@ -242,7 +245,7 @@ def _bounds(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> tup
 
 
 def _parts(read: Columns) -> dict[str, float]:
-    """Mean of each named part; an answer that could not be graded has none of them right."""
+    """Return each named part's mean; an answer that could not be graded counts 0 in every part."""
     mean = AGGREGATES["mean"]
     return {
         name: float(np.mean(mean.figures(read.part(name), read.item, ~read.lost)[1]))

@@ -1,4 +1,4 @@
-"""A run's scores as columns: what figures need of millions of samples, some tens of bytes each."""
+"""A run's scores as columns: the fields that figures need, in some tens of bytes a sample."""
 
 from array import array
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,11 @@ Flags = npt.NDArray[np.bool_]
 
 
 def worth(sample: ScoredSample, floor: float = 0.0) -> float | None:
-    """Return what a sample counts: the floor if the model failed to answer, None if we failed."""
+    """Return a sample's value in the mean.
+
+    It is the graded value; `floor`, the scale's lowest value, where the model gave no answer that
+    can be graded; None where infrastructure lost the answer.
+    """
     if isinstance(sample.score, Graded):
         return sample.score.value
     return None if sample.score.reason == "infrastructure" else floor
@@ -32,7 +36,7 @@ def check_value(sample: ScoredSample, scale: tuple[float, float]) -> None:
     """Refuse a value that is off the scale or not a number.
 
     Raises:
-        InputError: It is.
+        InputError: The value is one of these.
     """
     if isinstance(sample.score, Graded) and not scale[0] <= sample.score.value <= scale[1]:
         raise InputError(
@@ -46,15 +50,17 @@ def check_value(sample: ScoredSample, scale: tuple[float, float]) -> None:
 class Columns:
     """Samples gathered into items, in order of appearance, each with its repeats in order.
 
+    The arrays have the shape (samples,), except those in `parts`.
+
     Attributes:
-        items: How many items there are.
-        item: Number of each sample's item; never falls.
-        position: Where each sample stood in the stream.
-        worth: What it counts, see `worth`; NaN where it was lost to infrastructure.
+        items: Number of items.
+        item: Index of each sample's item, in ascending order.
+        position: Position of each sample in the stream that was read.
+        worth: Value of each sample in the mean, see `worth`; NaN where infrastructure lost it.
         reason: Index into `REASONS`, or `GRADED`.
         cluster: Index into `cluster_names`, or `ALONE`.
-        cluster_names: In order of appearance.
-        parts: By name: the samples that have the part (as positions), and its values.
+        cluster_names: Names of the clusters, in order of appearance.
+        parts: By a part's name: the positions of the samples that have the part, and its values.
     """
 
     items: int
@@ -68,11 +74,11 @@ class Columns:
 
     @property
     def lost(self) -> Flags:
-        """Which samples infrastructure lost."""
+        """Whether infrastructure lost each sample, shape (samples,)."""
         return np.isnan(self.worth)
 
     def part(self, name: str) -> Floats:
-        """One part of every sample's score; 0 where it has none."""
+        """Return one part of every sample's score, shape (samples,); 0 where a sample has none."""
         positions, values = self.parts[name]
         dense = np.zeros(len(self.position))
         dense[positions] = values
@@ -143,7 +149,7 @@ def _floats(values: "array[float]") -> Floats:
 def by_cluster(
     values: Sequence[float] | Floats, clusters: Integers, names: Sequence[str]
 ) -> dict[str, float]:
-    """Mean of each cluster, sorted by name; what is `ALONE` belongs to none."""
+    """Return the mean of each cluster, sorted by name; values that are `ALONE` are left out."""
     data = np.asarray(values, dtype=np.float64)
     order = np.argsort(clusters, kind="stable")
     codes, begins = np.unique(clusters[order], return_index=True)

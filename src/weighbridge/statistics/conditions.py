@@ -1,11 +1,12 @@
-"""How two runs were asked, and where that differs: what is compared, and what would confound it.
+"""Finds how two runs were asked differently, and which differences confound a comparison.
 
-Two runs are compared to learn what a *model* is worth: its weights, adapter, precision and form of
-storage are what they may differ in. What bears on answers beside that (the chat template, how text
-is drawn, how long it may be, worked examples, a system prompt, how answers are read) confounds the
-comparison: it is refused unless a person accepts it by name, and then it stands in the result.
+Two runs are compared to learn about their *models*, so they may differ in what makes the model:
+weights, adapter, precision and storage format. Everything else that affects answers (the chat
+template, sampling, length limits, worked examples, a system prompt, how answers are read) confounds
+the comparison: it is refused unless the user accepts the difference by name, and then the result
+states the difference.
 
-An unknown setting counts as one that bears on answers.
+An unknown setting counts as one that affects answers.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,34 +30,34 @@ _OTHER_NAMES = {
     "system_message": "system_prompt",
 }
 _NESTED = ("gen_kwargs", "generation_kwargs", "generate")
-# Told elsewhere, or no matter of how anything was asked: the judge and the protocol have rules of
-# their own, a stop rule names the other run, a batch's size and a connection's patience change
-# nothing that a model would say.
+# Settings that have rules of their own (the judge and the protocol), that only say where or how
+# many items were asked, or that do not affect answers (a batch's size, a connection's timeouts).
 _ELSEWHERE = (
     "protocol", "judge", "imported", "metric", "batch_size", "max_connections", "max_retries",
     "timeout", "model_base_url", "limit",
 )  # fmt: skip
-_NOTED = ("repeats", "seed")  # more draws, or other ones, of the same distribution
+# Listed, but no confounders: they mean more draws, or other draws, of the same distribution.
+_NOTED = ("repeats", "seed")
 
 
 def differences(run_a: EvalRun, run_b: EvalRun) -> tuple[Difference, ...]:
-    """Return all in which two runs differ beside the weights themselves, confounders first."""
+    """Return everything in which two runs differ besides the weights, confounders first."""
     found = [*_asked_otherwise(run_a, run_b), *_models(run_a, run_b), *_prompts(run_a, run_b)]
     return tuple(sorted(found, key=lambda difference: not difference.confounds))
 
 
 def confounders(run_a: EvalRun, run_b: EvalRun) -> tuple[Difference, ...]:
-    """Return those that bear on answers and are not what is compared."""
+    """Return the differences that affect answers and are not part of the models compared."""
     return tuple(found for found in differences(run_a, run_b) if found.confounds)
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """Differences that a person takes into account by themselves, by name.
+    """Differences that the user accepts.
 
     Attributes:
-        names: Their names.
-        all: Whether any is accepted, named or not, as where both runs come of one project.
+        names: Names of accepted differences.
+        all: Whether every difference is accepted, as where both runs come from one project.
     """
 
     names: Collection[str] = ()
@@ -73,7 +74,7 @@ def refuse_confounders(run_a: EvalRun, run_b: EvalRun, accepted: Accepted = NOTH
     """Refuse two runs that were not asked alike.
 
     Raises:
-        InputError: Names each difference that bears on answers and that nobody accepted.
+        InputError: Names each confounding difference that was not accepted.
     """
     found = [one for one in confounders(run_a, run_b) if one not in accepted]
     if not found:
@@ -92,7 +93,7 @@ def _already(run_a: EvalRun, run_b: EvalRun, accepted: Accepted) -> list[Differe
 
 
 def shown(value: Json) -> str:
-    """Return a setting for a person, in a few characters."""
+    """Return a setting's value as text of at most 40 characters, to show to the user."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -104,14 +105,14 @@ def shown(value: Json) -> str:
 
 
 def conditions(run: EvalRun) -> dict[str, Json]:
-    """Return what bears on a run's answers beside the model, by the name that a person types."""
+    """Return what affects a run's answers besides the model, by the names that users type."""
     told = _flat(run.settings)
     drawn = run.conditions.get("sampling")
     if run.protocol in BY_LIKELIHOOD:
         told = {key: value for key, value in told.items() if key not in (*_SAMPLING, "seed")}
     elif isinstance(drawn, Mapping) and run.asked.judge is None:
-        # Nobody having said takes what the benchmark does. A judged benchmark may draw each
-        # category at a temperature of its own, so there what nobody said stays apart.
+        # A setting that the user left open has the benchmark's value. A judged benchmark may draw
+        # each category at a temperature of its own, so there an open setting stays open.
         told |= {key: told.get(key) or drawn.get(key) for key in _SAMPLING if key in drawn}
         said = run.asked.temperature
         told["temperature"] = drawn.get("temperature") if said is None else said
@@ -135,10 +136,10 @@ def _asked_otherwise(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
     a, b = conditions(run_a), conditions(run_b)
     across = run_a.protocol != run_b.protocol
     known = [key for key in {**a, **b} if _plain(a.get(key)) != _plain(b.get(key))]
-    if across:  # how answers are obtained brings these with it; the measured offset holds them
+    if across:  # these follow from the protocol, and the measured offset contains their effect
         brought = (*_SAMPLING, "seed", "chat_template", "reading of thoughts")
         known = [key for key in known if key not in brought]
-    if _imported(run_a) != _imported(run_b):  # what one of them does not tell is no difference
+    if _imported(run_a) != _imported(run_b):  # what one of the two does not state is no difference
         known = [key for key in known if a.get(key) is not None and b.get(key) is not None]
     return [Difference(k, a.get(k), b.get(k), k not in _NOTED) for k in sorted(known)]
 
@@ -155,7 +156,10 @@ def _imported(run: EvalRun) -> bool:
 
 
 def _models(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
-    """What belongs to a model, unless the two have the same weights."""
+    """Return differences of tokenizer and chat template, which confound only equal weights.
+
+    Where the weights differ, a tokenizer belongs to its model and is not listed.
+    """
     a, b = run_a.model, run_b.model
     same = a.weights_digest == b.weights_digest
     asked = [conditions(run)["chat_template"] for run in (run_a, run_b)]
@@ -170,9 +174,9 @@ def _models(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
 
 
 def _prompts(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
-    """Items that two models with one tokenizer and template were asked in other words.
+    """Count the items that were prompted differently although tokenizer and template agree.
 
-    Noted alone: later turns of a conversation hold the model's own answers.
+    The count is no confounder, because later turns of a conversation contain the model's answers.
     """
     a, b = run_a.model, run_b.model
     alike = a.tokenizer_digest == b.tokenizer_digest is not None
@@ -180,7 +184,7 @@ def _prompts(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
     if judged or not alike or a.chat_template_digest != b.chat_template_digest:
         return []
     if conditions(run_a) != conditions(run_b) or run_a.protocol != run_b.protocol:
-        return []  # said already
+        return []  # other listed differences explain other prompts
     asked = {sample.sample_id: sample.prompt_digest for sample in run_b.samples}
     first = [s for s in run_a.samples if s.repeat == 0 and s.sample_id in asked]
     other = sum(s.prompt_digest != asked[s.sample_id] for s in first)

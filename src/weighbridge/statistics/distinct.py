@@ -11,15 +11,15 @@ _BYTES = 16
 class Fingerprints:
     """Digests of texts, in the order added.
 
-    At 128 bits of SHA-256, two different texts with one fingerprint need not be reckoned with:
-    among a billion texts the chance is below 1e-20.
+    With 128 bits of SHA-256, collisions can be neglected: among a billion different texts, the
+    chance that any two have the same fingerprint is below 1e-20.
     """
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def __len__(self) -> int:
-        """Texts added."""
+        """Return the number of texts added."""
         return len(self._bytes) // _BYTES
 
     def add(self, text: str) -> None:
@@ -30,7 +30,7 @@ class Fingerprints:
     def numbers(self) -> npt.NDArray[np.int64]:
         """Number distinct texts 0, 1, … by first appearance; return each text's number."""
         halves = np.frombuffer(self._bytes, dtype=np.uint64).reshape(-1, 2)
-        order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: of equal ones, first comes first
+        order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: equal ones keep their order
         begins = np.ones(len(order), dtype=bool)
         begins[1:] = (halves[order[1:]] != halves[order[:-1]]).any(axis=1)
         group = np.cumsum(begins) - 1
@@ -42,11 +42,11 @@ class Fingerprints:
         return numbers
 
     def first_repetition(self) -> tuple[int, int] | None:
-        """Return the 0-based places of the first repeated text and of its first appearance."""
+        """Return the 0-based positions of the first repeated text and of its first appearance."""
         numbers = self.numbers()
         distinct = int(numbers.max(initial=-1)) + 1
         if distinct == len(numbers):
             return None
-        # Numbers are given in order: the first text that is not new stands where one is missing.
+        # Without repetitions the numbers are 0, 1, 2, …: the first repeated text breaks that.
         again = int(np.argmax(numbers != np.arange(len(numbers))))
         return again, int(np.argmax(numbers == numbers[again]))

@@ -12,9 +12,9 @@ class JointVerdict:
     """What a comparison supports as one of several.
 
     Attributes:
-        verdict: With the chance that any of the family's claims of one kind is wrong held at 2.5 %.
+        verdict: Verdict at a family-wise error rate of 2.5 % for each kind of claim.
         claims: Holm-adjusted p-value of each verdict.
-        family: How many were compared at once.
+        family: Number of comparisons in the family.
     """
 
     verdict: Verdict
@@ -26,7 +26,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values so that comparing each with alpha bounds the chance of any error by alpha.
 
     The i-th smallest of m is multiplied by m - i + 1, and none is below the one before it (Holm
-    1979, Scand. J. Statist. 6:65). Nothing is assumed of how the tests depend on each other.
+    1979, Scand. J. Statist. 6:65). The tests may depend on each other in any way.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -42,8 +42,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def decide_together(comparisons: Sequence[Comparison]) -> tuple[JointVerdict, ...]:
     """Give each comparison the verdict that it supports as one of a family.
 
-    Each kind of claim (superior, equivalent, non-inferior, inferior) is corrected over all of them.
-    A family of one has the verdicts it had.
+    Each kind of claim (superior, equivalent, non-inferior, inferior) is corrected over all
+    comparisons. In a family of one, nothing is corrected.
     """
     kinds = list(comparisons[0].claims) if comparisons else []
     adjusted = {kind: holm([c.claims[kind] for c in comparisons]) for kind in kinds}

@@ -1,7 +1,7 @@
-"""What paired differences say of their mean: an interval, and p-values against any bound.
+"""Inference on the mean of paired differences: an interval, and p-values against any bound.
 
-Two laws answer the same three questions: `fixed` for a number of items settled beforehand, and
-`sequential.anytime` for a run that stops when it likes.
+There are two ways to an `Inference`: `fixed`, for a number of items that was fixed beforehand, and
+`sequential.anytime`, for a run that may stop at any time.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from weighbridge.statistics.intervals import Clusters, Spread, spread_of
 from weighbridge.statistics.matched_pairs import tango_interval, tango_statistic
 
 ALPHA = 0.025
-"""Of each one-sided test; the two ends of a 95 % interval."""
+"""Level of each one-sided test, and of each tail of a 95 % interval."""
 
 
 class Inference(Protocol):
-    """What is known of a mean difference."""
+    """What is known about a mean difference."""
 
     def interval(self) -> tuple[float, float]:
         """95 % interval."""
@@ -35,7 +35,11 @@ class Inference(Protocol):
 
 @dataclass(frozen=True)
 class NoData:
-    """Nothing is known: no item, a single one between the ends, or a run that graded nothing."""
+    """Nothing is known.
+
+    There is no item, a single one whose difference is neither 0 nor the whole scale, or a run
+    without a graded answer. `width` is the scale's.
+    """
 
     width: float
 
@@ -44,17 +48,24 @@ class NoData:
         return -self.width, self.width
 
     def p_above(self, bound: float) -> float:
-        """1: nothing speaks for the claim."""
+        """Return 1: there is no evidence for the claim."""
         return 1.0
 
     def p_below(self, bound: float) -> float:
-        """1: nothing speaks for the claim."""
+        """Return 1: there is no evidence for the claim."""
         return 1.0
 
 
 @dataclass(frozen=True)
 class WonAndLost:
-    """Items are won, lost or even: Tango's score, with the effective sample size in clusters."""
+    """Tango's score test, for items that are won, lost or tied.
+
+    Attributes:
+        won: Number of items won, scaled to the effective sample size.
+        lost: Number of items lost, scaled likewise.
+        spread: Spread of the items' differences.
+        width: Width of the scale.
+    """
 
     won: float
     lost: float
@@ -62,18 +73,18 @@ class WonAndLost:
     width: float
 
     def interval(self) -> tuple[float, float]:
-        """Tango's."""
+        """Tango's score interval, with the effective sample size in place of n."""
         low, high = tango_interval(
             self.won, self.lost, self.spread.effective_n, self.spread.score_quantile
         )
         return low * self.width, high * self.width
 
     def p_above(self, bound: float) -> float:
-        """Of the score statistic at the bound."""
+        """Return the upper tail of the score statistic at the bound."""
         return self._below(-self._statistic(bound))
 
     def p_below(self, bound: float) -> float:
-        """Likewise."""
+        """Return the lower tail of the score statistic at the bound."""
         return self._below(self._statistic(bound))
 
     def _statistic(self, bound: float) -> float:
@@ -81,7 +92,7 @@ class WonAndLost:
         return tango_statistic(self.won, self.lost, n, bound / self.width)
 
     def _below(self, statistic: float) -> float:
-        """Chance of a lower one: normal, in clusters Student's."""
+        """Return the chance of a lower statistic: normal, or Student's t where items cluster."""
         if self.spread.clustered:
             return float(special.stdtr(self.spread.freedom, statistic))
         return float(special.ndtr(statistic))
@@ -89,22 +100,29 @@ class WonAndLost:
 
 @dataclass(frozen=True)
 class GradedPairs:
-    """Any other differences: Student's t with a clustered, guarded standard error."""
+    """Student's t with a clustered standard error, for differences of any size.
+
+    The standard error is guarded against what the data could hide; see `Spread.guarded_stderr`.
+
+    Attributes:
+        spread: Spread of the items' differences.
+        width: Width of the scale.
+    """
 
     spread: Spread
     width: float
 
     def interval(self) -> tuple[float, float]:
-        """Mean plus or minus quantile times standard error, on the scale."""
+        """Mean plus or minus quantile times standard error, cut to what the scale allows."""
         mean, half = self.spread.mean, self.spread.quantile * self._stderr
         return max(-self.width, mean - half), min(self.width, mean + half)
 
     def p_above(self, bound: float) -> float:
-        """Of the t statistic at the bound."""
+        """Return the upper tail of the t statistic at the bound."""
         return self._below((bound - self.spread.mean) / self._stderr)
 
     def p_below(self, bound: float) -> float:
-        """Likewise."""
+        """Return the lower tail of the t statistic at the bound."""
         return self._below((self.spread.mean - bound) / self._stderr)
 
     def _below(self, statistic: float) -> float:
@@ -116,12 +134,12 @@ class GradedPairs:
 
 
 def fixed(difference: Floats, clusters: Clusters, width: float) -> Inference:
-    """Choose the law for a number of items settled beforehand; see `paired.compare`.
+    """Infer from a number of items that was fixed beforehand; see `paired.compare`.
 
     Args:
-        difference: A - B of each item.
-        clusters: Of the items.
-        width: Of the scale that A and B are on.
+        difference: A - B of each item, shape (items,).
+        clusters: Cluster of each item.
+        width: Width of the scale that A and B are on.
     """
     n = len(difference)
     all_or_nothing = bool(np.isin(difference, (-width, 0.0, width)).all())
@@ -137,7 +155,12 @@ def fixed(difference: Floats, clusters: Clusters, width: float) -> Inference:
 
 @dataclass(frozen=True)
 class AsymmetricNormal:
-    """An interval whose two sides have errors of their own, read on a normal."""
+    """A 95 % interval given by its ends; each side is read as a normal's, with its own error.
+
+    Attributes:
+        mean: The mean difference.
+        ends: Lower and upper end of the interval.
+    """
 
     mean: float
     ends: tuple[float, float]
@@ -147,32 +170,37 @@ class AsymmetricNormal:
         return self.ends
 
     def p_above(self, bound: float) -> float:
-        """By the lower side's error: below 2.5 % exactly if the interval lies above the bound."""
+        """Use the lower side's error: below 2.5 % exactly if the interval lies above the bound."""
         return _tail(self.mean - bound, self.mean - self.ends[0])
 
     def p_below(self, bound: float) -> float:
-        """By the upper side's, likewise."""
+        """Use the upper side's error: below 2.5 % exactly if the interval lies below the bound."""
         return _tail(bound - self.mean, self.ends[1] - self.mean)
 
 
 @dataclass(frozen=True)
 class ShiftedByLostAnswers:
-    """What is known of a mean, moved by a known amount: what lost answers may have been."""
+    """Another inference, shifted by the effect that lost answers may have had.
+
+    Attributes:
+        known: The inference from the answers at hand.
+        by: The shift of the mean.
+    """
 
     known: Inference
     by: float
 
     def interval(self) -> tuple[float, float]:
-        """The interval, moved."""
+        """The interval of `known`, shifted."""
         low, high = self.known.interval()
         return low + self.by, high + self.by
 
     def p_above(self, bound: float) -> float:
-        """As of a bound moved the other way."""
+        """Return the p-value of `known` at the bound shifted back."""
         return self.known.p_above(bound - self.by)
 
     def p_below(self, bound: float) -> float:
-        """Likewise."""
+        """Return the p-value of `known` at the bound shifted back."""
         return self.known.p_below(bound - self.by)
 
 
@@ -189,9 +217,9 @@ def claims_at(
 
     Args:
         margin: How much worse A may be.
-        known: What the answers at hand say.
-        worst: What they say if every lost answer went against A.
-        best: If every one went for A.
+        known: Inference from the answers at hand.
+        worst: Inference if every lost answer had gone against A.
+        best: Inference if every lost answer had gone for A.
     """
     above = max(known.p_above(-margin), worst.p_above(-margin))
     return {
@@ -204,7 +232,7 @@ def claims_at(
 
 
 class Conclusion(TypedDict):
-    """The fields of a comparison that follow from what is known and what may have been lost."""
+    """The fields of a `Comparison` that `conclude` computes."""
 
     interval: tuple[float, float]
     bounds_interval: tuple[float, float]
@@ -214,13 +242,13 @@ class Conclusion(TypedDict):
 
 
 def conclude(margin: float, known: Inference, worst: Inference, best: Inference) -> Conclusion:
-    """Conclude at a margin; the verdict must hold whatever lost answers would have been worth.
+    """Conclude at a margin; the verdict holds whatever values the lost answers would have had.
 
     Args:
         margin: How much worse A may be.
-        known: What the answers at hand say.
-        worst: What they say if every lost answer went against A.
-        best: If every one went for A.
+        known: Inference from the answers at hand.
+        worst: Inference if every lost answer had gone against A.
+        best: Inference if every lost answer had gone for A.
     """
     low, high = known.interval()
     bounds = min(low, worst.interval()[0]), max(high, best.interval()[1])
@@ -234,7 +262,7 @@ def conclude(margin: float, known: Inference, worst: Inference, best: Inference)
 
 
 def verdict(interval: tuple[float, float], margin: float) -> Verdict:
-    """Return what an interval of A - B supports at a margin; see `paired.compare` for the order."""
+    """Return the verdict of an interval of A - B at a margin; `paired.compare` gives the order."""
     low, high = interval
     if low > 0:
         return "superior"

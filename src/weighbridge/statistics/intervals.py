@@ -1,9 +1,9 @@
 """Standard errors and 95 % intervals of means, clustered where items share a source.
 
-Two things make a plain interval claim too much, and both are met in the same way: by what the data
-could hide. Items of one cluster agree, so that they count for fewer (the *design effect*); and
-where few items differ from the rest, neither their spread nor the design effect is known. So each
-starts at its worst case and gives way as differing items are seen: `Spread`.
+A plain interval is too narrow for two reasons. Items of one cluster tend to agree, so that they
+tell less than independent ones (the *design effect*). And where few items differ from the rest, the
+data determine neither the spread nor the design effect. So both are averaged with their worst case,
+which weighs less the more differing items are seen; see `Spread`.
 """
 
 import math
@@ -25,9 +25,9 @@ def wilson(successes: float, n: float, z: float | None = None) -> tuple[float, f
     """Score interval of a proportion (Wilson 1927).
 
     Args:
-        successes: May be fractional where n is an effective sample size.
-        n: Trials, above 0.
-        z: Quantile; None takes the normal's 97.5 %.
+        successes: Number of successes; fractional where n is an effective sample size.
+        n: Number of trials, above 0.
+        z: Quantile; None takes the normal distribution's 97.5 % quantile.
 
     >>> [round(x, 4) for x in wilson(9, 10)]
     [0.5958, 0.9821]
@@ -45,7 +45,8 @@ def groups_of(clusters: Clusters, n: int) -> npt.NDArray[np.int64] | None:
     """Number the clusters 0…C-1; an item without one is a cluster of its own.
 
     Returns:
-        None where clusters say nothing: there are fewer than two, or every item is its own.
+        The cluster's number of each item, shape (items,); None where clusters make no difference:
+        there are fewer than two, or every item is a cluster of its own.
     """
     if clusters is None:
         return None
@@ -66,13 +67,13 @@ def _coded(names: Sequence[str | None]) -> npt.NDArray[np.int64]:
 
 
 def clustered_standard_error(values: Values, clusters: Clusters = None) -> float:
-    """Standard error of a mean.
+    """Return the standard error of a mean.
 
     Clustered (Miller 2024, arXiv:2411.00640, equation 4, with the small-sample factor C/(C-1)):
     SE² = C/(C-1) · 1/n² · Σ_c (Σ_{i∈c} (s_i - s̄))². Without clusters, sd/√n with n-1 under the sd.
 
     Returns:
-        0.0 for a single value: nothing can be said about its spread.
+        The standard error; 0.0 where no value differs from another, as with a single one.
     """
     data = np.asarray(values, dtype=np.float64)
     n = len(data)
@@ -91,12 +92,12 @@ class Spread:
     """What a sample of values says about the precision of its mean.
 
     Attributes:
-        mean: Of the values.
-        stderr: `clustered_standard_error`.
-        n: Values.
-        effective_n: n over the design effect; n without clusters.
-        differing: Values other than the commonest one: those that show a spread.
-        freedom: Degrees of freedom: clusters - 1, or n - 1.
+        mean: Mean of the values.
+        stderr: The values' `clustered_standard_error`.
+        n: Number of values.
+        effective_n: n divided by the design effect; n without clusters.
+        differing: Number of values that differ from the commonest one.
+        freedom: Degrees of freedom: clusters - 1, or n - 1 without clusters.
         clustered: Whether clusters were taken into account.
     """
 
@@ -119,7 +120,7 @@ class Spread:
         return self.quantile if self.clustered else float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 
     def guarded_stderr(self, width: float) -> float:
-        """Standard error with what the values seen could hide, on a scale so wide.
+        """Return the standard error, widened by what the values could hide on a scale of `width`.
 
         Where all values are equal, a share of up to z²/(n+z²) of items may still lie elsewhere
         (Wilson's bound at zero events), so the interval gets that half-width; each value that
@@ -130,12 +131,12 @@ class Spread:
 
 
 def hidden_stderr(quantile: float, effective_n: float, differing: float, width: float) -> float:
-    """What `Spread.guarded_stderr` adds, as a standard error."""
+    """Return the term that `Spread.guarded_stderr` adds, as a standard error."""
     return quantile / (effective_n + quantile**2) * width / math.sqrt(1 + differing)
 
 
 def mixed_effect(differing: float, seen: float, worst: float) -> float:
-    """Design effect as it is believed: see `spread_of`."""
+    """Return the design effect, averaged from its estimate and its worst case; see `spread_of`."""
     return (differing * seen + worst) / (differing + 1)
 
 
@@ -144,9 +145,9 @@ def spread_of(values: Values, clusters: Clusters = None) -> Spread:
 
     The effective sample size divides n by the design effect (Rao & Scott 1992, Biometrics 48:577):
     the squared ratio of clustered to plain standard error. That ratio is estimated from the values
-    that differ; with few of them it says little (one alone always gives about 1). So it is averaged
-    with its worst case Σm_c²/n, that clusters agree throughout, as if one more value had shown
-    that. It is never below 1.
+    that differ; with few of them the estimate is poor (one alone always gives about 1). So it is
+    averaged with its worst case Σm_c²/n, in which all items of a cluster agree; the worst case has
+    the weight of one differing value. The design effect is never taken below 1.
     """
     data = np.asarray(values, dtype=np.float64)
     n = len(data)
@@ -171,8 +172,8 @@ def mean_interval(
 
     Values that are all at one end of the scale or the other get Wilson's interval, which holds near
     the ends; in clusters, with the effective sample size and the t quantile of C-1 degrees of
-    freedom. Other values get the t interval with `Spread.guarded_stderr`. No values, or a single
-    one between the ends, say nothing: the whole scale.
+    freedom. Other values get the t interval with `Spread.guarded_stderr`. Without values, or with a
+    single one between the scale's ends, nothing is known, and the interval is the whole scale.
     """
     data = np.asarray(values, dtype=np.float64)
     low, high = scale

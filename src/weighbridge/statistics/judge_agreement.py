@@ -1,4 +1,4 @@
-"""The figures of a judge's audit, from scored samples and from what other readers said."""
+"""Computes the figures of a judge's audit from scored samples and the values of other raters."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,14 +29,14 @@ PART = "position_consistent"
 _BOTH = {"win, swapped loss": "first", "loss, swapped win": "second"}
 
 Values = Mapping[str, float]
-"""By item."""
+"""Values by item."""
 
 
 def position_consistency(samples: Iterable[ScoredSample]) -> PositionConsistency | None:
     """Count how often both orders of a pair agree; None where answers were not judged in pairs.
 
-    A judge that prefers a place says "A" in both orders, or "B" in both (Zheng et al. 2023,
-    table 2); a tie in one order alone is neither.
+    A judge with a position bias says "A" in both orders, or "B" in both (Zheng et al. 2023,
+    table 2); a tie in one order alone shows no preferred position.
     """
     same: list[float] = []
     clusters: list[str] = []
@@ -71,17 +71,20 @@ def self_preference(
     clusters: Mapping[str, str],
     name: str,
 ) -> SelfPreference | None:
-    """Compare a judge's gap between two models with another reader's, item by item.
+    """Compare a judge's gap between two models with another rater's, item by item.
 
-    This is how Zheng et al. 2023 (section 3.3) look for self-enhancement: against other readers of
-    the same answers. An excess shows that the two readers differ in the models' favour; which of
-    them is right, it can't show, unless the other is people.
+    This is how Zheng et al. 2023 (section 3.3) look for self-enhancement: against other raters of
+    the same answers. An excess shows that the two raters favour different models. It does not show
+    which of the two is right, unless the other raters are people.
 
     Args:
         judge: The judge's values of the candidate's and of the reference's answers.
-        reader: Another's.
-        clusters: Of each item.
-        name: Of the other reader.
+        reader: The other rater's values of the same answers.
+        clusters: Cluster of each item.
+        name: Name of the other rater.
+
+    Returns:
+        None where fewer than two items have all four values.
     """
     both = [*judge, *reader]
     items = sorted(set.intersection(*(set(values) for values in both)))
@@ -101,16 +104,16 @@ def human_agreement(
     names: tuple[str, str],
     clusters: Mapping[str, str],
 ) -> HumanAgreement:
-    """Set people's labels beside a judge's values.
+    """Compare people's labels with a judge's values.
 
-    Ratings of both answers to an item also say which is preferred, for people as for the judge;
-    preferences are compared as MT-Bench does, with ties (its setup S1) and without (S2).
+    Ratings of both answers to an item imply a preference, for people as for the judge; preferences
+    are compared as MT-Bench does, with ties (its setup S1) and without (S2).
 
     Args:
-        labels: What people said.
+        labels: People's ratings and preferences.
         judge: The judge's values of the candidate's and of the reference's answers.
-        names: The two models'.
-        clusters: Of each item.
+        names: Names of the two models.
+        clusters: Cluster of each item.
     """
     rated = _ratings(labels, judge, names)
     chosen = _preferences(labels, judge, names)
@@ -147,8 +150,8 @@ def ratings_by_item(
     """Return people's mean rating of the candidate's and of the reference's answer to each item.
 
     Args:
-        labels: What people said.
-        names: The two models'.
+        labels: People's ratings and preferences; preferences are passed over.
+        names: Names of the two models.
         sole: Whether a rating that names no model is the candidate's.
     """
     found: tuple[dict[str, list[float]], dict[str, list[float]]] = ({}, {})
@@ -164,22 +167,23 @@ def ratings_by_item(
 def human_corrected(
     judge: Values, people: Values, clusters: Mapping[str, str], margin: float
 ) -> HumanCorrected | None:
-    """Estimate the difference that people would see on all items, from few that they rated.
+    """Estimate the difference that people would see on all items, from the few that they rated.
 
     Prediction-powered inference with a tuned weight (Angelopoulos, Duchi & Zrnic 2023,
     arXiv:2311.01453): θ = mean_labelled(h - w·d) + w·mean_rest(d), with the judge's differences d,
     people's h, and w between 0 and 1 chosen so that the variance
-    var(h - w·d)/n + w²·var(d)/N is least. With w = 0 only people count. The t interval has
-    n - 1 degrees of freedom, in clusters of the labelled items.
+    var(h - w·d)/n + w²·var(d)/N is least, for n labelled and N other items. With w = 0 only people
+    count. The t interval has n - 1 degrees of freedom, or one less than the number of clusters of
+    labelled items.
 
     Args:
         judge: The judge's difference on every item.
         people: People's difference on the items that they rated.
-        clusters: Of each item.
-        margin: For the verdict.
+        clusters: Cluster of each item.
+        margin: Margin of the verdict.
 
     Returns:
-        None with fewer than ten labelled items, or where none is left unlabelled.
+        None with fewer than ten labelled items, or fewer than two others.
     """
     labelled = sorted(set(judge) & set(people))
     rest = sorted(set(judge) - set(people))
@@ -220,7 +224,7 @@ def _half(values: np.ndarray, clusters: Sequence[str]) -> float:
 def _mean_gap(
     first: Sequence[float], second: Sequence[float], groups: Sequence[str]
 ) -> Agreement | None:
-    if len(first) < 2:  # one says nothing of how far others lie
+    if len(first) < 2:  # the spread of a single gap is unknown
         return None
     gaps = np.array(first) - np.array(second)
     mean = float(gaps.mean())

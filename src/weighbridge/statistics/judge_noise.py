@@ -2,10 +2,11 @@
 
 Two kinds of noise must be told apart (generalizability theory, Brennan 2001, items x passes):
 
-- Noise of each judgement by itself. A comparison's interval holds it already, because it is part of
-  how the items' differences scatter; more items, or more judgements of each, make it smaller.
-- What all judgements of one pass over the answers share (the judge's day, its batch, its version).
-  Items don't average it out and their scatter does not show it, so it is added here.
+- Noise of each judgement by itself. A comparison's interval contains it already, because it is part
+  of how the items' differences scatter; more items, or more judgements of each, make it smaller.
+- Noise that all judgements of one pass over the answers share (through the judge's version, its
+  batch or the day). More items don't average it out, and their scatter does not show it, so it is
+  added here.
 """
 
 import math
@@ -26,9 +27,10 @@ def judgements_of(samples: Iterable[ScoredSample], judge_repeats: int | None) ->
     """Gather readable judgements by answer and pass.
 
     Args:
-        samples: A judged run's.
-        judge_repeats: Judgements of each answer; a sample's repeats are answers times these. None
-            where that is not known: then what the judge was shown tells one answer from another.
+        samples: Samples of a judged run.
+        judge_repeats: Number of judgements of each answer: a sample's `repeat` is then the number
+            of its answer times this, plus the number of the pass. None where it is not known: then
+            samples of one item with the same prompt digest are judgements of one answer.
     """
     found: Judgements = {}
     passes: dict[tuple[str, int | str], int] = {}
@@ -74,7 +76,7 @@ def repeat_spread(judgements: Judgements) -> RepeatSpread | None:
 
 
 def _between(rows: list[np.ndarray], counts: np.ndarray, within: float) -> float:
-    """Variance of answers, by the method of moments; 0 where the estimate falls below."""
+    """Return the variance between answers, by the method of moments; never below 0."""
     means = np.array([row.mean() for row in rows])
     grand = float(np.average(means, weights=counts))
     mean_square = float((counts * (means - grand) ** 2).sum()) / (len(rows) - 1)
@@ -83,7 +85,7 @@ def _between(rows: list[np.ndarray], counts: np.ndarray, within: float) -> float
 
 
 def _passes(judgements: Judgements) -> tuple[tuple[float, ...], float, int]:
-    """Each pass's mean, and the variance that they show beyond single judgements' noise.
+    """Return each pass's mean, the variance that passes share, and its degrees of freedom.
 
     Over answers that every pass could read: var(pass means)/K - MS_residual/(n·K), floored at 0, is
     the variance of the run's mean that its passes share (two-way random effects, Brennan 2001).
@@ -104,17 +106,18 @@ def _passes(judgements: Judgements) -> tuple[tuple[float, ...], float, int]:
 def with_judge_noise(
     comparison: Comparison, spreads: Iterable[RepeatSpread | None], clusters: int
 ) -> Comparison:
-    """Widen a comparison by what its judge's passes share.
+    """Widen a comparison's interval by the noise that all judgements of one pass share.
 
-    SE² = SE²_items + Σ_runs pass variance, with Satterthwaite's (1946) degrees of freedom: few
-    passes know little of how much a pass moves. Each side of the interval grows by
+    SE² = SE²_items + Σ_runs pass variance, with Satterthwaite's (1946) degrees of freedom, because
+    a few passes determine the pass variance poorly. Each side of the interval grows by
     √(1 + Σ/SE²_items) · t(ν)/t(ν_items), so that a side that was guarded stays so. The p-value is
-    the widened interval's, read on a normal: below 2.5 % exactly if it lies above -margin.
+    that of a normal distribution with the widened interval: below 2.5 % exactly if the interval
+    lies above -margin.
 
     Args:
-        comparison: Of two judged runs.
-        spreads: Of both runs; None, or without a second pass, adds nothing.
-        clusters: Independent units among the paired items.
+        comparison: Comparison of two judged runs.
+        spreads: Spread of each run's judgements; None, or one without a second pass, adds nothing.
+        clusters: Number of independent units among the paired items.
     """
     measured = [s for s in spreads if s is not None and s.pass_variance > 0]
     low, high = comparison.interval

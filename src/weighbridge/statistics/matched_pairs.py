@@ -1,7 +1,7 @@
 """Two proportions over the same items: Tango's score interval and McNemar's exact test.
 
-Both see only the items on which the two differ: `won`, those that A alone has right, and `lost`,
-those that B alone has.
+Both depend on the items on which the two differ: `won` counts those that only A has right, and
+`lost` those that only B has right.
 """
 
 import math
@@ -29,11 +29,11 @@ def tango_statistic(won: float, lost: float, n: float, difference: float) -> flo
     Args:
         won: Items that only A has right; fractional where n is an effective sample size.
         lost: Items that only B has right.
-        n: All paired items.
-        difference: In [-1, 1].
+        n: Number of all paired items.
+        difference: The hypothetical difference, in [-1, 1].
 
     Returns:
-        Standard normal under the hypothesis; positive where A did better than it says.
+        The statistic, standard normal under the hypothesis; positive where A did better.
     """
     if difference < 0:  # the mirror image: one branch, and the sign is exact under a swap
         return -tango_statistic(lost, won, n, -difference)
@@ -49,13 +49,13 @@ def tango_interval(
 ) -> tuple[float, float]:
     """95 % score interval of the difference of paired proportions (Tango 1998, Stat. Med. 17:891).
 
-    It keeps its rate where few items or none differ: with none, it is ± z²/(n+z²).
+    It keeps its coverage where few items or none differ: with none, it is ± z²/(n+z²).
 
     Args:
         won: Items that only A has right; fractional where n is an effective sample size.
         lost: Items that only B has right.
-        n: All paired items.
-        z: Quantile; None takes the normal's 97.5 %.
+        n: Number of all paired items.
+        z: Quantile; None takes the normal distribution's 97.5 % quantile.
     """
     z = float(stats.norm.ppf(0.975)) if z is None else z
     return -_upper(lost, won, n, z), _upper(won, lost, n, z)
@@ -65,8 +65,8 @@ def _upper(won: float, lost: float, n: float, z: float) -> float:
     seen = (won - lost) / n
     if seen >= 1:
         return 1.0
-    # Where all items agree, or all are lost, no variance is seen and the score equation is solved
-    # by the estimate itself too; these are its other solutions.
+    # Where all items agree, or all are lost, the estimated variance is 0 and the estimate itself
+    # solves the score equation, too; these are the equation's other solutions.
     if won + lost == 0:
         return z * z / (n + z * z)
     if seen <= -1:

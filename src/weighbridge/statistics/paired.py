@@ -1,4 +1,4 @@
-"""Two runs over the same items: the difference, what it supports, and where it lies."""
+"""Compares two runs over the same items: the difference, its verdict, and the items that differ."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -36,12 +36,12 @@ def compare(
 ) -> Comparison:
     """Compare a candidate A with a reference B, item by item; repeats are averaged first.
 
-    Items of which one is right and the other wrong get Tango's score interval for paired
-    proportions (Tango 1998), which stays honest where few items or none differ; in clusters, with
-    the effective sample size and the t quantile (see `intervals.spread_of`). Other values get the
-    t interval with a clustered standard error (Miller 2024, arXiv:2411.00640), guarded likewise. If
-    either run stopped when it was decided, the interval is one that holds at any moment
-    (`sequential.anytime`).
+    Where each item's difference is 0 or the whole scale (both right, both wrong, or one of each),
+    the interval is Tango's score interval for paired proportions (Tango 1998), which keeps its
+    coverage where few items or none differ; in clusters, with the effective sample size and the t
+    quantile (see `intervals.spread_of`). Other differences get the t interval with a clustered
+    standard error (Miller 2024, arXiv:2411.00640), guarded likewise. If either run could stop
+    early, the interval is one that holds at every moment (`sequential.anytime`).
 
     The verdict, in order of precedence: *superior*, the 95 % interval lies above 0; *equivalent*,
     inside ±margin (two one-sided tests at 2.5 % each, stricter than the usual 5 %);
@@ -60,14 +60,14 @@ def compare(
         margin: How much worse A may be and still count as no worse, in the metric's units; None
             takes 2 % of the scale's width.
         metric: "value", or the name of a part.
-        scale: Lowest and highest value, A's own unless stated; parts are always in [0, 1].
+        scale: Lowest and highest value; None takes A's own scale. Parts are always in [0, 1].
         across_protocols: Whether the two may have been asked by different protocols; the verdict
-            then is not one about models (see `protocol_offset`).
-        accepted: Differences in how the two were asked that are taken into account elsewhere.
+            is then not one about models (see `protocol_offset`).
+        accepted: Differences in how the two were asked that are not refused.
 
     Raises:
-        InputError: The runs did not ask the same items in the same way, or the margin is no part
-            of the scale.
+        InputError: The runs did not ask the same items in the same way, or the margin is below 0
+            or not smaller than the scale's width.
         UnknownName: No answer in either run has that part.
     """
     read = Metric(metric, (scale or run_a.estimate.scale) if metric == "value" else UNIT)
@@ -80,10 +80,10 @@ def compare(
 
 
 class _Law:
-    """How to infer from differences: for a fixed number of items, or at any moment of stopping.
+    """Infers from differences, by the rule that fits two runs.
 
-    Where none of a run's answers was graded, its mean tells nothing of the model, and neither does
-    any difference from it.
+    The rule is `anytime` if either run could stop early, else `fixed`. Where none of a run's
+    answers was graded, its mean tells nothing about the model, so nothing is inferred.
     """
 
     def __init__(self, run_a: EvalRun, run_b: EvalRun, width: float) -> None:
@@ -136,7 +136,7 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
 
 
 def _ungraded(run: EvalRun) -> str:
-    """Say what became of a run's answers where none was graded; nothing where one was."""
+    """Return a run's counts by reason where none of its answers was graded; else ""."""
     reasons = Counter(s.score.reason for s in run.samples if not isinstance(s.score, Graded))
     if reasons.total() < len(run.samples):
         return ""
@@ -157,7 +157,7 @@ def check_margin(margin: float, scale: tuple[float, float]) -> None:
     """Refuse a margin that is negative or not smaller than the scale's width.
 
     Raises:
-        InputError: It is not.
+        InputError: The margin is one of these.
     """
     width = scale[1] - scale[0]
     if 0 <= margin < width:
@@ -187,10 +187,10 @@ def check_comparable(
     across_protocols: bool = False,
     accepted: Accepted = NOTHING,
 ) -> None:
-    """Refuse runs whose benchmark, protocol, scale, judge or items differ.
+    """Refuse runs whose benchmark, protocol, scale, judge, items or way of asking differ.
 
     Raises:
-        InputError: Says what differs.
+        InputError: The runs differ, or one has no samples; the message says in what.
     """
     if run_a.estimate.scale != run_b.estimate.scale:
         raise InputError(
@@ -264,6 +264,6 @@ def _answers_an_item(worths: Sequence[tuple[float, ...]]) -> float:
 
 
 def _within_items(worths: Sequence[tuple[float, ...]]) -> float:
-    """Mean variance of one answer within an item, over the items that have at least two."""
+    """Return the mean variance of one answer within an item, over items with at least two."""
     several = [values for values in worths if len(values) > 1]
     return float(np.mean([np.var(values, ddof=1) for values in several])) if several else 0.0

@@ -1,4 +1,4 @@
-"""Two runs' answers, item by item: what each item is worth in either run, and what was lost."""
+"""Pairs two runs' answers item by item: each item's values in either run, and its lost answers."""
 
 import json
 import math
@@ -30,7 +30,7 @@ class Metric:
         return self.scale[1] - self.scale[0]
 
     def read(self, answer: ScoredSample) -> float | None:
-        """The answer's value in the mean; None if it was lost to infrastructure."""
+        """Return the answer's value in the mean; None if it was lost to infrastructure."""
         return worth(answer, self.scale[0]) if self.name == "value" else part(answer, self.name)
 
     def items(self, samples: Iterable[ScoredSample]) -> dict[str, list[ScoredSample]]:
@@ -44,11 +44,11 @@ class Item:
 
     Attributes:
         id: The sample's id.
-        cluster: Its cluster.
+        cluster: The sample's cluster.
         answers_a: A's answers, lost ones included.
-        answers_b: B's.
-        worths_a: What A's answers count, in their order; lost ones are left out.
-        worths_b: Likewise.
+        answers_b: B's answers, lost ones included.
+        worths_a: Values of A's answers, in their order; lost ones are left out.
+        worths_b: Values of B's answers, likewise.
     """
 
     id: str
@@ -65,12 +65,17 @@ class Item:
 
     @property
     def lost(self) -> int:
-        """Answers that infrastructure lost."""
+        """Number of answers, of both runs, that infrastructure lost."""
         asked = len(self.answers_a) + len(self.answers_b)
         return asked - len(self.worths_a) - len(self.worths_b)
 
     def mean(self, of_b: bool, lost_as: float | None = None) -> float:
-        """Mean of one run's answers; lost ones count as `lost_as`, or are left out if None."""
+        """Return the mean of A's answers, or of B's.
+
+        Args:
+            of_b: Whether B's answers are meant.
+            lost_as: Value that a lost answer counts as; None leaves lost answers out.
+        """
         answers, worths = (
             (self.answers_b, self.worths_b) if of_b else (self.answers_a, self.worths_a)
         )
@@ -94,25 +99,25 @@ class Pairs:
 
     @property
     def lost(self) -> int:
-        """Answers that infrastructure lost, of either run."""
+        """Number of answers, of both runs, that infrastructure lost."""
         return sum(item.lost for item in self.items)
 
     def differences(self) -> Floats:
-        """A - B of each paired item, repeats averaged first."""
+        """Return A - B of each paired item, repeats averaged first."""
         return _even_out([item.mean(False) - item.mean(True) for item in self.paired])
 
     def differences_if(self, lost_of_a: float, lost_of_b: float) -> Floats:
-        """A - B of each shared item, with the lost answers of A and B replaced by these values."""
+        """Return A - B of each shared item, with lost answers of A and B counted as given."""
         return _even_out(
             [item.mean(False, lost_of_a) - item.mean(True, lost_of_b) for item in self.items]
         )
 
     def worst(self) -> Floats:
-        """A - B of each shared item if every lost answer had gone against A."""
+        """Return A - B of each shared item if every lost answer had gone against A."""
         return self.differences_if(*self.metric.scale)
 
     def best(self) -> Floats:
-        """A - B of each shared item if every lost answer had gone for A."""
+        """Return A - B of each shared item if every lost answer had gone for A."""
         return self.differences_if(self.metric.scale[1], self.metric.scale[0])
 
 
@@ -152,7 +157,7 @@ def _even_out(differences: Sequence[float]) -> Floats:
 
 
 def by_cluster(difference: Floats, clusters: Sequence[str | None]) -> dict[str, float]:
-    """Mean difference of each cluster, sorted by name."""
+    """Return the mean difference of each cluster, sorted by name."""
     grouped: dict[str, list[float]] = defaultdict(list)
     for gap, cluster in zip(difference.tolist(), clusters, strict=True):
         if cluster is not None:

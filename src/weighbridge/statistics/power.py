@@ -1,14 +1,15 @@
 """Power analysis: what a number of items can show, and how many items or repeats a margin needs.
 
 The claim is that A - B lies above -margin: non-inferiority, or, with a margin of 0, superiority.
-Its power is that of the very test that `compare` makes, at the items' variance that is assumed or
-was seen in a pilot:
+Its power is that of the test that `compare` makes, at a variance of items that is assumed or was
+estimated from a pilot:
 
     variance of one item's difference = ω² + (σ²_A + σ²_B)/K        (Miller 2024, arXiv:2411.00640)
     design effect = 1 + (m - 1)·ICC, with m = Σm_c²/Σm_c            (Kish 1965)
 
 Single right-or-wrong answers without clusters are enumerated, so their power is exact. Otherwise
-the statistic is taken to be noncentral t, with what `compare` adds for what the data could hide.
+the statistic is assumed to be noncentral t, and its standard error is guarded as `compare` guards
+it (`Spread.guarded_stderr`).
 """
 
 import math
@@ -33,14 +34,17 @@ class Design:
 
     Attributes:
         margin: The claim is that A - B is above -margin.
-        difference: What A - B truly is.
+        difference: The true A - B.
         disagreement: Mean of (a - b)², each answer asked once: for right-or-wrong answers the share
             of items on which the two differ.
         within: σ²_A + σ²_B, variance of single answers to one item; 0 where answers are not drawn.
-        graded: Whether answers are graded in between, not just right or wrong.
+        graded: Whether answers can have values between right and wrong.
         icc: Correlation of the differences of two items of one cluster.
-        cluster_size: Items of a cluster, weighted by size: Σm²/Σm.
-        alpha: Of the one-sided test.
+        cluster_size: Mean size of an item's cluster, Σm²/Σm.
+        alpha: Level of the one-sided test.
+
+    Raises:
+        InputError: A value is out of its range, or two values contradict each other.
     """
 
     margin: float
@@ -79,11 +83,11 @@ class Design:
             )
 
     def variance(self, repeats: int) -> float:
-        """Variance of one item's difference, with each run's answers averaged over its repeats."""
+        """Return the variance of one item's difference, with answers averaged over repeats."""
         return self.disagreement - self.difference**2 - self.within * (1 - 1 / repeats)
 
     def design_effect(self, repeats: int) -> float:
-        """Design effect: variance of the mean divided by its value without clusters."""
+        """Return the variance of the mean, divided by its value without clusters."""
         if self.variance(repeats) <= 0:
             return 1.0
         shared = self.icc * self.variance(1) / self.variance(repeats)
@@ -94,9 +98,9 @@ def design_from(pilot: Comparison, margin: float, width: float = 1.0) -> Design:
     """Estimate the variance from a pilot's paired items; the true difference is taken as 0.
 
     Args:
-        pilot: Of two runs over the same items.
-        margin: To be shown, on the scale from 0 to 1.
-        width: Of the pilot's scale.
+        pilot: Comparison of two runs over the same items.
+        margin: Margin to be shown, on the scale from 0 to 1.
+        width: Width of the pilot's scale.
 
     Raises:
         InputError: The pilot has too few items, or none on which the two differ.
@@ -111,7 +115,7 @@ def design_from(pilot: Comparison, margin: float, width: float = 1.0) -> Design:
     split = pilot.variance
     within = (split.within_a + split.within_b) / width**2 if split else 0.0
     repeats = min(split.repeats_a, split.repeats_b) if split else 1.0
-    # What averaging over the pilot's repeats took away is put back: variance of single answers.
+    # Averaging over the pilot's repeats made this smaller; it is put back to that of one answer.
     disagreement = float(np.sum(gaps**2)) / pilot.n + within * (1 - 1 / repeats)
     size = sum(m * m for m in pilot.cluster_sizes) / max(1, sum(pilot.cluster_sizes))
     return Design(
@@ -128,9 +132,9 @@ def power_of(design: Design, items: int, repeats: int = 1) -> float:
     """Return the chance that `compare` supports the claim.
 
     Args:
-        design: What is assumed.
-        items: Paired items.
-        repeats: Answers to each, of both runs.
+        design: The claim and the assumptions.
+        items: Number of paired items.
+        repeats: Number of answers to each item, in each run.
     """
     binary = not design.graded and repeats == 1
     if binary and design.cluster_size == 1:
@@ -150,7 +154,7 @@ def power_of(design: Design, items: int, repeats: int = 1) -> float:
 
 
 def _exact(design: Design, items: int) -> float:
-    """Sum the chances of all counts of lost items with enough won ones, for Tango's score test."""
+    """Sum, over counts of lost items, the chance that enough are won for Tango's score test."""
     won = max(0.0, (design.disagreement + design.difference) / 2)
     lost = max(0.0, (design.disagreement - design.difference) / 2)
     z = float(stats.norm.ppf(1 - design.alpha))
@@ -180,7 +184,7 @@ def _least_won(design: Design, items: int, lost: int, z: float) -> int:
 
 
 def _tested_stderr(design: Design, items: int, repeats: int, freedom: float, binary: bool) -> float:
-    """Standard error as `compare` will state it: at the margin, and guarded."""
+    """Return the standard error by which `compare` will test: at the margin, and guarded."""
     effect, worst = design.design_effect(repeats), design.cluster_size
     differing = items * design.disagreement
     if worst > 1:
@@ -201,8 +205,9 @@ def _tested_stderr(design: Design, items: int, repeats: int, freedom: float, bin
 def items_needed(design: Design, power: float = 0.8, repeats: int = 1) -> int | None:
     """Return the fewest items that give the power; None if more than ten million would be needed.
 
-    Power can dip by a point where one more item brings no more that may be lost; so it is the
-    fewest from which on doubling never falls below.
+    Exact power can drop by a point where one more item does not allow one more lost item. The
+    search doubles the number until the power suffices, and bisects the last step as if power always
+    rose, so where it drops a slightly smaller number may suffice, too.
     """
     if design.difference + design.margin <= 0:
         return None
@@ -211,10 +216,11 @@ def items_needed(design: Design, power: float = 0.8, repeats: int = 1) -> int | 
 
 
 def repeats_needed(design: Design, items: int, power: float = 0.8) -> int | None:
-    """Return the fewest repeats that give the power with n items; None if no number does.
+    """Return the fewest repeats that give the power with so many items; None if no number does.
 
-    More items always buy more than more repeats of the same ones (Miller 2024, section 3.2); where
-    there are no more items, repeats reduce what is drawn, down to the variance between items.
+    More items always gain more than more repeats of the same ones (Miller 2024, section 3.2); where
+    there are no more items, repeats reduce the variance of drawn answers, so that in the limit only
+    the variance between items is left.
     """
     if design.difference + design.margin <= 0:
         return None

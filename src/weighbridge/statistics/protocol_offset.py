@@ -1,9 +1,9 @@
 """The offset between two protocols, measured on one model, and comparisons corrected for it.
 
-A model scored by likelihood and the same model asked to write its answer are two different figures.
-So where two runs differ in protocol, nothing can be said of the models unless some model was
-measured both ways over the same items: then its paired difference is taken out, item by item, and
-its uncertainty with it.
+A model scored by likelihood and the same model asked to write its answer have two different
+figures. So where two runs differ in protocol, nothing can be said about the models unless some
+model was measured both ways over the same items. Its paired difference is then subtracted, item by
+item, and the interval contains its uncertainty.
 """
 
 import math
@@ -25,12 +25,12 @@ Items = dict[str, list[ScoredSample]]
 
 
 def protocol_offset(run_a: EvalRun, run_b: EvalRun) -> ProtocolOffset:
-    """Measure what the first run's protocol adds to the same model's figure by the second's.
+    """Measure how one model's figure by the first run's protocol differs from that by the second's.
 
-    Paired over items, with `compare`'s interval: Tango's for right and wrong, clustered t else.
+    The difference is paired over items, and its interval is that of `compare`.
 
     Raises:
-        InputError: Two models, two benchmarks, one protocol, or no item in common.
+        InputError: Two models, two benchmarks, one protocol, or no item graded in both runs.
     """
     if run_a.model.identity != run_b.model.identity:
         raise InputError(
@@ -77,19 +77,20 @@ def across_protocols(
     """Compare runs of different protocols, uncorrected and with the measured offset subtracted.
 
     The corrected gap is, item by item, (A by p - B by q) - (M by p - M by q), M being the model
-    measured both ways; so its interval holds the offset's uncertainty and what the two share.
-    Where M is the candidate or the reference itself this is just their gap by one protocol; else it
-    rests on the assumption that the protocol is worth the same to them as to M.
+    measured both ways; so its interval contains the offset's uncertainty, and the correlation of
+    the two gaps. Where M is the candidate or the reference itself, this is their gap by one
+    protocol; else it assumes that changing the protocol has the same effect on them as on M.
 
     Args:
-        run_a: The candidate's.
-        run_b: The reference's.
+        run_a: The candidate's run.
+        run_b: The reference's run.
         measured: One model's runs by both protocols, in any order; None where there are none.
         margin: As in `compare`.
-        accepted: Likewise.
+        accepted: As in `compare`.
 
     Raises:
-        InputError: The two runs don't measure the offset between these protocols.
+        InputError: The runs can't be compared, or `measured` are not one model's runs of the same
+            benchmark by these two protocols, with an item that all four runs share.
     """
     scale = run_a.estimate.scale
     margin = margin_or_default(margin, scale)
@@ -140,10 +141,10 @@ def _corrected(
     cluster = {s.sample_id: s.cluster for s in runs[0].samples}
     clusters = [cluster[i] for i in shared]
     reach = width(scale)
-    # Gaps of two models reach over the scale's width, a gap of gaps over twice that.
+    # The gap of two models is at most the scale's width, a difference of two gaps twice that.
     beyond = bool((np.abs(gaps) > reach).any())
     known = fixed(gaps, clusters, 2 * reach if beyond else reach)
-    # What the two runs lost may have moved the gap as far as it may have moved the raw one.
+    # Answers that the two runs lost may shift this gap as far as they may shift the raw one.
     worst, best = (ShiftedByLostAnswers(known, bound - raw.difference) for bound in raw.bounds)
     return replace(
         raw,
@@ -161,7 +162,7 @@ def _corrected(
 
 
 def _values(run: EvalRun, scale: tuple[float, float]) -> dict[str, float]:
-    """Each item's mean over the answers that were not lost."""
+    """Return each item's mean over the answers that were not lost."""
     found = {}
     for item, answers in items_of(run.samples, scale).items():
         counted = [v for v in (worth(answer, scale[0]) for answer in answers) if v is not None]

@@ -1,26 +1,28 @@
 """An interval that holds at every moment, so that a run may stop as soon as it is decided.
 
-A 95 % interval looked at after every item, until it says what one hopes for, misses far more often
-than one time in twenty. What is used here is a *confidence sequence*: the chance that it ever
-misses, at any of arbitrarily many looks, is at most 5 %.
+A 95 % interval that is looked at after every item, until it shows what one hopes for, misses the
+true value far more often than one time in twenty. This module computes a *confidence sequence*
+instead: the chance that it ever misses, at any of arbitrarily many looks, is at most 5 %.
 
-It is made by betting (Waudby-Smith & Ramdas 2024, JRSS B 86:1, arXiv:2010.09686). Against the
-hypothesis that the mean difference is at most δ, a gambler stakes a share u of the capital on each
-item; with d in [-1, 1] the capital is
+It is constructed by betting (Waudby-Smith & Ramdas 2024, JRSS B 86:1, arXiv:2010.09686). Against
+the hypothesis that the mean difference is at most δ, a gambler stakes a share u of the capital on
+each item; with d in [-1, 1] the capital is
 
     K(δ) = Π_i (1 + u·(d_i - δ)/(1 + δ)),
 
-which can't be expected to grow if the hypothesis holds, and so ever exceeds 1/α with a chance of at
-most α (Ville 1939). δ is out once K(δ) ≥ 1/α. The share is not chosen but averaged over, with the
-arcsine law, as in Cover's universal portfolio, which stays within a factor of about √(πn) of the
-best share in hindsight (Orabona & Jun 2024, IEEE Trans. Inf. Theory 70:436, arXiv:2110.14099); the
-average is over a grid, and exactly as valid. Averaged over fixed shares the capital depends on
-which items were asked, not on their order, so it can be recomputed from a finished run.
+whose expectation does not grow if the hypothesis holds, so that it ever exceeds 1/α with a chance
+of at most α (Ville 1939). δ is rejected once K(δ) ≥ 1/α. The capital is averaged over shares u from
+the arcsine distribution, as in Cover's universal portfolio, which stays within a factor of about
+√(πn) of the best share in hindsight (Orabona & Jun 2024, IEEE Trans. Inf. Theory 70:436,
+arXiv:2110.14099). The average is over a grid of shares, which leaves the guarantee exact. Because
+the shares are fixed, the capital depends on which items were asked, not on their order, so it can
+be recomputed from a finished run.
 
-Clusters are the gambler's rounds: for a cluster of m items whose differences sum to S, and with M
-the size of the largest, (S - δm)/M takes the place of d - δ. Its mean is 0 exactly where δ is the
-mean over items. Clusters must be asked whole and in a random order. Unequal ones cost power: a few
-dozen of very different sizes, such as MMLU's subjects, hardly ever decide anything before the end.
+Each cluster is one bet, or *round*: for a cluster of m items whose differences sum to S, and with M
+the size of the largest cluster, (S - δm)/M takes the place of d - δ. Its mean is 0 exactly where δ
+is the mean over items. Clusters must be asked whole and in a random order. Unequal clusters cost
+power: with a few dozen of very different sizes, such as MMLU's subjects, a run hardly ever stops
+early.
 """
 
 import math
@@ -43,15 +45,16 @@ _NEAR = 1e-9
 
 @dataclass(frozen=True)
 class Anytime:
-    """The confidence sequence after the rounds so far; see the module.
+    """The confidence sequence after the rounds so far; see the module's docstring.
+
+    Rounds with the same sum and size are one kind. The arrays have the shape (kinds,).
 
     Attributes:
-        sums: Of each kind of round: the sum of its differences, on a scale so wide that they are in
-            [-1, 1].
-        sizes: Its items.
-        counts: How many rounds of the kind there were.
-        largest: Items of the largest cluster there is, asked or not.
-        width: Of the scale.
+        sums: Sum of the differences in a round of each kind, each divided by the scale's width.
+        sizes: Number of items in a round of each kind.
+        counts: Number of rounds of each kind.
+        largest: Number of items in the largest cluster, whether it was asked yet or not.
+        width: Width of the scale.
     """
 
     sums: Floats
@@ -68,11 +71,11 @@ class Anytime:
         return low * self.width, high * self.width
 
     def p_above(self, bound: float) -> float:
-        """1/K, at most 1: valid whenever one stops (Shafer et al. 2011, Statist. Sci. 26:84)."""
+        """Return 1/K, at most 1: valid at any stop (Shafer et al. 2011, Statist. Sci. 26:84)."""
         return min(1.0, math.exp(-self._log_capital(self.sums, bound / self.width)))
 
     def p_below(self, bound: float) -> float:
-        """The same for the claim that the mean lies below the bound."""
+        """Return 1/K of the claim that the mean lies below the bound, at most 1."""
         return min(1.0, math.exp(-self._log_capital(-self.sums, -bound / self.width)))
 
     def _log_capital(self, sums: Floats, bound: float) -> float:
@@ -84,8 +87,8 @@ class Anytime:
 def place_in_order(seed: int, cluster: str | None, sample_id: str) -> tuple[str, str]:
     """Return a sort key that puts clusters in random order and keeps each of them whole.
 
-    A function of the names alone, so that the order is settled before anything is asked, and can be
-    told again from evidence.
+    The key depends on the seed and the names alone, so that the order is fixed before anything is
+    asked, and can be recomputed from evidence.
     """
     whole = cluster if cluster is not None else f"item {sample_id}"
     return canonical_digest([seed, whole]), canonical_digest([seed, whole, sample_id])
@@ -100,10 +103,10 @@ def anytime(
     """Infer from the items asked so far, at any moment.
 
     Args:
-        difference: A - B of each item, clusters whole.
-        clusters: Of the items.
-        width: Of the scale that A and B are on.
-        largest_cluster: Items of the largest cluster, also of those not asked yet.
+        difference: A - B of each item, shape (items,); each cluster must be complete.
+        clusters: Cluster of each item; None where every item is a cluster of its own.
+        width: Width of the scale that A and B are on.
+        largest_cluster: Number of items in the largest cluster, whether it was asked yet or not.
     """
     if len(difference) == 0:
         return NoData(width)
@@ -121,7 +124,7 @@ def _rounds(clusters: Sequence[str | None] | None, n: int) -> npt.NDArray[np.int
 
 
 def of_rounds(sums: Floats, sizes: Floats, width: float, largest: int) -> Inference:
-    """Infer from clusters, each given by the sum of its differences (scaled) and its size."""
+    """Infer from rounds, each given by its size and the sum of its differences over the width."""
     if not len(sums):
         return NoData(width)
     kinds, counts = np.unique(np.column_stack([sums, sizes]), axis=0, return_counts=True)

@@ -25,7 +25,7 @@ class SliceLabels:
     _codes: dict[str, "array[int]"] = field(default_factory=dict)
 
     def noted(self, samples: Iterable[ScoredSample]) -> Iterator[ScoredSample]:
-        """Pass samples on."""
+        """Record the slices of each sample, and pass the sample on."""
         of = {
             kind: {sample: code for code, ids in enumerate(slices.values()) for sample in ids}
             for kind, slices in self.slicing.items()
@@ -47,10 +47,10 @@ class SliceLabels:
         """Return each slice's mean over its items; a slice without items is left out.
 
         Args:
-            read: The samples that passed by.
-            items: Those that count.
-            values: Their figures.
-            clusters: Their clusters.
+            read: The samples that `noted` passed on.
+            items: Indices of the items that count.
+            values: Figures of these items.
+            clusters: Clusters of these items.
             scale: Lowest and highest value.
         """
         first = read.position[np.searchsorted(read.item, items)]

@@ -1,4 +1,4 @@
-"""A run's score without some of its items, and how much those add to the headline."""
+"""Scores a run without some of its items, and measures how much those add to the headline mean."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -15,16 +15,17 @@ def clean_subset(
 ) -> CleanSubset:
     """Score a run on the items that do not overlap with tuning data.
 
-    headline - clean = share · (mean of the overlapping - mean of the clean), the share being that
-    of overlapping items. The two groups have no item in common, so the interval of the difference
-    of their means is put together from their own two (MOVER, Zou & Donner 2008, Stat. Med. 27:1693;
-    for proportions that is Newcombe's method 10), which keeps its rate near 0 and 1 and where few
-    items overlap. Clusters that lie in both groups make it wider than it need be.
+    headline - clean = share · (mean of the overlapping - mean of the clean), where share is the
+    share of overlapping items. The two groups have no item in common, so the interval of the
+    difference of their means is combined from the intervals of the two means (MOVER, Zou & Donner
+    2008, Stat. Med. 27:1693; for proportions that is Newcombe's method 10), which keeps its
+    coverage near 0 and 1 and where few items overlap. Clusters that have items in both groups make
+    the interval wider than necessary.
 
     Args:
-        samples: All of a run's.
+        samples: All of the run's samples.
         overlapping: Ids of the items to leave out.
-        aggregate: The run's.
+        aggregate: Name of the run's aggregate.
         scale: Lowest and highest value.
     """
     whole = estimate(samples, aggregate, scale)
@@ -43,7 +44,7 @@ def clean_subset(
 
 
 def _added(whole: Estimate, clean: Estimate, within: Estimate) -> tuple[float, tuple[float, float]]:
-    """Headline mean minus clean mean, with its interval."""
+    """Return the headline mean minus the clean mean, with its interval."""
     if not within.n:
         return 0.0, (0.0, 0.0)
     width = whole.scale[1] - whole.scale[0]

@@ -1,20 +1,21 @@
 """Finds benchmark items in tuning data by long shared word sequences and near duplicates.
 
-Two signs, both of words in lower case without punctuation:
+There are two criteria, both on words in lower case without punctuation:
 
-- *exact*: a run of 13 words stands in a tuning text, too (the rule of Brown et al. 2020,
-  arXiv:2005.14165, appendix C, and of lm-evaluation-harness's decontamination). An item of 5 to 12
-  words must stand there whole; shorter ones are not judged, as they would be met by chance.
-- *near*: at least 60 % of an item's distinct runs of 5 words stand in one and the same tuning text
-  (containment, Broder 1997). An item that was reworded here and there is found by it.
+- *exact*: a sequence of 13 words of the item occurs in a tuning text (the rule of Brown et al.
+  2020, arXiv:2005.14165, appendix C, and of lm-evaluation-harness's decontamination). An item of 5
+  to 12 words must occur as a whole; shorter items are not judged, because they match by chance.
+- *near*: at least 60 % of an item's distinct sequences of 5 words occur in one and the same tuning
+  text (containment, Broder 1997). This finds items that were reworded in places.
 
-Runs of words that many items share (an instruction, a fixed form of question) tell none of them
-apart and are left out: GPT-3's rule for boilerplate, taken over items, because a tuning text that
-repeats an item a hundred times must not hide it.
+Word sequences that many items share (an instruction, a fixed form of question) don't distinguish
+items and are left out. This is GPT-3's rule for boilerplate, but the occurrences are counted over
+items, so that a tuning text that repeats an item a hundred times does not hide it.
 
-The tuning texts are read once and never held: the items' runs are hashed to 64 bits and sorted, and
-each block of texts is hashed by numpy and looked up. Two different runs of words with one hash need
-not be reckoned with: a hundred million against a million meet with a chance below 1e-5.
+The tuning texts are read once, block by block: the items' word sequences are hashed to 64 bits and
+sorted, and the sequences of each block are hashed with numpy and looked up. Hash collisions can be
+neglected: among a hundred million sequences, the chance that any collides with one of a million is
+below 1e-5.
 """
 
 import hashlib
@@ -43,7 +44,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Overlap:
-    """Places of the items found in the searched texts, and of items too short to judge."""
+    """Indices of the items found in the searched texts, and of items too short to judge."""
 
     exact: frozenset[int]
     near: frozenset[int]
@@ -51,7 +52,7 @@ class Overlap:
 
     @property
     def found(self) -> frozenset[int]:
-        """Places of items found as exact sequences or as near duplicates."""
+        """Indices of items found as exact sequences or as near duplicates."""
         return self.exact | self.near
 
 
@@ -65,11 +66,11 @@ def words(text: str) -> list[str]:
 
 
 def overlap(items: Sequence[str], texts: Iterable[str]) -> Overlap:
-    """Find the items that stand in texts; see the module.
+    """Find the items that occur in texts; see the module's docstring.
 
     Args:
-        items: What is looked for; held in memory.
-        texts: Where it is looked for; read once, in blocks.
+        items: Texts of the items to find; held in memory.
+        texts: Texts to search; read once, in blocks.
     """
     vocabulary = _Vocabulary()
     block = vocabulary.block(items)
@@ -90,7 +91,7 @@ def overlap(items: Sequence[str], texts: Iterable[str]) -> Overlap:
 
 
 def _whole(lengths: Integers) -> list[int]:
-    """Lengths at which there are items that must be found whole."""
+    """Return the lengths, in words, of the items that must occur as a whole."""
     return [n for n in range(SHORT, LONG) if bool((lengths == n).any())]
 
 
@@ -137,7 +138,7 @@ class _Block:
         return np.diff(self.ends)
 
     def runs(self, n: int) -> tuple[Hashes, Integers]:
-        """Hash every run of n words that lies in one text; with the place of its text."""
+        """Hash every sequence of n words within one text; return hashes and text indices."""
         count = len(self.numbers) - n + 1
         if count <= 0:
             return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
@@ -153,12 +154,12 @@ class _Block:
 
 
 class _Index:
-    """Runs of n words of some items, each with the items that it stands in; common ones left out.
+    """Word sequences of some items, each with the items that contain it; without common ones.
 
     Args:
         block: All items.
-        n: Words of a run.
-        wanted: Which items' runs.
+        n: Number of words in a sequence.
+        wanted: Whether each item's sequences are indexed, shape (items,).
     """
 
     def __init__(self, block: _Block, n: int, wanted: npt.NDArray[np.bool_]) -> None:
@@ -178,12 +179,12 @@ class _Index:
         self._maybe[self._hashes >> _SIEVE_SHIFT] = True
 
     def items_in(self, block: _Block) -> Integers:
-        """Items of which a run stands in a block of texts."""
+        """Return the items of which a sequence occurs in a block of texts."""
         found, _ = self._lookup(block)
         return np.unique(self._items(np.unique(found)))
 
     def contained_in(self, block: _Block) -> Integers:
-        """Items of whose runs at least the share `NEAR` stands in one text of a block."""
+        """Return the items of whose sequences at least the share `NEAR` occurs in one text."""
         found, text = self._lookup(block)
         if not len(found):
             return np.zeros(0, dtype=np.int64)
@@ -196,9 +197,9 @@ class _Index:
         return np.unique(item[(of >= LEAST_RUNS) & (runs >= NEAR * of)])
 
     def _lookup(self, block: _Block) -> tuple[Integers, Integers]:
-        """Places of the index's runs that stand in a block, each with the place of its text."""
+        """Return the indexed sequences that occur in a block, each with its text's index."""
         hashes, text = block.runs(self._n)
-        # Most runs are in no item, and a sieve that fits the cache says so at once.
+        # Most sequences are in no item; a table that fits the cache rules them out quickly.
         maybe = self._maybe[hashes >> _SIEVE_SHIFT]
         hashes, text = hashes[maybe], text[maybe]
         at = np.searchsorted(self._hashes, hashes)
@@ -207,7 +208,7 @@ class _Index:
         return at[there], text[there]
 
     def _items(self, found: Integers) -> Integers:
-        """Items of runs, one after the other."""
+        """Return the items of the given sequences, one after the other."""
         counts = self._counts[found]
         offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         items: Integers = self._item[np.repeat(self._begins[found], counts) + offsets]
