@@ -8,6 +8,7 @@ import torch
 
 from tuning_runs import rows_of, run, run_and_kill, write_rows
 from weighbridge.errors import InputError, Interrupted, UnknownName
+from weighbridge.models import nf4
 from weighbridge.models.adapters import put_on
 from weighbridge.models.reading import read_model
 from weighbridge.tuning import Planned, StepDone, TuneSettings
@@ -73,9 +74,16 @@ def plain(folder: Path, base: Path):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    if (folder / "adapter_config.json").is_file():
-        return PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder)
-    return AutoModelForCausalLM.from_pretrained(folder)
+    if not (folder / "adapter_config.json").is_file():
+        return AutoModelForCausalLM.from_pretrained(folder)
+    record, more = nf4.read_record(folder), {}
+    if record is not None:
+        from transformers import BitsAndBytesConfig
+
+        more = {"quantization_config": BitsAndBytesConfig(**record.quantization_config)}
+    module = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, **more)
+    nf4.keep_scales(module)  # bitsandbytes would compute in bf16 on some CPUs
+    return PeftModel.from_pretrained(module, folder)
 
 
 def ours(folder: Path, base: Path):
@@ -102,8 +110,10 @@ def test_the_loss_falls_and_the_base_is_given_back_as_it_was(name, done, tiny_mo
 @pytest.mark.parametrize("name", METHODS)
 def test_training_starts_from_the_base(name, tiny_model, tmp_path):
     module, _ = read_model(tiny_model, torch.float32, "cpu")
-    base = logits_of(module)
-    method = find_method(name)
+    method, held = find_method(name), read_model(tiny_model, torch.float32, "cpu")[0]
+    if not method.keeps_base:
+        nf4.round_weights(held)
+    base = logits_of(held)
     with method.prepared(module, settings(name), "tiny", tmp_path, []) as model:
         method.require_unchanged(model, PROBE)
         gap = float((logits_of(model) - base).abs().max())

@@ -16,6 +16,7 @@ import torch
 
 from weighbridge.errors import InputError
 from weighbridge.models.load_check import named
+from weighbridge.models.nf4 import trained_against
 from weighbridge.patterns import ForeignPattern
 from weighbridge.sources.documents import read_settings
 from weighbridge.sources.model_folders import require_model_files
@@ -57,13 +58,14 @@ def put_on(module: Any, folder: Path) -> PutOn:
     Raises:
         InputError: The adapter is broken, does not fit, or changes nothing.
     """
-    from peft import PeftModel
+    from weighbridge.models.peft_library import PeftModel
 
     require_model_files(folder)
     config = read_adapter_config(folder)
     _require_kind(folder, config)
     require_patterns_end(module, config, f"{folder}/{CONFIG}")
     stored = read_header(folder / WEIGHTS)
+    trained_against(module, folder)
     _lengthen(module, folder, config, stored)
     plain = probe_logits(module)
     with warnings.catch_warnings(record=True) as caught:
@@ -110,7 +112,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _require_kind(folder: Path, config: Mapping[str, Any]) -> None:
-    from peft import PeftType
+    from weighbridge.models.peft_library import PeftType
 
     if "peft_type" not in config:
         raise InputError(
@@ -151,8 +153,7 @@ _NOT_MEASURED = {
 
 
 def _why_not_measured(kind: str) -> str | None:
-    from peft.config import PromptLearningConfig
-    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+    from weighbridge.models.peft_library import PEFT_TYPE_TO_CONFIG_MAPPING, PromptLearningConfig
 
     config = PEFT_TYPE_TO_CONFIG_MAPPING.get(kind)
     if config is not None and issubclass(config, PromptLearningConfig):
@@ -232,7 +233,7 @@ def _chosen_rows(config: Mapping[str, Any]) -> list[int]:
 
 def _require_landed(wrapped: Any, tensors: Mapping[str, torch.Tensor], folder: Path) -> None:
     """Check that the file and the model have the same adapter tensors, by name and value."""
-    from peft.utils import get_peft_model_state_dict
+    from weighbridge.models.peft_library import get_peft_model_state_dict
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said when the adapter was put on

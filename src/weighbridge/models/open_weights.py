@@ -383,8 +383,9 @@ def load(
     device: str = "auto",
     threads: int | None = None,
     memory_bytes: int | None = None,
+    four_bits: bool = False,
 ) -> OpenWeights:
-    """Load a model for measuring.
+    """Load a model for measuring or tuning.
 
     Args:
         location: Where its files are.
@@ -392,6 +393,7 @@ def load(
         device: `auto` (CUDA if there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
         threads: Threads for arithmetic on a CPU; None leaves it to torch.
         memory_bytes: What the process may take; None is no limit.
+        four_bits: Whether linear layers are held in NF4, to tune an adapter on them.
 
     Raises:
         InputError: The files are broken, the adapter does not fit the base, or the model does not
@@ -405,7 +407,7 @@ def load(
     folder, facts = as_safetensors(location, cache)
     require_room(folder, dtype.itemsize, memory_bytes)
     try:
-        read = read_with_notes(folder, dtype, chosen)
+        read = read_with_notes(folder, dtype, chosen, four_bits=four_bits)
     except InputError as error:
         if location.kind != "gguf":
             raise

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.errors import InputError, MissingPiece, WeighbridgeError
+from weighbridge.models.bitsandbytes_library import bitsandbytes
 from weighbridge.sources.documents import read_settings
 
 # What transformers needs to read each method, as it names them when they are imported.
@@ -74,6 +75,8 @@ def require_readable(folder: Path, method: str) -> None:
             f"plain weights, or one of: {', '.join(sorted(known))}",
             _PLAIN,
         )
+    if method == "bitsandbytes" and importlib.util.find_spec(method):
+        bitsandbytes()  # before transformers imports it
     missing = [name for name in _NEEDED.get(method, ()) if not importlib.util.find_spec(name)]
     if missing:
         names = [_ON_PYPI.get(name, name) for name in missing]

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from weighbridge.errors import InputError, MissingPiece, WeighbridgeError
+from weighbridge.models import nf4
 from weighbridge.models.adapters import put_on
 from weighbridge.models.gguf_tokenizer import tokenizer_of_gguf
 from weighbridge.models.head_check import require_generation_config, require_head
@@ -70,8 +71,17 @@ def read_model(folder: Path, dtype: torch.dtype, device: str) -> tuple[Any, Any]
     return read.module, read.tokenizer
 
 
-def read_with_notes(folder: Path, dtype: torch.dtype, device: str) -> ReadModel:
+def read_with_notes(
+    folder: Path, dtype: torch.dtype, device: str, *, four_bits: bool = False
+) -> ReadModel:
     """Read a model and its tokenizer from a folder: safetensors only, no code from the folder.
+
+    Args:
+        folder: The model's.
+        dtype: What its weights become.
+        device: Where they go.
+        four_bits: Whether linear layers become NF4 while they are read, one after the other, so
+            that the weights never stand in memory whole; the digest is that of the whole ones.
 
     Raises:
         InputError: It can't be read, or its files and the model are not the same set of tensors.
@@ -84,22 +94,29 @@ def read_with_notes(folder: Path, dtype: torch.dtype, device: str) -> ReadModel:
     require_model_files(folder)
     quantised = quantisation_method(folder)
     if quantised:
+        if four_bits:
+            raise nf4.quantised_already(str(folder), quantised)
         require_readable(folder, quantised)
-    require_plain_numbers(stored_tensors(folder), folder)
+    stored = stored_tensors(folder)
+    require_plain_numbers(stored, folder)
+    read_as = nf4.mapped_dtype(stored, dtype) if four_bits else dtype
     require_generation_config(folder)
     config = _config_for(folder)
     with checked_load(str(folder), lambda error: _refusal(folder, quantised, error)) as check:
         module = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
-            dtype=dtype,
+            dtype=read_as,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
             ignore_mismatched_sizes=True,  # the check names both shapes, the loader neither
         )
-    digest, finite = digest_of(module)
+    nf4.keep_scales(module)
+    digest, finite = digest_of(module, dtype if four_bits else None)
     notes = check(module, finite)
+    if four_bits:
+        nf4.quantise(module, device, dtype)
     return ReadModel(module.to(device), _read_checked_tokenizer(folder), digest, notes)
 
 
@@ -268,8 +285,12 @@ def with_own_tokens(tokenizer: Any, adapter: Path, rows: int | None = None) -> A
     return own
 
 
-def digest_of(module: Any) -> tuple[str, set[int]]:
+def digest_of(module: Any, dtype: torch.dtype | None = None) -> tuple[str, set[int]]:
     """Digest a model's weights; those that are one tensor count once.
+
+    Args:
+        module: The model.
+        dtype: Digest numbers as they are in this type; None as they are.
 
     Returns:
         The digest, and the `id` of each parameter that was seen to be finite on the way.
@@ -278,7 +299,8 @@ def digest_of(module: Any) -> tuple[str, set[int]]:
     tensors = module.state_dict(keep_vars=True)
     same = {name for name, source in tied.items() if _is_one(tensors, name, source)}
     finite: set[int] = set()
-    return digest_tensors({k: v for k, v in tensors.items() if k not in same}, finite), finite
+    kept = {k: v for k, v in tensors.items() if k not in same}
+    return digest_tensors(kept, finite, dtype), finite
 
 
 def _is_one(tensors: dict[str, torch.Tensor], name: str, source: str) -> bool:
@@ -287,20 +309,27 @@ def _is_one(tensors: dict[str, torch.Tensor], name: str, source: str) -> bool:
     return a is not None and b is not None and a.data_ptr() == b.data_ptr()
 
 
-def digest_tensors(tensors: Mapping[str, torch.Tensor], finite: set[int] | None = None) -> str:
+def digest_tensors(
+    tensors: Mapping[str, torch.Tensor],
+    finite: set[int] | None = None,
+    dtype: torch.dtype | None = None,
+) -> str:
     """Digest tensors by name, type, shape and bytes.
 
     Args:
         tensors: By name.
         finite: Gets the `id` of each one whose numbers are known to be finite; None asks nothing.
+        dtype: Digest numbers as they are in this type; None as they are.
     """
 
     def rows() -> Iterator[tuple[str, str, tuple[int, ...], Iterator[memoryview]]]:
         for name in sorted(tensors):
             stored = tensors[name]
             tensor = stored.detach().cpu().contiguous()
-            dtype = str(tensor.dtype).removeprefix("torch.")
-            yield name, dtype, tuple(tensor.shape), _stretches(tensor, id(stored), finite)
+            if dtype is not None and tensor.is_floating_point():
+                tensor = tensor.to(dtype)
+            kind = str(tensor.dtype).removeprefix("torch.")
+            yield name, kind, tuple(tensor.shape), _stretches(tensor, id(stored), finite)
 
     return weights_digest(rows())
 

@@ -26,8 +26,12 @@ def open_model(
     threads: int,
     offline: bool,
     memory_bytes: int | None = None,
+    four_bits: bool = False,
 ) -> "Iterator[OpenWeights]":
-    """Load open weights and let go of them afterwards."""
+    """Load open weights and let go of them afterwards.
+
+    With `four_bits`, linear layers are held in NF4 from the beginning, to tune an adapter on them.
+    """
     if isinstance(spec, str):
         if is_endpoint(spec):
             raise InputError(f"{spec} is an endpoint", "open weights, which this command needs")
@@ -36,7 +40,10 @@ def open_model(
     from weighbridge.models.open_weights import load
 
     with boundary(f"loading {spec.name}"):
-        model = load(spec, cache=cache, device=device, threads=threads, memory_bytes=memory_bytes)
+        model = load(
+            spec, cache=cache, device=device, threads=threads, memory_bytes=memory_bytes,
+            four_bits=four_bits,
+        )  # fmt: skip
     try:
         yield model
     finally:

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
-from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.models.adapters import put_on, require_patterns_end
+from weighbridge.models.peft_library import (
+    LoraConfig,
+    get_peft_model,
+    get_peft_model_state_dict,
+)
+from weighbridge.models.read_past import READ_PAST
 from weighbridge.storage import whole_folder
 from weighbridge.tuning.settings import TuneSettings
 from weighbridge.tuning.tensors import write_tensors
@@ -76,17 +80,6 @@ def attached_adapter(
             parameter.requires_grad_(trainable[name])
 
 
-# Layers whose weights a recurrence's own code reads past any adapter; peft refuses some of them.
-_READ_PAST = {
-    "falcon_h1": ("out_proj", "conv1d"),
-    "falcon_mamba": ("out_proj", "conv1d", "dt_proj"),
-    "jamba": ("dt_proj",),
-    "mamba": ("out_proj", "conv1d", "dt_proj"),
-    "mamba2": ("out_proj", "conv1d"),
-    "nemotron_h": ("out_proj", "conv1d"),
-}
-
-
 def _require_reached(module: Any, target: str | list[str]) -> None:
     """Refuse named layers on which LoRA has no effect, or computes a wrong product."""
     for name, layer in module.named_modules():
@@ -98,7 +91,7 @@ def _require_reached(module: Any, target: str | list[str]) -> None:
                 f'"all-linear", or other linear layers that this model has: {_linear(module)}',
                 f"leave {name.rpartition('.')[2]} out of target",
             )
-    past = [name for name in _READ_PAST.get(module.config.model_type, ()) if name in target]
+    past = [name for name in READ_PAST.get(module.config.model_type, ()) if name in target]
     if past and not isinstance(target, str):
         raise InputError(
             f"target {past[0]} of {type(module).__name__}: its code reads this layer's weight by "
@@ -126,7 +119,7 @@ def _left_out(module: Any) -> list[str] | None:
     A router is linear by birth only (it gives a choice, not a product), grouped layers multiply
     each group by itself, and an adapter on what a recurrence reads for itself would never learn.
     """
-    past = _READ_PAST.get(module.config.model_type, ())
+    past = READ_PAST.get(module.config.model_type, ())
     found = [
         name
         for name, layer in module.named_modules()
@@ -201,8 +194,13 @@ def save_adapter(adapted: Any, path: Path) -> None:
     write_adapter(adapter_config(adapted), adapter_tensors(adapted), path)
 
 
-def write_adapter(config: LoraConfig, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write a configuration and tensors as `save_adapter` does."""
+def write_adapter(
+    config: LoraConfig,
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    beside: Mapping[str, str] | None = None,
+) -> None:
+    """Write a configuration and tensors as `save_adapter` does, and texts beside them by name."""
     config = copy.copy(config)
     config.inference_mode = True
     # A set's order differs from process to process; a saved file should not.
@@ -210,6 +208,8 @@ def write_adapter(config: LoraConfig, tensors: Mapping[str, Tensor], path: Path)
     with whole_folder(path) as partial:
         write_tensors(partial / "adapter_model.safetensors", dict(tensors))
         config.save_pretrained(str(partial))
+        for name, text in (beside or {}).items():
+            (partial / name).write_text(text, encoding="utf-8")
 
 
 def load_adapter(module: Any, adapter: Path) -> Any:

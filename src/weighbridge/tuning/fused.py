@@ -12,9 +12,10 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
-from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.nn import functional
+
+from weighbridge.models.peft_library import LoraLinear
 
 # Rows of logits held at once: 256 x 49152 x 4 bytes = 50 MB for SmolLM2.
 CHUNK_ROWS = 256

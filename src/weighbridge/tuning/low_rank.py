@@ -75,6 +75,7 @@ class LowRank:
         loads: Puts a saved adapter on the base, and takes it off again.
         merges: Adds each layer's update to its weight, and takes it away again.
         keeps_base: Whether the base's weights are used as they are.
+        unpacked: Counts the numbers of a matrix that stands unpacked during a product.
         output: An adapter.
     """
 
@@ -91,6 +92,7 @@ class LowRank:
     loads: Callable[[Any, Path], AbstractContextManager[Any]] = _loaded
     merges: Callable[[Any], AbstractContextManager[None]] = _merged
     keeps_base: bool = True
+    unpacked: Callable[[Any], int] = lambda model: 0
     output: Output = "adapter"
 
     def describe(self, settings: "TuneSettings") -> str:
@@ -142,6 +144,7 @@ class LowRank:
             resident_bytes=resident_bytes,
             kept_outputs=self.kept_outputs,
             target=settings.target,
+            unpacked_numbers=self.unpacked(model),
         )
 
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:

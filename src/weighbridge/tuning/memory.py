@@ -66,6 +66,7 @@ def forecast_adapter(
     element_bytes: int = _FP32,
     kept_outputs: int = 0,
     target: str | tuple[str, ...] = ALL_LINEAR,
+    unpacked_numbers: int = 0,
 ) -> MemoryForecast:
     """Forecast the peak of tuning a low-rank adapter on a frozen model.
 
@@ -79,11 +80,12 @@ def forecast_adapter(
         element_bytes: Of an activation.
         kept_outputs: How many times each linear layer's output is kept besides.
         target: What is adapted, as in the settings.
+        unpacked_numbers: Of the largest matrix that is held in four bits; 0 where none is.
     """
     widths = _Widths.of(config)
     names = (target,) if isinstance(target, str) else target
     setup = TuningSetup(
-        method="lora",
+        method="qlora" if unpacked_numbers else "lora",
         rank=rank,
         targets=ALL_LINEAR if ALL_LINEAR in names else names,
         element_bytes=element_bytes,
@@ -104,7 +106,7 @@ def forecast_adapter(
         gradient_bytes=_FP32 * trainable_parameters,
         moment_bytes=2 * _FP32 * trainable_parameters,
         activation_bytes=batch_tokens * (kept + widths.around * element_bytes),
-        transient_bytes=widths.transients(batch_tokens) * element_bytes,
+        transient_bytes=(widths.transients(batch_tokens) + unpacked_numbers) * element_bytes,
         logit_bytes=widths.logits(batch_tokens) * element_bytes,
     )
 

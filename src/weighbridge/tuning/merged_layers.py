@@ -8,14 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from peft.tuners.tuners_utils import BaseTunerLayer
-
 from weighbridge.errors import InputError
+from weighbridge.models.peft_library import BaseTunerLayer
 
 
 @contextmanager
-def merged_layers(adapted: Any) -> Iterator[None]:
-    """Let each layer with an update run as peft's own merge leaves it, then put it back.
+def merged_layers(
+    adapted: Any, merge: "Callable[[Any], Callable[[], None]] | None" = None
+) -> Iterator[None]:
+    """Let each layer with an update run as a merge leaves it, then put it back.
+
+    Args:
+        adapted: The model.
+        merge: Merges a layer and returns what takes that back; None is peft's own way.
 
     Raises:
         InputError: A layer's weight is another module's as well, which a merge would change too.
@@ -26,10 +31,10 @@ def merged_layers(adapted: Any) -> Iterator[None]:
     hooks = []
 
     def before(name: str) -> Any:
-        def merge(layer: Any, arguments: Any) -> None:
-            undoing[name] = _merged(layer)
+        def put_together(layer: Any, arguments: Any) -> None:
+            undoing[name] = (merge or merged_layer)(layer)
 
-        return merge
+        return put_together
 
     def after(name: str) -> Any:
         def restore(layer: Any, arguments: Any, output: Any) -> None:
@@ -49,8 +54,8 @@ def merged_layers(adapted: Any) -> Iterator[None]:
             restore()
 
 
-def _merged(layer: Any) -> Callable[[], None]:
-    """Merge a layer; return what takes that back."""
+def merged_layer(layer: Any) -> Callable[[], None]:
+    """Merge a layer as peft does; return what takes that back."""
     base = layer.get_base_layer()
     kept = {name: parameter.data for name, parameter in base.named_parameters(recurse=False)}
     layer.merge(safe_merge=True)  # into a copy, so that what is kept stays as it is

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from weighbridge.errors import InputError, WeighbridgeError
+from weighbridge.models import nf4
 from weighbridge.models.reading import digest_of
 from weighbridge.records import Json
 from weighbridge.sources.artefacts import MERGE_RECORD
@@ -178,12 +179,14 @@ def merge_adapter(
     """
     require_free(path)
     held_out = held_out or _shipped(module, tokenizer)
+    nf4.dequantise(module)
     adapted = load_adapter(module, adapter).eval()
     with torch.no_grad():
         expected = adapted(input_ids=probe, use_cache=False).logits
     before = log_probabilities(adapted, held_out.rows)
     part_head(adapted.get_base_model())
     merged = settle_head(adapted.merge_and_unload(safe_merge=True))
+    nf4.forget(module)
     dtype = str(merged.dtype).removeprefix("torch.")
     with new_folder(path) as partial:
         write_model(merged, tokenizer, partial)

@@ -112,7 +112,7 @@ def _balanced(a: "Tensor", b: "Tensor") -> "tuple[Tensor, Tensor]":
 
 
 def _layers(adapted: Any) -> dict[str, Any]:
-    from peft.tuners.lora import LoraLayer
+    from weighbridge.models.peft_library import LoraLayer
 
     found = {n: layer for n, layer in adapted.named_modules() if isinstance(layer, LoraLayer)}
     for name, layer in found.items():

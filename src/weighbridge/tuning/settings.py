@@ -263,7 +263,8 @@ class TuneResult:
         validation_lengths: The same as `lengths` of the validation rows; None where there are none.
         template_date: The day that the chat template writes into every row; None where it writes
             none. See `weighbridge.models.template_clock`.
-        notes: What peft warned of while it attached the adapter.
+        notes: What peft warned of while it attached the adapter, and sentences that begin with
+            "the base" on how that was held.
         method: Which weights were trained.
         objective: What was learnt.
         output: What came out.
@@ -319,5 +320,8 @@ class TuneResult:
                 if self.template_date
                 else ()
             ),
-            *(f"peft warns: {' '.join(note.split())}" for note in self.notes),
+            *(
+                note if note.startswith("the base ") else f"peft warns: {' '.join(note.split())}"
+                for note in self.notes
+            ),
         )

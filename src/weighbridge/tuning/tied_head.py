@@ -48,8 +48,7 @@ def settle_head(module: Any) -> Any:
 
 
 def _is_adapted(layer: Any) -> bool:
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    from peft.utils import ModulesToSaveWrapper
+    from weighbridge.models.peft_library import BaseTunerLayer, ModulesToSaveWrapper
 
     return isinstance(layer, (BaseTunerLayer, ModulesToSaveWrapper))
 

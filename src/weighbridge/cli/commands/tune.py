@@ -181,7 +181,10 @@ def command(
     files = read_tuning_files(data.train, data.validation, offline=around.offline)
     if result.merge:
         require_free(result.merge)
-    with open_model(model, around.cache, around.device, around.threads, around.offline) as opened:
+    four_bits = not find_method(settings.method).keeps_base
+    with open_model(
+        model, around.cache, around.device, around.threads, around.offline, four_bits=four_bits
+    ) as opened:
         if data.show_mask:
             masks = masks_of(opened, files, data.show_mask)
             emit_masks([(mask.header, mask.parts) for mask in masks], json)
