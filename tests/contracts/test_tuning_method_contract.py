@@ -10,6 +10,7 @@ from tuning_runs import rows_of, run, run_and_kill, write_rows
 from weighbridge.errors import InputError, Interrupted, UnknownName
 from weighbridge.models import nf4
 from weighbridge.models.adapters import put_on
+from weighbridge.models.nf4_record import read_record
 from weighbridge.models.reading import read_model
 from weighbridge.tuning import Planned, StepDone, TuneSettings
 from weighbridge.tuning.registry import (
@@ -76,7 +77,7 @@ def plain(folder: Path, base: Path):
 
     if not (folder / "adapter_config.json").is_file():
         return AutoModelForCausalLM.from_pretrained(folder)
-    record, more = nf4.read_record(folder), {}
+    record, more = read_record(folder), {}
     if record is not None:
         from transformers import BitsAndBytesConfig
 

@@ -38,7 +38,7 @@ def bitsandbytes() -> Any:
         raise MissingPiece(f"bitsandbytes {version}", "0.46 or later", _INSTALL)
     with _without("kernels"), _quiet(_OF_CPUS):
         try:
-            found = importlib.import_module(_NAME)
+            import bitsandbytes as found
         except Exception as error:  # its native libraries fail in many ways
             said = " ".join(str(error).split()) or type(error).__name__
             raise MissingPiece(f"bitsandbytes can't be imported here ({said})", "one that can",
@@ -101,5 +101,6 @@ def _show_to_peft() -> None:
     """Let peft look again whether bitsandbytes is there: `peft_library` had hidden it."""
     asked = sys.modules.get("peft.import_utils")
     for name in ("is_bnb_available", "is_bnb_4bit_available"):
-        if asked is not None and hasattr(answer := getattr(asked, name, None), "cache_clear"):
-            answer.cache_clear()
+        forget: Any = getattr(getattr(asked, name, None), "cache_clear", None)
+        if forget is not None:
+            forget()

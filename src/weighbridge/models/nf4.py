@@ -14,92 +14,26 @@ base's weights become those of four bits first: with the original ones it would 
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.models.bitsandbytes_library import bitsandbytes
+from weighbridge.models.nf4_record import Nf4Record, read_record
 from weighbridge.models.read_past import READ_PAST
 from weighbridge.process_memory import page_out
-from weighbridge.records import Json
-from weighbridge.sources.documents import read_settings
 from weighbridge.sources.safetensors_files import StoredTensor
-
-RECORD = "weighbridge_quantization.json"
-"""Stands beside an adapter that was trained against weights of four bits, and in its run's folder.
-Its `quantization_config` is what `transformers.BitsAndBytesConfig` takes."""
 
 BLOCK = 64
 _BROKEN = 0.5  # of a matrix's length; NF4 loses 0.09 of normal numbers, and never 0.35
 _RECORDS: "WeakKeyDictionary[Any, Nf4Record]" = WeakKeyDictionary()
 _ROUNDED: "WeakKeyDictionary[Any, Nf4Record]" = WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class Nf4Record:
-    """What weights in four bits were made of, and what they are.
-
-    Attributes:
-        quantization_config: As `transformers.BitsAndBytesConfig` takes it.
-        digest: Of all that is stored of the layers in four bits.
-        layers: How many there are.
-        layers_left: Linear layers that stayed as they were, the head among them.
-        parameters: Numbers in four bits.
-        parameters_left: Numbers of the model that are not.
-        bitsandbytes: The version that made them.
-        device: The kind of device that it made them on.
-    """
-
-    quantization_config: Mapping[str, Json]
-    digest: str
-    layers: int
-    layers_left: int
-    parameters: int
-    parameters_left: int
-    bitsandbytes: str
-    device: str
-
-    @property
-    def text(self) -> str:
-        """The record's file."""
-        return json.dumps(asdict(self), indent=2) + "\n"
-
-    def sentence(self) -> str:
-        """Say how much of the base is in four bits."""
-        share = self.parameters / (self.parameters + self.parameters_left)
-        return (
-            f"the base is held in NF4: {self.layers} of {self.layers + self.layers_left} linear "
-            f"layers, {share:.0%} of all parameters"
-        )
-
-
-def read_record(folder: Path) -> Nf4Record | None:
-    """Read the record beside an adapter; None where it was trained against plain weights.
-
-    Raises:
-        InputError: It is no such record.
-    """
-    if not (folder / RECORD).is_file():
-        return None
-    found = read_settings(folder / RECORD, "a record of weights in four bits", within=folder)
-    try:
-        return TypeAdapter(Nf4Record).validate_python(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            f"{folder / RECORD} can't be read ({first['loc'][0]}: {first['msg']})",
-            "the record that tuning wrote",
-            "take the adapter's folder as tuning wrote it",
-        ) from error
 
 
 def record_of(module: Any) -> Nf4Record | None:
@@ -247,11 +181,7 @@ def plain_layer(layer: Any, update: Tensor) -> nn.Linear:
 
 def largest_matrix(module: Any) -> int:
     """Count the numbers of the largest matrix in four bits: what is unpacked for one product."""
-    sizes = [
-        layer.in_features * layer.out_features
-        for layer in module.modules()
-        if is_held(layer)
-    ]
+    sizes = [layer.in_features * layer.out_features for layer in module.modules() if is_held(layer)]
     return max(sizes, default=0)
 
 
@@ -387,9 +317,7 @@ def _choose(module: Any) -> tuple[list[tuple[str, Any]], list[str]]:
     head = module.get_output_embeddings()
     past = READ_PAST.get(module.config.model_type, ())
     owners = Counter(
-        id(parameter)
-        for part in module.modules()
-        for parameter in part.parameters(recurse=False)
+        id(parameter) for part in module.modules() for parameter in part.parameters(recurse=False)
     )
     chosen, left = [], []
     for name, layer in _linear(module):
@@ -446,4 +374,4 @@ def _unpacked(library: Any, weight: Any) -> Tensor:
 def _put(layer: Any, matrix: Tensor) -> None:
     """Give a plain layer a weight of its own."""
     turned = matrix if isinstance(layer, nn.Linear) else matrix.T
-    layer.weight.data = turned.to(layer.weight.dtype).contiguous()
+    layer.weight.data = turned.contiguous()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weighbridge.models.nf4 import Nf4Record
+    from weighbridge.models.nf4_record import Nf4Record
     from weighbridge.tuning.settings import TuneSettings
 
 
@@ -34,7 +34,8 @@ def save_with_record(adapted: Any, path: Path) -> None:
     Raises:
         StorageError: The disk is full or can't be written.
     """
-    from weighbridge.models.nf4 import RECORD, record_of
+    from weighbridge.models.nf4 import record_of
+    from weighbridge.models.nf4_record import RECORD
     from weighbridge.tuning.adapters import adapter_config, adapter_tensors, write_adapter
 
     record = record_of(adapted.get_base_model())
@@ -151,7 +152,7 @@ def _in_four_bits(module: Any, folder: Path) -> "Iterator[Nf4Record]":
 def _require_same(record: "Nf4Record", folder: Path) -> None:
     """Write down what a run trains against, or compare it with what the run began with."""
     from weighbridge.errors import InputError
-    from weighbridge.models.nf4 import RECORD, read_record
+    from weighbridge.models.nf4_record import RECORD, read_record
     from weighbridge.storage import write_whole
 
     begun = read_record(folder)
