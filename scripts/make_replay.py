@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from weighbridge.errors import InputError, WeighbridgeError
@@ -69,7 +69,7 @@ def packed(state: Path) -> dict[str, bytes]:
     # The tuning data is the example's own, wherever that is installed.
     data = os.path.join(*Path(facts.tuning_data).parts[-2:]) if facts.tuning_data else ""
     facts = replace(facts, tuning_data=data, page_digest="")
-    files = {f"reports/{report.name}/report.json": canonical_json(asdict(facts))}
+    files = {f"reports/{report.name}/report.json": canonical_json(facts.as_json())}
     for run in facts.runs:
         for name in RUN_FILES:
             files[f"runs/{run}/{name}"] = (store.folder_of(run) / name).read_bytes()

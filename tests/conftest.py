@@ -109,20 +109,27 @@ role = "guard"
 """
 
 
-@pytest.fixture
-def project(tiny_model, tmp_path):
-    """A small project: letters to learn, and a guard whose data is not here."""
-    for name, count, first in (("train", 48, 0), ("test", 24, 1000)):
-        with (tmp_path / f"{name}.jsonl").open("w") as file:
-            for i in range(first, first + count):
-                user, answer = f"say {'ABCD'[i % 4]} number {i}", "ABCD"[i % 4]
-                turns = [
-                    {"role": "user", "content": user},
-                    {"role": "assistant", "content": answer},
-                ]
-                file.write(json.dumps({"messages": turns}) + "\n")
-    (tmp_path / "letters.toml").write_text(
+def write_letters(path, first, count):
+    """Write so many rows that ask for a letter; other numbers ask in other words."""
+    with path.open("w") as file:
+        for i in range(first, first + count):
+            user, answer = f"say {'ABCD'[i % 4]} number {i}", "ABCD"[i % 4]
+            turns = [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
+            file.write(json.dumps({"messages": turns}) + "\n")
+
+
+def write_project(folder, base):
+    """Write a small project: letters to learn, and a guard whose data is not here."""
+    write_letters(folder / "train.jsonl", 0, 48)
+    write_letters(folder / "test.jsonl", 1000, 24)
+    (folder / "letters.toml").write_text(
         'data = "test.jsonl"\nmessages = "messages"\nmax_tokens = 4\n'
     )
-    (tmp_path / "weighbridge.toml").write_text(PROJECT.format(base=tiny_model))
-    return tmp_path
+    (folder / "weighbridge.toml").write_text(PROJECT.format(base=base))
+    return folder
+
+
+@pytest.fixture
+def project(tiny_model, tmp_path):
+    """A small project; see `write_project`."""
+    return write_project(tmp_path, tiny_model)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from weighbridge.comparison.contamination import score_without, without
+from weighbridge.comparison.prompted import PromptedComparison, compare_prompted
 from weighbridge.comparison.two_runs import compare_with_evidence, without_samples
 from weighbridge.evidence import RunStore
 from weighbridge.records import (
@@ -13,6 +14,7 @@ from weighbridge.records import (
     EvalRun,
     HumanLabel,
     JudgeAudit,
+    PromptArm,
     told_apart,
 )
 from weighbridge.records.scale import width
@@ -34,6 +36,7 @@ class BenchmarkComparison:
         contamination: Items that overlap with the tuning data; None if nobody looked for them.
         clean: The comparison without those items; None if none overlap, or all do.
         clean_scores: Scores with and without them, before and after; empty if none overlap.
+        prompted: The base with worked examples against the tuned model, where that was measured.
     """
 
     weigh: BenchmarkSpec
@@ -45,12 +48,18 @@ class BenchmarkComparison:
     contamination: Contamination | None = None
     clean: Comparison | None = None
     clean_scores: tuple[CleanSubset, ...] = ()
+    prompted: PromptedComparison | None = None
 
     @property
     def decisive(self) -> Comparison | None:
         """The comparison that a verdict uses: without items in the tuning data; None if all are."""
         overlapping = self.contamination is not None and self.contamination.found
         return self.clean if overlapping else self.comparison
+
+    @property
+    def runs(self) -> tuple[EvalRun, ...]:
+        """The runs over the benchmark's items, before and after, and of the prompted base."""
+        return (self.before, self.after, *((self.prompted.run,) if self.prompted else ()))
 
 
 def compare_runs(
@@ -60,10 +69,12 @@ def compare_runs(
     after: str,
     labels: tuple[HumanLabel, ...] = (),
     contamination: Contamination | None = None,
+    arm: PromptArm | None = None,
 ) -> BenchmarkComparison:
     """Compare the tuned model's run with the base's, in the headline and in each part.
 
-    If items overlap with the tuning data, the runs are also compared without them.
+    If items overlap with the tuning data, the runs are also compared without them. Where the base
+    was measured with worked examples, too (`arm`), that is compared with the tuned model.
     """
     old, new = told_apart(store.read(before)), told_apart(store.read(after))
     # A part is a share, whatever scale the headline is on, and so is its margin.
@@ -85,7 +96,10 @@ def compare_runs(
                 *kept, None, margin=wanted.margin, labels=labels, accepted=ANYTHING
             ).comparison
         scores = (score_without(old, contamination), score_without(new, contamination))
+    prompted = (
+        compare_prompted(wanted, store, arm, old, new, labels, contamination) if arm else None
+    )
     return BenchmarkComparison(
         wanted, without_samples(old), without_samples(new), found.comparison, parts, found.audit,
-        contamination, clean, scores,
+        contamination, clean, scores, prompted,
     )  # fmt: skip

@@ -28,6 +28,8 @@ class Settings:
         temperature: None takes the benchmark's own.
         max_tokens: None takes the benchmark's own.
         chat_template: Whether prompts go through the chat template; None takes the benchmark's own.
+        examples: Digest of worked examples that are not the benchmark's own, of which there are
+            `shots`; see `worked_examples.asked_with`.
     """
 
     protocol: str = ""
@@ -38,10 +40,14 @@ class Settings:
     temperature: float | None = None
     max_tokens: int | None = None
     chat_template: bool | None = None
+    examples: str = ""
 
     def as_json(self) -> dict[str, Json]:
-        """Return the settings as plain JSON, for a run's identity."""
-        return asdict(self)
+        """Return the settings as plain JSON, for a run's identity.
+
+        Runs without examples keep the identity that they had before `examples` was a setting.
+        """
+        return {k: v for k, v in asdict(self).items() if k != "examples" or v}
 
 
 @dataclass(frozen=True)

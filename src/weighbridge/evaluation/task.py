@@ -90,9 +90,16 @@ def open_task(ref: TaskRef) -> Task:
     """Open the task that a name stands for.
 
     Raises:
-        InputError: The benchmark is another version here, or its own files have changed since;
-            UnknownName where it is not known here.
+        InputError: The benchmark is another version here, its own files have changed since, or it
+            is asked with worked examples, which the name does not hold; UnknownName where it is
+            not known here.
     """
+    if ref.settings.examples:
+        raise InputError(
+            f"{ref.benchmark} with worked examples of a project",
+            "a task that its name tells whole",
+            "ask it in the process that has the examples",
+        )
     benchmark = find_benchmark(ref.benchmark)
     if benchmark.version != ref.version:
         raise InputError(

@@ -32,15 +32,25 @@ def measure_all(
         who: What to call the model beside the benchmark's title ("base").
         stops: When to stop asking, by task; empty asks everything.
     """
+    return measure_tasks(model, work, [(task, who) for _, task in work.plan.tasks], stops)
+
+
+def measure_tasks(
+    model: Model,
+    work: Work,
+    tasks: Sequence[tuple[Task, str]],
+    stops: Sequence[StopRule | None] = (),
+) -> tuple[EvalRun, ...]:
+    """Run these tasks, each with what to call the model beside its title; see `measure_all`."""
     plan, where = work.plan, work.where
-    judged = any(task.benchmark.judge_for(task.settings) for _, task in plan.tasks)
+    judged = any(task.benchmark.judge_for(task.settings) for task, _ in tasks)
     choice = plan.judge if judged else JudgeChoice()
     with open_judge(
         choice, where.store, where.endpoints, where.cache, where.device, where.threads
     ) as judge:
         return tuple(
             _measure(model, task, work, who, judge, stop)
-            for (_, task), stop in zip_longest(plan.tasks, stops)
+            for (task, who), stop in zip_longest(tasks, stops)
         )
 
 

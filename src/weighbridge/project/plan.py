@@ -15,6 +15,7 @@ from weighbridge.opening.judge import JudgeChoice
 from weighbridge.opening.tasks import at_sandbox_level, find_task
 from weighbridge.project.overlap import overlaps_of, validation_overlaps
 from weighbridge.project.project_file import Project, refuse_margin
+from weighbridge.project.prompting import Prompts, plan_prompts
 from weighbridge.project.tuning import TuningFiles, read_tuning_files
 from weighbridge.records import BenchmarkSpec, Contamination, HumanLabel, SkippedBenchmark
 from weighbridge.sources.datasets import DataPlaces
@@ -54,6 +55,7 @@ class Plan:
     incumbent: EndpointAddress | None = None
     overlaps: tuple[Contamination, ...] = ()
     notes: tuple[str, ...] = ()
+    prompts: tuple[Prompts, ...] = ()
 
     def overlap_of(self, task: Task) -> Contamination | None:
         """Return which items of one of the tasks stand in the training data; None without any."""
@@ -118,6 +120,7 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
         project, base, tuple(tasks), tuple(left), files, place, judge, labels, incumbent,
         _overlaps(project, files, found),
         (*files.notes, *validation_overlaps(found, files.validation_files)) if files else (),
+        plan_prompts(project, files, tasks),
     )  # fmt: skip
 
 

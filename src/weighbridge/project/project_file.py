@@ -116,6 +116,34 @@ _NOT_SETTINGS = ("train", "validation", "allow_overlap")
 
 
 @dataclass(frozen=True)
+class Prompting:
+    """`[prompting]`: the prompts that tuning has to beat, in which the base gets worked examples.
+
+    Attributes:
+        shots: Numbers of examples to try; the base as it is is always tried, too.
+        draws: How many sets of examples to try of each number.
+        validation: Rows to choose on, in the benchmark's own format; "" takes those of `[tune]`,
+            or else holds rows of the training file back from the examples.
+        rows: How many of them, at most.
+        seed: Of the draws.
+    """
+
+    shots: tuple[int, ...] = (1, 2, 4, 8)
+    draws: int = 1
+    validation: str = ""
+    rows: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        different = len(set(self.shots)) == len(self.shots)
+        if not self.shots or min(self.shots) < 1 or not different:
+            raise InputError(f"shots = {list(self.shots)}", "different numbers, each 1 or more")
+        for name in ("draws", "rows"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} = {getattr(self, name)}", "1 or more")
+
+
+@dataclass(frozen=True)
 class JudgedBy:
     """`[judge]`: who judges the answers of benchmarks that no program can grade.
 
@@ -142,6 +170,7 @@ class Project:
     model: BaseModel
     evaluate: tuple[BenchmarkSpec, ...]
     tune: Tune | None = None
+    prompting: Prompting | None = None
     judge: JudgedBy | None = None
     incumbent: Incumbent | None = None
     economics: Economics | None = None
@@ -163,6 +192,7 @@ _TABLES: dict[str, type] = {
     "project": About,
     "model": BaseModel,
     "tune": Tune,
+    "prompting": Prompting,
     "judge": JudgedBy,
     "evaluate": BenchmarkSpec,
     "incumbent": Incumbent,
@@ -187,7 +217,7 @@ def read_project(path: Path) -> Project:
         document["tune"] = _as_tune(document["tune"])
     try:
         return TypeAdapter(Project).validate_python({**document, "path": path})
-    except InputError as error:  # of the tuning settings
+    except InputError as error:  # of a table's own settings
         raise InputError(f"{path}: {error.saw}", error.expected, error.do) from error
     except ValidationError as error:
         first = error.errors()[0]

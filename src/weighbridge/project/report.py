@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,7 @@ from weighbridge.documents.project import (
 from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.plain_json import strict_json
+from weighbridge.project.report_arms import arms_of
 from weighbridge.project.report_facts import ReportFacts, facts_of, slug
 from weighbridge.project.running import ProjectOutcome
 from weighbridge.records import (
@@ -67,12 +68,12 @@ def write_from_facts(
 ) -> Written:
     """Judge what was compared, and write page, charts and `report.json` into a folder."""
     judged = _judged(weighed, facts)
-    runs = [run for w in weighed for run in (w.before, w.after)]
+    runs = [run for w in weighed for run in w.runs]
     report = _report(facts, weighed, judged, offsets_among(runs, store))
     written = write(report, folder)
     for name, items in _items_pages(report, store):
         write_whole(folder / name, items)
-    document = asdict(facts) | {
+    document = facts.as_json() | {
         "verdict": judged.verdict,
         "page_digest": _digest(written.html),
     }
@@ -122,14 +123,17 @@ def read_facts(folder: Path) -> ReportFacts:
 def compare_again(facts: ReportFacts, store: RunStore) -> list[BenchmarkComparison]:
     """Compare a report's runs, which are read from the store and verified there."""
     return [
-        compare_runs(m.weigh, store, m.before, m.after, facts.labels, m.contamination)
+        compare_runs(
+            m.weigh, store, m.before, m.after, facts.labels, m.contamination, facts.arm_of(m.weigh)
+        )
         for m in facts.measured
     ]
 
 
 def _judged(weighed: Sequence[BenchmarkComparison], facts: ReportFacts) -> ProjectVerdict:
     if facts.replacement is None:
-        return judge(weighed, facts.left)
+        economics = facts.prompted.economics if facts.prompted else None
+        return judge(weighed, facts.left, economics)
     stated = facts.replacement
     return judge_replacement(weighed, facts.left, stated.economics, stated.use)
 
@@ -138,7 +142,7 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
     try:
         weighed = compare_again(facts, store)
         judged = _judged(weighed, facts)
-        offsets = offsets_among([run for w in weighed for run in (w.before, w.after)], store)
+        offsets = offsets_among([run for w in weighed for run in w.runs], store)
         report = _report(facts, weighed, judged, offsets)
         page, stands = render(report).encode(), _part(folder, "report.html")
         items = [
@@ -156,8 +160,22 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
             "page digest", _digest(folder / "report.html") == facts.page_digest, facts.page_digest
         ),
         Check("page made again from samples", page == stands, again),
+        *_choice_checks(weighed),
         *items,
         *_overlap_checks(facts, store),
+    ]
+
+
+def _choice_checks(weighed: Sequence[BenchmarkComparison]) -> list[Check]:
+    """Choose each prompt again from the validation runs."""
+    return [
+        Check(
+            f"prompt of {w.weigh.benchmark} chosen on validation",
+            w.prompted.was_best,
+            f"{w.prompted.arm.shots} examples, draw {w.prompted.arm.draw}",
+        )
+        for w in weighed
+        if w.prompted is not None
     ]
 
 
@@ -226,6 +244,7 @@ def _report(
         generated=facts.generated,
         reproduce=facts.reproduce,
         offsets=offsets,
+        arms=arms_of(weighed, facts.prompted.economics if facts.prompted else None),
     )
 
 
@@ -268,7 +287,7 @@ def judged_document(
         findings=tuple(FindingDocument(**vars(finding)) for finding in judged.findings),
         report=str(written.page),
         adapter=None,
-        runs=tuple(r.run_id for w in weighed for r in (w.before, w.after)),
+        runs=tuple(r.run_id for w in weighed for r in w.runs),
         contamination=tuple(_overlap(w, w.contamination) for w in weighed if w.contamination),
         skipped=tuple(
             SkippedDocument(benchmark=x.weigh.benchmark, why=x.why, get_it=x.get_it)

@@ -1,10 +1,10 @@
 """The facts of a report that are not in its runs, from the results of the stages."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from weighbridge.project.running import ProjectOutcome
 from weighbridge.project.stage import Measured
-from weighbridge.records import HumanLabel, SkippedBenchmark
+from weighbridge.records import BenchmarkSpec, HumanLabel, Json, PromptArm, SkippedBenchmark
 from weighbridge.reports import Forecast, TrainingPoint
 from weighbridge.verdict.economics import Economics
 from weighbridge.verdict.replacement import Use
@@ -18,6 +18,19 @@ class Replacement:
 
     use: Use
     economics: Economics | None
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """What tuning was weighed against beside the base as it is.
+
+    Attributes:
+        arms: The base with worked examples, by target.
+        economics: What the machine costs; None where the project file doesn't say.
+    """
+
+    arms: tuple[PromptArm, ...]
+    economics: Economics | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,8 @@ class ReportFacts:
         page_digest: SHA-256 of `report.html`.
         labels: People's ratings of the answers, with which the judge is audited.
         schema_version: Of this file.
+        prompted: The prompts that tuning was weighed against; None where there were none, and then
+            the file has no such key.
     """
 
     title: str
@@ -59,11 +74,24 @@ class ReportFacts:
     page_digest: str = ""
     labels: tuple[HumanLabel, ...] = ()
     schema_version: int = SCHEMA_VERSION
+    prompted: Prompted | None = None
 
     @property
     def runs(self) -> tuple[str, ...]:
         """Ids of its runs, each once."""
-        return tuple(dict.fromkeys(run for m in self.measured for run in (m.before, m.after)))
+        measured = [run for m in self.measured for run in (m.before, m.after)]
+        arms = self.prompted.arms if self.prompted else ()
+        return tuple(dict.fromkeys([*measured, *(run for arm in arms for run in arm.runs)]))
+
+    def arm_of(self, weigh: BenchmarkSpec) -> PromptArm | None:
+        """Return the prompted base on a benchmark; None where it was not measured there."""
+        arms = self.prompted.arms if self.prompted else ()
+        return next((arm for arm in arms if arm.weigh == weigh), None)
+
+    def as_json(self) -> dict[str, Json]:
+        """Return what `report.json` holds."""
+        document = asdict(self)
+        return {k: v for k, v in document.items() if k != "prompted" or v is not None}
 
 
 def facts_of(outcome: ProjectOutcome, generated: str, project_argument: str) -> ReportFacts:
@@ -87,6 +115,7 @@ def facts_of(outcome: ProjectOutcome, generated: str, project_argument: str) -> 
         forecasts=facts.forecasts,
         provenance=facts.provenance,
         labels=outcome.plan.labels,
+        prompted=Prompted(facts.prompted, project.economics) if facts.prompted else None,
         replacement=Replacement(project.project.use, project.economics)
         if project.incumbent
         else None,

@@ -14,7 +14,7 @@ from weighbridge.models.protocol import Model
 from weighbridge.opening.endpoints import Endpoints
 from weighbridge.opening.models import open_any
 from weighbridge.project.plan import Plan, RunEnvironment
-from weighbridge.records import BenchmarkSpec, Contamination, EvalRun
+from weighbridge.records import BenchmarkSpec, Contamination, EvalRun, PromptArm
 from weighbridge.reports import Forecast, TrainingPoint
 from weighbridge.sources.weights import WeightsLocation
 
@@ -51,6 +51,7 @@ class Result(Generic[Brought]):
 
 
 BASE_RUNS: "Result[tuple[EvalRun, ...]]" = Result("runs of the base")
+PROMPT_ARMS: "Result[tuple[PromptArm, ...]]" = Result("runs of the prompted base")
 TUNED: "Result[TuneResult]" = Result("tuned weights")
 CANDIDATE_RUNS: "Result[tuple[EvalRun, ...]]" = Result("runs of the candidate")
 INCUMBENT_RUNS: "Result[tuple[EvalRun, ...]]" = Result("runs of the incumbent")
@@ -144,6 +145,7 @@ class StageFacts:
     training_facts: tuple[tuple[str, str], ...] = ()
     forecasts: tuple[Forecast, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
+    prompted: tuple[PromptArm, ...] = ()
 
     def and_then(self, later: "StageFacts") -> "StageFacts":
         """Return both stages' facts, this one's first."""

@@ -25,6 +25,7 @@ from weighbridge.records.judge_audit import (
     SelfPreference,
 )
 from weighbridge.records.model import ModelRef
+from weighbridge.records.prompting import PromptArm, PromptTried
 from weighbridge.records.protocol_offset import AcrossProtocols, ProtocolOffset
 from weighbridge.records.quantities import quantity
 from weighbridge.records.run import (
@@ -88,6 +89,8 @@ __all__ = [
     "PartRole",
     "PositionConsistency",
     "Price",
+    "PromptArm",
+    "PromptTried",
     "Protocol",
     "ProtocolOffset",
     "Provenance",

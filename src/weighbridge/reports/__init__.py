@@ -5,6 +5,8 @@ knows a model. `render` gives the page as text; `write` puts it and its charts i
 """
 
 from weighbridge.reports.content import (
+    Arm,
+    ArmsSection,
     BenchmarkSection,
     Forecast,
     Outcome,
@@ -21,6 +23,8 @@ from weighbridge.reports.page import render
 from weighbridge.reports.writing import WrittenReport, write
 
 __all__ = [
+    "Arm",
+    "ArmsSection",
     "BenchmarkSection",
     "Forecast",
     "Outcome",

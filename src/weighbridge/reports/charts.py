@@ -15,7 +15,7 @@ from weighbridge.records import Comparison
 from weighbridge.records.scale import Scale, is_share
 from weighbridge.records.scale import width as scale_width
 from weighbridge.reports import wording
-from weighbridge.reports.content import BenchmarkSection, Forecast, TrainingPoint
+from weighbridge.reports.content import ArmsSection, BenchmarkSection, Forecast, TrainingPoint
 from weighbridge.reports.drawing import Drawing, draw
 from weighbridge.reports.palette import LIGHT
 
@@ -60,6 +60,24 @@ def means(section: BenchmarkSection, name: str, width: int = HALF_PX) -> Drawing
     title = f"{wording.unit(scale)}, with 95 % interval"
     ends = (per * scale[0], per * scale[1])
     return draw(name, _described(section.title, rows), _rows(rows, ends, title, width))
+
+
+def arms(section: ArmsSection, name: str, width: int) -> Drawing:
+    """Each arm's mean with its 95 % interval, on the whole scale."""
+    scale = section.arms[0].run.estimate.scale
+    per = _per_unit(scale)
+    rows = []
+    for arm in section.arms:
+        mean, (low, high) = arm.run.estimate.known_mean, arm.run.estimate.interval
+        value = None if mean is None else per * mean
+        colour = LIGHT.candidate if arm.colour == "candidate" else LIGHT.reference
+        figures = wording.run_mean(arm.run)
+        rows.append(_Row(arm.name, figures, value, per * low, per * high, colour))
+    title = f"{wording.unit(scale)}, with 95 % interval"
+    ends = (per * scale[0], per * scale[1])
+    return draw(
+        name, _described(f"{section.title}, each arm", rows), _rows(rows, ends, title, width)
+    )
 
 
 def _per_unit(scale: Scale) -> float:

@@ -118,6 +118,49 @@ class BenchmarkSection:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """One way to get the work done: the base as it is, the base with a better prompt, or tuning.
+
+    Attributes:
+        name: For people.
+        run: Over the benchmark's items.
+        prompt_tokens: Read for one request, on average.
+        output_tokens: Written for one request.
+        usd: Of one request; None where no price is known.
+        gain: The tuned model minus this arm, with its 95 % interval, over the items that the
+            verdict rests on; None for the tuned model itself, and where nothing is known.
+        colour: Of its mark in the chart: the tuned model is the candidate.
+    """
+
+    name: str
+    run: EvalRun
+    prompt_tokens: float
+    output_tokens: float
+    usd: float | None
+    gain: tuple[float, tuple[float, float]] | None
+    colour: Literal["candidate", "reference"]
+
+
+@dataclass(frozen=True)
+class ArmsSection:
+    """The three arms on one target.
+
+    Attributes:
+        title: Of the benchmark.
+        arms: The base as it is, the base with worked examples, the tuned model.
+        tried: Each prompt that was tried on validation rows, with its run there.
+        chosen: The place of the one that was taken.
+        rows: The training rows that it shows.
+    """
+
+    title: str
+    arms: tuple[Arm, ...]
+    tried: tuple[tuple[str, EvalRun], ...]
+    chosen: int
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class VerdictFinding:
     """One of the answers that the verdict rests on."""
 
@@ -145,6 +188,7 @@ class Report:
         generated: When, ISO 8601 in UTC.
         reproduce: Commands that make and verify these figures.
         offsets: What asking in another way is worth, where a model was asked in two.
+        arms: Targets on which tuning was weighed against prompting, too.
     """
 
     title: str
@@ -161,3 +205,4 @@ class Report:
     generated: str
     reproduce: tuple[str, ...]
     offsets: tuple[ProtocolOffset, ...] = ()
+    arms: tuple[ArmsSection, ...] = ()

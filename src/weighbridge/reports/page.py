@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from weighbridge.records import Comparison, EvalRun, Flip, Graded, Score
 from weighbridge.reports import charts, palette, wording
-from weighbridge.reports.content import BenchmarkSection, Report, TrainingPoint
+from weighbridge.reports.content import ArmsSection, BenchmarkSection, Report, TrainingPoint
 from weighbridge.reports.document import asset, environment, script_digest
 from weighbridge.reports.drawing import Drawing
 from weighbridge.reports.limits import limits
@@ -77,6 +77,19 @@ class SectionView:
 
 
 @dataclass(frozen=True)
+class ArmsView:
+    """The three arms of a target with their chart, as the template reads it."""
+
+    section: ArmsSection
+    chart: Chart
+
+    @property
+    def priced(self) -> bool:
+        """Whether a request's price is known of some arm."""
+        return any(arm.usd is not None for arm in self.section.arms)
+
+
+@dataclass(frozen=True)
 class Page:
     """A finished page and the charts in it."""
 
@@ -97,6 +110,7 @@ def compose(report: Report) -> Page:
     """Draw the charts and set the page; `render` and `write` are its two outlets."""
     overview = _overview(report)
     sections = tuple(_section_view(index, s) for index, s in enumerate(report.sections, start=1))
+    arms = tuple(_arms_view(index, each) for index, each in enumerate(report.arms, start=1))
     training = _both("training", lambda name, px: charts.training(report.training, name, px))
     forecasts = _both("forecasts", lambda name, px: charts.forecasts(report.forecasts, name, px))
     script = asset("report.js")
@@ -107,6 +121,7 @@ def compose(report: Report) -> Page:
             report=report,
             overview=overview,
             sections=sections,
+            arms=arms,
             training=training,
             training_steps=_told_steps(report.training),
             forecasts=forecasts,
@@ -119,10 +134,16 @@ def compose(report: Report) -> Page:
             script_digest=script_digest(script),
         )
     )
-    drawn = [overview, training, forecasts]
+    drawn = [overview, *(view.chart for view in arms), training, forecasts]
     for view in sections:
         drawn += [view.means, view.difference, view.parts]
     return Page(html, tuple(chart.wide for chart in drawn if chart is not None))
+
+
+def _arms_view(index: int, section: ArmsSection) -> ArmsView:
+    name = f"arms-{index}"
+    wide, narrow = (charts.arms(section, name, px) for px in (charts.WIDE_PX, charts.NARROW_PX))
+    return ArmsView(section, Chart(wide, narrow))
 
 
 def _overview(report: Report) -> Chart | None:
@@ -233,4 +254,6 @@ def _told_steps(points: Sequence[TrainingPoint]) -> tuple[TrainingPoint, ...]:
 def _runs(report: Report) -> tuple[EvalRun, ...]:
     """Every run that a figure came from, once."""
     runs = [run for s in report.sections for run in (s.candidate, s.reference)]
+    runs += [arm.run for each in report.arms for arm in each.arms]
+    runs += [run for each in report.arms for _, run in each.tried]
     return tuple({run.run_id: run for run in runs}.values())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weighbridge.comparison.before_after import BenchmarkComparison
+from weighbridge.comparison.prompted import RequestCost
 from weighbridge.records import EvalRun
 
 HOURS_A_MONTH = 730
@@ -47,6 +48,14 @@ class Viability:
     break_even_utilization: float | None
     break_even_items_per_month: float | None
     conditions: tuple[str, ...]
+
+
+def usd_per_request(cost: RequestCost, economics: Economics | None) -> float | None:
+    """Return what a request costs: as charged, else the machine's time; None where unknown."""
+    if cost.charged_usd is not None or economics is None:
+        return cost.charged_usd
+    busy = cost.seconds * economics.machine_usd_per_hour / 3600
+    return busy / economics.utilization
 
 
 def viability(

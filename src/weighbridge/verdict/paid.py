@@ -7,12 +7,14 @@ that findings and verdict never contradict each other.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.records import SkippedBenchmark
 from weighbridge.records.scale import margin
 from weighbridge.reports import VerdictFinding
+from weighbridge.verdict.economics import Economics
 from weighbridge.verdict.findings import (
     Decided,
     ProjectVerdict,
@@ -22,46 +24,94 @@ from weighbridge.verdict.findings import (
     points,
     undecided,
 )
+from weighbridge.verdict.prompted import AgainstPrompt, against_prompts, finding
 
 
 def judge(
-    weighed: Sequence[BenchmarkComparison], left: Sequence[SkippedBenchmark]
+    weighed: Sequence[BenchmarkComparison],
+    left: Sequence[SkippedBenchmark],
+    economics: Economics | None = None,
 ) -> ProjectVerdict:
     """Judge a tuning project.
 
-    It *paid* if every target is significantly better, no guard is worse by more than its margin,
-    and no required guard is missing or undecided. It *did not pay* if a guard is worse by more than
-    its margin, or if every target is decided and none is better. Otherwise the evidence is
-    insufficient, for example if one target is better and another is not.
+    It *paid* if every target is significantly better, and where the base was measured with worked
+    examples, better than that by more than the margin; if no guard is worse by more than its
+    margin; and if no required guard is missing or undecided. It *did not pay* if a guard is worse
+    by more than its margin, or if every target is decided and none is better. Otherwise the
+    evidence is insufficient, for example if one target is better and another is not.
+
+    Args:
+        weighed: The benchmarks that were compared.
+        left: Those that were skipped.
+        economics: What the machine costs, for the price of a request.
     """
-    decided = decide(weighed)
-    targets = [d for d in decided if d.role == "target"]
-    guards = [d for d in decided if d.role == "guard"]
-    findings = (*map(_target, targets), *map(_guard, guards), *map(missing, left))
+    prompts = against_prompts(weighed)
+    every = [_Target(d, prompts.get(place)) for place, d in enumerate(decide(weighed))]
+    targets = [each for each in every if each.decided.role == "target"]
+    guards = [each.decided for each in every if each.decided.role == "guard"]
+    findings = (
+        *map(_target, (each.decided for each in targets)),
+        *(finding(each.prompt, economics) for each in targets if each.prompt is not None),
+        *map(_guard, guards),
+        *map(missing, left),
+    )
     return ProjectVerdict(*_conclude(targets, guards, left), findings)
 
 
+@dataclass(frozen=True)
+class _Target:
+    """A target against the base as it is, and where it was measured, against the best prompt."""
+
+    decided: Decided
+    prompt: AgainstPrompt | None
+
+    @property
+    def improved(self) -> bool:
+        """Whether tuning is shown to be better than both."""
+        beaten = self.prompt is None or self.prompt.beaten
+        return self.decided.supports == "superior" and beaten
+
+    @property
+    def told_no_better(self) -> bool:
+        """Whether tuning is shown not to be better than one of them."""
+        matched = self.prompt is not None and self.prompt.matched
+        return self.decided.told_no_better or matched
+
+    def told(self, what: str) -> str:
+        """Return the result in a sentence: of the comparison on which the target hangs.
+
+        Args:
+            what: What to say of it where it hangs on the base as it is.
+        """
+        prompt, alone = self.prompt, points(self.decided, what)
+        if prompt is None or self.decided.told_no_better:
+            return alone
+        if self.decided.supports == "superior" or prompt.matched:
+            return prompt.told
+        return alone
+
+
 def _conclude(
-    targets: Sequence[Decided], guards: Sequence[Decided], left: Sequence[SkippedBenchmark]
+    targets: Sequence[_Target], guards: Sequence[Decided], left: Sequence[SkippedBenchmark]
 ) -> tuple[Verdict, str]:
     """Return the verdict and its headline; `judge` states the rule."""
     broken = [d for d in guards if d.supports == "inferior"]
-    improved = [d for d in targets if d.supports == "superior"]
-    others = [d for d in targets if d.supports != "superior"]
-    untold = [d for d in others if not d.told_no_better]
+    improved = [t for t in targets if t.improved]
+    others = [t for t in targets if not t.improved]
+    untold = [t for t in others if not t.told_no_better]
     left_targets = [x.weigh for x in left if x.weigh.role == "target"]
     if broken:
         return "did not pay", points(broken[0], "got worse")
     if untold:
-        return "insufficient evidence", points(untold[0], "can't be told")
+        return "insufficient evidence", untold[0].told("can't be told")
     if left_targets:
         return "insufficient evidence", f"The target {left_targets[0].benchmark} was not measured."
     if not targets:
         return "insufficient evidence", "No target was measured."
     if not improved:
-        return "did not pay", points(others[0], "did not improve")
+        return "did not pay", others[0].told("did not improve")
     if others:
-        better, not_better = points(improved[0], "improved"), points(others[0], "did not improve")
+        better, not_better = improved[0].told("improved"), others[0].told("did not improve")
         return "insufficient evidence", f"Not every target improved. {better} {not_better}"
     open_guards = [d.weighed.weigh for d in guards if d.weighed.weigh.required and not d.holds]
     open_guards += [x.weigh for x in left if x.weigh.required]
@@ -69,7 +119,7 @@ def _conclude(
         name = open_guards[0].benchmark
         headline = f"Targets improved, but the required guard {name} leaves it open."
         return "insufficient evidence", headline
-    return "paid", points(improved[0], "improved")
+    return "paid", improved[0].told("improved")
 
 
 def _target(decided: Decided) -> VerdictFinding:

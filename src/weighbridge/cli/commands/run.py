@@ -105,7 +105,7 @@ def run_project(
     folder = report_folder(environment.state, project.project.name)
     written = write_report(outcome, folder, environment.started, argument, environment.store)
     emit(document_of(written, outcome), "\n".join(_lines(written, outcome, folder)), json)
-    whole = have_figures([run for w in outcome.weighed for run in (w.before, w.after)])
+    whole = have_figures([run for w in outcome.weighed for run in w.runs])
     if not conduct.require or written.judged.verdict == conduct.require:
         return 0 if whole else 3
     return 3 if written.judged.verdict == "insufficient evidence" else 1
@@ -173,9 +173,13 @@ def _intended(base: str, plan: "Plan") -> tuple["IntendedProject", str]:
             money += [f"{row.benchmark} at {plan.incumbent.host}:", *told(usd)]
         money.append("assumed: " + "; ".join(ASSUMPTIONS))
     skipped = [MissingBenchmark(benchmark=x.weigh.benchmark, get_it=x.get_it) for x in plan.left]
+    prompted = {prompts.task.title for prompts in plan.prompts}
     times = "twice" if len(stages) > 1 else "once"
     lines = [f"{number}. {stage}" for number, stage in enumerate(stages, start=1)]
-    lines += [f"{row.benchmark}: {row.n} items, {times}" for row in rows]
+    lines += [
+        f"{row.benchmark}: {row.n} items, {'three times' if row.benchmark in prompted else times}"
+        for row in rows
+    ]
     lines += [f"{x.weigh.benchmark}: skipped, {x.why}" for x in plan.left]
     lines += [*money, *(f"note: {note}" for note in notes)]
     document = IntendedProject(

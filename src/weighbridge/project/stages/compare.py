@@ -8,6 +8,7 @@ from weighbridge.project.stage import (
     CANDIDATE_RUNS,
     COMPARISONS,
     INCUMBENT_RUNS,
+    PROMPT_ARMS,
     Measured,
     Results,
     Stage,
@@ -25,9 +26,16 @@ def _describe(plan: Plan) -> str:
 def _run(work: Work) -> tuple[BenchmarkComparison, ...]:
     plan, results = work.plan, work.results
     before = results[BASE_RUNS if plan.incumbent is None else INCUMBENT_RUNS]
+    arms = {arm.weigh: arm for arm in results.get(PROMPT_ARMS) or ()}
     return tuple(
         compare_runs(
-            wanted, work.where.store, old.run_id, new.run_id, plan.labels, _overlap(task, work)
+            wanted,
+            work.where.store,
+            old.run_id,
+            new.run_id,
+            plan.labels,
+            _overlap(task, work),
+            arms.get(wanted),
         )
         for (wanted, task), old, new in zip(
             plan.tasks, before, results[CANDIDATE_RUNS], strict=True
@@ -129,6 +137,6 @@ STAGE = Stage(
     describe=_describe,
     run=_run,
     needs=(CANDIDATE_RUNS,),
-    uses=(BASE_RUNS, INCUMBENT_RUNS),
+    uses=(BASE_RUNS, INCUMBENT_RUNS, PROMPT_ARMS),
     facts=_facts,
 )

@@ -5,7 +5,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from weighbridge.project.plan import Plan
-from weighbridge.project.stage import BASE_RUNS, TUNED, Results, Show, Stage, StageFacts, Work
+from weighbridge.project.stage import (
+    BASE_RUNS,
+    PROMPT_ARMS,
+    TUNED,
+    Results,
+    Show,
+    Stage,
+    StageFacts,
+    Work,
+)
 from weighbridge.project.tuning import base_digest_of, run_folder, tune_model
 from weighbridge.reports import Forecast, TrainingPoint
 from weighbridge.tuning.registry import find_method
@@ -121,6 +130,6 @@ STAGE = Stage(
     applies=lambda plan: plan.files is not None,
     describe=_describe,
     run=_run,
-    uses=(BASE_RUNS,),  # it is measured first, so that it is opened once
+    uses=(BASE_RUNS, PROMPT_ARMS),  # it is measured first, so that it is opened once
     facts=_facts,
 )
