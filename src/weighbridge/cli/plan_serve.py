@@ -1,11 +1,13 @@
 """The part of `weighbridge plan` that forecasts serving."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.option_groups import grouped
 from weighbridge.cli.output import emit
 
 if TYPE_CHECKING:
@@ -15,11 +17,21 @@ if TYPE_CHECKING:
     from weighbridge.planning.serving.measurements import Latency
 
 
-def serve(
-    model: Annotated[
-        str,
-        typer.Argument(metavar="MODEL", help="Catalog name, config.json, folder, GGUF, Hub id."),
-    ],
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What serves the model.
+
+    Attributes:
+        gpu: An accelerator's name.
+        gpus: How many of them.
+        precision: What weights are served in; "" for as stored.
+        tensor_parallel: GPUs that share each layer; None takes the best number.
+        cache_bits: Bits of a number in the cache; None for the precision's own.
+        usd_per_hour: Price of one GPU-hour; None takes the catalog's.
+    """
+
+    panel: ClassVar[str] = "Machine"
+
     gpu: Annotated[
         str,
         typer.Option(
@@ -28,75 +40,110 @@ def serve(
             metavar="NAME",
             help="Accelerator, such as h100, b200 or l40s.",
         ),
-    ],
+    ]
     gpus: Annotated[
         int, typer.Option("--gpus", "--count", help="Number of accelerators.", min=1, max=4096)
-    ] = 1,
+    ] = 1
     precision: Annotated[
         str, typer.Option(metavar="NAME", help="bf16, fp8, fp4 or int4; default: as stored.")
-    ] = "",
+    ] = ""
+    tensor_parallel: Annotated[
+        int | None, typer.Option(help="Tensor-parallel GPUs; default: the best number.", min=1)
+    ] = None
+    cache_bits: Annotated[
+        int | None, typer.Option(help="Bits of a number in the cache: 8 or 16.", min=8, max=16)
+    ] = None
+    usd_per_hour: Annotated[float | None, typer.Option(help="Price of one GPU-hour.", min=0)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What the model is asked.
+
+    Attributes:
+        input_tokens: Average length of a prompt.
+        output_tokens: Average length of an answer.
+        concurrency: Requests at once; None for as many as fit.
+        trace: A log of requests that lengths are taken from.
+    """
+
+    panel: ClassVar[str] = "Load"
+
     input_tokens: Annotated[
         int, typer.Option(help="Average length of a prompt.", min=1, max=10**7)
-    ] = 1000,
+    ] = 1000
     output_tokens: Annotated[
         int, typer.Option(help="Average length of an answer.", min=1, max=10**7)
-    ] = 1000,
+    ] = 1000
     concurrency: Annotated[
         int | None, typer.Option(help="Requests at once; default: as many as fit.", min=1)
-    ] = None,
-    ttft: Annotated[
-        float | None, typer.Option(help="Goal: seconds to the first token.", min=0)
-    ] = None,
-    tpot: Annotated[
-        float | None, typer.Option(help="Goal: seconds for each later token.", min=0)
-    ] = None,
+    ] = None
     trace: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Log of requests, to take their lengths from."),
-    ] = None,
-    tensor_parallel: Annotated[
-        int | None, typer.Option(help="Tensor-parallel GPUs; default: the best number.", min=1)
-    ] = None,
-    cache_bits: Annotated[
-        int | None, typer.Option(help="Bits of a number in the cache: 8 or 16.", min=8, max=16)
-    ] = None,
-    usd_per_hour: Annotated[
-        float | None, typer.Option(help="Price of one GPU-hour.", min=0)
-    ] = None,
-    as_of: Annotated[
-        str, typer.Option(metavar="DATE", help="The day it is asked; else today.")
-    ] = "",
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goals:
+    """How fast it has to be.
+
+    Attributes:
+        ttft: Seconds to the first token, at most.
+        tpot: Seconds for each later token, at most.
+        as_of: The day that is asked about, as 2026-11-30; "" for today.
+    """
+
+    panel: ClassVar[str] = "Goals"
+
+    ttft: Annotated[float | None, typer.Option(help="Goal: seconds to the first token.", min=0)] = (
+        None
+    )
+    tpot: Annotated[
+        float | None, typer.Option(help="Goal: seconds for each later token.", min=0)
+    ] = None
+    as_of: Annotated[str, typer.Option(metavar="DATE", help="The day it is asked; else today.")] = (
+        ""
+    )
+
+
+@grouped
+def serve(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Catalog name, config.json, folder, GGUF, Hub id."),
+    ],
+    machine: Machine,
+    load: Load,
+    goals: Goals,
     offline: options.Offline = False,
     json: options.Json = False,
 ) -> None:
-    """Say what fits and how fast it is served, with an interval and what that rests on."""
-    from dataclasses import replace
+    """Say what fits and how fast it is served, with an interval and what that rests on.
 
+    Exits with 1 where a goal is stated that it can't keep.
+    """
     from weighbridge.cli.serve_output import ServingPlan, price_of, serve_document, serve_text
     from weighbridge.planning.serving.efficiency import calibrated
     from weighbridge.planning.serving.forecast import SERVER_LIMIT, plan
     from weighbridge.planning.serving.trace import read_trace, with_lengths, within_goals
 
-    _check_price(usd_per_hour)
-    day, now = _moment(as_of)
-    goal = _goal(ttft, tpot)
-    log = read_trace(trace, now) if trace is not None else None
-    title, asked, notes = _deployment(
-        model, gpu, gpus, precision, cache_bits, tensor_parallel, concurrency, day, offline
-    )
-    asked = replace(asked, input_tokens=float(input_tokens), output_tokens=float(output_tokens))
+    _check_price(machine.usd_per_hour)
+    day, now = _moment(goals.as_of)
+    goal = _goal(goals.ttft, goals.tpot)
+    log = read_trace(load.trace, now) if load.trace is not None else None
+    title, asked, notes = _deployment(model, machine, load, day, offline)
     if log is not None:
         asked = with_lengths(asked, log)
     constants = calibrated()
-    found = plan(asked, constants, goal or SERVER_LIMIT)
     made = ServingPlan(
         title=title,
-        plan=found,
+        plan=plan(asked, constants, goal or SERVER_LIMIT),
         constants=constants,
         goal=goal,
         within=within_goals(asked, constants, goal, log) if goal is not None else None,
         trace=log,
-        price=price_of(asked.machine, usd_per_hour),
+        price=price_of(asked.machine, machine.usd_per_hour),
         notes=notes,
     )
     emit(serve_document(made), serve_text(made), json)
@@ -142,15 +189,7 @@ def _goal(ttft: float | None, tpot: float | None) -> "Latency | None":
 
 
 def _deployment(
-    model: str,
-    gpu: str,
-    gpus: int,
-    precision: str,
-    cache_bits: int | None,
-    tensor: int | None,
-    concurrency: int | None,
-    day: "date",
-    offline: bool,
+    model: str, machine: Machine, load: Load, day: "date", offline: bool
 ) -> "tuple[str, Deployment, tuple[str, ...]]":
     from weighbridge.catalog.accelerators import accelerator
     from weighbridge.errors import InputError
@@ -161,28 +200,28 @@ def _deployment(
     from weighbridge.planning.serving.precision import MXFP4, arithmetic_flops, choose_precision
     from weighbridge.sources.configs import find_config
 
-    if cache_bits not in (None, 8, 16):
-        raise InputError(f"--cache-bits {cache_bits}", "8 or 16")
-    machine = accelerator(gpu)
+    if machine.cache_bits not in (None, 8, 16):
+        raise InputError(f"--cache-bits {machine.cache_bits}", "8 or 16")
+    hardware = accelerator(machine.gpu)
     named = MODELS.get(model, model)  # as benchmarks of serving write it, such as llama2-70b
     found = find_config(named, offline=options.stays_offline(offline))
     architecture = read_architecture(found.config, found.where)
-    chosen = choose_precision(found.config, precision)
-    arithmetic_flops(machine, chosen)
-    stored = found.stored_bytes if not precision else None
-    size = None if cache_bits is None else cache_bits // 8
+    chosen = choose_precision(found.config, machine.precision)
+    arithmetic_flops(hardware, chosen)
+    stored = found.stored_bytes if not machine.precision else None
+    size = None if machine.cache_bits is None else machine.cache_bits // 8
     asked = Deployment(
         model=footprint(architecture, chosen, size, stored),
         name=_catalog_name(found.source, found.name),
-        machine=machine,
-        accelerators=gpus,
-        input_tokens=1.0,
-        output_tokens=1.0,
-        concurrency=concurrency,
-        tensor=tensor,
+        machine=hardware,
+        accelerators=machine.gpus,
+        input_tokens=float(load.input_tokens),
+        output_tokens=float(load.output_tokens),
+        concurrency=load.concurrency,
+        tensor=machine.tensor_parallel,
         as_of=day,
     )
-    stored_so = () if chosen is MXFP4 else _stored_note(found.source, precision)
+    stored_so = () if chosen is MXFP4 else _stored_note(found.source, machine.precision)
     return found.name, asked, (*architecture.notes, *found.notes, *stored_so)
 
 

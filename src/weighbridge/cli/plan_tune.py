@@ -1,90 +1,162 @@
 """The part of `weighbridge plan` that forecasts a tuning run's memory."""
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.option_groups import grouped
 from weighbridge.cli.output import emit
 
 if TYPE_CHECKING:
     from weighbridge.cli.tune_plan_output import TunePlan
     from weighbridge.planning.anatomy import Architecture
-    from weighbridge.planning.tuning_memory import Room, TuningSetup
+    from weighbridge.planning.tuning_memory import Room, Stack, TuningSetup
 
 
-def tune(
-    model: Annotated[str, typer.Argument(help="Catalog name, config.json, folder or Hub id.")],
-    method: Annotated[str, typer.Option(help="full, lora or qlora.")] = "lora",
-    rank: Annotated[int, typer.Option(help="LoRA's rank.", min=1)] = 16,
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """How the model is tuned.
+
+    Attributes:
+        method: full, lora or qlora.
+        rank: LoRA's rank.
+        targets: Modules that LoRA adapts, their names between commas.
+        dtype: Type of the weights: bf16 or float32.
+        double_quantized: Whether QLoRA quantises the scales as well.
+        float32_embeddings: Whether QLoRA keeps what it doesn't quantise in float32.
+    """
+
+    panel: ClassVar[str] = "Method"
+
+    method: Annotated[str, typer.Option(help="full, lora or qlora.")] = "lora"
+    rank: Annotated[int, typer.Option(help="LoRA's rank.", min=1)] = 16
     targets: Annotated[
         str,
         typer.Option(metavar="NAMES", help="Modules that LoRA adapts: all-linear, or NAME,NAME."),
-    ] = "all-linear",
-    max_tokens: Annotated[
-        int, typer.Option("--max-tokens", "--sequence-length", help="Longest row.", min=1)
-    ] = 2048,
-    batch_size: Annotated[int, typer.Option(help="Rows of one forward pass.", min=1)] = 1,
-    accumulation: Annotated[int, typer.Option(help="Forward passes of one step.", min=1)] = 1,
-    checkpointing: Annotated[
-        bool, typer.Option("--checkpointing", help="Compute layers again instead of keeping them.")
-    ] = False,
-    optimizer: Annotated[str, typer.Option(help="adamw, adamw-8bit or adamw-paged.")] = "adamw",
-    loss: Annotated[str, typer.Option(help="chunked, or whole: all logits at once.")] = "chunked",
-    dtype: Annotated[str, typer.Option(help="bf16 or float32.")] = "bf16",
-    double_quantized: Annotated[
-        bool, typer.Option(help="QLoRA: quantise the scales as well.")
-    ] = True,
+    ] = "all-linear"
+    dtype: Annotated[str, typer.Option(help="bf16 or float32.")] = "bf16"
+    double_quantized: Annotated[bool, typer.Option(help="QLoRA: quantise the scales as well.")] = (
+        True
+    )
     float32_embeddings: Annotated[
         bool, typer.Option(help="QLoRA: keep unquantised parts in float32, as peft does.")
-    ] = False,
-    devices: Annotated[
-        int, typer.Option(help="Devices that the model is sharded over.", min=1)
-    ] = 1,
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What one step holds in memory.
+
+    Attributes:
+        max_tokens: Longest row, in tokens.
+        batch_size: Rows of one forward pass.
+        accumulation: Forward passes of one step.
+        checkpointing: Whether layers are computed again instead of kept.
+        optimizer: adamw, adamw-8bit or adamw-paged.
+        loss: chunked, or whole: all logits at once.
+        stack: The program that trains, of which each has overheads of its own.
+    """
+
+    panel: ClassVar[str] = "Training"
+
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", "--sequence-length", help="Longest row.", min=1)
+    ] = 2048
+    batch_size: Annotated[int, typer.Option(help="Rows of one forward pass.", min=1)] = 1
+    accumulation: Annotated[int, typer.Option(help="Forward passes of one step.", min=1)] = 1
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Compute layers again instead of keeping them.")
+    ] = False
+    optimizer: Annotated[str, typer.Option(help="adamw, adamw-8bit or adamw-paged.")] = "adamw"
+    loss: Annotated[str, typer.Option(help="chunked, or whole: all logits at once.")] = "chunked"
     stack: Annotated[
         str, typer.Option(help="Program that trains: weighbridge, peft or litgpt.")
-    ] = "weighbridge",
-    gpu: Annotated[str, typer.Option(metavar="NAME", help="Accelerator, such as l40s.")] = "",
+    ] = "weighbridge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where it is to fit.
+
+    Attributes:
+        gpu: An accelerator's name.
+        memory: Memory of one device with its unit, instead of a name.
+        devices: How many the model is sharded over.
+    """
+
+    panel: ClassVar[str] = "Machine"
+
+    gpu: Annotated[str, typer.Option(metavar="NAME", help="Accelerator, such as l40s.")] = ""
     memory: Annotated[
         str, typer.Option(metavar="SIZE", help="Memory of one device, such as 48GB.")
-    ] = "",
+    ] = ""
+    devices: Annotated[int, typer.Option(help="Devices that the model is sharded over.", min=1)] = 1
+
+
+@grouped
+def tune(
+    model: Annotated[str, typer.Argument(help="Catalog name, config.json, folder or Hub id.")],
+    method: Method,
+    training: Training,
+    machine: Machine,
     offline: options.Offline = False,
     json: options.Json = False,
 ) -> None:
-    """Forecast a tuning run's peak memory, item by item, and whether it fits."""
+    """Forecast a tuning run's peak memory, item by item, and whether it fits.
+
+    Exits with 1 where it does not fit.
+    """
     from weighbridge.cli.tune_plan_output import tune_plan_document, tune_plan_text
-    from weighbridge.errors import InputError, UnknownName
-    from weighbridge.planning.anatomy import ALL_LINEAR, read_architecture
-    from weighbridge.planning.tuning_memory import STACKS, Room, TuningSetup
+    from weighbridge.planning.anatomy import read_architecture
+    from weighbridge.planning.tuning_memory import Room
     from weighbridge.sources.configs import find_config
 
-    names = tuple(name.strip() for name in targets.split(",") if name.strip())
-    if not names:
-        raise InputError(f"--targets {targets!r}", "all-linear, or names such as q_proj,v_proj")
-    if dtype not in ("bf16", "float32"):
-        raise UnknownName("--dtype", dtype, ("bf16", "float32"))
-    if stack not in STACKS:
-        raise UnknownName("program", stack, STACKS)
-    setup = TuningSetup(
-        method=method,  # type: ignore[arg-type]  # checked there
-        rank=rank,
-        targets=ALL_LINEAR if names == (ALL_LINEAR,) else names,
-        row_tokens=max_tokens,
-        batch_size=batch_size,
-        accumulation=accumulation,
-        checkpointing=checkpointing,
-        optimizer=optimizer,  # type: ignore[arg-type]
-        loss=loss,  # type: ignore[arg-type]
-        element_bytes=2 if dtype == "bf16" else 4,
-        double_quantised=double_quantized,
-        float32_embeddings=float32_embeddings,
-        devices=devices,
-    )
-    device, capacity = _device(gpu, memory)
+    setup, stack = _setup(method, training, machine), _stack(training.stack)
+    device, capacity = _device(machine.gpu, machine.memory)
     found = find_config(model, offline=options.stays_offline(offline))
-    room = Room(read_architecture(found.config, found.where), STACKS[stack], capacity)
+    room = Room(read_architecture(found.config, found.where), stack, capacity)
     made = _tune_plan(room, setup, found.name, found.source, device)
     emit(tune_plan_document(made), tune_plan_text(made), json)
+    if made.fits is False:
+        raise typer.Exit(1)
+
+
+def _stack(name: str) -> "Stack":
+    from weighbridge.errors import UnknownName
+    from weighbridge.planning.tuning_memory import STACKS
+
+    if name not in STACKS:
+        raise UnknownName("program", name, STACKS)
+    return STACKS[name]
+
+
+def _setup(method: Method, training: Training, machine: Machine) -> "TuningSetup":
+    from weighbridge.errors import InputError, UnknownName
+    from weighbridge.planning.anatomy import ALL_LINEAR
+    from weighbridge.planning.tuning_memory import TuningSetup
+
+    names = tuple(name.strip() for name in method.targets.split(",") if name.strip())
+    if not names:
+        raise InputError(f"--targets {method.targets!r}", "all-linear, or names such as q_proj")
+    if method.dtype not in ("bf16", "float32"):
+        raise UnknownName("--dtype", method.dtype, ("bf16", "float32"))
+    return TuningSetup(
+        method=method.method,  # type: ignore[arg-type]  # checked there
+        rank=method.rank,
+        targets=ALL_LINEAR if names == (ALL_LINEAR,) else names,
+        row_tokens=training.max_tokens,
+        batch_size=training.batch_size,
+        accumulation=training.accumulation,
+        checkpointing=training.checkpointing,
+        optimizer=training.optimizer,  # type: ignore[arg-type]
+        loss=training.loss,  # type: ignore[arg-type]
+        element_bytes=2 if method.dtype == "bf16" else 4,
+        double_quantised=method.double_quantized,
+        float32_embeddings=method.float32_embeddings,
+        devices=machine.devices,
+    )
 
 
 def _device(gpu: str, memory: str) -> tuple[str, int | None]:

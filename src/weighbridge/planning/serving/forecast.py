@@ -306,8 +306,9 @@ def _too_large(asked: Deployment, layouts: Sequence[Layout]) -> InputError:
     while needed < 4096 and asked.model.weight_bytes / needed > usable * 0.95:
         needed *= 2
     return InputError(
-        f"{asked.model.weight_bytes / 1e9:.1f} GB of weights and one sequence's cache do not fit: "
+        f"{asked.model.weight_bytes / 1e9:.1f} GB of weights in {asked.model.precision.name} and "
+        f"one sequence's cache do not fit: "
         f"{least / 1e9:.1f} GB for each of {asked.accelerators} x {asked.machine.name}, which has "
         f"{room / 1e9:.1f} GB beside what the engine takes",
-        f"--gpus {needed} or more, or another precision",
+        f"--gpus {needed} or more, or another --precision",
     )
