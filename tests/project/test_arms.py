@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 from test_stages import Collected, planned
 
-from commands import weighbridge
 from conftest import write_letters, write_project
 from scored_runs import run
+from weighbridge.cli.commands.run import _intended as intended
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.evaluation.benchmark import LoadRequest
 from weighbridge.evaluation.worked_examples import asked_with, settings_with
+from weighbridge.project import project_file
 from weighbridge.project.project_file import read_project
 from weighbridge.project.prompting import best_of
 from weighbridge.project.report import document_of, verify_report, write_report
@@ -173,12 +174,11 @@ def test_the_comparison_states_in_what_its_arms_differ_and_nothing_else_may(fini
 
 
 def test_dry_run_tells_the_answers_that_the_choice_takes(three):
-    done = weighbridge("run", "--offline", "--dry-run", cwd=three)
-    assert (
-        "ask the base with 0 or 1 or 2 worked examples on 6 validation rows (30 short"
-        in done.stdout
-    )
-    assert "letters: 24 items, three times" in done.stdout
+    plan, _ = planned(three)
+    document, text = intended(plan.project.model.base, plan)
+    asked = "ask the base with 0 or 1 or 2 worked examples on 6 validation rows (30 short answers)"
+    assert document.stages[1].startswith(asked) and asked in text
+    assert "letters: 24 items, three times" in text
 
 
 def test_the_order_of_the_stages_leaves_the_base_open_until_it_is_tuned(three):
@@ -234,3 +234,10 @@ def test_prompting_without_tuning_is_refused(three):
     path.write_text(text[: text.index("[tune]")] + text[text.index("[prompting]") :])
     with pytest.raises(InputError, match=r"\[prompting\] without \[tune\]"):
         planned(three)
+
+
+def test_every_key_of_a_project_file_stands_in_the_reference(repository):
+    page = (repository / "docs/reference/project-file.md").read_text()
+    for table in ("project", "model", "prompting", "evaluate", "incumbent", "economics", "judge"):
+        for key in project_file._keys_of(table):
+            assert f"| `{key}` |" in page.partition(f"[{table}]")[2], (table, key)

@@ -61,15 +61,15 @@ def test_tuning_has_to_beat_the_base_and_the_best_prompt(base, prompted, tuned, 
 
 def test_a_poor_tuning_that_a_prompt_beats_is_said_so_with_what_a_request_costs():
     judged = judge([weighed(0, 120, 100)], [], Economics(machine_usd_per_hour=3.6))
-    assert judged.headline.startswith("b: tuning does not beat the base with 4 worked examples")
+    assert judged.headline.startswith("Tuning does not beat the best prompt on b: 50.0 % against")
     better, beats = judged.findings
     assert (better.outcome, beats.outcome) == ("yes", "no")
-    assert "60.0 % to 50.0 %, a difference of −10.0 points" in beats.sentence
+    assert "worked examples in its prompt, a difference of −10.0 points" in beats.sentence
     assert (
         "on 200 validation rows, where it scored 60.0 % and the base as it is 0.0 %"
         in beats.sentence
     )
-    assert "tuned model 161 + 25 tokens (0.0005 USD)" in beats.sentence
+    assert "tuned model 161 + 25 tokens (0.5 USD for a thousand)" in beats.sentence
     assert "prompted base 560 + 25 tokens" in beats.sentence
 
 
@@ -78,7 +78,7 @@ def test_of_two_targets_each_has_to_beat_its_prompt():
     assert judge([won, weighed(0, 10, 120)], []).verdict == "paid"
     judged = judge([won, lost], [])
     assert judged.verdict == "insufficient evidence"
-    assert judged.headline.startswith("Not every target improved. b: tuning beats the base with 4")
+    assert judged.headline.startswith("Not every target improved. Tuning beats the best prompt on")
 
 
 def test_two_targets_are_corrected_together():

@@ -39,6 +39,11 @@ batch_size = 8
 # What becomes of rows longer than max_tokens: "refuse", "drop" or "truncate_left".
 overflow = "refuse"
 
+[prompting]
+# What tuning has to beat: the base with worked examples in its prompt. Each of these numbers of
+# training rows is tried on validation rows, and the best is measured beside base and tuned model.
+shots = [1, 2, 4, 8]
+
 [[evaluate]]
 # What should get better. This one is described in tickets.toml.
 benchmark = "tickets.toml"

@@ -50,7 +50,10 @@ class AgainstPrompt:
         if found.why_unknown:
             return f"{name} against {prompt}: {found.why_unknown}."
         what = "beats" if self.beaten else "does not beat" if self.matched else "may not beat"
-        return f"{name}: tuning {what} {prompt}: {_figures(found)} on {found.n} paired items."
+        return (
+            f"Tuning {what} the best prompt on {name}: {_figures(found, prompt)} "
+            f"on {found.n} paired items."
+        )
 
 
 def against_prompts(weighed: Sequence[BenchmarkComparison]) -> dict[int, AgainstPrompt]:
@@ -74,13 +77,13 @@ def finding(against: AgainstPrompt, economics: Economics | None) -> VerdictFindi
     return VerdictFinding(title, "no" if against.matched else "insufficient", sentence)
 
 
-def _figures(found: Comparison) -> str:
-    """Return prompted and tuned means, and tuned minus prompted."""
+def _figures(found: Comparison, prompt: str) -> str:
+    """Return both means, and tuned minus prompted."""
     prompted, tuned = (wording.value(mean, found.scale) for mean in (found.mean_a, found.mean_b))
     low, high = found.interval
     gap = wording.difference(-found.difference, (-high, -low), found.scale)
     unit = "" if is_share(found.scale) else f" on {named(found.scale)}"
-    return f"{prompted} to {tuned}{unit}, a difference of {gap}"
+    return f"{tuned} against {prompted}{unit} of {prompt}, a difference of {gap}"
 
 
 def _validation(prompted: PromptedComparison) -> str:
@@ -105,5 +108,5 @@ def _costs(against: AgainstPrompt, economics: Economics | None) -> str:
 
 def _cost(cost: RequestCost, economics: Economics | None) -> str:
     usd = usd_per_request(cost, economics)
-    priced = f" ({usd:.3g} USD)" if usd is not None else ""
+    priced = f" ({1000 * usd:.2g} USD for a thousand)" if usd is not None else ""
     return f"{cost.prompt_tokens:,.0f} + {cost.output_tokens:,.0f} tokens{priced}"
