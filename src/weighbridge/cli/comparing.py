@@ -12,9 +12,17 @@ from weighbridge.documents.comparison import (
     compared_document,
     pair_document,
 )
-from weighbridge.records import CleanSubset, Comparison, Contamination, Flip
+from weighbridge.records import CleanSubset, Comparison, Contamination, Flip, Graded, Score
 from weighbridge.records.printable import printable
-from weighbridge.records.scale import Scale, figure, gap, is_share, named
+from weighbridge.records.scale import (
+    Scale,
+    advantage,
+    figure,
+    gap,
+    is_share,
+    less_is_better,
+    measured_in,
+)
 from weighbridge.records.scale import margin as margin_in_words
 
 if TYPE_CHECKING:
@@ -35,7 +43,7 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
     result = found.comparison
     if found.across is not None:
         return _across(found, by_default)
-    lost = sum(1 for flip in result.flips if flip.difference < 0)
+    lost = sum(1 for flip in result.flips if advantage(flip.difference, result.scale) < 0)
     exact = "" if result.mcnemar_p_value is None else f" (McNemar p = {result.mcnemar_p_value:.3g})"
     lines = [
         f"{result.benchmark}: {_means(result)}, n = {result.n}",
@@ -46,7 +54,7 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
         *_repeats(result),
         *_differences(result),
         f"  {len(result.flips)} items differ: {len(result.flips) - lost} won, {lost} lost{exact}",
-        *(_flip(flip) for flip in result.flips[:flips]),
+        *(_flip(flip, result.scale) for flip in result.flips[:flips]),
     ]
     if found.audit is not None:
         from weighbridge.comparison.judge_evidence import told
@@ -78,12 +86,13 @@ def _gap(result: Comparison, indent: str = "  ") -> list[str]:
     return [
         f"{indent}difference {gap(result.difference, result.scale)}{unit}, {what} "
         f"{gap(low, result.scale)} to {gap(high, result.scale)}"
-        + ("" if unit else f", on {named(result.scale)}")
+        + ("" if unit else f", {measured_in(result.scale)}")
     ]
 
 
 def _verdict(result: Comparison, by_default: bool, indent: str = "  ") -> list[str]:
-    chosen = " (2% of it, the default)" if by_default and not is_share(result.scale) else ""
+    of_it = "" if less_is_better(result.scale) else "2% of it, "
+    chosen = f" ({of_it}the default)" if by_default and not is_share(result.scale) else ""
     at = f"{margin_in_words(result.margin, result.scale)}{chosen}"
     return wrapped(
         f"{result.verdict.replace('_', '-')} at a margin of {at} (p = {result.p_value:.3g})", indent
@@ -259,10 +268,16 @@ def _span(interval: tuple[float, float], scale: Scale) -> str:
     return f"{gap(interval[0], scale)} to {gap(interval[1], scale)}"
 
 
-def _flip(flip: Flip) -> str:
-    won = "won " if flip.difference > 0 else "lost"
+def _flip(flip: Flip, scale: Scale) -> str:
+    won = "won " if advantage(flip.difference, scale) > 0 else "lost"
     output_a, output_b = _short(flip.output_a, 20), _short(flip.output_b, 20)
+    if less_is_better(scale):  # nothing was answered: what it cost is what differs
+        output_a, output_b = _bits(flip.score_a), _bits(flip.score_b)
     return f"  {won} {_short(flip.sample_id, 24)}: {output_a} | {output_b}"
+
+
+def _bits(score: Score) -> str:
+    return f"{score.value:.3f}" if isinstance(score, Graded) else score.reason
 
 
 def _named(verdict: str) -> str:

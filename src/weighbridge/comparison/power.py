@@ -7,7 +7,15 @@ from weighbridge.documents.power import PowerDocument, PowerOfItems
 from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
 from weighbridge.records import EvalRun
-from weighbridge.records.scale import SHARE, Scale, is_share, margin_or_default, named, width
+from weighbridge.records.scale import (
+    SHARE,
+    Scale,
+    is_share,
+    less_is_better,
+    margin_or_default,
+    named,
+    width,
+)
 from weighbridge.statistics import check_margin, compare
 from weighbridge.statistics.power import (
     Design,
@@ -60,6 +68,12 @@ def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerFo
         raise InputError(f"--power {wanted.power:g}", "a probability between 0 and 1")
     runs = _pilot(pilot, store)
     scale = runs[0].estimate.scale if runs else SHARE
+    if less_is_better(scale):
+        raise InputError(
+            f"a pilot of {runs[0].title}, in {named(scale)}",
+            "one whose values lie between a worst and a best",
+            "compare the two runs: the interval's width falls with the root of the texts",
+        )
     design, source = _design(wanted, runs, scale)
     usd = wanted.usd_per_item if wanted.usd_per_item is not None else _usd(runs)
     needed = items_needed(design, wanted.power, wanted.repeats)

@@ -43,7 +43,7 @@ class PowerDocument:
         icc: Correlation of the differences of two items of one cluster.
         cluster_size: Items of a cluster, weighted by size.
         alpha: Of the one-sided test.
-        scale: Lowest and highest value of an answer.
+        scale: Worst and best value of an answer.
         power: Wanted chance to show the claim.
         repeats: Answers per item.
         items_needed: Null where no number of items shows it.

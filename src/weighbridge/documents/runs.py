@@ -50,7 +50,7 @@ class RunDocument:
         benchmark: NAME or NAME:SUBSET.
         protocol: How answers were obtained.
         n: Samples in `mean`.
-        mean: Over items, on `scale`; answers that could not be read count as its lowest value. Null
+        mean: Over items, on `scale`; answers that could not be read count as its worst value. Null
             where nothing was graded.
         mean_graded: Over graded samples alone; null where there are none.
         stderr: Standard error of `mean`; null where nothing was graded.
@@ -59,7 +59,7 @@ class RunDocument:
         seconds: Wall time, interrupted attempts included.
         samples_digest: Digest of every sample's answer and score, timing left out.
         aggregate: Name of the function that computes `mean` from the samples.
-        scale: Lowest and highest value of a sample.
+        scale: Worst and best value of a sample; the worst is the larger where less is better.
         bounds: `mean` if every answer lost to infrastructure had scored worst, and best.
         notes: Sentences that a reader must know.
         sandbox: The level at which model-written code ran; null where none ran.
@@ -186,7 +186,7 @@ class ListedRun:
         done: Samples so far.
         planned: Samples in all.
         mean: Null while the run is unfinished, and where nothing was graded.
-        scale: Lowest and highest value of a sample.
+        scale: Worst and best value of a sample; the worst is the larger where less is better.
         interval: 95 % interval of `mean`; null where there is no mean.
         altered: Why nothing else is told: what is wrong with the run's files, or that a newer
             version of the program wrote them; else "".

@@ -18,6 +18,7 @@ from weighbridge.evaluation.grading import (
 from weighbridge.evaluation.items import Unit
 from weighbridge.evaluation.protocols import BY_LIKELIHOOD
 from weighbridge.evaluation.run_context import OnProgress, Progressed, RunContext
+from weighbridge.evaluation.text_loss import losses
 from weighbridge.evidence import OpenEvaluation
 from weighbridge.models.protocol import (
     Generated,
@@ -74,10 +75,11 @@ def answers(
 ) -> Iterator[tuple[Unit, list[ScoredSample]]]:
     """Yield the units in order, each with its answers."""
     if settings.protocol in BY_LIKELIHOOD:
+        ask = losses if settings.protocol == "bits_per_byte" else _by_likelihood
         for unit in units:
             told.start_call()
             samples = [sample for sample, _ in unit.samples]
-            scored, reached = _until_capped(_by_likelihood(model, benchmark, settings, samples))
+            scored, reached = _until_capped(ask(model, benchmark, settings, samples))
             yield unit, scored
             if reached is not None:
                 raise reached

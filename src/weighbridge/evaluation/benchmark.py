@@ -122,7 +122,7 @@ class Asking:
             the same items each time it is called.
         prompt: What the model reads for an item.
         continuations: Options whose likelihoods are compared (protocols "loglikelihood" and, with
-            one token each, "letter").
+            one token each, "letter"); the one text that is measured (protocol "bits_per_byte").
         data: Where items come from; None where the benchmark carries its own.
         subsets: Names of the parts; empty where it has none.
         groups: Groups of subsets by name; figures of a whole run are shown for each, where subsets
@@ -200,6 +200,7 @@ class Grading:
         grade_chat_weaker: As `grade_weaker`, for replies to a chat; None takes `grade_weaker`.
         only_weaker: Whether an item's test can be run at that weaker level alone: such items are
             refused unless a person allowed it.
+        scale: The worst and the best value, where no judge has a scale of its own.
     """
 
     gold: Callable[[Sample], str]
@@ -211,6 +212,7 @@ class Grading:
     grade_weaker: Grade | None = None
     grade_chat_weaker: Grade | None = None
     only_weaker: Callable[[Sample], bool] | None = None
+    scale: Scale = SHARE
 
     def of_chat_replies(self) -> "Grading":
         """Return the grading of replies to a chat, in place of that of completions."""
@@ -248,9 +250,9 @@ class Benchmark:
         return self.grading.judges.get(self.protocol_for(settings))
 
     def scale_for(self, settings: Settings) -> Scale:
-        """Return the lowest and highest value of an answer under these settings."""
+        """Return the worst and the best value of an answer under these settings."""
         method = self.judge_for(settings)
-        return method.scale if method is not None else SHARE
+        return method.scale if method is not None else self.grading.scale
 
     def reading_chats(self) -> "Benchmark":
         """Return the benchmark with its grading of chat replies in place of that of completions."""

@@ -10,10 +10,11 @@ from weighbridge.models.protocol import Capability, Model
 NEEDS = {
     "loglikelihood": Capability.SCORE,
     "letter": Capability.LETTER_LOGPROBS,
+    "bits_per_byte": Capability.SCORE,
     "generative": Capability.GENERATE,
     "pairwise": Capability.GENERATE,
 }
-BY_LIKELIHOOD = ("loglikelihood", "letter")
+BY_LIKELIHOOD = ("loglikelihood", "letter", "bits_per_byte")
 
 
 def force_chat_for_endpoints(settings: Settings, model: Asked) -> Settings:

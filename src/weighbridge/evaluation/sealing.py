@@ -39,7 +39,6 @@ from weighbridge.records import (
     Slicing,
     StoppedEarly,
 )
-from weighbridge.records.scale import SHARE
 from weighbridge.statistics import estimate
 from weighbridge.statistics.aggregates import AGGREGATES
 from weighbridge.statistics.slices import slicing_of
@@ -80,7 +79,7 @@ class Sealing:
             notes: Sentences to begin with.
         """
         ties = NearTies(self.model.ref.dtype)
-        scale = self.judging.method.scale if self.judging else SHARE
+        scale = self.judging.method.scale if self.judging else self.benchmark.grading.scale
         slicing = slicing_by_labels(self.benchmark, self.load())
         counted = ties.counted(run.journal.samples())
         figures = estimate(counted, self.benchmark.grading.aggregate, scale, slicing)

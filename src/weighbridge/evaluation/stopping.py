@@ -24,6 +24,7 @@ from weighbridge.records import (
     StopSettings,
     Verdict,
 )
+from weighbridge.records.scale import less_is_better, width
 from weighbridge.statistics import compare
 from weighbridge.statistics.conditions import NOTHING, Accepted, refuse_confounders
 from weighbridge.statistics.inference import claims_at, first_claim
@@ -235,8 +236,13 @@ def note_of(stopped: StoppedEarly, reference: str) -> str:
 
 
 def can_stop(benchmark: Benchmark) -> bool:
-    """Whether a program grades single answers, and an item is worth the mean of its repeats."""
-    single = not benchmark.grading.judges and benchmark.asking.turns == 1
+    """Whether a program grades single answers, and an item is worth the mean of its repeats.
+
+    The law of stopping takes it that any item may lie at either end of the scale: of a loss in bits
+    per byte, which never comes near them, it would never be done.
+    """
+    graded = not benchmark.grading.judges and not less_is_better(benchmark.grading.scale)
+    single = graded and benchmark.asking.turns == 1
     return single and benchmark.grading.aggregate in ("mean", "pass_at_1")
 
 
@@ -254,10 +260,10 @@ def _check(rule: StopRule, benchmark: Benchmark, protocol: str) -> None:
             f"{reference.run_id} ran {ran[0]}@{ran[1]} by {ran[2]}",
             f"a run of {benchmark.name}@{benchmark.version} by {protocol}",
         )
-    width = reference.estimate.scale[1] - reference.estimate.scale[0]
-    if not 0 <= rule.margin < width:
+    most = width(reference.estimate.scale)
+    if not 0 <= rule.margin < most:
         raise InputError(
-            f"margin {rule.margin:g}", f"a share of the scale, from 0 to below {width:g}"
+            f"margin {rule.margin:g}", f"a share of the scale, from 0 to below {most:g}"
         )
     if reference.stopped is not None and reference.stopped.early:
         raise InputError(

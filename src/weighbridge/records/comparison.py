@@ -101,7 +101,8 @@ class Comparison:
         bounds: The difference if every item lost to infrastructure had gone against A, and for A.
         by_cluster: Mean difference by cluster.
         flips: Items whose values differ, those that A lost first.
-        scale: Lowest and highest value of what is compared.
+        scale: Worst and best value of what is compared; the worst is the larger where less is
+            better.
         judge_stderr: Standard error that the judge's passes share, part of `stderr`; 0 where no
             model judged, or none was asked twice.
         lost: Answers to shared items, of either run, that infrastructure lost.

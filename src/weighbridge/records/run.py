@@ -9,7 +9,7 @@ from weighbridge.records.model import ModelRef
 from weighbridge.records.run_settings import RunSettings
 from weighbridge.records.sample import Json, ScoredSample
 
-Protocol = Literal["loglikelihood", "letter", "generative", "pairwise"]
+Protocol = Literal["loglikelihood", "letter", "generative", "pairwise", "bits_per_byte"]
 
 ALARM = "ALARM: "
 """Prefix of notes that cast doubt on a run's figure itself."""
@@ -69,7 +69,8 @@ class Estimate:
         clusters: Mean by cluster.
         cluster_sizes: Items in each cluster's mean.
         parts: Mean of each named part.
-        scale: Lowest and highest value that a sample can have.
+        scale: Worst and best value that a sample can have; the worst is the larger where less is
+            better.
         slices: Figures of parts of the run that overlap with nothing else of their kind: by kind
             ("category", "turn") and name.
         beside: Figures beside the headline, by name of the aggregate.

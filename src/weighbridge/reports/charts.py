@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import altair as alt
 
 from weighbridge.records import Comparison
-from weighbridge.records.scale import Scale, is_share
+from weighbridge.records.scale import Scale, is_share, less_is_better
 from weighbridge.records.scale import width as scale_width
 from weighbridge.reports import wording
 from weighbridge.reports.content import ArmsSection, BenchmarkSection, Forecast, TrainingPoint
@@ -59,6 +59,8 @@ def means(section: BenchmarkSection, name: str, width: int = HALF_PX) -> Drawing
         rows.append(_Row(run.model.name, figures, value, per * low, per * high, colour))
     title = f"{wording.unit(scale)}, with 95 % interval"
     ends = (per * scale[0], per * scale[1])
+    if less_is_better(scale):  # no text costs eight bits a byte: the two would be one point
+        ends = (0.0, 1.1 * max(row.high for row in rows))
     return draw(name, _described(section.title, rows), _rows(rows, ends, title, width))
 
 
@@ -84,19 +86,30 @@ def _per_unit(scale: Scale) -> float:
     return 100 if is_share(scale) else 1
 
 
+def _per_cent(comparison: Comparison) -> float:
+    """Per cent of the scale that one unit is; of the reference's own loss, which ends nowhere."""
+    scale = comparison.scale
+    whole = comparison.mean_b if less_is_better(scale) else scale_width(scale)
+    return 100 / whole if whole else 0.0
+
+
 def differences(
     labelled: Sequence[tuple[str, Comparison]], name: str, width: int = HALF_PX
 ) -> Drawing:
     """Paired differences with 95 % intervals; the zone worse than each margin is shaded.
 
-    Where scales differ, all are drawn in per cent of their own scale; the figures stay as they are.
+    Where scales differ, all are drawn in per cent of their own scale, losses in per cent of the
+    reference's; the figures stay as they are. Better is always to the right, so a loss that grows
+    lies to the left.
     A row without a graded answer has its label and margin, but no mark.
     """
     rows = []
     scales = {comparison.scale for _, comparison in labelled}
     for label, comparison in labelled:
         (low, high), scale = comparison.interval, comparison.scale
-        per = _per_unit(scale) if len(scales) == 1 else 100 / scale_width(scale)
+        per = _per_unit(scale) if len(scales) == 1 else _per_cent(comparison)
+        if less_is_better(scale):  # to the right is better in every chart of differences
+            low, high, per = high, low, -per
         rows.append(
             _Row(
                 label,
@@ -105,7 +118,7 @@ def differences(
                 per * low,
                 per * high,
                 LIGHT.candidate,
-                per * comparison.margin,
+                abs(per) * comparison.margin,
             )
         )
     edges = [0.0]
@@ -116,9 +129,11 @@ def differences(
     pad = 0.06 * (max(edges) - min(edges)) or 1.0
     domain = (min(edges) - pad, max(edges) + pad)
     unit = "% of each scale"
+    unit += " or loss" if any(map(less_is_better, scales)) else ""
     if len(scales) == 1:
         (scale,) = scales
         unit = "points" if is_share(scale) else f"scale {scale[0]:g} to {scale[1]:g}"
+        unit = "bits per byte saved" if less_is_better(scale) else unit
     title = f"{unit}, paired · shaded: worse than the margin"
     return draw(name, _described("Paired difference", rows), _rows(rows, domain, title, width))
 

@@ -25,7 +25,7 @@ from weighbridge.records import (
     ScoredSample,
     outcome,
 )
-from weighbridge.records.scale import Scale, is_share
+from weighbridge.records.scale import Scale, advantage, is_share
 from weighbridge.reports import palette, wording
 from weighbridge.reports.document import asset, data_block, environment, script_digest
 from weighbridge.statistics.aggregates import part
@@ -237,7 +237,7 @@ def _result(a: ShownAnswer, b: ShownAnswer, flip: Flip | None, scale: Scale) -> 
     if a.value is None or b.value is None:
         return "not paired"
     if flip is not None:
-        return "won" if flip.difference > 0 else "lost"
+        return "won" if advantage(flip.difference, scale) > 0 else "lost"
     if not is_share(scale):
         return "even"
     return "both right" if a.value >= scale[1] else "neither right"

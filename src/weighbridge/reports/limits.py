@@ -102,9 +102,11 @@ def _overlap(section: BenchmarkSection) -> list[str]:
     if section.clean_comparison is None or not section.clean_scores:
         return [f"{told}, of which there are none."]
     candidate, clean = section.clean_scores[-1], section.clean_comparison
+    scale = clean.scale
     return [
-        f"{told}. The candidate's {wording.percent(candidate.headline)} is "
-        f"{wording.percent(candidate.clean_mean or 0.0)} without them, a difference of "
-        f"{wording.difference(candidate.difference, candidate.difference_interval)}; it differs "
-        f"from the reference by {wording.difference(clean.difference, clean.interval)} there."
+        f"{told}. The candidate's {wording.value(candidate.headline, scale)} is "
+        f"{wording.value(candidate.clean_mean or 0.0, scale)} without them, a difference of "
+        f"{wording.difference(candidate.difference, candidate.difference_interval, scale)}; it "
+        "differs from the reference by "
+        f"{wording.difference(clean.difference, clean.interval, scale)} there."
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from weighbridge.records import Comparison, EvalRun, Flip, Graded, Score
+from weighbridge.records.scale import Scale, advantage
 from weighbridge.reports import charts, palette, wording
 from weighbridge.reports.content import ArmsSection, BenchmarkSection, Report, TrainingPoint
 from weighbridge.reports.document import asset, environment, script_digest
@@ -180,8 +181,9 @@ def _readings(section: BenchmarkSection) -> list[tuple[str, Comparison]]:
 def _section_view(index: int, section: BenchmarkSection) -> SectionView:
     anchor = f"benchmark-{index}"
     flips = section.comparison.flips
-    won = [flip for flip in flips if flip.difference > 0]
-    lost = [flip for flip in flips if flip.difference < 0]
+    scale = section.comparison.scale
+    won = [flip for flip in flips if advantage(flip.difference, scale) > 0]
+    lost = [flip for flip in flips if advantage(flip.difference, scale) < 0]
     shown = (*lost[:_FLIPS_SHOWN], *won[:_FLIPS_SHOWN])
     return SectionView(
         anchor=anchor,
@@ -191,16 +193,17 @@ def _section_view(index: int, section: BenchmarkSection) -> SectionView:
         parts=_both(f"{anchor}-parts", lambda name, px: charts.parts(section, name, px)),
         won=len(won),
         lost=len(lost),
-        flips=tuple(_flip_view(flip) for flip in shown),
+        flips=tuple(_flip_view(flip, scale) for flip in shown),
         withheld=any(flip.question is None for flip in shown),
     )
 
 
-def _flip_view(flip: Flip) -> FlipView:
+def _flip_view(flip: Flip, scale: Scale) -> FlipView:
+    won = advantage(flip.difference, scale) > 0
     # Where the question must not be published, neither must any text that may quote it.
     if flip.question is None:
         return FlipView(
-            won=flip.difference > 0,
+            won=won,
             sample_id=wording.plain(flip.sample_id),
             cluster=flip.cluster,
             excerpt=None,
@@ -212,7 +215,7 @@ def _flip_view(flip: Flip) -> FlipView:
             reference_score=_bare(flip.score_b),
         )
     return FlipView(
-        won=flip.difference > 0,
+        won=won,
         sample_id=wording.plain(flip.sample_id),
         cluster=flip.cluster,
         excerpt=wording.excerpt(flip.question, 140),

@@ -12,7 +12,14 @@ from weighbridge.records import (
     canonical_json,
 )
 from weighbridge.records.printable import printable
-from weighbridge.records.scale import SHARE, Scale, is_share, named
+from weighbridge.records.scale import (
+    SHARE,
+    Scale,
+    is_share,
+    less_is_better,
+    measured_in,
+    named,
+)
 from weighbridge.reports.content import Forecast, Role
 
 MINUS = "\N{MINUS SIGN}"
@@ -58,15 +65,21 @@ def percent(rate: float) -> str:
 
 
 def value(mean: float, scale: Scale = SHARE) -> str:
-    """A mean in the words of its scale: ``61.0 %``, ``7.17``."""
-    return percent(mean) if is_share(scale) else f"{mean:.2f}"
+    """A mean in the words of its scale: ``61.0 %``, ``7.17``, and of a loss ``0.952``."""
+    return percent(mean) if is_share(scale) else f"{mean:.{_places(scale)}f}"
+
+
+def _places(scale: Scale) -> int:
+    """Decimal places of a value that isn't a share: losses differ in the third."""
+    return 3 if less_is_better(scale) else 2
 
 
 def estimate(mean: float, interval: tuple[float, float], scale: Scale = SHARE) -> str:
     """A mean with its interval: ``61.0 % [54.1, 67.5]``, ``7.17 [6.80, 7.53]``."""
     low, high = interval
     if not is_share(scale):
-        return f"{value(mean, scale)} [{low:.2f}, {high:.2f}]"
+        places = _places(scale)
+        return f"{value(mean, scale)} [{low:.{places}f}, {high:.{places}f}]"
     return f"{percent(mean)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
@@ -93,7 +106,7 @@ def compared(comparison: Comparison) -> str:
 
 def signed(rate: float, scale: Scale = SHARE) -> str:
     """A difference without its unit: in points, ``+4.0``, ``−1.3``, ``0.0``; else ``+0.18``."""
-    number, places = (100 * rate, 1) if is_share(scale) else (rate, 2)
+    number, places = (100 * rate, 1) if is_share(scale) else (rate, _places(scale))
     number = round(number, places)
     sign = "" if number == 0 else "+" if number > 0 else MINUS
     return f"{sign}{abs(number):.{places}f}"
@@ -108,6 +121,11 @@ def difference(gap: float, interval: tuple[float, float], scale: Scale = SHARE) 
     """A difference with its interval: ``+4.0 points [−1.2, +9.3]``."""
     low, high = interval
     return f"{points(gap, scale)} [{signed(low, scale)}, {signed(high, scale)}]"
+
+
+def of_margin(scale: Scale) -> str:
+    """What a margin's figure is of, after it: nothing for points."""
+    return "" if is_share(scale) else f" {measured_in(scale)}"
 
 
 def unit(scale: Scale) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from weighbridge.errors import EvidenceError, InputError, UnknownName
 from weighbridge.records import Estimate, Figure, Graded, GroupMeans, ScoredSample, Slicing
+from weighbridge.records.scale import ends
 from weighbridge.statistics.columns import (
     ALONE,
     GRADED,
@@ -133,16 +134,16 @@ def estimate(
 ) -> Estimate:
     """Compute a run's headline figure.
 
-    Refused, unparsed and truncated answers count as the scale's lowest value, because not
+    Refused, unparsed and truncated answers count as the scale's worst value, because not
     answering must not pay. Infrastructure failures are left out, counted, and bounded. Items are
     the unit: repeats are aggregated within an item first, for `mean_graded` too. Where no item is
-    left, nothing is known: n is 0, the mean is the scale's lowest value, and interval and bounds
+    left, nothing is known: n is 0, the mean is the scale's worst value, and interval and bounds
     are the whole scale.
 
     Args:
         samples: All of a run's samples; read once, one at a time, and not kept.
         aggregate: A name in `AGGREGATES`.
-        scale: Lowest and highest value.
+        scale: Worst and best value.
         slicing: Slices to compute figures of, too: by kind and name, the ids of their samples.
 
     Raises:
@@ -234,12 +235,13 @@ def _check_answers(read: Columns, aggregate: str) -> None:
 
 
 def _bounds(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> tuple[float, float]:
-    """Return the mean if all answers lost to infrastructure had scored worst, and best."""
+    """Return the mean's lowest and highest value, whatever lost answers would have scored."""
     if not read.items:
-        return scale
+        return ends(scale)
     every = np.ones(len(read.item), dtype=bool)
     low, high = (
-        chosen.figures(np.where(read.lost, end, read.worth), read.item, every)[1] for end in scale
+        chosen.figures(np.where(read.lost, end, read.worth), read.item, every)[1]
+        for end in ends(scale)
     )
     return float(np.mean(low)), float(np.mean(high))
 

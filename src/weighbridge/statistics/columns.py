@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from weighbridge.errors import EvidenceError, InputError
 from weighbridge.records import Graded, ScoredSample, UngradedReason
+from weighbridge.records.scale import ends
 from weighbridge.statistics.distinct import Fingerprints
 
 REASONS: tuple[str, ...] = get_args(UngradedReason)
@@ -38,11 +39,12 @@ def check_value(sample: ScoredSample, scale: tuple[float, float]) -> None:
     Raises:
         InputError: The value is one of these.
     """
-    if isinstance(sample.score, Graded) and not scale[0] <= sample.score.value <= scale[1]:
+    low, high = ends(scale)
+    if isinstance(sample.score, Graded) and not low <= sample.score.value <= high:
         raise InputError(
             f"sample {sample.sample_id}, repeat {sample.repeat} has the value "
             f"{sample.score.value:g}",
-            f"a value from {scale[0]:g} to {scale[1]:g}",
+            f"a value from {low:g} to {high:g}",
         )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from weighbridge.errors import InputError
 from weighbridge.records import Difference, EvalRun, Json
 
-BY_LIKELIHOOD = ("loglikelihood", "letter")
+BY_LIKELIHOOD = ("loglikelihood", "letter", "bits_per_byte")
 _SAMPLING = ("temperature", "top_p", "max_tokens", "stop")
 
 # What harnesses call the settings that our own runs have.

@@ -102,15 +102,16 @@ class WonAndLost:
 class GradedPairs:
     """Student's t with a clustered standard error, for differences of any size.
 
-    The standard error is guarded against what the data could hide; see `Spread.guarded_stderr`.
-
     Attributes:
         spread: Spread of the items' differences.
         width: Width of the scale.
+        guarded: Whether the standard error is guarded against what the data could hide; see
+            `Spread.guarded_stderr`.
     """
 
     spread: Spread
     width: float
+    guarded: bool = True
 
     def interval(self) -> tuple[float, float]:
         """Mean plus or minus quantile times standard error, cut to what the scale allows."""
@@ -119,29 +120,43 @@ class GradedPairs:
 
     def p_above(self, bound: float) -> float:
         """Return the upper tail of the t statistic at the bound."""
-        return self._below((bound - self.spread.mean) / self._stderr)
+        return self._below(bound - self.spread.mean)
 
     def p_below(self, bound: float) -> float:
         """Return the lower tail of the t statistic at the bound."""
-        return self._below((self.spread.mean - bound) / self._stderr)
+        return self._below(self.spread.mean - bound)
 
-    def _below(self, statistic: float) -> float:
-        return float(special.stdtr(self.spread.freedom, statistic))
+    def _below(self, distance: float) -> float:
+        stderr = self._stderr
+        if stderr == 0:  # every item says the same, to the last bit
+            return 1.0 if distance >= 0 else 0.0
+        return float(special.stdtr(self.spread.freedom, distance / stderr))
 
     @property
     def _stderr(self) -> float:
+        if not self.guarded:
+            return self.spread.stderr
         return self.spread.guarded_stderr(self.width + abs(self.spread.mean))
 
 
-def fixed(difference: Floats, clusters: Clusters, width: float) -> Inference:
+def fixed(
+    difference: Floats, clusters: Clusters, width: float, measured: bool = False
+) -> Inference:
     """Infer from a number of items that was fixed beforehand; see `paired.compare`.
 
     Args:
-        difference: A - B of each item, shape (items,).
+        difference: A's advantage on each item, shape (items,).
         clusters: Cluster of each item.
         width: Width of the scale that A and B are on.
+        measured: Whether values are measured, as losses are. A grade hides what would have tipped
+            it, so that many equal grades may stand beside a very different one. A loss is a sum
+            over every word, and any change of the weights moves it, so its spread can be seen.
     """
     n = len(difference)
+    if measured:
+        if n < 2:
+            return NoData(width)
+        return GradedPairs(spread_of(difference, clusters), width, guarded=False)
     all_or_nothing = bool(np.isin(difference, (-width, 0.0, width)).all())
     if n == 0 or (n == 1 and not all_or_nothing):
         return NoData(width)

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from weighbridge.records.scale import ends, less_is_better
+
 Values = Sequence[float] | npt.NDArray[np.float64]
 Clusters = Sequence[str | None] | npt.NDArray[np.int64] | None
 """Cluster of each item, by name or number; None or a negative number: a cluster of its own."""
@@ -172,19 +174,23 @@ def mean_interval(
 
     Values that are all at one end of the scale or the other get Wilson's interval, which holds near
     the ends; in clusters, with the effective sample size and the t quantile of C-1 degrees of
-    freedom. Other values get the t interval with `Spread.guarded_stderr`. Without values, or with a
-    single one between the scale's ends, nothing is known, and the interval is the whole scale.
+    freedom. Other values get the t interval with `Spread.guarded_stderr`; losses get it with the
+    plain standard error, see `inference.fixed`. Without values, or with a single one between the
+    scale's ends, nothing is known, and the interval is the whole scale.
     """
     data = np.asarray(values, dtype=np.float64)
-    low, high = scale
+    low, high = ends(scale)
     if len(data) == 0:
-        return scale
+        return low, high
     spread = spread_of(data, clusters)
+    if less_is_better(scale) and len(data) > 1:
+        half = spread.quantile * spread.stderr
+        return max(low, spread.mean - half), min(high, spread.mean + half)
     if bool(np.isin(data, scale).all()):
         share = (spread.mean - low) / (high - low)
         bounds = wilson(share * spread.effective_n, spread.effective_n, spread.score_quantile)
         return low + bounds[0] * (high - low), low + bounds[1] * (high - low)
     if len(data) == 1:
-        return scale
+        return low, high
     half = spread.quantile * spread.guarded_stderr(high - low)
     return max(low, spread.mean - half), min(high, spread.mean + half)

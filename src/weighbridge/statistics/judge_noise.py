@@ -17,6 +17,7 @@ import numpy as np
 from scipy import stats
 
 from weighbridge.records import Comparison, Graded, RepeatSpread, ScoredSample
+from weighbridge.records.scale import width
 from weighbridge.statistics.inference import AsymmetricNormal, ShiftedByLostAnswers, conclude
 
 Judgements = dict[tuple[str, int | str], dict[int, float]]
@@ -131,7 +132,7 @@ def with_judge_noise(
     spread = items**2 / freedom + sum(s.pass_variance**2 / s.pass_freedom for s in measured)
     wider = float(stats.t.ppf(0.975, (items + shared) ** 2 / spread)) / quantile
     grows = max(1.0, math.sqrt(1 + shared / items) * wider)
-    middle, reach = comparison.difference, comparison.scale[1] - comparison.scale[0]
+    middle, reach = comparison.difference, width(comparison.scale)
     interval = (
         max(-reach, middle - grows * (middle - low)),
         min(reach, middle + grows * (high - middle)),

@@ -7,7 +7,14 @@ import numpy as np
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Comparison, EvalRun, Graded, VarianceSplit
-from weighbridge.records.scale import default_margin, is_share, margin_or_default, named
+from weighbridge.records.scale import (
+    default_margin,
+    is_share,
+    less_is_better,
+    margin_or_default,
+    named,
+    width,
+)
 from weighbridge.statistics.columns import Floats
 from weighbridge.statistics.conditions import (
     NOTHING,
@@ -15,7 +22,7 @@ from weighbridge.statistics.conditions import (
     differences,
     refuse_confounders,
 )
-from weighbridge.statistics.inference import Inference, NoData, conclude, fixed
+from weighbridge.statistics.inference import Conclusion, Inference, NoData, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
 from weighbridge.statistics.matched_pairs import mcnemar
 from weighbridge.statistics.pairing import Item, Metric, Pairs, by_cluster, flips, pair
@@ -41,7 +48,8 @@ def compare(
     coverage where few items or none differ; in clusters, with the effective sample size and the t
     quantile (see `intervals.spread_of`). Other differences get the t interval with a clustered
     standard error (Miller 2024, arXiv:2411.00640), guarded likewise. If either run could stop
-    early, the interval is one that holds at every moment (`sequential.anytime`).
+    early, the interval is one that holds at every moment (`sequential.anytime`). Where less is
+    better, as with a loss, the verdict is on B - A, although A - B is shown.
 
     The verdict, in order of precedence: *superior*, the 95 % interval lies above 0; *equivalent*,
     inside ±margin (two one-sided tests at 2.5 % each, stricter than the usual 5 %);
@@ -60,7 +68,7 @@ def compare(
         margin: How much worse A may be and still count as no worse, in the metric's units; None
             takes 2 % of the scale's width.
         metric: "value", or the name of a part.
-        scale: Lowest and highest value; None takes A's own scale. Parts are always in [0, 1].
+        scale: Worst and best value; None takes A's own scale. Parts are always in [0, 1].
         across_protocols: Whether the two may have been asked by different protocols; the verdict
             is then not one about models (see `protocol_offset`).
         accepted: Differences in how the two were asked that are not refused.
@@ -75,7 +83,7 @@ def compare(
     check_margin(margin, read.scale)
     check_comparable(run_a, run_b, across_protocols, accepted)
     _check_metric(run_a, run_b, metric)
-    law = _Law(run_a, run_b, read.width)
+    law = _Law(run_a, run_b, read)
     return _compared(run_a, run_b, pair(run_a, run_b, read), margin, law)
 
 
@@ -86,10 +94,11 @@ class _Law:
     answers was graded, its mean tells nothing about the model, so nothing is inferred.
     """
 
-    def __init__(self, run_a: EvalRun, run_b: EvalRun, width: float) -> None:
+    def __init__(self, run_a: EvalRun, run_b: EvalRun, metric: Metric) -> None:
         rules = [run.asked.stop for run in (run_a, run_b)]
         largest = [rule.largest_cluster for rule in rules if rule]
-        self.anytime, self._largest, self._width = bool(largest), max(largest, default=1), width
+        self.anytime, self._largest = bool(largest), max(largest, default=1)
+        self._width, self._measured = metric.width, metric.sign < 0
         self.ungraded_a, self.ungraded_b = _ungraded(run_a), _ungraded(run_b)
 
     def __call__(self, difference: Floats, clusters: Sequence[str | None]) -> Inference:
@@ -97,30 +106,30 @@ class _Law:
             return NoData(self._width)
         if self.anytime:
             return anytime(difference, clusters, self._width, self._largest)
-        return fixed(difference, clusters, self._width)
+        return fixed(difference, clusters, self._width, measured=self._measured)
 
 
 def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: _Law) -> Comparison:
-    low, paired = pairs.metric.scale[0], pairs.paired
+    worst, paired = pairs.metric.scale[0], pairs.paired
     a = np.array([item.mean(False) for item in paired], dtype=np.float64)
     b = np.array([item.mean(True) for item in paired], dtype=np.float64)
     difference, clusters = pairs.differences(), [item.cluster for item in paired]
-    width = pairs.metric.width
+    shares, ends = pairs.metric.shares, sorted((pairs.worst().mean(), pairs.best().mean()))
     return Comparison(
         run_a=run_a.run_id,
         run_b=run_b.run_id,
         benchmark=run_a.title,
         metric=pairs.metric.name,
-        mean_a=float(a.mean()) if paired else low,
-        mean_b=float(b.mean()) if paired else low,
+        mean_a=float(a.mean()) if paired else worst,
+        mean_b=float(b.mean()) if paired else worst,
         difference=float(difference.mean()) if paired else 0.0,
         stderr=clustered_standard_error(difference, clusters),
         margin=margin,
-        mcnemar_p_value=mcnemar((a - low) / width, (b - low) / width),
+        mcnemar_p_value=mcnemar(shares(a), shares(b)),
         n=len(paired),
         scale=pairs.metric.scale,
         unpaired=pairs.alone + len(pairs.items) - len(paired),
-        bounds=(float(pairs.worst().mean()), float(pairs.best().mean())),
+        bounds=(float(ends[0]), float(ends[1])),
         by_cluster=by_cluster(difference, clusters),
         flips=flips(pairs),
         lost=pairs.lost,
@@ -131,8 +140,17 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
         differences=differences(run_a, run_b),
         ungraded_a=law.ungraded_a,
         ungraded_b=law.ungraded_b,
-        **conclude(margin, *_inferences(pairs, difference, law)),
+        **_concluded(margin, pairs, law),
     )
+
+
+def _concluded(margin: float, pairs: Pairs, law: "_Law") -> Conclusion:
+    """Conclude from what A is better by; intervals are of A - B as it stands."""
+    found = conclude(margin, *_inferences(pairs, law))
+    if pairs.metric.sign == 1:
+        return found
+    (low, high), (least, most) = found["interval"], found["bounds_interval"]
+    return {**found, "interval": (-high, -low), "bounds_interval": (-most, -least)}
 
 
 def _ungraded(run: EvalRun) -> str:
@@ -159,26 +177,28 @@ def check_margin(margin: float, scale: tuple[float, float]) -> None:
     Raises:
         InputError: The margin is one of these.
     """
-    width = scale[1] - scale[0]
-    if 0 <= margin < width:
+    most = width(scale)
+    if 0 <= margin < most:
         return
+    if less_is_better(scale):
+        do = f"the default is {default_margin(scale):g}"
+        raise InputError(f"margin {margin:g}", f"a gap in bits per byte, 0 to below {most:g}", do)
     what = "share of the scale" if is_share(scale) else f"gap on {named(scale)}"
     raise InputError(
         f"margin {margin:g}",
-        f"a {what}, from 0 to below {width:g}",
+        f"a {what}, from 0 to below {most:g}",
         f"2 {'points' if is_share(scale) else '% of it'} are {default_margin(scale):g}",
     )
 
 
-def _inferences(
-    pairs: Pairs, difference: Floats, law: _Law
-) -> tuple[Inference, Inference, Inference]:
-    """Infer from the paired items: as they are, with lost answers against A, and for A."""
-    known = law(difference, [item.cluster for item in pairs.paired])
+def _inferences(pairs: Pairs, law: _Law) -> tuple[Inference, Inference, Inference]:
+    """Infer A's advantage: from the items as they are, with lost answers against A, and for A."""
+    sign = pairs.metric.sign
+    known = law(sign * pairs.differences(), [item.cluster for item in pairs.paired])
     if not (pairs.lost and pairs.paired):
         return known, known, known
     clusters = [item.cluster for item in pairs.items]
-    return known, law(pairs.worst(), clusters), law(pairs.best(), clusters)
+    return known, law(sign * pairs.worst(), clusters), law(sign * pairs.best(), clusters)
 
 
 def check_comparable(

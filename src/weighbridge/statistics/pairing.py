@@ -10,6 +10,7 @@ import numpy as np
 
 from weighbridge.errors import InputError
 from weighbridge.records import EvalRun, Flip, ScoredSample
+from weighbridge.records.scale import less_is_better, width
 from weighbridge.statistics.aggregates import items_of, part
 from weighbridge.statistics.columns import Floats, worth
 
@@ -27,7 +28,17 @@ class Metric:
     @property
     def width(self) -> float:
         """Width of the scale."""
-        return self.scale[1] - self.scale[0]
+        return width(self.scale)
+
+    @property
+    def sign(self) -> int:
+        """-1 where less is better, so that a difference times it is A's advantage; else 1."""
+        return -1 if less_is_better(self.scale) else 1
+
+    def shares(self, values: Floats) -> Floats:
+        """Return values as shares of the way from the scale's worst to its best."""
+        worst, best = self.scale
+        return (values - worst) / (best - worst)
 
     def read(self, answer: ScoredSample) -> float | None:
         """Return the answer's value in the mean; None if it was lost to infrastructure."""
@@ -172,7 +183,8 @@ def flips(pairs: Pairs) -> tuple[Flip, ...]:
         for item, gap in zip(pairs.paired, pairs.differences().tolist(), strict=True)
         if gap != 0
     ]
-    return tuple(sorted(found, key=lambda flip: (flip.difference, flip.sample_id)))
+    sign = pairs.metric.sign
+    return tuple(sorted(found, key=lambda flip: (sign * flip.difference, flip.sample_id)))
 
 
 def _flip(item: Item, gap: float, metric: Metric) -> Flip:

@@ -51,7 +51,7 @@ class SliceLabels:
             items: Indices of the items that count.
             values: Figures of these items.
             clusters: Clusters of these items.
-            scale: Lowest and highest value.
+            scale: Worst and best value.
         """
         first = read.position[np.searchsorted(read.item, items)]
         found: dict[str, dict[str, Slice]] = {}

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from weighbridge.records import CleanSubset, Estimate, ScoredSample
+from weighbridge.records.scale import width
 from weighbridge.statistics.aggregates import estimate
 
 
@@ -26,7 +27,7 @@ def clean_subset(
         samples: All of the run's samples.
         overlapping: Ids of the items to leave out.
         aggregate: Name of the run's aggregate.
-        scale: Lowest and highest value.
+        scale: Worst and best value.
     """
     whole = estimate(samples, aggregate, scale)
     clean = estimate([s for s in samples if s.sample_id not in overlapping], aggregate, scale)
@@ -47,11 +48,11 @@ def _added(whole: Estimate, clean: Estimate, within: Estimate) -> tuple[float, t
     """Return the headline mean minus the clean mean, with its interval."""
     if not within.n:
         return 0.0, (0.0, 0.0)
-    width = whole.scale[1] - whole.scale[0]
+    reach = width(whole.scale)
     if not clean.n:
-        return 0.0, (-width, width)
+        return 0.0, (-reach, reach)
     share, gap = within.n / whole.n, within.mean - clean.mean
     below = math.hypot(within.mean - within.interval[0], clean.interval[1] - clean.mean)
     above = math.hypot(within.interval[1] - within.mean, clean.mean - clean.interval[0])
-    low, high = max(-width, gap - below), min(width, gap + above)
+    low, high = max(-reach, gap - below), min(reach, gap + above)
     return share * gap, (share * low, share * high)

@@ -7,7 +7,7 @@ from typing import Literal
 from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.records import Comparison, SkippedBenchmark
 from weighbridge.records import Verdict as Supported
-from weighbridge.records.scale import gap, is_share, named
+from weighbridge.records.scale import gap, is_share, measured_in
 from weighbridge.reports import VerdictFinding, wording
 from weighbridge.statistics.conditions import shown
 from weighbridge.statistics.families import decide_together
@@ -69,7 +69,7 @@ def points(decided: Decided, what: str) -> str:
     if c.why_unknown:
         return f"{c.benchmark} {what}: {c.why_unknown}."
     before, after = (wording.value(mean, c.scale) for mean in (c.mean_b, c.mean_a))
-    unit = "" if is_share(c.scale) else f" on {named(c.scale)}"
+    unit = "" if is_share(c.scale) else f" {measured_in(c.scale)}"
     return (
         f"{c.benchmark} {what}: {before} to {after}{unit}, a difference of "
         f"{wording.difference(c.difference, c.interval, c.scale)} "

@@ -67,6 +67,7 @@ class Kind:
         ask: What is asked, from the text of the row and its solution.
         needs_target: Whether `target` must be named where there is a `prompt`.
         ends_in_answer: Whether `messages` without a `target` end in the right answer.
+        needs_question: Whether there must be a `prompt` or `messages`; else `target` may be alone.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Kind:
     ask: Callable[[str, Solution], str] = _as_written
     needs_target: bool = True
     ends_in_answer: bool = True
+    needs_question: bool = True
 
 
 def kind_names() -> tuple[str, ...]:

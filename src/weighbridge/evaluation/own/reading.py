@@ -147,6 +147,9 @@ def _sample(definition: Definition, kind: Kind, cells: Cells, examples: list[lis
 def _row(definition: Definition, kind: Kind, cells: Cells) -> tuple[list[Message], Solution]:
     """Return what a row asks, and its right answer."""
     common = definition.common
+    if not (common.prompt or common.messages):  # the text alone; it is its own question
+        solution = kind.solution(definition, cells)
+        return [Message("user", str(solution.target))], solution
     if common.prompt:
         turns = [Message("user", fill(definition.prompt, cells.text))]
     else:

@@ -86,7 +86,8 @@ def _validated(keys: type[Keys], values: Mapping[str, Any], path: Path) -> Keys:
 
 
 def _check(path: Path, common: Common, kind: Kind) -> None:
-    if bool(common.prompt) == bool(common.messages):
+    alone = bool(common.target) and not kind.needs_question and not common.messages
+    if bool(common.prompt) == bool(common.messages) and not alone:
         raise InputError(f"{path} has both or neither of prompt and messages", "exactly one")
     if common.name and not _NAME.fullmatch(common.name):
         raise InputError(f"{path}: name = {common.name!r}", "letters, digits, ., _ and -")
