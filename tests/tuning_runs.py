@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from weighbridge.tuning import TuneResult, TuneSettings, read_conversations
+from weighbridge.tuning import TuneResult, TuneSettings, read_tuning_data
 from weighbridge.tuning.loop import tune
 
 INSTRUCTION = "Answer the question with one letter. " * 2
@@ -25,8 +25,20 @@ def write_rows(path: Path, count: int, first: int = 0) -> Path:
     return path
 
 
+def write_pairs(path: Path, count: int, first: int = 0) -> Path:
+    with path.open("w") as file:
+        for i in range(first, first + count):
+            row = {
+                "prompt": f"{INSTRUCTION}question {i} " + "and choices " * (i % 5),
+                "chosen": "ABCD"[i % 4] * 3,
+                "rejected": "no answer" + " is it" * (i % 3),
+            }
+            file.write(json.dumps(row) + "\n")
+    return path
+
+
 def rows_of(path: Path) -> Any:
-    return read_conversations(path).conversations
+    return read_tuning_data(path).rows
 
 
 def run(

@@ -46,8 +46,8 @@ def test_options_and_project_file_fill_the_same_fields(tmp_path):
         "epochs": 2, "max_steps": 7, "batch_size": 3, "accumulation": 2, "max_tokens": 99,
         "packing": "on", "overflow": "drop", "seed": 4, "checkpoint_steps": 5,
     }  # fmt: skip
-    ratio = {"learning_rate_ratio"}  # LoRA has none
-    assert stated.keys() | ratio == {field.name for field in fields(TuneSettings)}
+    others = {"learning_rate_ratio", "beta"}  # LoRA has no ratio, SFT no beta
+    assert stated.keys() | others == {field.name for field in fields(TuneSettings)}
     flags = {**stated, "target": list(stated["target"])}
     groups = [
         group(**{f.name: flags[f.name] for f in fields(group) if f.name in flags}, **more)
@@ -70,6 +70,9 @@ def test_options_and_project_file_fill_the_same_fields(tmp_path):
         (["--method", "ful"], "unknown tuning method 'ful'; expected one of: dora, full, lora"),
         (["--method", "ful"], "did you mean full?"),
         (["--objective", "stf"], "unknown tuning objective 'stf'"),
+        (["--objective", "dpo"], "2 rows of messages: one answer each"),
+        (["--beta", "0.2"], "beta = 0.2 with objective sft; expected it with objective dpo"),
+        (["--objective", "orpo", "--beta", "0"], "beta = 0.0; expected above 0"),
         (["--method", "full", "--rank", "8"], "rank = 8 with method full"),
         (["--method", "full", "--target", "q_proj"], "target = ('q_proj',) with method full"),
         (["--rank", "0"], "rank = 0; expected at least 1"),

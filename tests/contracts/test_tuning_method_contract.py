@@ -1,12 +1,16 @@
-"""What every tuning method does: a new file in `tuning/methods/` is tested once it is there."""
+"""What every tuning method and objective does: a new file is tested once it is there.
+
+Every method learns by SFT here, and every other objective with LoRA.
+"""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from tuning_runs import rows_of, run, run_and_kill, write_rows
+from tuning_runs import rows_of, run, run_and_kill, write_pairs, write_rows
 from weighbridge.errors import InputError, Interrupted, UnknownName
 from weighbridge.models import nf4
 from weighbridge.models.adapters import put_on
@@ -24,13 +28,16 @@ from weighbridge.tuning.run_folder import result_weights
 # peft asks transformers by a name that transformers has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
 METHODS = method_names()
+OBJECTIVES = tuple(name for name in objective_names() if name != "sft")
 PROBE = torch.arange(5, 60)[None]
 QUICKLY = {"epochs": 3, "batch_size": 4, "checkpoint_steps": 2}
 _RATE = {"full": 1e-3}
 
 
 def chosen(name: str) -> dict:
-    """Settings that learn something in a few steps."""
+    """Settings of a method, or of an objective with LoRA, that learn something in a few steps."""
+    if name in OBJECTIVES:
+        return {**chosen("lora"), "objective": name}
     has_rank = "rank" in find_method(name).defaults
     return {
         "method": name,
@@ -45,20 +52,31 @@ def settings(name: str, **more) -> TuneSettings:
 
 
 @pytest.fixture(scope="module")
-def train(tmp_path_factory) -> Path:
-    return write_rows(tmp_path_factory.mktemp("rows") / "train.jsonl", 24)
+def data(tmp_path_factory):
+    """The rows that a method, or an objective with LoRA, learns from."""
+    folder = tmp_path_factory.mktemp("rows")
+    conversations = write_rows(folder / "train.jsonl", 24)
+    pairs = write_pairs(folder / "pairs.jsonl", 24)
+    return lambda name: pairs if name in OBJECTIVES else conversations
 
 
 @pytest.fixture(scope="module")
-def done(tiny_model, train, tmp_path_factory):
-    """A finished run of each method: its folder, its result and the base that it was lent."""
+def done(tiny_model, data, tmp_path_factory):
+    """A finished run of each method, and of each objective with LoRA.
+
+    Given are its folder, its result and the base that it was lent.
+    """
     made = {}
 
     def of(name: str):
         if name not in made:
             model = read_model(tiny_model, torch.float32, "cpu")
             folder = tmp_path_factory.mktemp(name) / "run"
-            made[name] = folder, run(model, folder, rows_of(train), settings=settings(name)), model
+            made[name] = (
+                folder,
+                run(model, folder, rows_of(data(name)), settings=settings(name)),
+                model,
+            )
         return made[name]
 
     return of
@@ -121,8 +139,8 @@ def test_training_starts_from_the_base(name, tiny_model, tmp_path):
     assert gap <= 1e-4 * float(base.abs().max())
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_cut_short_it_ends_with_the_same_bits(name, done, train, tiny_model, tmp_path):
+@pytest.mark.parametrize("name", [*METHODS, *OBJECTIVES])
+def test_cut_short_it_ends_with_the_same_bits(name, done, data, tiny_model, tmp_path):
     """Cut in one process; the test below kills one."""
     whole_folder, whole, _ = done(name)
 
@@ -132,26 +150,32 @@ def test_cut_short_it_ends_with_the_same_bits(name, done, train, tiny_model, tmp
 
     model, folder = read_model(tiny_model, torch.float32, "cpu"), tmp_path / "cut"
     with pytest.raises(Interrupted, match="goes on from step 4"):
-        run(model, folder, rows_of(train), settings=settings(name), on_event=stop)
+        run(model, folder, rows_of(data(name)), settings=settings(name), on_event=stop)
     planned = []
     again = run(
-        model, folder, rows_of(train), settings=settings(name),
+        model, folder, rows_of(data(name)), settings=settings(name),
         on_event=lambda event: planned.append(event) if isinstance(event, Planned) else None,
     )  # fmt: skip
     assert planned[0].resumed_step == 4
-    assert [m.loss for m in again.metrics] == [m.loss for m in whole.metrics]
+    assert [(m.loss, m.rewards) for m in again.metrics] == [
+        (m.loss, m.rewards) for m in whole.metrics
+    ]
     same_files(whole_folder / whole.output, folder / again.output)
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n == "full" else pytest.mark.slow) for n in METHODS]
+    "name",
+    [
+        pytest.param(name, marks=() if name == "full" else pytest.mark.slow)
+        for name in (*METHODS, *OBJECTIVES)
+    ],
 )
-def test_killed_it_ends_with_the_same_bits(name, done, train, tiny_model, tmp_path):
+def test_killed_it_ends_with_the_same_bits(name, done, data, tiny_model, tmp_path):
     whole_folder, whole, _ = done(name)
-    saved = run_and_kill(tiny_model, tmp_path / "killed", train, chosen(name), range(1, 6))
+    saved = run_and_kill(tiny_model, tmp_path / "killed", data(name), chosen(name), range(1, 6))
     assert saved in (2, 4, 6) and not (tmp_path / "killed" / "result.json").exists()
     model = read_model(tiny_model, torch.float32, "cpu")
-    again = run(model, tmp_path / "killed", rows_of(train), settings=settings(name))
+    again = run(model, tmp_path / "killed", rows_of(data(name)), settings=settings(name))
     same_files(whole_folder / whole.output, tmp_path / "killed" / again.output)
     assert not list((tmp_path / "killed").glob(".*.part"))
 
@@ -270,17 +294,44 @@ def test_its_settings_are_its_defaults_and_part_of_the_identity(name):
 
 
 @pytest.mark.parametrize("name", objective_names())
-def test_an_objective_gives_rows_a_batch_and_a_loss(name, train, tiny_model):
+def test_an_objective_gives_rows_a_batch_and_a_loss(name, data, tiny_model):
     objective = find_objective(name)
-    assert objective.name == name and "\n" not in objective.summary
     module, tokenizer = read_model(tiny_model, torch.float32, "cpu")
-    rows, lengths = objective.rows(tokenizer, rows_of(train), 512, "refuse")
+    rows, lengths = objective.rows(tokenizer, rows_of(data(name)), 512, "refuse")
     assert lengths.rows == len(rows) == 24
-    whole = objective.batch(rows[:4], "cpu", False)
-    halves = [objective.batch(rows[at : at + 2], "cpu", False) for at in (0, 2)]
+    if objective.needs_reference:
+        rows = tuple(replace(row, reference=(-30.0 - at, -40.0)) for at, row in enumerate(rows))
+    whole = objective.batch(rows[:4], "cpu", "padded")
+    halves = [objective.batch(rows[at : at + 2], "cpu", "padded") for at in (0, 2)]
     assert objective.targets(whole) == sum(map(objective.targets, halves)) > 0
+    as_tree = objective.batch(rows[:4], "cpu", "tree")
+    assert as_tree.token_ids.numel() < whole.token_ids.numel()
     with torch.no_grad():
         loss = float(objective.loss(module, whole))
         assert loss == pytest.approx(sum(float(objective.loss(module, h)) for h in halves), 1e-5)
+        assert loss == pytest.approx(float(objective.loss(module, as_tree)), 1e-5)
+
+
+@pytest.mark.parametrize("name", objective_names())
+def test_an_objective_says_what_it_is_and_where_its_defaults_come_from(name):
+    objective = find_objective(name)
+    made = TuneSettings(objective=name)
+    assert objective.name == name and objective.source
+    for text in (objective.summary, objective.bound(made).describe()):
+        assert text and "\n" not in text and len(text) < 100
+    assert {key: getattr(made, key) for key in objective.defaults} == dict(objective.defaults)
+    assert objective.defaults.items() <= made.identity().items()
+    rates = [TuneSettings(objective=each).learning_rate for each in (name, "sft")]
+    assert rates[0] == rates[1] / objective.slower
     with pytest.raises(UnknownName, match=f"did you mean .*{name}"):
         TuneSettings(objective=name + "x")
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_on_pairs_comes_to_prefer_the_better_answer(name, done, tiny_model):
+    _, result, (module, _) = done(name)
+    assert result.objective == name and result.loss_last < result.loss_first
+    first, last = result.rewards
+    assert last.accuracy == 1 and last.margin > first.margin
+    untouched = read_model(tiny_model, torch.float32, "cpu")[0].state_dict()
+    assert all(torch.equal(tensor, untouched[key]) for key, tensor in module.state_dict().items())

@@ -127,7 +127,7 @@ ROWS = {
     "two formats": (['{"prompt": "a", "completion": "b"}', '{"instruction": "a", "output": "b"}'],
                     "rows.jsonl, line 2: a row of Alpaca, where line 1 is one of prompt and compl"),
     "preferences": (['{"prompt": "a", "chosen": "b", "rejected": "c"}'],
-                    "holds 1 preference pairs: of two answers, which is preferred"),
+                    "holds 1 row of preference pairs: of two answers, which is preferred"),
     "equal answers": (['{"prompt": "a", "chosen": "b", "rejected": "b"}'], "two equal answers"),
     "two readings": (['{"instruction": "a", "output": "b", "conversations": []}'],
                      "a row that is Alpaca as well as ShareGPT"),

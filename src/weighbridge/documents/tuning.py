@@ -57,6 +57,26 @@ class RowsDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RewardsDocument:
+    """Implicit rewards of pairs of answers, as TRL reports them.
+
+    DPO's reward is beta times how much likelier an answer is than under the untrained model;
+    ORPO's is beta times an answer's mean log-probability a token.
+
+    Attributes:
+        chosen: Mean reward of the preferred answers.
+        rejected: Mean reward of the others.
+        accuracy: Share of the pairs in which the preferred answer's is the higher one.
+        margin: Mean of the preferred answer's less the other's.
+    """
+
+    chosen: float
+    rejected: float
+    accuracy: float
+    margin: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TuningDocument:
     """A finished tuning run.
 
@@ -71,10 +91,14 @@ class TuningDocument:
         trained_tokens: Targets learnt from, over all steps.
         tokens: Positions computed, padding left out, over all steps.
         tokens_per_second: `tokens` per second of training steps.
-        loss_first: Of the first step, nats per learnt token.
+        loss_first: Of the first step: nats per learnt token, or the mean loss of a pair.
         loss_last: Of the last step.
         validation_loss_first: Before the first step; null without validation rows.
         validation_loss_last: After the last; null likewise.
+        rewards_first: Of the first step's pairs; null where conversations are learnt.
+        rewards_last: Of the last step's pairs; null likewise.
+        validation_rewards_first: Of the validation pairs before the first step; null likewise.
+        validation_rewards_last: After the last; null likewise.
         peak_memory_bytes: Peak resident memory of the process while tuning.
         predicted_memory_bytes: What was forecast for it.
         seconds: Time in training steps, interrupted attempts included.
@@ -113,6 +137,10 @@ class TuningDocument:
     loss_last: float
     validation_loss_first: float | None
     validation_loss_last: float | None
+    rewards_first: RewardsDocument | None
+    rewards_last: RewardsDocument | None
+    validation_rewards_first: RewardsDocument | None
+    validation_rewards_last: RewardsDocument | None
     peak_memory_bytes: int
     predicted_memory_bytes: int
     seconds: float

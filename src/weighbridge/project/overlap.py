@@ -15,7 +15,7 @@ from weighbridge.errors import InputError
 from weighbridge.evaluation.task import Task
 from weighbridge.records import Contamination
 from weighbridge.statistics.text_overlap import overlap
-from weighbridge.tuning.rows import Conversation, PlainText
+from weighbridge.tuning.rows import PlainText, PreferencePair, TuningRow, Turn
 
 _SHOWN = 3
 
@@ -53,7 +53,7 @@ def _refusal(task: Task, found: Contamination) -> InputError:
     )
 
 
-def repeated_in(train: Sequence[Conversation], validation: Sequence[Conversation]) -> str:
+def repeated_in(train: Sequence[TuningRow], validation: Sequence[TuningRow]) -> str:
     """Return a sentence on validation rows that stand in the training data; "" where none does."""
     known = {_whole(row) for row in train}
     rest = [_asked(row) for row in validation if _whole(row) not in known]
@@ -67,16 +67,23 @@ def repeated_in(train: Sequence[Conversation], validation: Sequence[Conversation
     )
 
 
-def _whole(row: Conversation) -> str:
-    turns = [turn.as_message() for turn in row.messages]
+def _whole(row: TuningRow) -> str:
+    turns = [turn.as_message() for turn in _turns(row)]
     return json.dumps(turns, sort_keys=True) if turns else _asked(row)
 
 
-def _asked(row: Conversation) -> str:
+def _asked(row: TuningRow) -> str:
     """Return the user's turns: rows may share an instruction and a form of answers."""
     if isinstance(row, PlainText):
         return row.text
-    return "\n".join(turn.content for turn in row.messages if turn.role == "user")
+    asked = row.prompt if isinstance(row, PreferencePair) else row.messages
+    return "\n".join(turn.content for turn in asked if turn.role == "user")
+
+
+def _turns(row: TuningRow) -> tuple[Turn, ...]:
+    if isinstance(row, PreferencePair):
+        return (*row.prompt, *row.chosen, *row.rejected)
+    return row.messages
 
 
 def validation_overlaps(tasks: Sequence[Task], validation: Sequence[Path]) -> tuple[str, ...]:

@@ -94,6 +94,7 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
         files = read_tuning_files(
             _data(project, project.tune.train),
             _data(project, validation) if validation else None,
+            project.tune.settings.objective,
             offline=where.offline,
         )
     tasks: list[tuple[BenchmarkSpec, Task]] = []

@@ -9,9 +9,10 @@ from weighbridge.project.overlap import repeated_in
 from weighbridge.records import Json, ModelRef, canonical_digest
 from weighbridge.sources.digests import file_digest, files_digest
 from weighbridge.sources.weights import WeightsLocation, find_weights
-from weighbridge.tuning.data import Conversation, read_conversations
+from weighbridge.tuning.data import read_rows
 from weighbridge.tuning.lineage import LineageStep
-from weighbridge.tuning.registry import find_method
+from weighbridge.tuning.registry import find_method, find_objective
+from weighbridge.tuning.rows import Conversation, PreferencePair, TuningRow
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
@@ -21,12 +22,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TuningFiles:
-    """What a tuning run reads, checked before any weights are loaded."""
+    """What a tuning run reads, checked before any weights are loaded.
+
+    Attributes:
+        train: As it was named.
+        validation: As it was named; None for none.
+        rows: What is learnt from: conversations, or preference pairs.
+        held_out: Rows of the same kind, to watch the loss on.
+        duplicates: Rows to learn from that repeat an earlier one.
+        notes: What was read over, each as a sentence.
+        train_files: Where the rows stand.
+        validation_files: Where the held-out rows stand.
+    """
 
     train: Path
     validation: Path | None
-    conversations: tuple[Conversation, ...]
-    held_out: tuple[Conversation, ...]
+    rows: tuple[TuningRow, ...]
+    held_out: tuple[TuningRow, ...]
     duplicates: int
     notes: tuple[str, ...] = ()
     train_files: tuple[Path, ...] = ()
@@ -34,20 +46,22 @@ class TuningFiles:
 
 
 def read_tuning_files(
-    train: Path, validation: Path | None, *, offline: bool = False
+    train: Path, validation: Path | None, objective: str = "sft", *, offline: bool = False
 ) -> TuningFiles:
     """Read both sets, each a file or a split of a data set on the Hub.
 
     Raises:
-        InputError: A file is missing or empty; MalformedRow names the row that is wrong.
+        InputError: A file is missing or empty, or holds what the objective can't learn from;
+            MalformedRow names the row that is wrong.
     """
-    learnt = read_conversations(train, offline=offline)
-    held_out = read_conversations(validation, offline=offline) if validation else None
-    kept = held_out.conversations if held_out else ()
+    kind = find_objective(objective).learns_from
+    learnt = read_rows(train, kind, offline=offline)
+    held_out = read_rows(validation, kind, offline=offline) if validation else None
+    kept = held_out.rows if held_out else ()
     notes = (*learnt.notes, *(held_out.notes if held_out else ()))
-    repeated = repeated_in(learnt.conversations, kept)
+    repeated = repeated_in(learnt.rows, kept)
     return TuningFiles(
-        train, validation, learnt.conversations, kept, learnt.duplicates,
+        train, validation, learnt.rows, kept, learnt.duplicates,
         (*notes, *([repeated] if repeated else [])), learnt.files,
         held_out.files if held_out else (),
     )  # fmt: skip
@@ -84,7 +98,7 @@ def tune_model(
         return tune(
             module,
             model.tokenizer,
-            files.conversations,
+            files.rows,
             files.held_out,
             settings,
             folder,
@@ -107,17 +121,27 @@ def tuned_name(base: str, tuned: "TuneResult") -> str:
 
 
 def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> "list[ShownMask]":
-    """Return the first conversations as text, with what of it is learnt.
+    """Return the first rows as text, with what of them is learnt.
 
-    One that becomes several rows is several texts.
+    A conversation that becomes several rows is several texts, and a pair is one for each answer.
     """
     from weighbridge.tuning import mask_answers, shown_mask
 
     return [
-        shown_mask(model.tokenizer, row)
-        for conversation in files.conversations[:count]
-        for row in mask_answers(model.tokenizer, conversation).rows
+        shown_mask(model.tokenizer, replace(masked, id=f"{masked.id}{which}"))
+        for row in files.rows[:count]
+        for conversation, which in _conversations_of(row)
+        for masked in mask_answers(model.tokenizer, conversation).rows
     ]
+
+
+def _conversations_of(row: TuningRow) -> list[tuple[Conversation, str]]:
+    """Return what a row has the model read, each with how it is told from the others."""
+    from weighbridge.tuning.paired_rows import both_of
+
+    if isinstance(row, PreferencePair):
+        return list(zip(both_of(row), (", chosen", ", rejected"), strict=True))
+    return [(row, "")]
 
 
 def merge_tuned(
@@ -133,7 +157,8 @@ def merge_tuned(
     from weighbridge.tuning import mask_conversation
     from weighbridge.tuning.held_out import held_out_text
 
-    row = mask_conversation(model.tokenizer, files.conversations[0])
+    (conversation, _), *_ = _conversations_of(files.rows[0])
+    row = mask_conversation(model.tokenizer, conversation)
     probe = torch.tensor([row.token_ids[:128]], device=model.network.device)
     with model.network.as_built() as module:
         rows = int(module.get_input_embeddings().weight.shape[0])

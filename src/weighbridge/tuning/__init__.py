@@ -16,11 +16,13 @@ from weighbridge.tuning.masks import (
     shown_mask,
 )
 from weighbridge.tuning.plan import LengthReport, plan_rows
+from weighbridge.tuning.rewards import Rewards
 from weighbridge.tuning.rows import Conversation, PlainText, PreferencePair, ToolCall, Turn
 from weighbridge.tuning.settings import (
     Checkpointed,
     Metric,
     Planned,
+    Referenced,
     StepDone,
     TuneEvent,
     TuneResult,
@@ -39,6 +41,8 @@ __all__ = [
     "PlainText",
     "Planned",
     "PreferencePair",
+    "Referenced",
+    "Rewards",
     "ShownMask",
     "StepDone",
     "ToolCall",

@@ -44,6 +44,9 @@ class Batch:
         position_ids: Place of each token in its row (1, T); None where rows are padded.
         layout: How the tokens of one row attend to each other; None where rows are padded, and
             where the model's own attention must see that each place 0 begins another row.
+        counts: How many targets each row has, in order; empty where no objective asks.
+        reference: Log-probabilities of both answers of each pair under the untrained model (P, 2);
+            None where no objective asks.
     """
 
     token_ids: torch.Tensor
@@ -52,6 +55,8 @@ class Batch:
     tokens: int
     position_ids: torch.Tensor | None = None
     layout: Layout | None = None
+    counts: tuple[int, ...] = ()
+    reference: torch.Tensor | None = None
 
 
 def steps_per_epoch(rows: int, rows_per_step: int) -> int:

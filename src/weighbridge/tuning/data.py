@@ -27,7 +27,14 @@ from weighbridge.tuning.data_format import (
     format_of,
     require_read,
 )
-from weighbridge.tuning.rows import Conversation, PlainText, TuningRow, Turn
+from weighbridge.tuning.rows import (
+    Conversation,
+    PlainText,
+    PreferencePair,
+    RowKind,
+    TuningRow,
+    Turn,
+)
 
 __all__ = [
     "Conversation",
@@ -35,6 +42,7 @@ __all__ = [
     "TuningData",
     "Turn",
     "read_conversations",
+    "read_rows",
     "read_tuning_data",
 ]
 
@@ -93,20 +101,39 @@ def read_conversations(path: Path, *, offline: bool = False) -> ConversationSet:
     Raises:
         InputError: As `read_tuning_data`; or its rows are of another kind.
     """
-    data = read_tuning_data(path, offline=offline)
+    data = read_rows(path, "conversations", offline=offline)
     conversations = tuple(row for row in data.rows if isinstance(row, Conversation))
-    if len(conversations) < len(data.rows):
-        raise _of_another_kind(data)
     return ConversationSet(path, conversations, data.duplicates, data.notes, data.files)
 
 
-def _of_another_kind(data: TuningData) -> InputError:
-    return InputError(
-        f"{data.path} holds {len(data.rows):,} {data.format.title}: of two answers, which is "
-        "preferred",
-        "answers to learn, for SFT",
-        "keep the preferred answers alone, as conversations",
-    )
+def read_rows(path: Path, kind: RowKind, *, offline: bool = False) -> TuningData:
+    """Read a file as `read_tuning_data` does, all of whose rows must be of one kind.
+
+    Args:
+        path: As there.
+        kind: What an objective learns from.
+        offline: As there.
+
+    Raises:
+        InputError: As there; or its rows are of another kind.
+    """
+    data = read_tuning_data(path, offline=offline)
+    pairs = sum(isinstance(row, PreferencePair) for row in data.rows)
+    counted = f"{path} holds {len(data.rows):,} row{'s' * (len(data.rows) != 1)} of "
+    if kind == "conversations" and pairs:
+        raise InputError(
+            f"{counted}{data.format.title}: of two answers, which is preferred",
+            "answers to learn, for objective sft",
+            "learn from them with --objective dpo or orpo; or keep the preferred answers alone, as "
+            "conversations",
+        )
+    if kind == "pairs" and pairs < len(data.rows):
+        raise InputError(
+            f"{counted}{data.format.title}: one answer each",
+            "two answers in each row, one of them preferred, for objective dpo or orpo",
+            "learn from it with --objective sft, or add to each row an answer that is worse",
+        )
+    return data
 
 
 def read_tuning_data(path: Path, *, offline: bool = False) -> TuningData:

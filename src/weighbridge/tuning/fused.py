@@ -83,24 +83,15 @@ class _HeadLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        chunk = _CHUNK.get()
         dhidden = torch.empty_like(hidden)  # (N, H)
         dweight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # (V, H)
         total = hidden.new_zeros((), dtype=torch.float64)
-        for start in range(0, len(hidden), chunk):
-            rows = slice(start, start + chunk)
-            scores = functional.linear(hidden[rows], weight)  # (n, V)
-            wanted = targets[rows, None]
-            right = scores.gather(1, wanted)
-            peak = scores.amax(1, keepdim=True)
-            scores.sub_(peak).exp_()
-            mass = scores.sum(1, keepdim=True)
-            total += (mass.log() + peak - right).sum(dtype=torch.float64)
-            scores.div_(mass)  # probabilities; minus one at the target is the gradient
-            scores.scatter_add_(1, wanted, torch.full_like(right, -1.0))
-            torch.mm(scores, weight, out=dhidden[rows])
+        for rows in _chunks(hidden):
+            losses, errors = _losses_and_errors(hidden[rows], weight, targets[rows])
+            total += losses.sum(dtype=torch.float64)
+            torch.mm(errors, weight, out=dhidden[rows])
             if dweight is not None:
-                dweight.addmm_(scores.T, hidden[rows])
+                dweight.addmm_(errors.T, hidden[rows])
         ctx.save_for_backward(dhidden, dweight)
         return total.to(hidden.dtype)
 
@@ -111,6 +102,61 @@ class _HeadLoss(torch.autograd.Function):
         return dhidden * grads[0], None if dweight is None else dweight.mul_(grads[0]), None
 
 
+class _TokenLosses(torch.autograd.Function):
+    """Cross-entropy of each row of ``hidden @ weightᵀ``, so that each may weigh differently.
+
+    A row's gradient is its own times what it weighs, so a frozen head is gone through once. The
+    gradient of a trained head is a sum over rows that depends on those weights: it is computed from
+    the logits again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        ctx.trains_head = ctx.needs_input_grad[1]
+        dhidden = None if ctx.trains_head else torch.empty_like(hidden)  # (N, H)
+        found = hidden.new_empty(len(hidden))
+        for rows in _chunks(hidden):
+            losses, errors = _losses_and_errors(hidden[rows], weight, targets[rows])
+            found[rows] = losses[:, 0]
+            if dhidden is not None:
+                torch.mm(errors, weight, out=dhidden[rows])
+        ctx.save_for_backward(*((hidden, weight, targets) if dhidden is None else (dhidden,)))
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        weighed = grads[0][:, None]  # (N, 1)
+        if not ctx.trains_head:
+            (dhidden,) = ctx.saved_tensors
+            return dhidden * weighed, None, None
+        hidden, weight, targets = ctx.saved_tensors
+        dhidden, dweight = torch.empty_like(hidden), torch.zeros_like(weight)
+        for rows in _chunks(hidden):
+            _, errors = _losses_and_errors(hidden[rows], weight, targets[rows])
+            errors.mul_(weighed[rows])
+            torch.mm(errors, weight, out=dhidden[rows])
+            dweight.addmm_(errors.T, hidden[rows])
+        return dhidden, dweight, None
+
+
+def _chunks(hidden: Tensor) -> list[slice]:
+    size = _CHUNK.get()
+    return [slice(start, start + size) for start in range(0, len(hidden), size)]
+
+
+def _losses_and_errors(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each row's cross-entropy (n, 1), and its gradient by the logits (n, V)."""
+    scores = functional.linear(hidden, weight)
+    wanted = targets[:, None]
+    right = scores.gather(1, wanted)
+    peak = scores.amax(1, keepdim=True)
+    scores.sub_(peak).exp_()
+    mass = scores.sum(1, keepdim=True)
+    losses = mass.log() + peak - right
+    scores.div_(mass)  # probabilities; minus one at the target is the gradient
+    return losses, scores.scatter_add_(1, wanted, torch.full_like(right, -1.0))
+
+
 def cross_entropy_sum(hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
     """Return the summed cross-entropy, in nats, of `targets` under ``softmax(head(hidden))``.
 
@@ -119,17 +165,37 @@ def cross_entropy_sum(hidden: Tensor, head: Callable[[Tensor], Tensor], targets:
         head: From hidden states to logits: the vocabulary projection, or a model's own way.
         targets: The tokens that should have come next. (N,)
     """
-    bare = type(head) is nn.Linear and getattr(head, "bias", None) is None
-    weight = getattr(head, "weight", None) if bare else None
-    if weight is not None and hidden.dtype == torch.float32 and torch.is_grad_enabled():
+    weight = _bare_weight(hidden, head)
+    if weight is not None:
         total: Tensor = _HeadLoss.apply(hidden, weight, targets)
         return total
+    return torch.stack(_in_chunks(hidden, head, targets, "sum")).sum()
+
+
+def cross_entropies(hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor) -> Tensor:
+    """Return each target's cross-entropy, in nats (N,); arguments as in `cross_entropy_sum`."""
+    weight = _bare_weight(hidden, head)
+    if weight is not None:
+        losses: Tensor = _TokenLosses.apply(hidden, weight, targets)
+        return losses
+    return torch.cat(_in_chunks(hidden, head, targets, "none"))
+
+
+def _bare_weight(hidden: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor | None:
+    """Return a bare projection's weight where a gradient is wanted; None where torch does all."""
+    bare = type(head) is nn.Linear and getattr(head, "bias", None) is None
+    weight = getattr(head, "weight", None) if bare else None
+    return weight if hidden.dtype == torch.float32 and torch.is_grad_enabled() else None
+
+
+def _in_chunks(
+    hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor, reduction: str
+) -> list[Tensor]:
     chunk = _CHUNK.get()
-    parts = [
-        functional.cross_entropy(head(rows).float(), wanted, reduction="sum")
+    return [
+        functional.cross_entropy(head(rows).float(), wanted, reduction=reduction)
         for rows, wanted in zip(hidden.split(chunk), targets.split(chunk), strict=True)
     ]
-    return torch.stack(parts).sum()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A tuning run made ready: what is trained, on which rows, by which optimizer."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,14 +8,16 @@ from typing import Any
 
 import torch
 
-from weighbridge.errors import InputError
+from weighbridge.errors import InputError, Interrupted
 from weighbridge.tuning.arrangement import choose, count_tokens, examples
 from weighbridge.tuning.batches import Batch
 from weighbridge.tuning.loss import require_causal
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.method import Arrangement, Method, Objective
+from weighbridge.tuning.paired_rows import LearntRow, parts_of
+from weighbridge.tuning.preferences import with_reference
 from weighbridge.tuning.schedule import Schedule
-from weighbridge.tuning.settings import OnEvent, TuneSettings
+from weighbridge.tuning.settings import OnEvent, Referenced, TuneSettings
 
 _PROBE_TOKENS = 64
 
@@ -28,8 +31,8 @@ class Job:
     model: Any
     parameters: dict[str, torch.Tensor]
     optimizer: torch.optim.Optimizer
-    rows: tuple[MaskedRow, ...]
-    validation: tuple[MaskedRow, ...]
+    rows: tuple[LearntRow, ...]
+    validation: tuple[LearntRow, ...]
     settings: TuneSettings
     folder: Path
     schedule: Schedule
@@ -37,7 +40,7 @@ class Job:
     arrangement: Arrangement
     token_counts: Mapping[Arrangement, int]
 
-    def batch(self, rows: Sequence[MaskedRow]) -> Batch:
+    def batch(self, rows: Sequence[LearntRow]) -> Batch:
         """Lay rows out for one forward pass."""
         return self.objective.batch(rows, self.model.device, self.arrangement)
 
@@ -74,32 +77,55 @@ def prepare(
     method: Method,
     objective: Objective,
     model: Any,
-    rows: tuple[MaskedRow, ...],
-    validation: tuple[MaskedRow, ...],
+    rows: tuple[LearntRow, ...],
+    validation: tuple[LearntRow, ...],
     settings: TuneSettings,
     folder: Path,
     on_event: OnEvent,
+    stopping: threading.Event,
 ) -> Job:
     """Check that a model can be trained from where the base is, and make its optimizer.
 
     Raises:
         InputError: It sees later tokens, or gives no gradient.
+        Interrupted: `stopping` was set before the first step.
         WeighbridgeError: It differs from the base before anything was trained.
     """
-    probe = torch.tensor([rows[0].token_ids[:_PROBE_TOKENS]], device=model.device)
+    probe = torch.tensor([parts_of(rows[:1])[0].token_ids[:_PROBE_TOKENS]], device=model.device)
     model.eval()
     require_causal(model, probe)
     method.require_unchanged(model, probe)
     parameters = method.trained(model)
     schedule = Schedule([len(row) for row in rows], settings)
-    counts = count_tokens([rows[at] for at in passed] for passed in schedule.all_passes())
+    counts = count_tokens(parts_of(rows[at] for at in passed) for passed in schedule.all_passes())
     # Measured before training mode, in which an architecture may draw dropout of its own.
-    arrangement = choose(objective, model, rows, counts, settings)
+    arrangement = choose(objective, model, parts_of(rows), counts, settings)
+    if objective.needs_reference:
+        rows, validation = with_reference(
+            model, rows, validation, _needed(schedule, rows, settings), settings.batch_size,
+            arrangement, folder, lambda done, total: _referenced(done, total, on_event, stopping),
+        )  # fmt: skip
     model.train()
     return Job(
         method, objective, model, parameters, optimizer_of(method, parameters, settings), rows,
         validation, settings, folder, schedule, on_event, arrangement, counts,
     )  # fmt: skip
+
+
+def _needed(
+    schedule: Schedule, rows: Sequence[LearntRow], settings: TuneSettings
+) -> tuple[int, ...]:
+    """Return the rows that the run learns from, and those that memory and time are measured on."""
+    longest = sorted(range(len(rows)), key=lambda at: len(rows[at]), reverse=True)
+    return tuple(sorted({*schedule.visited(), *longest[: settings.batch_size]}))
+
+
+def _referenced(done: int, total: int, on_event: OnEvent, stopping: threading.Event) -> None:
+    on_event(Referenced(done, total))
+    if stopping.is_set():
+        raise Interrupted(
+            "tuning stopped before its first step", do="the same command begins again"
+        )
 
 
 def arranged_as_before(job: Job, arrangement: Arrangement | None) -> Job:
@@ -110,7 +136,7 @@ def arranged_as_before(job: Job, arrangement: Arrangement | None) -> Job:
     if arrangement is None:
         job.model.eval()
         arrangement = job.objective.arrangement(
-            job.model, examples(job.rows), ("tree", "padded"), job.settings.dropout or 0.0
+            job.model, examples(parts_of(job.rows)), ("tree", "padded"), job.settings.dropout or 0.0
         )
         job.model.train()
     return replace(job, arrangement=arrangement or "padded")

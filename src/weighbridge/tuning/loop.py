@@ -26,10 +26,12 @@ from weighbridge.process_memory import (
 from weighbridge.sources.digests import file_digest
 from weighbridge.storage import append_line, sole_owner, write_whole
 from weighbridge.tuning import checkpoint, plan
-from weighbridge.tuning.data import Conversation
 from weighbridge.tuning.job import Job, arranged_as_before, prepare, require_base, require_rows
 from weighbridge.tuning.masks import MaskedRow
+from weighbridge.tuning.paired_rows import LearntRow, parts_of
 from weighbridge.tuning.registry import find_method, find_objective
+from weighbridge.tuning.rewards import RewardPair, Rewards
+from weighbridge.tuning.rows import TuningRow
 from weighbridge.tuning.run_folder import (
     CHECKPOINTS,
     claim,
@@ -55,8 +57,8 @@ from weighbridge.tuning.step import Stopped, add_gradients, update
 def tune(
     module: Any,
     tokenizer: Any,
-    train: Sequence[Conversation],
-    validation: Sequence[Conversation],
+    train: Sequence[TuningRow],
+    validation: Sequence[TuningRow],
     settings: TuneSettings,
     folder: Path,
     on_event: OnEvent,
@@ -88,16 +90,17 @@ def tune(
         StorageError: The disk is full or read-only, or another process tunes in `folder`.
     """
     require_base(module)
-    method, objective = find_method(settings.method), find_objective(settings.objective)
+    method = find_method(settings.method)
+    objective = find_objective(settings.objective).bound(settings)
     config = module.config.get_text_config()
     limit = settings.max_tokens or getattr(config, "max_position_embeddings", None) or 1 << 20
     rows, lengths = objective.rows(tokenizer, train, limit, settings.overflow)
-    held_out: tuple[MaskedRow, ...] = ()
+    held_out: tuple[LearntRow, ...] = ()
     held_lengths = None
     if validation:
         held_out, held_lengths = objective.rows(tokenizer, validation, limit, settings.overflow)
-    require_rows(module, tokenizer, (*rows, *held_out))
-    identity = run_identity(rows, held_out, settings, base_digest)
+    require_rows(module, tokenizer, parts_of((*rows, *held_out)))
+    identity = run_identity(parts_of(rows), parts_of(held_out), settings, base_digest)
     with sole_owner(folder):
         threads = claim(folder, identity, settings, base, base_digest, date_written(tokenizer))
         if (done := finished(folder, method.output)) is not None:
@@ -108,12 +111,14 @@ def tune(
             reproducible(settings.seed, threads),
             method.prepared(module, settings, base, folder, said) as model,
         ):
-            job = prepare(method, objective, model, rows, held_out, settings, folder, on_event)
+            job = prepare(
+                method, objective, model, rows, held_out, settings, folder, on_event, stopping
+            )
             state = _train(job, lengths, stopping)
             job.optimizer.state.clear()  # saving a whole model needs that room
             method.save(model, tokenizer, folder / method.output)
             result = replace(
-                _result(job, state, identity, lengths, _end_of_turn(tokenizer, rows[0])),
+                _result(job, state, identity, lengths, _end_of_turn(tokenizer, parts_of(rows)[0])),
                 validation_lengths=held_lengths,
                 template_date=date_written(tokenizer),
                 notes=tuple(said),
@@ -157,7 +162,7 @@ def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> c
         saved = state.step
         try:
             if not state.metrics:
-                state = _record(job, state, Metric(step=0, validation_loss=_validate(job, 0)))
+                state = _record(job, state, _validated(job, Metric(step=0)))
             while state.step < job.schedule.total_steps:
                 state = _step(job, state, stopping)
                 if (
@@ -207,8 +212,8 @@ def _step(job: Job, state: checkpoint.RunState, stopping: threading.Event) -> ch
     step = state.step + 1
     torch.manual_seed(job.schedule.seed(step))
     passes = [job.batch([job.rows[row] for row in rows]) for rows in job.schedule.passes(step)]
-    trained_tokens = sum(map(job.objective.targets, passes))
-    loss = add_gradients(job, passes, stopping)
+    rewards: list[RewardPair] = []
+    loss = add_gradients(job, passes, stopping, rewards)
     rate = job.schedule.learning_rate(step)
     norm = update(job, rate)
     if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -223,29 +228,32 @@ def _step(job: Job, state: checkpoint.RunState, stopping: threading.Event) -> ch
         learning_rate=rate,
         gradient_norm=norm,
         tokens=sum(batch.tokens for batch in passes),
-        trained_tokens=trained_tokens,
+        trained_tokens=sum(len(batch.targets) for batch in passes),
         seconds=time.perf_counter() - started,
+        rewards=Rewards.of(rewards),
     )
     if job.schedule.ends_epoch(step):
-        metric = replace(metric, validation_loss=_validate(job, step))
+        metric = _validated(job, metric)
     return _record(job, state, metric)
 
 
 @torch.no_grad()
-def _validate(job: Job, step: int) -> float | None:
-    """Return the validation rows' loss in nats per learnt token; None where there are no rows."""
+def _validated(job: Job, metric: Metric) -> Metric:
+    """Return a metric with the validation rows' loss; as it is where there are no rows."""
     if not job.validation:
-        return None
+        return metric
     job.model.eval()
     total, count = 0.0, 0
+    pairs: list[RewardPair] = []
     rows = sorted(job.validation, key=len)
     for start in range(0, len(rows), job.settings.batch_size):
         batch = job.batch(rows[start : start + job.settings.batch_size])
-        total += job.objective.loss(job.model, batch).item()
+        total += job.objective.loss(job.model, batch, pairs).item()
         count += job.objective.targets(batch)
     job.model.train()
-    job.on_event(Validated(step, total / count))
-    return total / count
+    loss, rewards = total / count, Rewards.of(pairs)
+    job.on_event(Validated(metric.step, loss, rewards))
+    return replace(metric, validation_loss=loss, validation_rewards=rewards)
 
 
 def _record(job: Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.RunState:
@@ -260,6 +268,7 @@ def _record(job: Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.
                 loss=metric.loss,
                 tokens_per_second=metric.tokens / metric.seconds,
                 seconds_left=seconds / metric.step * (job.schedule.total_steps - metric.step),
+                rewards=metric.rewards,
             )
         )
     return state

@@ -5,7 +5,7 @@ a small model is a fifth of all arithmetic. A sum over learnt tokens, divided by
 the whole optimizer step, is the same for 1 x 16 rows and 16 x 1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -22,7 +22,7 @@ from weighbridge.models.engine.check import differs
 from weighbridge.models.engine.head import OwnHead, find_head
 from weighbridge.models.engine.layout import Layout, packed
 from weighbridge.tuning.batches import Batch
-from weighbridge.tuning.fused import cross_entropy_sum
+from weighbridge.tuning.fused import cross_entropies, cross_entropy_sum
 
 _PROBE_TOKENS = 16
 
@@ -35,15 +35,31 @@ def loss_sum(module: Any, batch: Batch) -> Tensor:
         batch: Rows padded on the right (causal attention needs no mask for that), packed, or as a
             tree.
     """
-    base = base_of(module)
-    head = own_head(module, batch.token_ids[0])
-    rows = hidden_states(module, batch).index_select(0, batch.positions)  # (N, H), or (N, V)
+    rows, head = _projected(module, batch)
     if head is None:
         return functional.cross_entropy(rows.float(), batch.targets, reduction="sum")
+    return cross_entropy_sum(rows, head, batch.targets)
+
+
+def token_losses(module: Any, batch: Batch) -> Tensor:
+    """Return the cross-entropy of each of a batch's targets, in nats (N,); see `loss_sum`."""
+    rows, head = _projected(module, batch)
+    if head is None:
+        return functional.cross_entropy(rows.float(), batch.targets, reduction="none")
+    return cross_entropies(rows, head, batch.targets)
+
+
+def _projected(module: Any, batch: Batch) -> tuple[Tensor, Callable[[Tensor], Tensor] | None]:
+    """Return what predicts a batch's targets: last hidden states (N, H) and the head to logits.
+
+    Or, where logits aren't a function of those alone, the logits (N, V) and no head.
+    """
+    head = own_head(module, batch.token_ids[0])
+    rows = hidden_states(module, batch).index_select(0, batch.positions)
+    if head is None:
+        return rows, None
     # What an architecture adds to the projection (scales, caps) is learnt through as well.
-    return cross_entropy_sum(
-        rows, base.get_output_embeddings() if head.plain else head, batch.targets
-    )
+    return rows, base_of(module).get_output_embeddings() if head.plain else head
 
 
 def hidden_states(module: Any, batch: Batch) -> Tensor:

@@ -57,6 +57,11 @@ class MaskedRow:
         """Number of targets."""
         return sum(self.trained)
 
+    @property
+    def parts(self) -> "tuple[MaskedRow, ...]":
+        """The rows that the model computes: this one."""
+        return (self,)
+
     def __len__(self) -> int:
         return len(self.token_ids)
 

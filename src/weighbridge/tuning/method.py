@@ -15,18 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 from weighbridge.records import Json
+from weighbridge.tuning.rows import RowKind
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from weighbridge.tuning.batches import Batch
-    from weighbridge.tuning.data import Conversation
     from weighbridge.tuning.held_out import HeldOut
     from weighbridge.tuning.lineage import LineageStep
     from weighbridge.tuning.masks import MaskedRow
     from weighbridge.tuning.memory import MemoryForecast
     from weighbridge.tuning.merging import Merged
+    from weighbridge.tuning.paired_rows import LearntRow
     from weighbridge.tuning.plan import LengthReport, Overflow
+    from weighbridge.tuning.rewards import RewardPair
+    from weighbridge.tuning.rows import TuningRow
     from weighbridge.tuning.settings import TuneSettings
 
 Output = Literal["adapter", "model"]
@@ -173,13 +176,39 @@ class Objective(Protocol):
     def summary(self) -> str:
         """What it does, in one line of the help."""
 
+    @property
+    def learns_from(self) -> RowKind:
+        """Which rows it takes."""
+
+    @property
+    def defaults(self) -> Mapping[str, Json]:
+        """The settings that are an objective's, with its defaults; it has no others of them."""
+
+    @property
+    def slower(self) -> float:
+        """What a method's default learning rate, which is for SFT, is divided by."""
+
+    @property
+    def source(self) -> str:
+        """Where its defaults come from."""
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether rows need log-probabilities of the untrained model (`tuning.preferences`)."""
+
+    def bound(self, settings: "TuneSettings") -> "Objective":
+        """Return it with the settings that it has."""
+
+    def describe(self) -> str:
+        """Say in a phrase what is learnt, for reports."""
+
     def rows(
         self,
         tokenizer: Any,
-        data: "Sequence[Conversation]",
+        data: "Sequence[TuningRow]",
         limit_tokens: int,
         overflow: "Overflow",
-    ) -> "tuple[tuple[MaskedRow, ...], LengthReport]":
+    ) -> "tuple[tuple[LearntRow, ...], LengthReport]":
         """Return what is learnt from as token ids with their targets, and what became of the data.
 
         Raises:
@@ -195,11 +224,19 @@ class Objective(Protocol):
     ) -> Arrangement | None:
         """Return the first of these ways of laying rows out that keeps the gradient the same."""
 
-    def batch(self, rows: "Sequence[MaskedRow]", device: Any, arrangement: Arrangement) -> "Batch":
+    def batch(self, rows: Sequence[Any], device: Any, arrangement: Arrangement) -> "Batch":
         """Lay rows out for one forward pass."""
 
-    def loss(self, model: Any, batch: "Batch") -> "Tensor":
-        """Return a batch's summed loss; a step divides it by the sum of its `targets`."""
+    def loss(
+        self, model: Any, batch: "Batch", rewards: "list[RewardPair] | None" = None
+    ) -> "Tensor":
+        """Return a batch's summed loss; a step divides it by the sum of its `targets`.
+
+        Args:
+            model: As the method lends it.
+            batch: Of `batch`.
+            rewards: Gets those of the batch's pairs, where the objective knows any.
+        """
 
     def targets(self, batch: "Batch") -> int:
         """Return how many terms the sum has."""

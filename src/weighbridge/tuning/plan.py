@@ -152,7 +152,7 @@ def plan_rows(
             "some that fit",
             "raise max_tokens",
         )
-    return tuple(kept), _report(kept, masked, limit_tokens, dropped, truncated)
+    return tuple(kept), length_report(kept, masked, limit_tokens, dropped, truncated)
 
 
 def _fits(row: MaskedRow, limit_tokens: int) -> bool:
@@ -193,13 +193,22 @@ def _nothing_learnt(conversation: Conversation) -> MalformedRow:
     )
 
 
-def _report(
+def length_report(
     rows: Sequence[MaskedRow],
     masked: Sequence[MaskedConversation],
     limit_tokens: int,
     dropped: int,
     truncated: int,
 ) -> LengthReport:
+    """Sum up what became of the data.
+
+    Args:
+        rows: Those that remain.
+        masked: All of the data.
+        limit_tokens: The longest that was allowed.
+        dropped: Rows left out.
+        truncated: Rows whose beginning was cut off.
+    """
     lengths = sorted(len(row) for row in rows)
     return LengthReport(
         rows=len(rows),

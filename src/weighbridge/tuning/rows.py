@@ -136,3 +136,6 @@ class PlainText(Conversation):
 
 
 TuningRow = Conversation | PreferencePair
+
+RowKind = Literal["conversations", "pairs"]
+"""What an objective learns from: conversations and plain texts, or preference pairs."""

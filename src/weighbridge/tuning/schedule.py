@@ -34,6 +34,10 @@ class Schedule:
         for step in range(1, self.total_steps + 1):
             yield from self.passes(step)
 
+    def visited(self) -> tuple[int, ...]:
+        """Return the rows that the run ever learns from, in their order."""
+        return tuple(sorted({row for rows in self.all_passes() for row in rows}))
+
     def learning_rate(self, step: int) -> float:
         """Return the rate of a step: linear warm-up, then the schedule down to 0."""
         return learning_rate(self._settings, step, self.total_steps)

@@ -10,13 +10,20 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Json
 from weighbridge.tuning.method import Arrangement, Output
 from weighbridge.tuning.plan import LengthReport, Overflow
-from weighbridge.tuning.registry import find_method, find_objective
+from weighbridge.tuning.registry import find_method, find_objective, objective_names
+from weighbridge.tuning.rewards import Rewards
 
 Schedule = Literal["cosine", "linear", "constant"]
 Packing = Literal["auto", "on", "off"]
 
 OF_METHOD: Final[Any] = None
 """Stands for the method's own default, which takes its place when settings are made."""
+
+OF_OBJECTIVE: Final[Any] = None
+"""Stands for the objective's own default, likewise."""
+
+OBJECTIVE_SETTINGS = ("beta",)
+"""Settings whose default is the objective's; those that an objective lacks stay None."""
 
 METHOD_SETTINGS = ("rank", "alpha", "dropout", "target", "learning_rate", "learning_rate_ratio")
 """Settings whose default is the method's; those that a method lacks stay None."""
@@ -37,9 +44,10 @@ class TuneSettings:
         objective: What is learnt from the data; a file in `objectives/`.
         rank: Rank r of the update B·A (Hu et al. 2021, arXiv:2106.09685).
         alpha: The update is scaled by alpha / rank.
+        beta: What weighs the preference: DPO's β, ORPO's λ.
         dropout: On the adapter's input.
         target: Which layers get an adapter: "all-linear", or names of modules.
-        learning_rate: At its peak.
+        learning_rate: At its peak. The default is the method's for SFT; DPO and ORPO take a part.
         learning_rate_ratio: How many times faster B learns than A (LoRA+).
         schedule: How it falls after the warm-up; cosine and linear end at 0.
         warmup_share: Share of the steps in which it rises linearly.
@@ -67,6 +75,7 @@ class TuneSettings:
     target: str | tuple[str, ...] = OF_METHOD
     learning_rate: float = OF_METHOD
     learning_rate_ratio: float = OF_METHOD
+    beta: float = OF_OBJECTIVE
     schedule: Schedule = "cosine"
     warmup_share: float = 0.05
     weight_decay: float = 0.0
@@ -83,13 +92,13 @@ class TuneSettings:
     checkpoint_steps: int = 10
 
     def __post_init__(self) -> None:
-        find_objective(self.objective)
+        self._ask_objective()
         self._ask_method()
         for name in ("rank", "epochs", "batch_size", "accumulation", "checkpoint_steps"):
             self._require(name, lambda value: value >= 1, "at least 1")
         for name in ("max_steps", "max_tokens"):
             self._require(name, lambda value: value >= 1, "at least 1, or nothing")
-        for name in ("learning_rate", "learning_rate_ratio", "alpha"):
+        for name in ("learning_rate", "learning_rate_ratio", "alpha", "beta"):
             self._require(name, lambda value: 0 < value < math.inf, "above 0")
         for name in ("weight_decay", "clip_norm"):
             self._require(name, lambda value: 0 <= value < math.inf, "0 or above")
@@ -107,12 +116,30 @@ class TuneSettings:
         for name in METHOD_SETTINGS:
             value = getattr(self, name)
             if value is OF_METHOD:
-                object.__setattr__(self, name, method.defaults.get(name))
+                value = method.defaults.get(name)
+                if name == "learning_rate" and isinstance(value, float):
+                    value /= find_objective(self.objective).slower
+                object.__setattr__(self, name, value)
             elif name not in method.defaults:
                 raise InputError(
                     f"tuning setting {name} = {value!r} with method {self.method}",
                     f"settings that it has, such as {', '.join(method.defaults)}",
                     f"leave {name} out, or choose another method",
+                )
+
+    def _ask_objective(self) -> None:
+        """Take the objective's defaults, and refuse what is set and the objective hasn't."""
+        objective = find_objective(self.objective)
+        for name in OBJECTIVE_SETTINGS:
+            value = getattr(self, name)
+            if value is OF_OBJECTIVE:
+                object.__setattr__(self, name, objective.defaults.get(name))
+            elif name not in objective.defaults:
+                have = [n for n in objective_names() if name in find_objective(n).defaults]
+                raise InputError(
+                    f"tuning setting {name} = {value!r} with objective {self.objective}",
+                    f"it with objective {' or '.join(have)} only",
+                    f"leave {name} out, or choose another objective",
                 )
 
     def _require(self, name: str, holds: Callable[[Any], bool], expected: str) -> None:
@@ -132,7 +159,8 @@ class TuneSettings:
         """
         values = asdict(self)
         del values["checkpoint_steps"]
-        lacking = [name for name in METHOD_SETTINGS if values[name] is None]
+        dependent = (*METHOD_SETTINGS, *OBJECTIVE_SETTINGS)
+        lacking = [name for name in dependent if values[name] is None]
         older = [name for name, value in _SINCE_METHODS.items() if values[name] == value]
         return {name: value for name, value in values.items() if name not in (*lacking, *older)}
 
@@ -165,22 +193,36 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Referenced:
+    """Pairs whose log-probabilities under the untrained model are known; sent before `Planned`."""
+
+    pairs: int
+    total_pairs: int
+
+
+@dataclass(frozen=True)
 class StepDone:
-    """One optimizer step; `loss` is nats per learnt token of this step's rows."""
+    """One optimizer step.
+
+    `loss` is nats per learnt token of this step's rows, or the mean loss of its pairs; `rewards`
+    are those of its pairs.
+    """
 
     step: int
     total_steps: int
     loss: float
     tokens_per_second: float
     seconds_left: float
+    rewards: Rewards | None = None
 
 
 @dataclass(frozen=True)
 class Validated:
-    """Mean loss over the validation rows, in nats per learnt token."""
+    """Loss over the validation rows, as a step has it, and the rewards of its pairs."""
 
     step: int
     validation_loss: float
+    rewards: Rewards | None = None
 
 
 @dataclass(frozen=True)
@@ -207,7 +249,7 @@ def saved_sentences(arrangement: Arrangement, computed: int, padded: int) -> tup
     )
 
 
-TuneEvent = Planned | StepDone | Validated | Checkpointed
+TuneEvent = Referenced | Planned | StepDone | Validated | Checkpointed
 OnEvent = Callable[[TuneEvent], None]
 
 
@@ -217,13 +259,16 @@ class Metric:
 
     Attributes:
         step: 1-based optimizer step; 0 for the state before the first.
-        loss: Nats per learnt token of the step's rows; None at step 0.
+        loss: Nats per learnt token of the step's rows, or the mean loss of its pairs; None at step
+            0.
         validation_loss: Where it was measured after this step.
         learning_rate: Of this step.
         gradient_norm: Before clipping.
         tokens: Positions computed by this step, padding left out.
         trained_tokens: Targets of this step.
         seconds: Wall time of this step.
+        rewards: Of the step's pairs; None for conversations.
+        validation_rewards: Of the validation pairs; None likewise.
     """
 
     step: int
@@ -234,6 +279,8 @@ class Metric:
     tokens: int = 0
     trained_tokens: int = 0
     seconds: float = 0.0
+    rewards: Rewards | None = None
+    validation_rewards: Rewards | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +298,7 @@ class TuneResult:
         tokens_per_second: `tokens` per second of training steps.
         seconds: Time in training steps, summed over interrupted attempts.
         predicted_seconds: What was forecast for `seconds`, validation left out.
-        loss_first: Of the first step, in nats per learnt token.
+        loss_first: Of the first step, in nats per learnt token or a pair's mean.
         loss_last: Of the last step.
         validation_loss_first: Before the first step; None without validation rows.
         validation_loss_last: After the last.
@@ -308,6 +355,16 @@ class TuneResult:
         """The adapter's folder; None where a whole model came out."""
         return self.artefact if self.output == "adapter" else None
 
+    @property
+    def rewards(self) -> tuple[Rewards, Rewards] | None:
+        """Of the first step's pairs and of the last step's; None for conversations."""
+        return _first_and_last([metric.rewards for metric in self.metrics])
+
+    @property
+    def validation_rewards(self) -> tuple[Rewards, Rewards] | None:
+        """Of the validation pairs, before the first step and after the last."""
+        return _first_and_last([metric.validation_rewards for metric in self.metrics])
+
     def told(self) -> tuple[str, ...]:
         """Say of the data what a person must know: how much was learnt, and what was done to it."""
         validation = self.validation_lengths
@@ -325,3 +382,8 @@ class TuneResult:
                 for note in self.notes
             ),
         )
+
+
+def _first_and_last(measured: list[Rewards | None]) -> tuple[Rewards, Rewards] | None:
+    found = [rewards for rewards in measured if rewards is not None]
+    return (found[0], found[-1]) if found else None

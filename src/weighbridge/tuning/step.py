@@ -8,6 +8,7 @@ import torch
 
 from weighbridge.tuning.batches import Batch
 from weighbridge.tuning.job import Job
+from weighbridge.tuning.rewards import RewardPair
 
 
 class Stopped(Exception):
@@ -15,18 +16,27 @@ class Stopped(Exception):
 
 
 def add_gradients(
-    job: Job, passes: Sequence[Batch], stopping: threading.Event | None = None
+    job: Job,
+    passes: Sequence[Batch],
+    stopping: threading.Event | None = None,
+    rewards: list[RewardPair] | None = None,
 ) -> float:
-    """Add up the gradients of a step's passes; return its loss in nats per learnt token.
+    """Add up the gradients of a step's passes; return its loss, the mean over its terms.
+
+    Args:
+        job: The run.
+        passes: Its forward passes.
+        stopping: Set where the step is to be given up.
+        rewards: Gets those of the step's pairs.
 
     Raises:
         Stopped: The event was set meanwhile; the gradients are removed.
     """
-    trained_tokens = sum(map(job.objective.targets, passes))
+    terms = sum(map(job.objective.targets, passes))
     loss = 0.0
     for batch in passes:
         _require_going_on(job, stopping)
-        part = job.objective.loss(job.model, batch) / trained_tokens
+        part = job.objective.loss(job.model, batch, rewards) / terms
         part.backward()
         loss += part.item()
     _require_going_on(job, stopping)

@@ -1,4 +1,4 @@
-"""Tune a model on your own conversations: an adapter, or every parameter.
+"""Tune a model on your own conversations or preferences: an adapter, or every parameter.
 
 Killed at any moment, the same command goes on and ends with the same weights, bit for bit.
 """
@@ -13,14 +13,16 @@ from weighbridge.cli import options
 from weighbridge.cli.option_groups import grouped
 from weighbridge.cli.output import emit, emit_masks, wrapped
 from weighbridge.documents.artefacts import DivergenceDocument
-from weighbridge.documents.tuning import RowsDocument, TuningDocument
+from weighbridge.documents.tuning import RewardsDocument, RowsDocument, TuningDocument
 from weighbridge.sources.artefacts import artefact_digest
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
-from weighbridge.tuning.settings import METHOD_SETTINGS, TuneSettings
+from weighbridge.tuning.settings import METHOD_SETTINGS, OBJECTIVE_SETTINGS, TuneSettings
 
 if TYPE_CHECKING:
     from weighbridge.tuning import TuneResult
     from weighbridge.tuning.merging import Merged
+    from weighbridge.tuning.method import Method, Objective
+    from weighbridge.tuning.rewards import Rewards
 
 
 def _setting(name: str, told: str, *flags: str, **more: Any) -> Any:
@@ -29,14 +31,18 @@ def _setting(name: str, told: str, *flags: str, **more: Any) -> Any:
 
 
 def _default(name: str) -> str:
-    """Say a field's default; where methods differ, that of each."""
-    if name not in METHOD_SETTINGS:
+    """Say a field's default; where methods or objectives differ, that of each."""
+    if name in OBJECTIVE_SETTINGS:
+        owners: list[Method | Objective] = [find_objective(each) for each in objective_names()]
+    elif name in METHOD_SETTINGS:
+        owners = [find_method(each) for each in method_names()]
+    else:
         value = getattr(TuneSettings(), name)
         return "" if value is None else f"[default: {_shown(value)}]"
     found: dict[str, list[str]] = {}
-    for method in method_names():
-        if name in (defaults := find_method(method).defaults):
-            found.setdefault(_shown(defaults[name]), []).append(method)
+    for owner in owners:
+        if name in owner.defaults:
+            found.setdefault(_shown(owner.defaults[name]), []).append(owner.name)
     if len(found) == 1:
         return f"[default: {next(iter(found))}]"
     return f"[default: {'; '.join(f'{v} ({_listed(by)})' for v, by in found.items())}]"
@@ -53,6 +59,12 @@ def _listed(names: list[str]) -> str:
 
 
 _METHODS = "; ".join(f"{name}: {find_method(name).summary}" for name in method_names())
+_PARTS = ", ".join(
+    f"{name} {find_objective(name).slower:g}"
+    for name in objective_names()
+    if find_objective(name).slower != 1
+)
+_RATE = f"At its peak. The default is divided by: {_PARTS}."
 _OBJECTIVES = "; ".join(f"{name}: {find_objective(name).summary}" for name in objective_names())
 
 
@@ -86,6 +98,9 @@ class MethodOptions:
     objective: Annotated[str | None, _setting("objective", f"{_OBJECTIVES}.", metavar="NAME")] = (
         None
     )
+    beta: Annotated[
+        float | None, _setting("beta", "Weighs the preference: DPO's beta, ORPO's lambda.")
+    ] = None
     rank: Annotated[int | None, _setting("rank", "Rank of the update.")] = None
     alpha: Annotated[float | None, _setting("alpha", "Scales the update.")] = None
     dropout: Annotated[float | None, _setting("dropout", "On the adapter's input.")] = None
@@ -102,7 +117,7 @@ class TrainingOptions:
     panel: ClassVar[str] = "Training"
 
     learning_rate: Annotated[
-        float | None, _setting("learning_rate", "At its peak.", "--learning-rate", "--lr")
+        float | None, _setting("learning_rate", _RATE, "--learning-rate", "--lr")
     ] = None
     learning_rate_ratio: Annotated[
         float | None, _setting("learning_rate_ratio", "How many times faster B learns than A.")
@@ -178,7 +193,9 @@ def command(
         offline=result.offline,
     )  # fmt: skip
     settings = settings_of(data, method, training)
-    files = read_tuning_files(data.train, data.validation, offline=around.offline)
+    files = read_tuning_files(
+        data.train, data.validation, settings.objective, offline=around.offline
+    )
     if result.merge:
         require_free(result.merge)
     four_bits = not find_method(settings.method).keeps_base
@@ -234,6 +251,10 @@ def _outcome(
         loss_last=result.loss_last,
         validation_loss_first=result.validation_loss_first,
         validation_loss_last=result.validation_loss_last,
+        rewards_first=_rewards(result.rewards, 0),
+        rewards_last=_rewards(result.rewards, 1),
+        validation_rewards_first=_rewards(result.validation_rewards, 0),
+        validation_rewards_last=_rewards(result.validation_rewards, 1),
         peak_memory_bytes=result.peak_memory_bytes,
         predicted_memory_bytes=result.predicted_memory_bytes,
         seconds=result.seconds,
@@ -256,6 +277,8 @@ def _outcome(
         *result.told(),
         *notes,
         f"loss {result.loss_first:.3f} to {result.loss_last:.3f} in {result.steps} steps",
+        *_told_rewards("at the last step", result.rewards),
+        *_told_rewards("on validation pairs", result.validation_rewards),
         f"{result.tokens_per_second:,.0f} tokens a second; peak memory "
         f"{result.peak_memory_bytes / 1e9:.2f} GB (forecast "
         f"{result.predicted_memory_bytes / 1e9:.2f})",
@@ -286,3 +309,14 @@ def _divergence(merged: "Merged | None") -> DivergenceDocument | None:
         text=found.source,
         type=merged.dtype,
     )
+
+
+def _rewards(measured: "tuple[Rewards, Rewards] | None", place: int) -> RewardsDocument | None:
+    return RewardsDocument(**vars(measured[place])) if measured else None
+
+
+def _told_rewards(where: str, measured: "tuple[Rewards, Rewards] | None") -> tuple[str, ...]:
+    if not measured:
+        return ()
+    first, last = measured
+    return (f"{where} {last} (in {first.accuracy:.0%} before)",)

@@ -17,7 +17,9 @@ from weighbridge.project.stage import (
 )
 from weighbridge.project.tuning import base_digest_of, run_folder, tune_model
 from weighbridge.reports import Forecast, TrainingPoint
-from weighbridge.tuning.registry import find_method
+from weighbridge.tuning.plan import count
+from weighbridge.tuning.registry import find_method, find_objective
+from weighbridge.tuning.rows import PreferencePair
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
 def _describe(plan: Plan) -> str:
     assert plan.files is not None
-    rows = len(plan.files.conversations)
-    return f"tune it on {rows:,} conversation{'s' * (rows != 1)} of {plan.files.train.name}"
+    rows = plan.files.rows
+    what = "preference pair" if isinstance(rows[0], PreferencePair) else "conversation"
+    return f"tune it on {count(len(rows), what)} of {plan.files.train.name}"
 
 
 def _run(work: Work) -> "TuneResult":
@@ -54,7 +57,7 @@ def _run(work: Work) -> "TuneResult":
 @contextmanager
 def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
     """Draw tuning events as a progress bar."""
-    from weighbridge.tuning import Planned, StepDone
+    from weighbridge.tuning import Planned, Referenced, StepDone, Validated
     from weighbridge.tuning.settings import saved_sentences
 
     tokens = 0.0
@@ -78,6 +81,11 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
                     )
                 elif event.resumed_step:
                     show.say(f"tuning goes on from step {event.resumed_step}")
+            elif isinstance(event, Referenced):
+                if event.pairs == event.total_pairs:
+                    show.say(f"reference of {count(event.pairs, 'pair')} computed")
+            elif isinstance(event, Validated) and event.rewards:
+                show.say(f"validation after step {event.step}: {event.rewards}")
             elif isinstance(event, StepDone):
                 tokens = event.tokens_per_second
                 bar(event.step, event.total_steps, tokens)
@@ -113,8 +121,19 @@ def _curve(tuned: "TuneResult") -> tuple[TrainingPoint, ...]:
 
 
 def _training_facts(settings: "TuneSettings", tuned: "TuneResult") -> dict[str, str]:
+    objective = find_objective(tuned.objective).bound(settings)
+    rewards = {
+        name: str(measured[1])
+        for name, measured in (
+            ("Rewards at the last step", tuned.rewards),
+            ("Rewards on validation pairs", tuned.validation_rewards),
+        )
+        if measured
+    }
     return {
         "Method": find_method(tuned.method).describe(settings),
+        **({"Objective": objective.describe()} if rewards else {}),
+        **rewards,
         "Trainable parameters": f"{tuned.trainable_parameters:,}",
         "Rows": f"{tuned.lengths.rows:,} of {tuned.lengths.total_tokens:,} tokens, "
         f"{tuned.lengths.trained_share:.0%} of them learnt",
