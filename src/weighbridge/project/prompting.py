@@ -17,7 +17,7 @@ from weighbridge.evaluation.worked_examples import Example, asked_with, settings
 from weighbridge.project.project_file import Project, Prompting
 from weighbridge.project.tuning import TuningFiles
 from weighbridge.records import BenchmarkSpec, EvalRun, Message, Sample, canonical_digest
-from weighbridge.tuning.rows import Conversation
+from weighbridge.tuning.rows import PreferencePair, TuningRow
 
 HELD_OUT_SHARE = 5
 """One of so many training rows is held out of the examples where there is no validation file."""
@@ -105,7 +105,7 @@ def plan_prompts(
             "a project that tunes: prompting is what tuning has to beat",
             "add [tune], or measure prompts with: weighbridge evaluate --shots",
         )
-    worked = tuple(row for row in map(_worked, files.conversations) if row is not None)
+    worked = tuple(row for row in map(_worked, files.rows) if row is not None)
     targets = [(wanted, task) for wanted, task in tasks if wanted.role == "target"]
     return tuple(_prompts(project, stated, files, worked, wanted, task) for wanted, task in targets)
 
@@ -190,12 +190,16 @@ def _read(path: Path, task: Task, limit: int | None) -> list[Sample]:
         ) from error
 
 
-def _worked(row: object) -> WorkedRow | None:
-    """Return a training row as a worked example; None where it is no plain conversation."""
-    if not isinstance(row, Conversation) or not row.messages or row.tools:
+def _worked(row: TuningRow) -> WorkedRow | None:
+    """Return a training row as a worked example; None where it is no plain conversation.
+
+    Of a preference pair, that is the prompt with the preferred answer.
+    """
+    messages = (*row.prompt, *row.chosen) if isinstance(row, PreferencePair) else row.messages
+    if not messages or row.tools:
         return None
     turns = []
-    for turn in row.messages:
+    for turn in messages:
         if turn.role == "tool" or turn.tool_calls:
             return None
         if turn.role != "system":
