@@ -1,4 +1,4 @@
-"""Compares a benchmark before and after tuning: headline, parts, and without learnt items."""
+"""Compares a benchmark before and after tuning, also without items that are in the tuning data."""
 
 from dataclasses import dataclass
 
@@ -27,13 +27,13 @@ class BenchmarkComparison:
     """One benchmark's runs before and after tuning, and the comparison of the two.
 
     Attributes:
-        weigh: What was asked for.
-        before: The base's run, without samples.
-        after: The tuned model's.
+        weigh: The benchmark, as the project asks for it.
+        before: The base model's run, without samples.
+        after: The tuned model's run, without samples.
         comparison: After minus before, over all items.
         parts: The same comparison for each named part, such as a field of a JSON object.
-        audit: Of the judge, if a model rated the answers.
-        contamination: Items that overlap with the tuning data; None if nobody looked for them.
+        audit: Audit of the judge; None if no model judged the answers.
+        contamination: Items that overlap with the tuning data; None if it was not searched.
         clean: The comparison without those items; None if none overlap, or all do.
         clean_scores: Scores with and without them, before and after; empty if none overlap.
         prompted: The base with worked examples against the tuned model, where that was measured.
@@ -75,6 +75,15 @@ def compare_runs(
 
     If items overlap with the tuning data, the runs are also compared without them. Where the base
     was measured with worked examples, too (`arm`), that is compared with the tuned model.
+
+    Args:
+        wanted: The benchmark, as the project asks for it.
+        store: The store that holds both runs.
+        before: Name of the base model's run.
+        after: Name of the tuned model's run.
+        labels: People's ratings and preferences, for the audit of a judge.
+        contamination: Items that overlap with the tuning data; None if it was not searched.
+        arm: The base with worked examples; None where that was not measured.
     """
     old, new = told_apart(store.read(before)), told_apart(store.read(after))
     # A part is a share, whatever scale the headline is on, and so is its margin.
@@ -83,7 +92,8 @@ def compare_runs(
         compare(new, old, margin=share, metric=name, accepted=ANYTHING)
         for name in dict.fromkeys([*new.estimate.parts, *old.estimate.parts])
     )
-    # A report is made again from its own runs, whatever else the store holds by then.
+    # No store is passed for further runs, so that a report that is made again later has the same
+    # figures, whatever else the store holds by then.
     found = compare_with_evidence(
         new, old, None, margin=wanted.margin, labels=labels, accepted=ANYTHING
     )

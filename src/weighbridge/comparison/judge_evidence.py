@@ -1,8 +1,9 @@
 """Audits the judge of two runs, and puts the results into sentences.
 
-What is measured: how the judge repeats itself, whether it minds the order of two answers, whether
-it prefers its kin, how it agrees with people, and what all that does to the comparison's interval.
-What is not measured is named, with what would measure it.
+The audit measures how much repeated judgements of an answer differ, whether the order of two
+answers changes a judgement, whether the judge prefers models that are related to it, how well it
+agrees with people, and how its noise widens the comparison's interval. It names what could not be
+measured, and what would measure it.
 """
 
 import re
@@ -45,11 +46,11 @@ OtherJudge = tuple[EvalRun, EvalRun]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an audit may draw on beyond the two runs.
+    """What an audit may use beyond the two runs.
 
     Attributes:
-        labels: What people said.
-        other: The same two models' answers, read by another judge.
+        labels: People's ratings and preferences.
+        other: Two runs with the same answers, judged by another judge; None where there are none.
     """
 
     labels: Sequence[HumanLabel] = ()
@@ -74,10 +75,13 @@ def audit_judge(
     """Audit the judge of two runs, and widen their comparison by the judge's own noise.
 
     Args:
-        comparison: Of the runs' values.
+        comparison: Comparison of the runs' values.
         run_a: The candidate's run, with samples.
         run_b: The reference's run, with samples.
-        evidence: What else there is.
+        evidence: People's labels and another judge's runs, as far as there are any.
+
+    Returns:
+        The widened comparison, and the audit.
     """
     judged = (_judgements(run_a), _judgements(run_b))
     spreads = (repeat_spread(judged[0]), repeat_spread(judged[1]))
@@ -135,7 +139,8 @@ def check_other_judge(run_a: EvalRun, run_b: EvalRun, other: OtherJudge) -> Othe
     """Check that another judge read the same answers of the same two models.
 
     Raises:
-        InputError: It did not.
+        InputError: The other runs are of other models, of the same judge, of another benchmark or
+            scale, or hold other answers.
     """
     for run, again in ((run_a, other[0]), (run_b, other[1])):
         if again.model.name != run.model.name and again.model.identity != run.model.identity:
@@ -162,7 +167,13 @@ def check_other_judge(run_a: EvalRun, run_b: EvalRun, other: OtherJudge) -> Othe
 
 
 def find_other_judge(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> OtherJudge | None:
-    """Find two sealed runs of the same two models by one other judge; the newest, if there are."""
+    """Find the newest sealed runs of the same two models by one other judge; None without any.
+
+    Args:
+        store: The store to search.
+        run_a: The candidate's run, with samples.
+        run_b: The reference's run, with samples.
+    """
     found: dict[str, dict[int, EvalRun]] = {}
     for summary in store.summaries():
         if summary.mean is None:
@@ -179,7 +190,7 @@ def find_other_judge(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> OtherJu
             other = (store.read(pair[0].run_id), store.read(pair[1].run_id))
             try:
                 return check_other_judge(run_a, run_b, other)
-            except InputError:  # other answers: they say nothing of the judges
+            except InputError:  # they hold other answers, so they don't compare the judges
                 continue
     return None
 
@@ -201,7 +212,7 @@ def family(name: str) -> str:
 
 
 def _kin(run_a: EvalRun, run_b: EvalRun) -> tuple[tuple[Who, str], ...]:
-    """Which of the two the judge is related to: by weights, else by name."""
+    """Return which of the two models the judge is related to, and how: by weights, else by name."""
     asked = run_a.asked.judge
     identity = asked.model_identity if asked is not None else {}
     judge = judge_of(run_a)
@@ -217,7 +228,7 @@ def _kin(run_a: EvalRun, run_b: EvalRun) -> tuple[tuple[Who, str], ...]:
 
 
 def _unlike(judge: Mapping[str, Json], run: EvalRun) -> str:
-    """Say in what a model differs from a judge that has the same weights."""
+    """Return a clause on how a model differs from a judge with the same weights, or ""."""
     own = run.model
     if "adapter_digest" in judge and judge["adapter_digest"] != own.adapter_digest:
         return ", one of the two with another adapter"
@@ -250,11 +261,11 @@ def _unknown(
 
 
 Told = tuple[tuple[str, str], ...]
-"""Labels, each with a sentence."""
+"""Pairs of a label and a sentence."""
 
 
 def told(audit: JudgeAudit, comparison: Comparison) -> Told:
-    """Say an audit in sentences, each with a label of a word or two."""
+    """Describe an audit in sentences, each with a label of one or two words."""
     scale = comparison.scale
     lines: list[tuple[str, str]] = []
     for who, spread in zip(("candidate", "reference"), audit.repeats, strict=True):
@@ -366,7 +377,7 @@ def _number(found: Agreement) -> str:
 
 
 def readings(audit: JudgeAudit, comparison: Comparison) -> tuple[tuple[str, Comparison], ...]:
-    """Return the same difference read in other ways, to be drawn below it."""
+    """Return other readings of the difference, each with a label, for the chart."""
     found = []
     if comparison.judge_stderr:
         found.append(

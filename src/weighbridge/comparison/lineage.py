@@ -1,7 +1,7 @@
-"""One model through its stages, such as base, adapter, merged, GGUF: what does each step change?
+"""Compares one model's stages, such as base, adapter, merged and GGUF, to show what a step changes.
 
-Every stage is measured on the same items, and each is compared with the one before it and the last
-one with the first. A merge should change nothing beyond rounding, a quantisation little: how many
+Every stage is measured on the same items. Each is compared with the one before it, and the last one
+with the first. A merge should change nothing beyond rounding, and a quantisation little. How many
 answers change, and how far likelihoods move, shows that sooner than a score does.
 """
 
@@ -21,11 +21,11 @@ class Step:
 
     Attributes:
         before: The earlier stage's run, without samples.
-        after: The later one's, without samples.
+        after: The later stage's run, without samples.
         comparison: Later minus earlier; None where both are one run, so that nothing can differ.
-        joint: The verdict after Holm's correction over all steps.
-        answers: Answers to the same items in both.
-        changed: Those that are not the same, right or wrong.
+        joint: The verdict after Holm's correction over all steps; None where both are one run.
+        answers: Number of answers that both runs have.
+        changed: Number of these answers whose text is not the same, right or wrong.
         logprob_shift: Largest absolute difference of one choice's log-probability, in nats; None
             where choices were not scored.
     """
@@ -44,9 +44,9 @@ class Lineage:
     """The results of one benchmark over all stages.
 
     Attributes:
-        runs: One per stage, without samples.
-        steps: From each stage to the next one.
-        whole: From the first to the last.
+        runs: One run per stage, without samples.
+        steps: The steps from each stage to the next one.
+        whole: The step from the first stage to the last.
     """
 
     runs: tuple[EvalRun, ...]
@@ -55,7 +55,7 @@ class Lineage:
 
     @property
     def verdict(self) -> Verdict:
-        """Verdict of last against first stage; `equivalent` where both are the same run."""
+        """Verdict of the last stage against the first; `equivalent` where both are the same run."""
         return self.whole.joint.verdict if self.whole.joint else "equivalent"
 
 
@@ -65,11 +65,11 @@ def compare_stages(runs: Sequence[EvalRun], margin: float | None = None) -> Line
     Verdicts hold jointly: each kind of claim is corrected (Holm) over all steps and the whole.
 
     Args:
-        runs: Two or more of one benchmark, with samples.
+        runs: Two or more runs of one benchmark, with samples.
         margin: As in `compare`.
 
     Raises:
-        InputError: The runs did not ask the same.
+        InputError: The runs did not ask the same items.
     """
     pairs = [*pairwise(runs), (runs[0], runs[-1])]
     compared = [

@@ -18,6 +18,7 @@ from weighbridge.records.scale import (
 )
 from weighbridge.statistics import check_margin, compare
 from weighbridge.statistics.power import (
+    MOST_ITEMS,
     Design,
     design_from,
     items_needed,
@@ -30,9 +31,21 @@ from weighbridge.statistics.power import (
 
 @dataclass(frozen=True)
 class Wanted:
-    """Arguments of `power`; None where not given.
+    """What the user asks of `power`; None where not given.
 
-    Margin and difference are in the units of the pilot's scale, and without a pilot in shares.
+    Attributes:
+        margin: As in `Design`, in the units of the pilot's scale, and without a pilot in shares.
+        difference: As in `Design`, in the same units.
+        items: Number of items that are available.
+        repeats: Number of answers to each item, in each run.
+        rate: Share of items that either model has right, from which a disagreement is assumed.
+        disagreement: As in `Design`.
+        within: As in `Design`.
+        icc: As in `Design`.
+        cluster_size: As in `Design`.
+        power: The wanted chance to show the claim.
+        alpha: As in `Design`.
+        usd_per_item: Cost of one answer to an item by both models.
     """
 
     margin: float | None
@@ -51,7 +64,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class PowerForecast:
-    """The answer, as a document and text, and whether the available items give the wanted power."""
+    """The forecast as a document and as text, and whether the items give the wanted power."""
 
     document: PowerDocument
     lines: tuple[str, ...]
@@ -59,7 +72,12 @@ class PowerForecast:
 
 
 def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerForecast:
-    """Answer what can be shown.
+    """Compute how many items show the claim, and what the available items can show.
+
+    Args:
+        wanted: What is asked.
+        pilot: Names of two runs to take the variance from, or none.
+        store: The store that holds them.
 
     Raises:
         InputError: The assumptions contradict each other, or leave the variance open.
@@ -168,7 +186,7 @@ def _with_items(
 
 
 def _usd(runs: tuple[EvalRun, ...]) -> float | None:
-    """What one answer of both, its judgement included, cost in the pilot; None if nothing."""
+    """Return the pilot's cost of one answer by both models, judged; None if it cost nothing."""
     answers = sum(len(run.samples) for run in runs)
     paid = sum(run.provenance.cost_usd for run in runs)
     return 2 * paid / answers if paid else None
@@ -193,10 +211,16 @@ def _lines(design: Design, wanted: Wanted, found: PowerDocument, scale: Scale) -
         f"  (from {found.assumed_from}{units}):",
     ]
     if found.items_needed is None:
-        return [*lines, "  no number of items shows it: what is assumed makes the claim untrue"]
+        return [*lines, f"  {_why_none(design)}"]
     price = "" if found.usd_needed is None else f", ${found.usd_needed:,.2f}"
     many = "" if wanted.repeats == 1 else f", {wanted.repeats} answers each"
     return [*lines, f"  {found.items_needed:,} items{many}{price}"]
+
+
+def _why_none(design: Design) -> str:
+    if design.difference + design.margin <= 0:
+        return "no number of items shows it: under these assumptions the claim is not true"
+    return f"more than {MOST_ITEMS:,} items would be needed"
 
 
 def _items_lines(found: PowerOfItems, wanted: Wanted, scale: Scale) -> list[str]:
@@ -204,9 +228,10 @@ def _items_lines(found: PowerOfItems, wanted: Wanted, scale: Scale) -> list[str]
     lines = [
         f"With {found.items:,} items{usd}:",
         f"  the chance to show it is {found.achieved_power:.1%}",
-        f"  the smallest margin shown with {wanted.power:.0%} is "
+        f"  the smallest margin shown with a chance of {wanted.power:.0%} is "
         f"{_gap(found.smallest_margin, scale)},",
-        f"  the smallest advantage seen as one {_gap(found.smallest_difference, scale)}",
+        "  the smallest true advantage detected with that chance is "
+        f"{_gap(found.smallest_difference, scale)}",
     ]
     if found.repeats_needed is None:
         lines.append("  no number of repeats is enough: it takes more items")

@@ -30,10 +30,11 @@ class Compared:
     """Two runs compared.
 
     Attributes:
-        comparison: What to conclude from: with the judge's noise, or with the offset taken out;
-            where protocols differ and no offset was measured, inconclusive.
-        audit: Of the judge, where a model judged.
-        across: Where the protocols differ: the gap as it stands, the offset, the gap without it.
+        comparison: The comparison to conclude from: widened by the judge's noise, or with the
+            protocols' offset subtracted. Where protocols differ and no offset was measured, it is
+            inconclusive.
+        audit: Audit of the judge; None where no model judged.
+        across: The uncorrected gap, the offset and the corrected gap; None where protocols agree.
     """
 
     comparison: Comparison
@@ -56,16 +57,16 @@ def compare_with_evidence(
     """Compare two runs; further runs that help (another judge, an offset) are found in the store.
 
     Args:
-        run_a: The candidate's, with samples.
-        run_b: The reference's, with samples.
-        store: Where another judge's runs, or a model measured by both protocols, may be; None looks
-            nowhere.
-        margin: In the scale's units; None takes 2 % of its width.
+        run_a: The candidate's run, with samples.
+        run_b: The reference's run, with samples.
+        store: Store in which another judge's runs, or a model measured by both protocols, are
+            searched; None searches nowhere.
+        margin: How much worse A may be, in the scale's units; None takes 2 % of its width.
         metric: "value", or the name of a part.
-        labels: What people said of the answers.
-        other_judge: The same two models' answers, read by another judge.
+        labels: People's ratings and preferences.
+        other_judge: Two runs with the same answers, judged by another judge.
         offset: One model's runs by both protocols.
-        accepted: Differences in how the two were asked that a person accepts.
+        accepted: Differences in how the two were asked that the user accepts.
 
     Raises:
         InputError: The runs can't be compared, or what is named does not fit them.
@@ -141,8 +142,8 @@ def offsets_among(runs: Iterable[EvalRun], store: RunStore) -> tuple[ProtocolOff
     """Measure the offset of each pair among runs that differ in nothing but their protocol.
 
     Args:
-        runs: Without samples.
-        store: Where their samples are.
+        runs: The runs, without samples.
+        store: The store that holds their samples.
     """
     found = []
     for one, other in combinations({run.run_id: run for run in runs}.values(), 2):
@@ -155,5 +156,5 @@ def offsets_among(runs: Iterable[EvalRun], store: RunStore) -> tuple[ProtocolOff
 
 
 def without_samples(run: EvalRun) -> EvalRun:
-    """Return a run without its samples: they are for comparing, nothing after it needs them."""
+    """Return a run without its samples, which nothing needs after the comparison."""
     return replace(run, samples=())

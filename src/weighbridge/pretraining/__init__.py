@@ -1,6 +1,6 @@
 """Trains ladders of small models on a user's corpus and hardware, to fit a law of their own.
 
-`planning.scaling.ladder` says which models; here they are trained: `corpus` reads bytes, `decoder`
-is the model, `training` trains one rung, `workers` several at once; `folder` keeps what is done,
-`findings` is what it comes to, and `sweep` the recipe.
+`planning.scaling.ladder` chooses the models. `sweep` is the recipe that trains them: `corpus` reads
+the text, `decoder` is the model, `training` trains one rung and `workers` several at once, `folder`
+keeps finished rungs, and `findings` computes the results. `probe` forecasts the time of all this.
 """

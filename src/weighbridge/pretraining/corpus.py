@@ -1,4 +1,4 @@
-"""The text that a ladder of models learns: bytes of files, some of which are held out."""
+"""Reads the text that a ladder of models learns: bytes of files, some of which are held out."""
 
 import hashlib
 import sysconfig
@@ -18,7 +18,7 @@ HELD_OUT_SHARE = 20
 """One in this number of files is held out; of fewer files, this fraction of each."""
 
 _FEW_FILES = 40
-_LEAST = 0.02  # of all bytes: chance may hold out no file, or a small one
+_LEAST = 0.02  # smallest share of bytes to hold out as whole files: chance may choose too few
 _BETWEEN = b"\0"
 _NOT_EVERYWHERE = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
 
@@ -30,9 +30,10 @@ class Corpus:
     Attributes:
         train: Bytes to train on, uint8, shape (n,).
         validation: Held-out bytes, on which losses are measured.
-        name: Its name in results.
+        name: The text's name in results.
         files: Number of files read.
-        skipped: Files left out because they aren't UTF-8 text, or no files of the folder.
+        skipped: Number of files left out, because they aren't UTF-8 text or can't be read as
+            regular files inside the folder.
         digest: Digest of both parts.
     """
 
@@ -48,8 +49,8 @@ def read_corpus(path: Path | None, pattern: str = "") -> Corpus:
     """Read a file or a folder's files, in the order of their names.
 
     Args:
-        path: The text. None is the Python standard library's own source, without its tests, which
-            some systems leave out.
+        path: A file or folder. None takes the source of Python's standard library, without its
+            tests, which are not installed everywhere.
         pattern: Files of a folder to read, such as ``*.md``; all where empty.
 
     Raises:
@@ -64,7 +65,7 @@ def read_corpus(path: Path | None, pattern: str = "") -> Corpus:
         except UnicodeDecodeError:
             skipped += 1
             continue
-        except InputError:  # of a folder, such as a link that leads out of it
+        except InputError:  # in a folder, such as a link that leads out of it
             if within is None:
                 raise
             skipped += 1
@@ -134,6 +135,6 @@ def _split(texts: list[tuple[str, bytes]]) -> tuple[Bytes, Bytes]:
 
 
 def _chosen(name: str) -> bool:
-    """Tell whether a file is held out, by its name's digest."""
+    """Whether a file is held out, by its name's digest."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:4], "big") % HELD_OUT_SHARE == 0

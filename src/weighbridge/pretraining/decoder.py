@@ -1,7 +1,7 @@
 """A small decoder of Llama's architecture, or Mixtral's where it has experts.
 
 It computes what transformers' `LlamaForCausalLM` and `MixtralForCausalLM` compute from the same
-numbers (a test holds them against each other), with fewer and larger operations.
+weights (a test compares them), with fewer and larger operations.
 """
 
 import math
@@ -15,15 +15,15 @@ from weighbridge.planning.scaling.ladder import HEAD_WIDTH, VOCABULARY, Shape
 
 _EPS, _THETA = 1e-5, 10_000.0
 _EMBEDDING_STD = 1.5
-"""Over the square root of the width. Small embeddings, found by trial, cost the smallest models
-a tenth of a nat."""
+"""Standard deviation of the embeddings times the square root of the width. Found by experiment:
+smaller embeddings raise the loss of the smallest models by a tenth of a nat."""
 
 
 class WeightMaker(Protocol):
     """Makes a parameter of a given size from a normal distribution."""
 
     def __call__(self, *size: int, std: float) -> nn.Parameter:
-        """Return it."""
+        """Return the parameter."""
         ...
 
 
@@ -31,9 +31,9 @@ class Decoder(nn.Module):
     """A decoder with tied embeddings.
 
     Args:
-        shape: Its size.
-        context_tokens: Longest sequence.
-        seed: Of its values.
+        shape: Size of the model.
+        context_tokens: Length of the longest sequence.
+        seed: Seed of the initial weights.
     """
 
     cos: Tensor
@@ -87,7 +87,8 @@ class Layer(nn.Module):
         width, inner, experts = shape.hidden, shape.inner, shape.experts
         self.width, self.experts, self.active = width, experts, shape.experts_per_token
         into = 1 / math.sqrt(width)
-        # Each layer adds twice; the sum of all then stays of the size of one (GPT-2's rule).
+        # Each layer adds to the states twice. Scaled like this, the sum over all layers has the
+        # size of one addition (GPT-2's initialisation).
         added = 1 / math.sqrt(2 * shape.layers)
         self.attention_norm = nn.Parameter(torch.ones(width))
         self.qkv = weight(3 * width, width, std=into)
@@ -100,7 +101,7 @@ class Layer(nn.Module):
         self.down = weight(*several, width, inner, std=added / math.sqrt(inner))
 
     def forward(self, states: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the next states, (rows, width), and the layer's unevenness."""
+        """Return the next states, (rows, width), and how unevenly the layer's experts are used."""
         normed = F.rms_norm(states, (self.width,), self.attention_norm, _EPS)
         states = states + self._attend(normed, cos, sin)
         normed = F.rms_norm(states, (self.width,), self.feed_norm, _EPS)

@@ -36,20 +36,21 @@ class Ladder:
 
     Attributes:
         corpus: The text's name.
-        corpus_bytes: Bytes to train on.
-        digest: Of the text.
-        climbed: Every rung, in the ladder's order.
+        corpus_bytes: Number of bytes to train on.
+        digest: Digest of the text.
+        climbed: Every rung with its result, in the ladder's order.
         points: The dense runs that the law is fitted to.
-        law: Approach 3 on them.
-        isoflops: Approach 2 on them; None where the budgets don't give it.
-        why_no_isoflops: Why.
-        joint: The joint form of dense models and mixtures; None without mixtures.
-        pairs: Dense against mixture, by budget.
-        prediction: Of the held-out dense run, made before it was trained.
-        held_out: The loss that it came to.
-        held_out_mixture: The loss of the mixture beside it; None without mixtures.
-        runs: The CSV of all runs.
-        seconds: Of training, over all processes.
+        law: Approach 3 of Hoffmann et al. 2022, fitted to `points`.
+        isoflops: Approach 2, fitted to `points`; None where the budgets don't allow it.
+        why_no_isoflops: Why `isoflops` is None; "" where it is not.
+        joint: The joint form of dense models and mixtures; None without mixtures, or where it can't
+            be fitted.
+        pairs: Dense models against mixtures, by budget.
+        prediction: The prediction of the held-out dense run, made before that was trained.
+        held_out: The loss of the held-out dense run.
+        held_out_mixture: The loss of the held-out mixture; None without mixtures.
+        runs: Path of the CSV with all runs.
+        seconds: Seconds of training, summed over all processes.
     """
 
     corpus: str
@@ -73,9 +74,9 @@ def as_points(climbed: Iterable[TrainedRung], kind: str, source: str) -> Points:
     """Return runs as points of a fit.
 
     Args:
-        climbed: Runs.
-        kind: ``dense`` leaves mixtures out; ``all`` takes both. None takes what was held out.
-        source: What to call them.
+        climbed: Rungs with their results.
+        kind: ``dense`` leaves mixtures out; ``all`` takes both. Held-out rungs are always left out.
+        source: Name of the points in results.
     """
     kinds = {"dense": ("dense",), "all": ("dense", "mixture")}[kind]
     taken = [one for one in climbed if one.rung.role in kinds]
@@ -110,12 +111,12 @@ def conclude(
 
     Args:
         corpus: The text that was learnt.
-        done: Every rung.
+        done: Every rung with its result.
         points: The dense runs that were fitted.
-        law: Their law.
-        prediction: What it said of the held-out run.
-        table: `runs.csv`.
-        seed: Of resamples.
+        law: The law fitted to `points`.
+        prediction: The law's prediction of the held-out run.
+        table: Path of `runs.csv`.
+        seed: Seed of the bootstraps.
     """
     isoflops, why_not = None, ""
     try:
@@ -148,7 +149,7 @@ def conclude(
 
 
 def _pairs(done: Sequence[TrainedRung], law: ParametricFit) -> Iterable[EqualCompute]:
-    """Set each mixture that was trained with several seeds beside the dense model of its shape."""
+    """Compare each mixture trained with several seeds with the dense model of the same shape."""
     by_run: dict[tuple[float, int, int], dict[bool, dict[int, TrainedRung]]] = {}
     for one in done:
         key = (one.rung.budget, one.rung.shape.hidden, one.rung.shape.layers)

@@ -26,9 +26,9 @@ from weighbridge.sources.regular_files import SETTINGS_BYTES, read_regular
 from weighbridge.storage import storage_errors, write_whole
 
 RECIPE = 1
-"""Counted up whenever decoder, optimizer or batches change, so that one ladder has one recipe."""
+"""Raise it whenever decoder, optimizer or batches change, so that one ladder has one recipe."""
 
-_SAME = 1e-3  # of a prediction made again: another machine rounds otherwise
+_SAME = 1e-3  # relative tolerance of a repeated prediction: another machine rounds otherwise
 
 
 def claim(folder: Path, settings: LadderSettings, corpus: Corpus) -> None:
@@ -98,7 +98,7 @@ def read_journal(path: Path) -> list[Trained]:
 
 
 def append_record(path: Path, trained: Trained) -> None:
-    """Append a rung durably."""
+    """Append a finished rung to the journal, and wait until it is on the disk."""
     with storage_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(trained), allow_nan=False) + "\n")
         file.flush()

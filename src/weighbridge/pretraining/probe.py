@@ -13,15 +13,16 @@ WARM, TIMED = 2, 5
 
 
 def seconds(planned: Sequence[Rung], corpus: Corpus, learning_rate: float, workers: int) -> float:
-    """Forecast a ladder's wall time.
+    """Forecast a ladder's wall time, in seconds.
 
-    The speed of one process is measured; several slow each other down a little beyond this.
+    The speed of a single process is measured; that several at once slow each other down a little is
+    left out.
 
     Args:
-        planned: Its rungs.
-        corpus: What they learn.
-        learning_rate: Of them.
-        workers: Trained at once.
+        planned: The ladder's rungs.
+        corpus: The text that they learn.
+        learning_rate: Peak learning rate, at a width of 64.
+        workers: Number of rungs trained at once.
     """
     import torch
 

@@ -1,8 +1,9 @@
-"""A ladder from beginning to end: train, fit, predict, train what was held out, conclude.
+"""Trains a ladder: train the fitted rungs, fit, predict, train the held-out rungs, conclude.
 
-The folder's files: `ladder.json` says what is trained on what; `rungs.jsonl` has a line for each
-model that is done; `prediction.json` is written before the held-out models are trained; `runs.csv`
-is what `scaling fit` reads. Killed at any moment, the same command goes on.
+The ladder's folder has these files: `ladder.json` states the settings and the text; `rungs.jsonl`
+has a line for each finished model; `prediction.json` is written before the held-out models are
+trained; `runs.csv` is what `scaling fit` reads; `checkpoints/` holds models that are being trained.
+After a kill at any moment, the same command resumes.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,12 +44,12 @@ def train_ladder(
 
     Args:
         settings: The ladder's settings.
-        corpus_path: The text; None is Python's standard library.
-        pattern: Files of it.
-        folder: Where it is kept.
-        workers: Models trained at once; losses don't depend on it.
-        on_flops: Called with FLOPs done and FLOPs in all.
-        say: Called with a line for each finished stage.
+        corpus_path: A file or folder of text; None takes Python's standard library.
+        pattern: Which files of the folder to read, such as ``*.md``; all where empty.
+        folder: The ladder's folder.
+        workers: Number of models trained at once; losses don't depend on it.
+        on_flops: Called with the FLOPs done and the FLOPs in all.
+        say: Called with the prediction, as a line of text, before the held-out rungs are trained.
 
     Raises:
         InputError: The text is too short, or the folder holds another ladder.
@@ -89,7 +90,7 @@ def _check_apart(folder: Path, corpus: Path | None) -> None:
     """Refuse an output folder inside the corpus, whose files would become part of the text.
 
     Raises:
-        InputError: It lies in the corpus, and not in a hidden folder of it.
+        InputError: The folder lies in the corpus, and in no hidden folder of it.
     """
     if corpus is None or not folder.resolve().is_relative_to(corpus.resolve()):
         return
@@ -106,7 +107,7 @@ def check_length(corpus: Corpus, planned: Sequence[Rung]) -> None:
     """Refuse a text that would be repeated too often, or is too short to measure a loss on.
 
     Raises:
-        InputError: It is.
+        InputError: The text is too short for one of these.
     """
     longest = max(rung.tokens for rung in planned)
     if len(corpus.train) * MOST_EPOCHS < longest:
@@ -126,7 +127,7 @@ def check_length(corpus: Corpus, planned: Sequence[Rung]) -> None:
 
 
 class LadderRun:
-    """The folder of a ladder that is being trained."""
+    """Trains rungs of a ladder, and records those that are done in the ladder's folder."""
 
     def __init__(
         self,
@@ -149,7 +150,7 @@ class LadderRun:
         done = {trained.name: trained for trained in read_journal(self._journal)}
         left = [rung for rung in wanted if rung.name not in done]
         by_name = {rung.name: rung for rung in self._planned}
-        for name in done.keys() & by_name.keys():  # left where a kill came after the record
+        for name in done.keys() & by_name.keys():  # a kill after the record leaves a checkpoint
             self._job.checkpoint(by_name[name]).unlink(missing_ok=True)
         ended = sum(by_name[name].flops for name in done if name in by_name)
         partly = 0.0

@@ -1,7 +1,7 @@
 """Trains one rung, with the same bits whether it was interrupted or not.
 
-What a step learns from, and at what rate, are functions of the step and the seed, so parameters,
-AdamW's moments and the step are all that a checkpoint holds.
+The batch and the learning rate of a step depend only on the step and the seed, so a checkpoint
+holds no more than the parameters, AdamW's moments, the step and the seconds spent.
 """
 
 import math
@@ -29,12 +29,13 @@ WEIGHT_DECAY = 0.1
 MOMENTUM = (0.9, 0.95)
 LARGEST_GRADIENT = 1.0
 UNEVEN_WEIGHT = 0.01
-"""Of the experts' unevenness in the loss (Fedus et al. 2021, section 2.2)."""
+"""Weight of the experts' unevenness in the loss (Fedus et al. 2021, section 2.2)."""
 
 WIDTH_OF_RATE = 64
+"""Width for which the learning rate is stated; hidden weights of wider models get a lower one."""
 VALIDATION_SEQUENCES = 1024
 CHECKPOINT_SECONDS = 20.0
-_LARGEST_CHECKPOINT_BYTES = 16 << 30  # held whole, thrice the weights of a small model
+_LARGEST_CHECKPOINT_BYTES = 16 << 30  # read whole; a checkpoint is three times the weights
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ class Trained:
     """Result of training one rung.
 
     Attributes:
-        name: The rung's.
+        name: The rung's name.
         loss: Nats per byte on held-out text.
-        loss_stderr: Its standard error over the held-out sequences.
-        seconds: Of training, of all attempts.
+        loss_stderr: Standard error of the loss, over the held-out sequences.
+        seconds: Seconds of training, summed over all attempts.
     """
 
     name: str
@@ -64,9 +65,9 @@ def train(
     """Train a rung, or what is left of it, and measure its loss.
 
     Args:
-        rung: What to train.
-        corpus: On what.
-        learning_rate: Peak, at a width of 64.
+        rung: The rung to train.
+        corpus: The text.
+        learning_rate: Peak learning rate, at a width of 64.
         checkpoint: File that an interrupted run resumes from; the caller removes it at the end.
         on_tokens: Called after each step with the number of tokens seen.
 
@@ -95,14 +96,14 @@ class Run:
     """A model that is being trained.
 
     Args:
-        rung: What it is.
-        text: What it learns.
-        learning_rate: Peak, at a width of 64.
-        checkpoint: File that it goes on from, where there is one.
+        rung: The model's rung.
+        text: The bytes that it learns.
+        learning_rate: Peak learning rate, at a width of 64.
+        checkpoint: File that training resumes from, if it exists.
 
     Attributes:
         model: The model.
-        step: Steps made.
+        step: Number of steps made.
     """
 
     def __init__(self, rung: Rung, text: Bytes, learning_rate: float, checkpoint: Path) -> None:
@@ -136,8 +137,9 @@ class Run:
 def rate_share(step: int, steps: int) -> float:
     """Return the learning rate of a 1-based step over its peak: up linearly, then down to 0.
 
-    Each rung's rate ends with its run: a law fitted to losses on the way, at rates meant for longer
-    runs, takes the schedule for scale (Hoffmann et al. 2022, appendix B).
+    Each rung has a schedule that ends with its own run. Losses taken halfway through a schedule of
+    a longer run are too high, and a law fitted to them mistakes that for an effect of scale
+    (Hoffmann et al. 2022, appendix B).
     """
     warm_up = max(1, round(WARM_UP_SHARE * steps))
     if step <= warm_up:
@@ -161,7 +163,7 @@ def validation_loss(model: Decoder, text: Bytes, context_tokens: int) -> tuple[f
 
 
 def _optimizer(model: Decoder, learning_rate: float) -> torch.optim.AdamW:
-    """AdamW; hidden weights' rate falls with the width, and only they decay."""
+    """Return AdamW; only hidden weights decay, and their rate falls with the width."""
     hidden: list[Tensor] = []
     others: list[Tensor] = []
     for name, parameter in model.named_parameters():

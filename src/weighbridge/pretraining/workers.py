@@ -1,8 +1,8 @@
 """Trains several rungs at once: one process per core, each with one thread.
 
-A small model's operations are too short to be shared among cores, and runs don't depend on each
-other; so the losses don't depend on how many cores there were. A worker ends when its parent ends,
-in whatever way.
+A small model's operations are too short to be shared among cores, so each process has one thread,
+and the losses don't depend on the number of cores. A worker ends when its parent ends, in whatever
+way that ends.
 """
 
 import multiprocessing
@@ -29,11 +29,11 @@ class RungJob:
     """What all rungs share.
 
     Attributes:
-        corpus: Its path, or None for the standard library.
-        pattern: Files of it.
-        corpus_digest: What a worker must read there.
-        learning_rate: Peak, at a width of 64.
-        checkpoints: Folder for what is in progress.
+        corpus: Path of the text, or None for Python's standard library.
+        pattern: Which files of a folder to read; all where empty.
+        corpus_digest: Digest of the text; a worker that reads another text stops.
+        learning_rate: Peak learning rate, at a width of 64.
+        checkpoints: Folder for checkpoints of rungs in progress.
     """
 
     corpus: Path | None
@@ -49,7 +49,7 @@ class RungJob:
 
 @dataclass(frozen=True)
 class Failed:
-    """A worker's error, in its three parts."""
+    """A worker's error, in the three parts of `WeighbridgeError`."""
 
     saw: str
     expected: str
@@ -65,9 +65,9 @@ def train_all(
     """Train rungs, the most expensive first; yield each as it ends.
 
     Args:
-        rungs: What to train.
-        job: What they share.
-        workers: Processes.
+        rungs: The rungs to train.
+        job: What all rungs share.
+        workers: Largest number of processes.
         on_flops: Called with the FLOPs done since its last call.
 
     Raises:
@@ -104,7 +104,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, job), daemon=True)
-        # A terminal's Ctrl-C reaches workers too; it is the parent's to answer.
+        # A terminal's Ctrl-C reaches workers, too, but only the parent handles it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process.start()

@@ -1,1 +1,1 @@
-"""From comparisons to an answer: pure functions; missing evidence never passes."""
+"""Turns comparisons into a project's verdict, by pure functions; missing evidence never passes."""

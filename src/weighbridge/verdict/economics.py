@@ -1,4 +1,4 @@
-"""What the same items cost at the incumbent and with the candidate."""
+"""Compares what the same items cost with the incumbent and with the candidate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Economics:
     """`[economics]`: what the candidate costs where it would run.
 
     Attributes:
-        machine_usd_per_hour: Of the machine that the candidate was measured on.
-        utilization: Share of the hours paid for in which it works.
+        machine_usd_per_hour: Price of the machine that the candidate was measured on.
+        utilization: Share of the hours paid for in which the machine works.
         max_cost_ratio: The candidate may cost this many times what the incumbent does.
     """
 
@@ -27,18 +27,19 @@ class Economics:
 
 @dataclass(frozen=True)
 class Viability:
-    """What the same items cost at the incumbent and with the candidate.
+    """What the same items cost with the incumbent and with the candidate.
 
     Attributes:
-        items: Items that both answered.
-        incumbent_usd_per_item: As charged by its provider.
-        candidate_usd_per_item: From the machine's price and utilization, or as charged.
+        items: Number of items that both answered.
+        incumbent_usd_per_item: Cost with the incumbent, as charged by its provider.
+        candidate_usd_per_item: Cost with the candidate, from the machine's price and utilization,
+            or as charged.
         cost_ratio: Candidate over incumbent; below 1 the candidate is cheaper.
         break_even_utilization: Share of its paid hours that the machine must work for both to cost
-            the same; None where the candidate is paid by the token.
+            the same; None where the candidate is paid by the token, or the incumbent costs nothing.
         break_even_items_per_month: Items a month at which the incumbent costs what the machine
-            does; None likewise.
-        conditions: Under which this holds.
+            does; None in the same cases.
+        conditions: Conditions under which these figures hold.
     """
 
     items: int

@@ -1,4 +1,4 @@
-"""What each benchmark shows after correction for several comparisons, and the words for it."""
+"""Corrects each benchmark's verdict for several comparisons, and puts it into words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,13 @@ class ProjectVerdict:
 
 @dataclass(frozen=True)
 class Decided:
-    """A benchmark with its verdict after correction for several comparisons (Holm)."""
+    """A benchmark with its verdict after correction for several comparisons (Holm).
+
+    Attributes:
+        weighed: The benchmark's runs and their comparison.
+        supports: The corrected verdict.
+        family: Number of benchmarks that are corrected for.
+    """
 
     weighed: BenchmarkComparison
     supports: Supported
@@ -34,7 +40,7 @@ class Decided:
 
     @property
     def role(self) -> str:
-        """Target or guard."""
+        """The benchmark's role in the project: target or guard."""
         return self.weighed.weigh.role
 
     @property
@@ -61,7 +67,12 @@ def decide(weighed: Sequence[BenchmarkComparison]) -> list[Decided]:
 
 
 def points(decided: Decided, what: str) -> str:
-    """Return the result in a sentence, with the figures behind it."""
+    """Return a benchmark's result in a sentence, with the figures behind it.
+
+    Args:
+        decided: The benchmark.
+        what: The words for its result, such as "improved".
+    """
     weighed = decided.weighed
     c = weighed.decisive
     if c is None:

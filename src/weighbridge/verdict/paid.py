@@ -42,7 +42,7 @@ def judge(
 
     Args:
         weighed: The benchmarks that were compared.
-        left: Those that were skipped.
+        left: The benchmarks that were skipped, with the reasons.
         economics: What the machine costs, for the price of a request.
     """
     prompts = against_prompts(weighed)

@@ -27,9 +27,16 @@ def judge_replacement(
 ) -> ProjectVerdict:
     """Judge whether the candidate can take the incumbent's place.
 
-    *keep*: a benchmark is worse by more than its margin, or the candidate costs too much.
-    *replace*: every benchmark of the project was measured in full and is no worse, and it costs no
-    more. Otherwise the evidence is insufficient.
+    *keep*: a benchmark is worse by more than its margin, or the candidate costs more than allowed.
+    *replace*: every required benchmark and target was measured, every measured benchmark was asked
+    in full and is no worse, and the candidate costs no more than allowed. Otherwise the evidence is
+    insufficient; so it always is for a release, as long as no gates are run.
+
+    Args:
+        weighed: The benchmarks that were run.
+        left: The benchmarks that were not run, with the reasons.
+        economics: What the candidate costs where it would run; None if the project doesn't say.
+        use: What the model is to be used for.
     """
     parity = [_parity(d) for d in decide(weighed)]
     money = _economy(weighed, economics)

@@ -1,8 +1,8 @@
-"""One sequence by itself, with the architecture's own forward pass, cache and loop of generation.
+"""Reads or writes one sequence by itself, with the architecture's own forward pass and cache.
 
-What an architecture keeps from token to token (a recurrence's state, a rolling window, a sparse
-index) is its own affair, and transformers' `generate` knows it. Only the choice of each token and
-the end are ours, so that a text depends on its seed as everywhere else.
+transformers' `generate` handles whatever an architecture keeps from token to token (a recurrence's
+state, a rolling window, a sparse index). Only the choice of each token and of the end is ours, so
+that a text depends on its seed in the same way as a text that is written in a pack.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def logits_alone(causal: Any, tokens: Tensor, wanted: Tensor, *, float32: bool =
 
 
 def own_inputs(causal: Any, tokens: Tensor) -> dict[str, Any]:
-    """Return what a model's forward pass takes to read tokens (T,) and keep nothing of them."""
+    """Return the arguments by which a model's forward pass reads tokens (T,) without a cache."""
     inputs: dict[str, Any] = {"input_ids": tokens[None]}
     if "use_cache" in _parameters(causal):
         inputs["use_cache"] = False
@@ -49,7 +49,7 @@ def write_alone(
         causal: The model.
         tokens: The prompt. (T,)
         max_tokens: Tokens to write at most.
-        choose: From float32 logits (vocabulary,) to the next token, and whether it is the last.
+        choose: Maps float32 logits (vocabulary,) to the next token, and whether it is the last.
     """
     written: list[int] = []
     ended = False
@@ -61,8 +61,9 @@ def write_alone(
         return written[-1]
 
     if hasattr(causal, "can_generate") and causal.can_generate():
-        # Some architectures that can read can't be written with: encoders' decoders by themselves,
-        # recurrences without a layer of attention. Nothing is lost but time.
+        # transformers' loop fails for some architectures whose forward pass works: the decoder of
+        # an encoder-decoder by itself, recurrences without an attention layer. The loop below goes
+        # on from what was written, only slower.
         with contextlib.suppress(RuntimeError, ValueError, TypeError, AttributeError, LookupError):
             _generate(causal, tokens, max_tokens, note, lambda: ended)
     while not ended:
@@ -96,7 +97,8 @@ def _generate(
         def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
             return torch.full((1,), ended(), dtype=torch.bool, device=input_ids.device)
 
-    # Penalties and suppressed tokens that a model's file may ask for are not part of a measurement.
+    # A measurement leaves out the penalties and suppressed tokens that a model's own generation
+    # settings may ask for.
     with _generating(causal, GenerationConfig()):
         causal.generate(
             input_ids=tokens[None],

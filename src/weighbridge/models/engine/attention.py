@@ -1,4 +1,4 @@
-"""Attention over packed trees: squares of small subtrees, one dense part per larger ancestor.
+"""Attention over packed trees: a square per small subtree, and a dense part per larger ancestor.
 
 Softmax attention over a union of key sets is the average of the attentions over each set, weighted
 by the exponentials of their log-sum-exps. So a question attends to its own tokens and, separately,
@@ -54,12 +54,16 @@ def tree_attention(
 
     Shapes: query (1, heads, T, head_dim); key, value (1, kv_heads, T, head_dim); result
     (1, T, heads, head_dim).
+
+    Raises:
+        UnsupportedAttention: The architecture asks for something else, or no layout is set.
     """
     layout = current_layout()
     if layout is None:
         raise UnsupportedAttention("attention was called outside a packed layout")
     if attention_mask is not None:
-        # Masks that only say "causal" are not built for this implementation: this one says more.
+        # transformers builds no mask for this implementation where attention is merely causal, so
+        # the architecture has built this one for another purpose.
         raise UnsupportedAttention(f"{type(module).__name__} chooses what is seen by itself")
     rule = _rule_of(module, query, scaling, kwargs)
     one_token_each = decode_attention(_layer(module), query, key, value, rule)
@@ -139,7 +143,7 @@ def _forward(
     out = query.new_empty(1, tokens, heads, value.shape[-1])
     by_head = out.transpose(1, 2)
     lse = torch.empty(1, heads, tokens, dtype=torch.float32, device=query.device)
-    for own in layout.own:  # first, for they hold every row
+    for own in layout.own:  # first, because together they cover every row
         part_out, part_lse = _attend_square(query, key, value, own, rule)
         by_head[:, :, own.rows], lse[:, :, own.rows] = part_out, part_lse
     for part in _dense_parts(key, value, layout, stored):
@@ -178,7 +182,7 @@ def _dense_parts(
 def _attend_square(
     query: Tensor, key: Tensor, value: Tensor, own: Square, rule: Rule
 ) -> tuple[Tensor, Tensor]:
-    """Attention of a cluster to itself: output (1, heads, rows, value_dim) and log-sum-exp."""
+    """Attend within a cluster: return output (1, heads, rows, value_dim) and log-sum-exp."""
     q, k, v = (x[:, :, own.rows] for x in (query, key, value))
     if _has_kernel(q, v, rule):
         mask = own.mask(rule.window, q)
@@ -190,7 +194,7 @@ def _attend_square(
 
 
 def _attend_dense(query: Tensor, part: _Dense, rule: Rule) -> tuple[Tensor, Tensor]:
-    """Attention to an ancestor by head: (output, log-sum-exp); where nothing is seen, (0, -inf)."""
+    """Attend to an ancestor: return (output, log-sum-exp), by head; (0, -inf) if none is seen."""
     unseen = None
     if rule.window is not None and int(part.positions.max()) - part.first >= rule.window:
         keys = torch.arange(part.first, part.first + part.key.shape[2])
@@ -201,7 +205,7 @@ def _attend_dense(query: Tensor, part: _Dense, rule: Rule) -> tuple[Tensor, Tens
 
 
 def _has_kernel(query: Tensor, value: Tensor, rule: Rule) -> bool:
-    """Whether torch has a kernel that returns the log-sum-exp for this."""
+    """Whether torch has a kernel for this attention that also returns the log-sum-exp."""
     return (
         query.device.type == "cpu" and rule.softcap is None and query.shape[-1] == value.shape[-1]
     )
@@ -219,7 +223,7 @@ def _kernel(
 def _attend_by_scores(
     query: Tensor, key: Tensor, value: Tensor, rule: Rule, unseen: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The definition, with all scores of the part in memory: (heads, queries, keys) in float32."""
+    """Attend by the definition, with all scores (heads, queries, keys) in memory, in float32."""
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)

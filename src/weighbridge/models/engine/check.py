@@ -1,16 +1,16 @@
-"""Texts of a few tokens on which the engine's ways are compared with the model's own forward pass.
+"""Short texts by which the engine is compared with the model's own forward pass.
 
-What an architecture does to a text is the same code in each layer of a kind, so the first layers
-that hold all kinds are enough, and the comparison costs little of a load. Windows, chunks and
-sparse selections reach over thousands of tokens in real models: for the comparison they are
-narrowed, so that a text of a few dozen tokens crosses them.
+All layers of one kind run the same code, so the first layers that include every kind are enough,
+and the comparison adds little to the time of a load. Windows, chunks and sparse selections span
+thousands of tokens in real models: for the comparison they are narrowed, so that a text of a few
+dozen tokens exceeds them.
 
-Rounding. In float32 two orders of summation came to differ by at most 1.3e-6 of the largest logit
-on the architectures of the tests, and code that is not the same differs by 1e-2 and more: 1e-3
-stands between. bfloat16 keeps 8 bits of a number, so each one stored is off by up to 2^-9 = 0.2 %;
-through two layers that became at most 3.1 % of the largest logit (0.5 % in float16), and a mixture
-of experts may route a near-tie the other way at a single position. So there the *median* over
-positions must stay below 6 %.
+Rounding. In float32, two orders of summation differed by at most 1.3e-6 of the largest logit on the
+architectures of the tests, and computations that are not equivalent differ by 1e-2 or more; the
+tolerance lies between, at 1e-3. bfloat16 keeps 8 bits of a number, so each stored number is off by
+up to 2^-9 = 0.2 %; through two layers that became at most 3.1 % of the largest logit (0.5 % in
+float16). A mixture of experts may also route a near-tie the other way at a single position. So in
+these types the *median* over positions must stay below 6 %.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ FLOAT32_TOLERANCE, NARROW_TYPE_TOLERANCE = 1e-3, 0.06
 
 @dataclass(frozen=True)
 class Text:
-    """A text, and the positions that are compared: the last one shared, and the last ones."""
+    """A text, and the positions whose logits are compared: the last shared one and the last few."""
 
     tokens: TokenIds
     rows: Tensor
@@ -44,7 +44,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Texts:
-    """Two texts that begin alike."""
+    """Two texts with a common beginning."""
 
     long: Text
     short: Text
@@ -80,7 +80,7 @@ def differs(got: Tensor, expected: Tensor) -> bool:
     """Whether logits (rows, vocabulary) differ by more than rounding in their type."""
     narrow = expected.dtype not in (torch.float32, torch.float64)
     got, expected = got.float(), expected.float()
-    # The same number added to all logits of a row changes nothing.
+    # Adding the same number to all logits of a row changes no probability.
     got, expected = (x - x.mean(-1, keepdim=True) for x in (got, expected))
     gaps = (got - expected).abs().amax(-1) / expected.abs().amax().clamp_min(1e-30)
     if narrow:
@@ -123,7 +123,7 @@ class FirstLayers:
     """The first layers of a model that hold every kind of layer it has.
 
     Attributes:
-        fewer: Whether these are fewer than all.
+        fewer: Whether these are fewer than all of the model's layers.
     """
 
     def __init__(self, causal: Any) -> None:
@@ -143,7 +143,7 @@ class FirstLayers:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Leave only these in the model inside the block."""
+        """Leave only these layers in the model inside the block."""
         if self._stack is None or not self.fewer:
             yield
             return
@@ -156,7 +156,7 @@ class FirstLayers:
 
 
 def _kind(layer: nn.Module) -> tuple[Any, ...]:
-    """What tells layers of one model apart besides their weights."""
+    """Return what distinguishes layers of one model besides their weights."""
     return tuple(
         (
             name,

@@ -1,9 +1,9 @@
-"""Linear layers whose weights lie as the CPU's matrix kernel reads them.
+"""Linear layers whose weights are stored in the order that the CPU's matrix kernel reads.
 
 A product with a plain row-major weight copies it into the kernel's blocked order every time. For
 the few rows of a decoding step that copy costs more than the product. A weight that doesn't change
-is put into that order once, by oneDNN through torch; the plain one is dropped, and comes back to
-the bit when the model is to be trained or merged.
+is put into that order once, by oneDNN through torch; the plain weight is dropped, and is restored
+bit for bit when the model is to be trained or merged.
 """
 
 import functools
@@ -21,7 +21,8 @@ class FrozenLinear(nn.Module):
     """``y = x Wᵀ + b`` with W in oneDNN's order; no gradient, CPU only.
 
     Attributes:
-        plain: The layer that this one stands for, without its weight unless others share it.
+        plain: A list of the one layer that this one replaces, without its weight unless another
+            layer shares the weight.
     """
 
     def __init__(self, plain: nn.Linear, shared: bool) -> None:
@@ -32,7 +33,7 @@ class FrozenLinear(nn.Module):
         self.plain = [plain]  # in a list, so that it isn't a submodule
         self.bias = plain.bias
         # A weight is often a view of a mapped file: without this, the file would stay in memory
-        # beside the copy. A shared one is read on, a page at a time.
+        # beside the copy. A shared weight is read again when needed, a page at a time.
         page_out(plain.weight.data_ptr(), plain.weight.nbytes)
         if not shared:
             del plain.weight
@@ -48,7 +49,7 @@ class FrozenLinear(nn.Module):
         return self._weight.to_dense() if self._shared is None else self._shared
 
     def thaw(self) -> nn.Linear:
-        """Give the plain layer back with its weight, equal to the bit."""
+        """Return the plain layer with its weight, equal bit for bit."""
         (plain,) = self.plain
         if self._shared is None:
             plain.weight = nn.Parameter(self.weight, requires_grad=self._trained)
@@ -58,7 +59,7 @@ class FrozenLinear(nn.Module):
 class FrozenLora(nn.Module):
     """A frozen linear layer and its active LoRA adapters: ``y = W x + b + Σ s B A x``.
 
-    The sum of peft's layer, added in place.
+    It computes the same sum as peft's layer, and adds the updates in place.
     """
 
     def __init__(self, plain: Any, shared: bool) -> None:
@@ -80,21 +81,22 @@ class FrozenLora(nn.Module):
         return y
 
     def thaw(self) -> nn.Module:
-        """Give peft's layer back, its base with the plain weight."""
+        """Return peft's layer, whose base layer has the plain weight again."""
         plain: nn.Module = self.plain[0]
         plain.base_layer = self.base.thaw()
         return plain
 
 
-_SAME = 1e-5  # of the largest value: rounding in float32, and far less than two activations differ
+_SAME = 1e-5  # of the largest value: above float32 rounding, far below what two activations differ
 _ACTIVATIONS = (("swish", ""), ("gelu", "tanh"), ("gelu", "none"))  # oneDNN's names
 
 
 def _fuse_gated(module: nn.Module) -> None:
-    """Let ``down(act(gate(x)) * up(x))`` run without passes of its own for `act` and the product.
+    """Compute ``down(act(gate(x)) * up(x))`` in three products, without further passes over data.
 
-    oneDNN applies both while it writes the products. Which activation it is, or that a feed-forward
-    block is something else, is found by comparing the two on a few rows.
+    oneDNN applies the activation and the multiplication while it writes the products. Which
+    activation a feed-forward block has, or that it computes something else, is found by comparing
+    the fused block with the plain one on a few rows.
     """
     for block in module.modules():
         layers = [getattr(block, f"{name}_proj", None) for name in ("gate", "up", "down")]
@@ -103,7 +105,7 @@ def _fuse_gated(module: nn.Module) -> None:
             continue
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(16, gate.plain[0].in_features, generator=generator).to(gate._weight.dtype)
-        # Activations are alike near zero: they are told apart where they bend.
+        # Activations are alike near zero, so the rows are scaled to where they differ.
         x = x * (2 / gate(x).std().clamp_min(1e-30))
         expected = block(x)
         for name, algorithm in _ACTIVATIONS:
@@ -117,7 +119,8 @@ class GatedBlock:
     """``down(act(gate(x)) * up(x))`` in three products.
 
     Attributes:
-        needed: Rows of (1, rows, width) that anybody reads; the others become zero. None is all.
+        needed: Indices of the rows of (1, rows, width) that will be read; the others become zero.
+            None computes all rows.
     """
 
     def __init__(
@@ -168,14 +171,14 @@ def freeze_linears(module: nn.Module) -> None:
 
 @functools.cache
 def _can_reorder() -> bool:
-    """Whether this torch has the products that this file is made of, and they are right.
+    """Whether this torch has the private operators that this file uses, and they compute right.
 
-    They are torch's own and not public: a version may take them away or change them, and then
-    layers stay as they are, slower and as right.
+    A version of torch may remove or change them, because they are not public. Layers then stay as
+    they are: slower, with the same results.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    # No layer is made for it: that would draw from the generator that a run has seeded.
+    # The weights are computed, because drawing them would advance the generator that a run seeded.
     x, weight = torch.linspace(-2, 2, 32).view(2, 16), torch.linspace(-1, 1, 256).view(16, 16).cos()
     bias = torch.linspace(0, 1, 16)
     expected = nn.functional.linear(x, weight, bias)
@@ -193,7 +196,7 @@ def _can_reorder() -> bool:
 
 
 def thaw_linears(module: nn.Module) -> None:
-    """Undo `freeze_linears`: the layers that were there, weights equal to the bit."""
+    """Undo `freeze_linears`: restore the layers that were there, with weights equal bit for bit."""
     for block in module.modules():
         if isinstance(vars(block).get("forward"), GatedBlock):
             del block.forward
@@ -204,9 +207,10 @@ def thaw_linears(module: nn.Module) -> None:
 
 
 def _places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
-    """List where layers stand, outermost first.
+    """List the layers that may be replaced, each with its parent and name, outermost first.
 
-    What lies inside a LoRA layer goes with it; other adapters look at the kind of what they hold.
+    A LoRA layer is replaced as a whole, so the layers inside it are left out. Other adapters are
+    left out with their layers, because they check the types of the layers that they wrap.
     """
     found = []
     for parent in module.modules():
@@ -229,7 +233,7 @@ def _is_lora(layer: nn.Module) -> bool:
 
 
 def _is_plain_lora(layer: Any) -> bool:
-    """LoRA as in the paper, switched on and not merged: the sum that `FrozenLora` computes."""
+    """Whether a layer is plain LoRA, enabled and not merged: the sum that `FrozenLora` computes."""
     return (
         _is_lora(layer)
         and not layer.merged

@@ -1,6 +1,6 @@
-"""Text, token by token: a number of slots, each taken over as soon as its sequence ends.
+"""Generates text by continuous batching: a slot is given to the next sequence when one ends.
 
-Jobs are taken from their stream in order, so that the first answers are whole first. Prompts are
+Jobs are taken from their stream in order, so that the first answers are complete first. Prompts are
 computed as a prefix tree (shared instructions once), in waves; a prompt's keys and values then move
 into a free slot. Every sequence has its own sampler, so its text depends on its seed and not on
 which others happened to be decoded beside it.
@@ -25,8 +25,8 @@ WINDOW = 256  # jobs looked at together, to see how many positions their slots n
 SLOTS = 64  # more rows a step use a CPU's matrix units better; beyond this little is gained
 CAPACITY_STEP = 256  # positions; slots are laid out anew only when a window needs more of them
 
-# In place of a token where logits were NaN or infinite. The sequence ends; whoever takes its slot
-# may read what it left there, so nothing after a broken sequence is to be trusted.
+# Stands in place of a token where logits were NaN or infinite. The sequence ends. The next sequence
+# in its slot may read values that it left there, so results after it must not be trusted.
 BROKEN = -1
 
 Window = list[tuple[int, "GenerationJob"]]
@@ -40,9 +40,9 @@ class GenerationJob:
         tokens: The prompt, shape (length,), not empty.
         max_tokens: Tokens to write at most.
         temperature: 0 is greedy.
-        top_p: Nucleus; 1 keeps everything.
-        seed: Of this sequence's own sampler.
-        finished: Told the tokens written so far after each; True ends the sequence.
+        top_p: Probability mass of nucleus sampling; 1 keeps every token.
+        seed: Seed of this sequence's own sampler.
+        finished: Called after each token with all tokens written so far; True ends the sequence.
     """
 
     tokens: TokenIds
@@ -61,7 +61,7 @@ class _Running:
     sampler: torch.Generator | None
 
     def choose(self, logits: Tensor, greedy: int) -> int:
-        """Next token from this sequence's logits (vocabulary,), or `BROKEN`."""
+        """Return the next token from this sequence's logits (vocabulary,), or `BROKEN`."""
         if not math.isfinite(float(logits[greedy])):  # where one is NaN, argmax names it
             return BROKEN
         if self.sampler is None:
@@ -87,8 +87,9 @@ def write_sequences(
         network: The model.
         jobs: What to write; taken a window at a time.
         pack_tokens: Tokens per pass over prompts.
-        memory_bytes: What keys and values of running sequences may take; one always runs.
-        on_tokens: Told how many tokens each pass computed.
+        memory_bytes: Bytes that keys and values of running sequences may take; at least one
+            sequence always runs.
+        on_tokens: Called after each pass with the number of tokens that it computed.
     """
     network.check()
     numbered = enumerate(jobs)
@@ -98,7 +99,7 @@ def write_sequences(
         more = False
         decoder = _SlotDecoder(network, pack_tokens, memory_bytes, on_tokens)
         for ended in decoder.run(_windows(_sharing(network, numbered, apart))):
-            # What must be written by itself is not kept waiting by those that share passes.
+            # Sequences that must be written alone don't wait until all others have ended.
             while apart:
                 yield _write_alone(network, *apart.popleft(), on_tokens)
             yield ended
@@ -113,7 +114,7 @@ def _sharing(
     numbered: Iterator[tuple[int, GenerationJob]],
     apart: deque[tuple[int, GenerationJob]],
 ) -> Iterator[tuple[int, GenerationJob]]:
-    """Yield jobs that may share passes; put the others apart, and pause when those are too many."""
+    """Yield jobs that may share passes; move the others to `apart`, and stop when it is full."""
     at_once = WINDOW if network.packs else 1
     while len(apart) < at_once and (following := next(numbered, None)) is not None:
         _, job = following
@@ -178,7 +179,7 @@ class _SlotDecoder:
         slots: Slots,
         running: list[_Running | None],
     ) -> Iterator[tuple[int, list[int]]]:
-        """Compute a wave of prompts as a tree, write each one's first token, and seat it."""
+        """Compute a wave of prompts as a tree, write each one's first token, and give it a slot."""
         tree = build_tree([job.tokens for _, job in wave], self.pack_tokens, WORTH_ROWS)
         ending_in: dict[int, Window] = {}
         for (index, job), leaf in zip(wave, tree.leaf_of, strict=True):
@@ -226,7 +227,7 @@ class _SlotDecoder:
 
 
 def _close_ranks(slots: Slots, running: list[_Running | None]) -> list[_Running | None]:
-    """Drop empty slots, once half of them are and nobody waits: a step reads all that there are."""
+    """Drop empty slots once at least half are empty, because a step reads all slots."""
     kept = [slot for slot, who in enumerate(running) if who is not None]
     if len(kept) > slots.count // 2:
         return running
@@ -236,7 +237,7 @@ def _close_ranks(slots: Slots, running: list[_Running | None]) -> list[_Running 
 
 
 def _capacity(window: Window) -> int:
-    """Positions that the window's longest sequence can take, in whole steps."""
+    """Return the positions that the window's longest sequence can take, in whole steps."""
     longest = max(len(job.tokens) + job.max_tokens for _, job in window)
     return -(-longest // CAPACITY_STEP) * CAPACITY_STEP
 
@@ -254,7 +255,7 @@ def _ended(who: _Running) -> bool:
 def _write_alone(
     network: Network, index: int, job: GenerationJob, on_tokens: Callable[[int], None]
 ) -> tuple[int, list[int]]:
-    """One sequence with the architecture's own attention, cache and loop."""
+    """Write one sequence with the architecture's own attention, cache and loop."""
     who = _Running(index, job, [], _sampler(job))
 
     def choose(logits: Tensor) -> tuple[int, bool]:

@@ -1,8 +1,8 @@
-"""From last hidden states to logits, by the model's own code.
+"""Maps last hidden states to logits with the model's own code.
 
-Architectures scale, cap or shift what their head gives, each in lines of its own that its
-configuration names in no agreed way. So nothing is written again here: the model's own forward pass
-is run with its decoder's answer put in its place.
+Architectures scale, cap or shift the output of their head, each in its own code and under its own
+configuration names. That code is not reimplemented here: the model's own forward pass runs, with a
+decoder that returns the given hidden states.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ class OwnHead:
     """Maps hidden states (rows, width) to logits (rows, vocabulary) as a model does itself.
 
     Attributes:
-        decoder: The part whose answer the model's forward pass turns into logits.
-        plain: Whether the projection is all there is to it, to the bit.
+        decoder: The part whose output the model's forward pass turns into logits.
+        plain: Whether the projection alone gives the model's logits, bit for bit.
     """
 
     def __init__(self, causal: Any, decoder: nn.Module, answer: Any) -> None:
-        """See `find_head`; `answer` is what the decoder gave once."""
+        """See `find_head`; `answer` is an output of the decoder, of which the type is used."""
         self._causal, self.decoder = causal, decoder
         self._answers = type(answer)
         self.plain = False
@@ -41,13 +41,13 @@ class OwnHead:
         return logits
 
     def gives(self, hidden: Tensor, logits: Tensor) -> bool:
-        """Whether these hidden states become these logits; by a plain projection if it does it."""
+        """Whether this head maps these hidden states to these logits; decides `plain`, too."""
         self.plain = self._projects(hidden, logits)
         if self.plain:
             return True
         try:
             again = self(hidden)
-        except Exception:  # a model may need more of its decoder's answer, in any way
+        except Exception:  # a model that needs other fields of the output may fail in any way
             return False
         return again.shape == logits.shape and torch.allclose(again, logits, rtol=1e-5, atol=1e-5)
 
@@ -57,7 +57,7 @@ class OwnHead:
             return False
         try:
             projected = embeddings(hidden)
-        except RuntimeError:  # another layer stands before it, and changes the width
+        except RuntimeError:  # another layer comes before the projection and changes the width
             return False
         return projected.shape == logits.shape and torch.equal(projected, logits)
 
@@ -77,7 +77,12 @@ def _answering(module: nn.Module, answer: Any) -> Iterator[None]:
 def find_head(
     causal: Any, tokens: Tensor, wanted: Tensor
 ) -> tuple[OwnHead | None, Tensor | None, Tensor]:
-    """Run a model's own forward pass over tokens (T,).
+    """Find a model's head by running its own forward pass over tokens (T,).
+
+    Args:
+        causal: The model.
+        tokens: Token ids, shape (T,).
+        wanted: Positions whose logits are returned.
 
     Returns:
         The model's head and its last hidden states (T, width), both None where the logits are not
@@ -93,7 +98,7 @@ def find_head(
     finally:
         for handle in handles:
             handle.remove()
-    # Where one decoder lies in another, the outer one ends last.
+    # Where one decoder contains another, the outer one ends last, and is tried first.
     for decoder, answer in reversed(given):
         hidden = getattr(answer, "last_hidden_state", None)
         if hidden is None or hidden.shape[:2] != (1, len(tokens)):

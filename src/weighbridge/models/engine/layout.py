@@ -19,7 +19,7 @@ class Rule:
 
     Attributes:
         scale: Factor of the scores.
-        window: Keys further back than this many positions, the query's own included, are not seen.
+        window: Number of positions that a query sees, its own included; None for all before it.
         softcap: Scores s become ``softcap * tanh(s / softcap)`` (Gemma 2).
         sinks: One more score per head, without a value (gpt-oss); shape (heads,).
     """
@@ -36,7 +36,7 @@ class Rule:
 
 
 class Square:
-    """One cluster's attention to itself: a square of scores, and which of them count."""
+    """One cluster's attention to itself: a square of scores, some of which are masked."""
 
     def __init__(self, cluster: Cluster, positions: Tensor) -> None:
         self.rows = slice(cluster.start, cluster.stop)
@@ -46,7 +46,7 @@ class Square:
         self._masks: dict[int | None, Tensor] = {}  # by window: all layers of a pass share them
 
     def unseen(self, window: int | None) -> Tensor | None:
-        """Which row does not attend to which, (rows, rows); None if just not to later ones.
+        """Return True where a row does not attend to a column, (rows, rows); None if causal only.
 
         Args:
             window: Rows this many positions back, or further, are not seen either.
@@ -58,7 +58,7 @@ class Square:
         return self._unseen[window]
 
     def mask(self, window: int | None, like: Tensor) -> Tensor | None:
-        """Return the same as a term of the scores: 0 where seen, else -inf."""
+        """Return `unseen` as a term that is added to the scores: 0 where seen, else -inf."""
         unseen = self.unseen(window)
         if unseen is None:
             return None
@@ -86,13 +86,13 @@ class Layout:
     """How the tokens of one packed row attend to each other.
 
     Attributes:
-        positions: Of the row's tokens in their sequences, shape (T,).
-        own: Attention inside clusters; together they hold every row once, in order.
+        positions: Position of each of the row's tokens in its sequence, shape (T,).
+        own: Attention inside clusters; together they cover every row once, in order.
         inner: `(query start, query stop, key start, key stop)`: dense attention inside the row.
         outer: `(query start, query stop, segment)`: dense attention to stored keys and values.
-        keep: `(segment, start, stop)`: what to store for later rows.
-        store: Keys and values by segment, one entry a layer.
-        depths: Position of the first token of segments in the store.
+        keep: `(segment, start, stop)`: segments to store for later packs.
+        store: Keys and values by segment, one entry per layer.
+        depths: By segment that queries attend to, the position of its first token.
     """
 
     positions: Tensor

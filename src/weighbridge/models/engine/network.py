@@ -35,8 +35,8 @@ class Network:
     Attributes:
         module: The model, in evaluation mode.
         packs: Whether packed trees work on this architecture.
-        why_not: Why they don't, where they don't.
-        length_limit: Longest text, in tokens, that may share a pass with others; None is any.
+        why_not: The reason why packed trees don't work; "" where they do.
+        length_limit: Longest text, in tokens, that may share a pass with others; None for no limit.
         weight_bytes: Bytes of all weights.
     """
 
@@ -71,10 +71,11 @@ class Network:
         return self.packs and (self.length_limit is None or tokens <= self.length_limit)
 
     def check(self) -> None:
-        """Compare the engine's ways with the model's own forward pass, once; see `check.py`.
+        """Compare the engine with the model's own forward pass, once; see `check.py`.
 
         Raises:
-            InputError: The model lets tokens see later ones, so it has no log-likelihoods.
+            InputError: The model can't read a plain text, gives logits that are not finite, or lets
+                tokens see later ones, so that it has no log-likelihoods.
         """
         if self._checked:
             return
@@ -83,13 +84,13 @@ class Network:
         try:
             try:
                 self._compare(layers)
-            except (IndexError, KeyError):  # code that counts on all of its layers
+            except (IndexError, KeyError):  # the model's code needs all of its layers
                 if not layers.fewer:
                     raise
                 layers.fewer = False
                 self._compare(layers)
         except InputError:
-            self._checked = False  # said again whenever it is asked
+            self._checked = False  # the next call raises the same error
             raise
 
     def _compare(self, layers: FirstLayers) -> None:
@@ -151,12 +152,12 @@ class Network:
             )
 
     def _why_not_packed(self, head: OwnHead, texts: Texts, logits: Tensor, short: Tensor) -> str:
-        """Say why packed trees don't give the model's own logits; nothing if they do.
+        """Return why packed trees don't give the model's own logits; "" if they do.
 
         Args:
-            head: The model's.
-            texts: What is read.
-            logits: Of the long text, by the model's own forward pass.
+            head: The model's head.
+            texts: The texts that are read.
+            logits: Logits of the long text, by the model's own forward pass.
             short: Hidden states of the short text, likewise.
         """
         name = type(self.causal).__name__
@@ -168,7 +169,7 @@ class Network:
         except UnsupportedAttention as reason:
             self._require_causal(logits, head(short))
             return str(reason)
-        # The head is read once for all: in small models it is the larger part of the weights.
+        # One call reads the head's weights once; in small models they are most of all weights.
         sizes = [len(short), len(together), len(written)]
         read = head(torch.cat([short, together, written]))
         own_short, packed_both, last = torch.split(read, sizes)
@@ -180,7 +181,7 @@ class Network:
         return ""
 
     def _pack(self, texts: Texts) -> tuple[Tensor, Tensor]:
-        """Return hidden states of both texts' rows, and of the last tokens, each in a slot."""
+        """Return hidden states of both texts' rows from one pack, and of last tokens from slots."""
         long, short = texts.long.tokens, texts.short.tokens
         begun = [long[: len(long) - n] for n in range(WRITTEN, 0, -1)]
         tree = build_tree([long, short, *begun])
@@ -245,13 +246,13 @@ class Network:
     def hidden(
         self, tokens: TokenIds, positions: TokenIds, needed: Sequence[int] | None = None
     ) -> Tensor:
-        """Last hidden states (rows, T, width) of packed tokens (rows, T) at given positions.
+        """Return last hidden states (rows, T, width) of packed tokens (rows, T).
 
         Args:
             tokens: Token ids.
-            positions: Where they stand in their sequences. (rows, T)
-            needed: Columns that will be read, of a single row; the others may be wrong. The last
-                layer's feed-forward block, whose keys and values nobody reads, skips them.
+            positions: Position of each token in its sequence. (rows, T)
+            needed: Columns of a single row that will be read; the others may be wrong, because the
+                last layer's feed-forward block skips them. None computes all.
         """
         self.check()
         assert self._head is not None
@@ -279,7 +280,7 @@ class Network:
         return self._head(hidden).float()
 
     def logits_alone(self, tokens: TokenIds, wanted: Sequence[int]) -> Tensor:
-        """Return float32 logits (wanted, vocabulary) of a sequence by itself, all its own code."""
+        """Return float32 logits (wanted, vocabulary) of a sequence, by the model's own code."""
         self._prepare(self._plain)
         rows = torch.tensor(wanted, dtype=torch.long, device=self.device)
         return logits_alone(self.causal, self._tensor(tokens), rows)
@@ -287,7 +288,7 @@ class Network:
     def write_alone(
         self, tokens: TokenIds, max_tokens: int, choose: Callable[[Tensor], tuple[int, bool]]
     ) -> None:
-        """Write after a prompt, all by the model's own code; see `alone.write_alone`."""
+        """Write after a prompt with the model's own code; see `alone.write_alone`."""
         self._prepare(self._plain)
         write_alone(self.causal, self._tensor(tokens), max_tokens, choose)
 

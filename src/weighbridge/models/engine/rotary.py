@@ -1,10 +1,10 @@
 """Rotary embeddings whose frequencies depend on the length of the text that is read.
 
-Two published kinds do: LongRoPE (Ding et al. 2024, arXiv:2402.13753; Phi-3's long variants) has
-one set of frequencies up to the length of pretraining and another beyond, and dynamic NTK scaling
-stretches them with each token beyond it. transformers reads the length off the largest position of
-a pass, and remembers the longest: so neither what stands beside a text nor what came before it may
-reach its frequencies.
+There are two published kinds. LongRoPE (Ding et al. 2024, arXiv:2402.13753; Phi-3's long variants)
+has one set of frequencies up to the length of pretraining and another beyond; dynamic NTK scaling
+stretches the frequencies with each token beyond it. transformers takes the length from the largest
+position of a pass, and remembers the longest. So that a text's frequencies depend on that text
+alone, the engine gives long texts a pass of their own and undoes what earlier passes changed.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from torch import nn
 
 
 def length_limit(causal: nn.Module) -> int | None:
-    """Longest text, in tokens, whose frequencies are those of every shorter one; None if all."""
+    """Return the length, in tokens, up to which texts share their frequencies; None for any."""
     limits = [
         limit
         for module in causal.modules()
@@ -24,7 +24,7 @@ def length_limit(causal: nn.Module) -> int | None:
 
 
 def forget_length(causal: nn.Module) -> None:
-    """Undo what earlier passes did to frequencies that grow with the longest text so far."""
+    """Reset frequencies that transformers stretched for the longest text of earlier passes."""
     for module in causal.modules():
         for layer_type, kind in _kinds(module).items():
             if "dynamic" not in kind:
@@ -39,7 +39,7 @@ def forget_length(causal: nn.Module) -> None:
 
 
 def _kinds(module: nn.Module) -> dict[str, str]:
-    """Kinds of scaling by layer type, "" where a module has one for all."""
+    """Return kinds of scaling by layer type; the type is "" where a module has one for all."""
     kind: Any = getattr(module, "rope_type", None)
     if isinstance(kind, dict):
         return {str(k): v for k, v in kind.items() if isinstance(v, str)}

@@ -1,4 +1,4 @@
-"""Log-likelihoods of continuations: one pass over the prefix tree, one row of logits each."""
+"""Scores continuations: one pass over the prefix tree, with logits at the scored positions only."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.tree import WORTH_ROWS, TokenIds, Tree, build_tree, cut_into_packs
 
 OnTokens = Callable[[int, int], None]
+"""Called after each pass with the number of tokens computed, and the number still to come."""
 
 ROWS_OF_LOGITS = 256  # rows projected at once: 256 x 49,152 x 4 bytes is 50 MB
 
@@ -26,7 +27,7 @@ class Likelihood:
 
 @dataclass
 class Scored:
-    """Summed natural log-probability, and whether greedy decoding would have said the same."""
+    """Sum of natural log-probabilities, and whether greedy decoding would give the same tokens."""
 
     logprob: float = 0.0
     greedy: bool = True
@@ -52,8 +53,8 @@ def score_tokens(
     Args:
         network: The model.
         likelihoods: What to score.
-        pack_tokens: Tokens per forward pass: the memory's bound.
-        on_tokens: Told how many tokens each pass computed, and how many are still to come.
+        pack_tokens: Tokens per forward pass, which bound the memory.
+        on_tokens: See `OnTokens`.
 
     Returns:
         Scores in the order of the likelihoods.
@@ -72,7 +73,7 @@ def score_tokens(
 
 @torch.inference_mode()
 def _add_up(scores: list[Scored], groups: list[list[_Wanted]], logits: Tensor) -> None:
-    """Read the wanted tokens' log-probabilities out of logits (rows, vocabulary), used up by it."""
+    """Add the wanted tokens' log-probabilities to scores; overwrites logits (rows, vocabulary)."""
     rows = torch.tensor([row for row, group in enumerate(groups) for _ in group])
     tokens = torch.tensor([w.token for group in groups for w in group])
     rows, tokens = rows.to(logits.device), tokens.to(logits.device)
@@ -95,7 +96,7 @@ def _rows_of_logits(
     pack_tokens: int,
     on_tokens: OnTokens,
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
-    """Yield what is wanted, grouped by the position that predicts it, with its logits."""
+    """Yield wanted tokens, grouped by the position that predicts them, with its logits."""
     network.check()
     apart = {i for i, sequence in enumerate(sequences) if not network.shares(len(sequence))}
     alone = [want for want in wanted if want.index in apart]
@@ -150,7 +151,7 @@ def _by_sequence(
     wanted: list[_Wanted],
     on_tokens: OnTokens,
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
-    """Each distinct sequence by itself, all by the model's own code."""
+    """Compute each distinct sequence by itself, with the model's own code."""
     by_sequence: dict[bytes, dict[int, list[_Wanted]]] = {}
     for want in wanted:
         key = sequences[want.index].tobytes()

@@ -1,4 +1,4 @@
-"""Keys and values of sequences that are being written, one slot each, in one buffer a layer."""
+"""Keys and values of sequences that are being written: a slot per sequence, a buffer per layer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,8 @@ class Slots:
     """Buffers (slots, kv_heads, positions, head_dim), filled from position 0.
 
     Attributes:
-        lengths: Positions filled, by slot.
+        count: Number of slots.
+        lengths: Number of positions filled, by slot.
     """
 
     def __init__(self, count: int) -> None:
@@ -43,7 +44,7 @@ class Slots:
         self.lengths[slot] = length
 
     def keep(self, kept: list[int]) -> None:
-        """Drop all slots but these, which become the first ones, in this order."""
+        """Drop all slots but these, which are renumbered from 0 in the given order."""
         for buffers in (self._keys, self._values):
             for layer, old in enumerate(buffers):
                 buffers[layer] = old[kept]
@@ -53,13 +54,13 @@ class Slots:
     def append(
         self, layer: int, active: list[int], key: Tensor, value: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Add one position of one layer to the active slots and return all of theirs.
+        """Add one position of one layer to the active slots and return the layer's buffers.
 
         Args:
             layer: The layer.
-            active: Slots, ascending.
-            key: Shape (active, kv_heads, 1, head_dim).
-            value: Likewise.
+            active: Indices of the active slots, ascending.
+            key: Keys, shape (active, kv_heads, 1, head_dim).
+            value: Values, shape (active, kv_heads, 1, head_dim).
 
         Returns:
             Keys and values of all slots (slots, kv_heads, longest + 1, head_dim), not copied.
@@ -73,13 +74,13 @@ class Slots:
         return keys[:, :, :until], values[:, :, :until]
 
     def advance(self, active: list[int]) -> None:
-        """Count the position that every layer has just added."""
+        """Count the position that `append` has just added in every layer."""
         for slot in active:
             self.lengths[slot] += 1
         self._grow(max(self.lengths[s] for s in active) + 1)
 
     def mask(self, active: list[int], window: int | None) -> Tensor:
-        """Additive mask (slots, 1, 1, longest + 1): 0 where a position is seen, else -inf.
+        """Return the additive mask (slots, 1, 1, longest + 1): 0 where seen, else -inf.
 
         Slots that are not active look at their first position, so that nothing becomes NaN.
         """
@@ -137,7 +138,7 @@ def decoding(slots: Slots, active: list[int]) -> Iterator[None]:
 def decode_attention(
     layer: int, query: Tensor, key: Tensor, value: Tensor, rule: Rule
 ) -> Tensor | None:
-    """Attention of one new token a slot; None where nothing is being decoded.
+    """Attend from one new token per active slot; return None outside of `decoding`.
 
     Shapes: query (active, heads, 1, key_dim); result (active, 1, heads, value_dim).
     """

@@ -1,8 +1,8 @@
 """A prefix tree over token sequences, laid out so that a model can compute it in packs.
 
 Sequences in lexicographic order are a depth-first walk of their tree, so all descendants of a
-segment stand next to each other. That is what keeps attention to a shared prefix one dense,
-unmasked product: the queries are one slice.
+segment are adjacent. Attention to a shared prefix is therefore one dense, unmasked product: its
+queries are one slice of the row.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ WORTH_ROWS = 20
 """Rows whose attention to an ancestor costs as much as one token's computation.
 
 Rows merge each ancestor outside their cluster in every layer, however short it is. So two tokens
-that a hundred long questions share ("Question:") cost less when each question has its own.
+that a hundred long questions share ("Question:") cost less if each question computes them again.
 """
 CLUSTER_TOKENS = 384  # a square of scores this wide costs less than the calls it replaces
 
 
 @dataclass(slots=True)
 class Segment:
-    """A run of tokens between two branchings.
+    """A sequence of tokens between two branchings of the tree.
 
     Attributes:
         tokens: The tokens, shape (length,).
@@ -53,11 +53,11 @@ class Tree:
 
     @property
     def tokens(self) -> int:
-        """Number of distinct tokens: the work."""
+        """Number of tokens to compute."""
         return sum(len(segment.tokens) for segment in self.segments)
 
     def path(self, segment: int) -> list[int]:
-        """Indices from a root down to the segment."""
+        """Return indices of segments from a root down to this segment."""
         found = []
         while segment >= 0:
             found.append(segment)
@@ -65,7 +65,7 @@ class Tree:
         return found[::-1]
 
     def locate(self, sequence: int, position: int) -> tuple[int, int]:
-        """Find a position of an input sequence: (segment index, offset in it)."""
+        """Return the segment that holds a position of an input sequence, and the offset in it."""
         index = self.leaf_of[sequence]
         while self.segments[index].depth > position:
             index = self.segments[index].parent
@@ -80,8 +80,9 @@ def build_tree(
     Args:
         sequences: Token ids, each of shape (length,), none empty. Equal ones share their leaf.
         longest_segment_tokens: Longer segments are cut into chains, so that each fits a pack.
-        worth_rows: Rows that a shared token may have below it, in each branch, to be worth its
-            sharing: see `WORTH_ROWS`. By default everything is shared.
+        worth_rows: A segment above a large subtree is shared only if the rows below it are at most
+            this many per token of the segment and branch; see `WORTH_ROWS`. By default, everything
+            is shared.
     """
     order = sorted(range(len(sequences)), key=lambda i: sequences[i].tobytes())
     # Bytes of little-endian integers don't sort like the integers, but any total order in which
@@ -122,7 +123,7 @@ def _common_prefix(a: TokenIds, b: TokenIds) -> int:
 
 
 def _split(segments: list[Segment], path: list[int], leaf_of: list[int], at: int) -> None:
-    """Cut the last segment of the path at a position; what hung on it hangs on its lower half."""
+    """Cut the last segment of the path at a position; its children move to the lower half."""
     upper = path[-1]
     segment = segments[upper]
     lower = len(segments)
@@ -175,7 +176,7 @@ def _finish(segments: list[Segment], leaf_of: list[int], longest: int, worth_row
 def _not_worth_sharing(
     segments: list[Segment], children: dict[int, list[int]], worth_rows: int
 ) -> set[int]:
-    """Find short segments over large branches: each branch computes their tokens for itself."""
+    """Find short segments above large branches; each branch computes their tokens again."""
     rows = [len(segment.tokens) for segment in segments]
     for index in sorted(range(len(segments)), key=lambda i: -segments[i].depth):
         if segments[index].parent >= 0:
@@ -196,8 +197,8 @@ class Cluster:
     Attributes:
         start: First row.
         stop: Row after the last one.
-        seen: Which row attends to which, shape (rows, rows); None for one run of tokens, where each
-            attends to itself and those before it.
+        seen: Whether a row attends to a column, shape (rows, rows); None for a single segment,
+            whose tokens attend to themselves and those before them.
     """
 
     start: int
@@ -223,14 +224,14 @@ class Pack:
 
     Attributes:
         first: Index of the first segment.
-        last: Index after the last one.
+        last: Index after the last segment.
         tokens: Token ids, shape (T,).
         positions: Position of each token in its sequences, shape (T,).
         offsets: Where each segment starts in the pack; the pack's end stands under `last`.
         clusters: Attention inside small subtrees, in the order of their rows; they cover the pack.
         spans: Attention to ancestors outside the cluster, in the pack or computed before.
         keep: Segments whose keys and values later packs will need.
-        release: Segments that nobody needs after this pack.
+        release: Segments that no later pack needs.
         depths: Position of the first token of every segment that the spans attend to.
     """
 
@@ -246,7 +247,7 @@ class Pack:
     depths: dict[int, int] = field(default_factory=dict)
 
     def rows_of(self, segment: int) -> tuple[int, int]:
-        """Slice of the pack that holds a segment."""
+        """Return the first row of a segment in the pack, and the row after its last."""
         return self.offsets[segment], self.offsets[segment + 1]
 
 
@@ -258,7 +259,7 @@ def cut_into_packs(tree: Tree, pack_tokens: int, keep_all: bool = False) -> list
     Args:
         tree: The tree.
         pack_tokens: Tokens per pack.
-        keep_all: Keep every segment's keys and values (generation goes on from them).
+        keep_all: Whether to keep every segment's keys and values; generation continues from them.
     """
     packs: list[Pack] = []
     first, size = 0, 0
@@ -315,7 +316,7 @@ def _pack(tree: Tree, first: int, last: int, keep_all: bool) -> Pack:
 def _clusters(
     tree: Tree, first: int, last: int, offsets: dict[int, int]
 ) -> tuple[list[Cluster], set[int]]:
-    """Cut a pack's rows into clusters; return the segments that lie whole in one of several."""
+    """Cut a pack's rows into clusters; also return the segments inside branching clusters."""
     clusters: list[Cluster] = []
     whole: set[int] = set()
     index = first
