@@ -72,6 +72,55 @@ def write_whole(path: Path, data: str | bytes, mode: int = 0o644) -> None:
         replace_file(path, data.encode() if isinstance(data, str) else data, mode)
 
 
+@contextmanager
+def new_file(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield a path beside `path` whose file takes its name once the block ends without an error.
+
+    For files that are too large to be held in memory. What killed processes left is removed.
+
+    Args:
+        path: The file.
+        replace: Whether a file of that name may be replaced; it stands until then.
+
+    Raises:
+        InputError: A file of that name is there.
+        StorageError: The disk is full or can't be written.
+    """
+    if not replace and (path.exists() or path.is_symlink()):
+        raise InputError(f"{path} is there", "a new file", "--overwrite, or another name")
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_parts(path)
+        try:
+            yield part
+            if part.exists():
+                _sync(part)
+                part.replace(path)
+                sync_folder(path.parent)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _remove_parts(path: Path) -> None:
+    """Remove half-written files of processes that are gone."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+        process = part.name.removesuffix(PART).rpartition(".")[2]
+        if process.isdigit() and not _is_alive(int(process)):
+            part.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
+
+
 def append_line(path: Path, line: str) -> None:
     """Append one line and flush it."""
     with storage_errors(path), path.open("a", encoding="utf-8") as file:

@@ -16,4 +16,4 @@ class FilesDocument:
     files: tuple[str, ...]
 
 
-PRINTED = (Printed("init", FilesDocument), Printed("export", FilesDocument))
+PRINTED = (Printed("init", FilesDocument), Printed("export", FilesDocument, "of runs"))

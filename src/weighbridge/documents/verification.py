@@ -22,10 +22,10 @@ class CheckDocument:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifiedDocument:
-    """All checks of a run or a report's page.
+    """All checks of a run, a report's page, or a model's folder or GGUF file.
 
     Attributes:
-        run: The run's id, or the page's path.
+        run: The run's id, or the path of the page or the model.
         ok: Whether every check holds.
         checks: One each.
     """

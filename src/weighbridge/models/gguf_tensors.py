@@ -2,7 +2,8 @@
 
 Each architecture has a table of names; what llama.cpp's converter rearranges (pairs of rotary
 dimensions, experts, fused projections, norms that hold their weight plus one) is turned back. A
-tensor of the file that no name takes is refused: the model would lack it.
+tensor of the file that no name takes is refused: the model would lack it. The tables serve both
+directions: `weighbridge.tuning.gguf_export` writes by them.
 """
 
 import re
@@ -19,7 +20,7 @@ from weighbridge.sources.gguf_rotary import TABLES
 from weighbridge.sources.regular_files import open_regular
 
 Array = np.ndarray[Any, Any]
-Turn = Callable[[Array, Mapping[str, Any]], Array]
+Rearrange = Callable[[Array, Mapping[str, Any]], Array]
 Join = Callable[..., Array]
 
 _OUTER = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
@@ -42,6 +43,21 @@ _SANDWICHED = {
     "post_ffw_norm": "post_feedforward_layernorm",
 }
 _EXPERT = re.compile(r"blk\.(\d+)\.ffn_(gate|up|down)\.(\d+)\.weight")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How numbers stand otherwise in a GGUF file than in the model.
+
+    Attributes:
+        read: From the file's order to the model's.
+        write: From the model's order to the file's.
+        of_biases: Whether biases are rearranged, too.
+    """
+
+    read: Rearrange
+    write: Rearrange
+    of_biases: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,11 @@ class Layout:
     prefix: str = "model.layers"
     turns: Mapping[str, Turn] = field(default_factory=dict)
     experts: str = ""
+
+    def turn_of(self, key: str, suffix: str) -> Turn | None:
+        """Return how a tensor is rearranged, by GGUF's name in a layer; None for not at all."""
+        turn = self.turns.get(key)
+        return None if turn and suffix == "bias" and not turn.of_biases else turn
 
 
 def targets(header: GgufHeader, config: Mapping[str, Any], where: str) -> list[Target]:
@@ -158,13 +179,11 @@ def _plain(layout: Layout, config: Mapping[str, Any], name: str) -> list[Target]
         place = f"{layout.prefix}.{layer[1]}.{inner}" if inner else None
     if place is None:
         return []
-    turn = layout.turns.get(key)
-    if turn in (_less_one, _transposed) and suffix == "bias":
-        turn = None
+    turn = layout.turn_of(key, suffix)
     target = place if key == "attn_sinks" else f"{place}.{suffix}"
     if turn is None:
         return [Target(target, (name,), lambda numbers: numbers)]
-    return [Target(target, (name,), lambda numbers: turn(numbers, config))]
+    return [Target(target, (name,), lambda numbers: turn.read(numbers, config))]
 
 
 def _split_qkv(prefix: str, name: str, suffix: str, config: Mapping[str, Any]) -> list[Target]:
@@ -242,27 +261,25 @@ def _alternating(across: bool) -> Join:
 
 
 def _halves(heads_field: str) -> Turn:
-    """Undo llama.cpp's order of rotary dimensions: neighbouring pairs become a head's halves."""
+    """llama.cpp's order of rotary dimensions: a head's two halves stand as neighbouring pairs."""
 
-    def turn(numbers: Array, config: Mapping[str, Any]) -> Array:
+    def swapped(numbers: Array, heads: int, *parts: int) -> Array:
+        split = numbers.reshape(heads, *parts, *numbers.shape[1:])
+        return np.ascontiguousarray(split.swapaxes(1, 2)).reshape(numbers.shape)
+
+    def read(numbers: Array, config: Mapping[str, Any]) -> Array:
         heads = int(config[heads_field])
-        pairs = numbers.reshape(heads, numbers.shape[0] // heads // 2, 2, *numbers.shape[1:])
-        return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(numbers.shape)
+        return swapped(numbers, heads, numbers.shape[0] // heads // 2, 2)
 
-    return turn
+    def write(numbers: Array, config: Mapping[str, Any]) -> Array:
+        heads = int(config[heads_field])
+        return swapped(numbers, heads, 2, numbers.shape[0] // heads // 2)
 
-
-def _less_one(numbers: Array, config: Mapping[str, Any]) -> Array:
-    """Subtract the 1 that GGUF adds to norm weights where the model adds it in its own code."""
-    return numbers - np.float32(1)
+    return Turn(read, write)
 
 
 def _transposed(numbers: Array, config: Mapping[str, Any]) -> Array:
     return np.ascontiguousarray(numbers.T)
-
-
-def _one_row(numbers: Array, config: Mapping[str, Any]) -> Array:
-    return numbers.reshape(1, -1)
 
 
 def _by_head(numbers: Array, config: Mapping[str, Any]) -> Array:
@@ -272,16 +289,29 @@ def _by_head(numbers: Array, config: Mapping[str, Any]) -> Array:
     return np.ascontiguousarray(parts.swapaxes(0, 1)).reshape(numbers.shape)
 
 
+def _by_part(numbers: Array, config: Mapping[str, Any]) -> Array:
+    heads = int(config["num_attention_heads"])
+    parts = numbers.reshape(heads, 3, -1, *numbers.shape[1:])
+    return np.ascontiguousarray(parts.swapaxes(0, 1)).reshape(numbers.shape)
+
+
+_ONE_MORE = Turn(  # GGUF adds 1 to norm weights where the model adds it in its own code
+    lambda numbers, config: numbers - np.float32(1),
+    lambda numbers, config: numbers + np.float32(1),
+    of_biases=False,
+)
+_TURNED = Turn(_transposed, _transposed, of_biases=False)
+_ROW = Turn(lambda numbers, config: numbers.reshape(1, -1), lambda numbers, config: numbers[0])
 _HALVES = {"attn_q": _halves("num_attention_heads"), "attn_k": _halves("num_key_value_heads")}
 _LLAMA = Layout(turns=_HALVES)
 _PLAIN = Layout()
 _NORMS_PLUS_ONE = dict.fromkeys(
     ("attn_norm", "ffn_norm", "output_norm", "attn_q_norm", "attn_k_norm", "post_attention_norm",
-     "post_ffw_norm"), _less_one,
+     "post_ffw_norm"), _ONE_MORE,
 )  # fmt: skip
 _GEMMA2 = Layout(layer={**_LAYER, **_SANDWICHED}, turns=_NORMS_PLUS_ONE)
 _MIXTURE = Layout(layer={**_LAYER, "ffn_gate_inp": "mlp.gate"}, experts="mlp.experts")
-_GPT2_TURNS = dict.fromkeys(("attn_qkv", "attn_output", "ffn_up", "ffn_down"), _transposed)
+_GPT2_TURNS = dict.fromkeys(("attn_qkv", "attn_output", "ffn_up", "ffn_down"), _TURNED)
 
 LAYOUTS: Mapping[str, Layout] = {
     "llama": _LLAMA,
@@ -298,7 +328,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "qwen2": _PLAIN,
     "qwen3": _PLAIN,
     "qwen2_moe": replace(
-        _MIXTURE, layer={**_MIXTURE.layer, **_SHARED}, turns={"ffn_gate_inp_shexp": _one_row}
+        _MIXTURE, layer={**_MIXTURE.layer, **_SHARED}, turns={"ffn_gate_inp_shexp": _ROW}
     ),
     "qwen3_moe": _MIXTURE,
     "olmoe": _MIXTURE,
@@ -347,7 +377,7 @@ LAYOUTS: Mapping[str, Layout] = {
             "ffn_up": "mlp.dense_h_to_4h", "ffn_down": "mlp.dense_4h_to_h",
         },
         prefix="gpt_neox.layers",
-        turns={"attn_qkv": _by_head},
+        turns={"attn_qkv": Turn(_by_head, _by_part)},
     ),
     "starcoder2": Layout(layer={**_LAYER, "ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj"}),
     "stablelm": _PLAIN,

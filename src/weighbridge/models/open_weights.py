@@ -48,8 +48,14 @@ from weighbridge.models.template_clock import standing_still
 from weighbridge.models.thoughts import marker_tokens, own_markers, with_known
 from weighbridge.models.tokenisation import Tokenisation
 from weighbridge.records import Generation, ModelRef
+from weighbridge.sources.artefacts import artefact_digest, stated_digest
 from weighbridge.sources.digests import text_digest
 from weighbridge.sources.weights import WeightsLocation
+
+_ALTERED = (
+    "Its files are not those that its record of origin was written for: `weighbridge verify` on "
+    "the model names what differs."
+)
 
 
 @dataclass(frozen=True)
@@ -414,6 +420,10 @@ def load(
         raise _of_gguf(error, folder, location.path) from error
     module, tokenizer = read.module, read.tokenizer
     notes = read.notes + ((facts["note"],) if "note" in facts else ())
+    artefact = facts.get("gguf_digest")
+    if (stated := stated_digest(location.path)) is not None:
+        artefact = artefact or artefact_digest(location.path)
+        notes += (_ALTERED,) * (artefact != stated)
     config, adapter_digest, adapter = module.config, None, None
     if location.adapter is not None:
         adapter = read_adapter_config(location.adapter)
@@ -427,7 +437,7 @@ def load(
         name=location.name + (f"+{location.adapter.name}" if location.adapter else ""),
         source=location.source,
         weights_digest=read.digest,
-        revision=location.revision or facts.get("gguf_digest"),
+        revision=location.revision or artefact,
         adapter_digest=adapter_digest,
         tokenizer_digest=text_digest(tokenizer.backend_tokenizer.to_str())
         if getattr(tokenizer, "is_fast", False)

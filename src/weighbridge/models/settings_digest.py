@@ -12,7 +12,7 @@ from typing import Any
 from weighbridge.records.digest import canonical_digest
 
 # What a configuration says of files, training and software, or what other digests cover.
-_ELSEWHERE = re.compile(
+ELSEWHERE = re.compile(
     r"^(_.*|architectures|dtype|torch_dtype|transformers_version|use_cache|initializer_\w+|auto_map"
     r"|tie_word_embeddings|quantization_config|\w*_token_id|pretraining_tp|gradient_checkpointing"
     r"|\w*dropout\w*|\w*_pdrop|output_\w+|return_dict|id2label|label2id|num_labels|task_\w+|name)$"
@@ -37,7 +37,7 @@ def settings_digest(
         adapter: The fields of `adapter_config.json`.
     """
     facts: dict[str, Any] = {
-        "config": _plain(config.to_diff_dict(), _ELSEWHERE),
+        "config": _plain(config.to_diff_dict(), ELSEWHERE),
         "ends": sorted(ends),
     }
     if adapter is not None:

@@ -10,7 +10,8 @@ class ModelRef:
     Attributes:
         name: What a person calls it (``smollm2-135m``, a Hub id, a directory's name).
         source: Where it was found (``hub:…``, ``directory:…``, ``gguf:…``, ``endpoint:…``).
-        revision: Hub commit or the GGUF file's own digest, where there is one.
+        revision: Hub commit, or the digest of a GGUF file or of a merged model's folder, where
+            there is one.
         weights_digest: SHA-256 over the tensors sorted by name, each with name, dtype, shape and
             bytes as computed with (see `weighbridge.sources.digests`).
         adapter_digest: The same over the adapter's tensors; None without an adapter.

@@ -6,8 +6,10 @@ A merged model's folder and a GGUF file carry a record of where they come from (
 
 from pathlib import Path
 
+from weighbridge.errors import InputError
 from weighbridge.records import canonical_digest
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.documents import read_settings
 
 LINEAGE = "weighbridge_lineage.json"
 MERGE_RECORD = "weighbridge_merge.json"
@@ -35,6 +37,19 @@ def artefact_files(folder: Path) -> dict[str, str]:
         if path.is_file() and path.name not in _SAY_NOTHING and path.suffix != ".md"
         and not path.name.startswith(".")
     }  # fmt: skip
+
+
+def stated_digest(artefact: Path) -> str | None:
+    """Return the digest that an artefact's record gives it; None where it has no readable one."""
+    path = lineage_file(artefact)
+    if not path.is_file():
+        return None
+    try:
+        found = read_settings(path, "a record of where a model comes from", within=path.parent)
+        digest = found["steps"][-1]["digest"]
+    except (InputError, LookupError, TypeError):
+        return None
+    return digest if isinstance(digest, str) else None
 
 
 def artefact_digest(artefact: Path) -> str:

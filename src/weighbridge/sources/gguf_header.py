@@ -12,8 +12,8 @@ of them stands for all, the first holds the metadata, each its own tensors.
 import mmap
 import re
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class GgufHeader:
         types: What each tensor is stored as, such as `Q4_1`, by its name.
         places: Each tensor's location, by its name.
         shards: The files, in order; one where the model is not split.
+        tables: Tensors of factors that are at hand, of a file that is yet to be written.
     """
 
     fields: Mapping[str, Any]
@@ -77,6 +78,7 @@ class GgufHeader:
     types: Mapping[str, str]
     places: Mapping[str, TensorLocation]
     shards: tuple[Path, ...]
+    tables: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:

@@ -174,6 +174,8 @@ def read_floats(header: GgufHeader, name: str) -> "np.ndarray[Any, Any]":
         raise InputError(
             f"{name} is stored as {header.types[name]}", "F32", "use the model's safetensors"
         )
+    if name in header.tables:
+        return np.asarray(header.tables[name], dtype=np.float64)
     place = header.places[name]
     with open_regular(place.path) as file:
         file.seek(place.start)

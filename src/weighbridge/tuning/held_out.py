@@ -15,6 +15,7 @@ from weighbridge.tuning.rows import Conversation, TuningRow
 _MOST_TOKENS = 2048
 _MOST_NUMBERS = 1 << 27  # log-probabilities kept at once: half a gigabyte of float32
 _LONGEST = 512
+_PROBE_TOKENS = 128
 
 TEXTS = (
     "The harbour was quiet before six. Two boats had come in during the night, and their crews "
@@ -58,6 +59,12 @@ class HeldOut:
     def tokens(self) -> int:
         """How many there are in all rows."""
         return sum(map(len, self.rows))
+
+    def probe(self, device: Any) -> Any:
+        """Return the beginning of the first text, as a batch of one."""
+        import torch
+
+        return torch.tensor([self.rows[0][:_PROBE_TOKENS]], device=device)
 
 
 def held_out_text(

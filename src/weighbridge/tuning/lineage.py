@@ -63,6 +63,11 @@ def measured_facts(found: "Divergence", kind: str, bound: float) -> dict[str, Js
     }
 
 
+def folder_step(stage: Stage, files: Mapping[str, str], facts: Mapping[str, Json]) -> LineageStep:
+    """Return the step of a model's folder, from the digests of its files."""
+    return LineageStep(stage, canonical_digest(files), {**facts, "files": dict(files)})
+
+
 def write_folder_lineage(
     folder: Path, steps: Sequence[LineageStep], stage: Stage, facts: Mapping[str, Json]
 ) -> None:
@@ -74,8 +79,7 @@ def write_folder_lineage(
         stage: What the folder is.
         facts: What is known of it.
     """
-    files = artefact_files(folder)
-    own = LineageStep(stage, canonical_digest(files), {**facts, "files": dict(files)})
+    own = folder_step(stage, artefact_files(folder), facts)
     lineage_file(folder).write_text(lineage_text((*steps, own)), encoding="utf-8")
 
 

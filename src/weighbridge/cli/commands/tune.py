@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.artefact_output import divergence_document, merged_lines
 from weighbridge.cli.option_groups import grouped
-from weighbridge.cli.output import emit, emit_masks, wrapped
-from weighbridge.documents.artefacts import DivergenceDocument
+from weighbridge.cli.output import emit, emit_masks
 from weighbridge.documents.tuning import RewardsDocument, RowsDocument, TuningDocument
 from weighbridge.sources.artefacts import artefact_digest
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
@@ -271,7 +271,9 @@ def _outcome(
         merged_before=merged.before if merged else False,
         merged_max_logit_difference=merged.max_logit_difference if merged else None,
         merged_digest=artefact_digest(merged.path) if merged else None,
-        merged_divergence=_divergence(merged),
+        merged_divergence=divergence_document(merged.divergence, merged.kl_bound, merged.dtype)
+        if merged
+        else None,
     )
     lines = [
         *result.told(),
@@ -284,31 +286,8 @@ def _outcome(
         f"{result.predicted_memory_bytes / 1e9:.2f})",
         f"{result.output} {result.artefact}",
     ]
-    before = ", done before" if merged and merged.before else ""
-    if merged and merged.copied:
-        lines.append(f"nothing to merge: the model is whole; copied to {merged.path}{before}")
-    elif merged:
-        lines.append(
-            f"merged {merged.path} (logits differ by at most "
-            f"{merged.max_logit_difference:.1e}{before})"
-        )
-        if merged.divergence:
-            lines += wrapped(f"read back: {merged.divergence.told()}")
+    lines += merged_lines(merged) if merged else []
     return document, "\n".join(lines)
-
-
-def _divergence(merged: "Merged | None") -> DivergenceDocument | None:
-    if merged is None or merged.divergence is None or merged.kl_bound is None:
-        return None
-    found = merged.divergence
-    return DivergenceDocument(
-        kl_mean=found.mean,
-        kl_max=found.largest,
-        kl_bound=merged.kl_bound,
-        tokens=found.tokens,
-        text=found.source,
-        type=merged.dtype,
-    )
 
 
 def _rewards(measured: "tuple[Rewards, Rewards] | None", place: int) -> RewardsDocument | None:

@@ -1,4 +1,7 @@
-"""Recompute every figure of a run from its samples, and check its seal.
+"""Recompute every figure of a run from its samples, and check its seal; or check a model's origin.
+
+A merged model's folder, or a GGUF file with its record beside it, is compared byte by byte with
+what was written, and the runs that measured just these bytes are named.
 
 Exit code 3 says that a newer version of the program wrote a run, so that it can't be checked here.
 """
@@ -23,20 +26,23 @@ if TYPE_CHECKING:
 
 def command(
     run: Annotated[
-        list[str], typer.Argument(help="Run ids (or their beginnings), folders, reports.")
+        list[str], typer.Argument(help="Run ids (or their beginnings), folders, reports, models.")
     ],
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.evidence import RunStore, verify
+    from weighbridge.project.artefact_check import is_artefact, verify_artefact
     from weighbridge.project.report import is_report, verify_report
 
     store = RunStore(runs)
     found, lines = [], []
     for name in run:
         folder = Path(name)
-        if is_report(folder) and not (folder / "seal.json").exists():
+        if is_artefact(folder):
+            results = [verify_artefact(folder, store)]
+        elif is_report(folder) and not (folder / "seal.json").exists():
             results = verify_report(folder, store)
         else:
             results = [verify(store.folder_of(name))]
