@@ -19,7 +19,8 @@ from weighbridge.project.report import document_of, verify_report, write_report
 from weighbridge.project.running import run_stages, stages_of
 from weighbridge.project.stage import PROMPT_ARMS, Models, Work
 from weighbridge.project.stages import measure_prompted
-from weighbridge.records import Message
+from weighbridge.records import Message, Ungraded
+from weighbridge.statistics import estimate
 
 GUARD = '[[evaluate]]\nbenchmark = "mmlu"\nrole = "guard"\n'
 PROMPTING = "[prompting]\nshots = [2, 1]\ndraws = 2\nrows = 6\n"
@@ -99,10 +100,13 @@ def test_examples_stand_behind_the_instruction_and_leave_the_item_as_it_is(three
 def test_the_shorter_of_two_equal_prompts_is_taken():
     def scored(share):
         measured = run("r", [0.0])
-        return replace(measured, estimate=replace(measured.estimate, mean=share))
+        return replace(measured, estimate=replace(measured.estimate, mean=share, mean_graded=share))
 
     tried = [(0, 0, scored(0.2)), (4, 1, scored(0.5)), (2, 2, scored(0.5)), (2, 1, scored(0.4))]
     assert best_of(tried) == (2, 2)
+    silent = run("r", [Ungraded("unparsed")])
+    silent = replace(silent, estimate=estimate(silent.samples, "mean"))
+    assert best_of([(0, 0, silent), (2, 1, scored(0.0)), (4, 1, scored(0.0))]) == (2, 1)
 
 
 def test_no_item_that_is_measured_is_read_before_the_prompt_is_chosen(three, monkeypatch):

@@ -12,7 +12,7 @@ from weighbridge.comparison.prompted import (
     RequestCost,
     ScoredPrompt,
 )
-from weighbridge.records import BenchmarkSpec, PromptArm, PromptTried
+from weighbridge.records import BenchmarkSpec, PromptArm, PromptTried, Ungraded
 from weighbridge.statistics import compare, estimate
 from weighbridge.verdict.economics import Economics
 from weighbridge.verdict.paid import judge
@@ -71,6 +71,19 @@ def test_a_poor_tuning_that_a_prompt_beats_is_said_so_with_what_a_request_costs(
     )
     assert "tuned model 161 + 25 tokens (0.5 USD for a thousand)" in beats.sentence
     assert "prompted base 560 + 25 tokens" in beats.sentence
+
+
+@pytest.mark.parametrize(("tuned", "expected"), [(120, "paid"), (20, "did not pay")])
+def test_a_base_that_says_nothing_without_examples_is_judged_with_them(tuned, expected):
+    one = weighed(0, 20, tuned)
+    silent = run("b", [Ungraded("unparsed")] * ITEMS)
+    silent = replace(silent, estimate=estimate(silent.samples, "mean"))
+    one = replace(one, before=silent, comparison=compare(one.after, silent, margin=0.02))
+    judged = judge([one], [])
+    assert judged.verdict == expected
+    assert judged.findings[0].outcome == "insufficient"
+    assert judged.findings[0].sentence.endswith("with worked examples alone.")
+    assert judge([replace(one, prompted=None)], []).verdict == "insufficient evidence"
 
 
 def test_of_two_targets_each_has_to_beat_its_prompt():

@@ -37,6 +37,7 @@ class BenchmarkComparison:
         clean: The comparison without those items; None if none overlap, or all do.
         clean_scores: Scores with and without them, before and after; empty if none overlap.
         prompted: The base with worked examples against the tuned model, where that was measured.
+        over_prompt: The tuned model against the base with worked examples, in all of these ways.
     """
 
     weigh: BenchmarkSpec
@@ -49,6 +50,7 @@ class BenchmarkComparison:
     clean: Comparison | None = None
     clean_scores: tuple[CleanSubset, ...] = ()
     prompted: PromptedComparison | None = None
+    over_prompt: "BenchmarkComparison | None" = None
 
     @property
     def decisive(self) -> Comparison | None:
@@ -112,4 +114,5 @@ def compare_runs(
     return BenchmarkComparison(
         wanted, without_samples(old), without_samples(new), found.comparison, parts, found.audit,
         contamination, clean, scores, prompted,
+        compare_runs(wanted, store, arm.run, after, labels, contamination) if arm else None,
     )  # fmt: skip

@@ -33,6 +33,12 @@ class ScoredPrompt:
     run: EvalRun
 
 
+def _order(one: ScoredPrompt) -> tuple[bool, float, int, int]:
+    """The best first: by mean, then the shortest; one that graded nothing is the last."""
+    found = one.run.estimate
+    return found.known_mean is None, -found.mean, one.tried.shots, one.tried.draw
+
+
 @dataclass(frozen=True)
 class RequestCost:
     """What one request takes of an arm, on average over the benchmark's items.
@@ -103,8 +109,7 @@ class PromptedComparison:
     def was_best(self) -> bool:
         """Whether the prompt that was taken is the best of those with examples on validation."""
         tried = [one for one in self.validation if one.tried.shots]
-        best = min(tried, key=lambda o: (-o.run.estimate.mean, o.tried.shots, o.tried.draw))
-        return best == self.chosen
+        return min(tried, key=_order) == self.chosen
 
 
 def compare_prompted(

@@ -81,10 +81,17 @@ class Prompts:
 def best_of(scored: Sequence[tuple[int, int, EvalRun]]) -> tuple[int, int]:
     """Return number of examples and draw of the best prompt; of equal ones the shortest.
 
+    One of whose answers none could be graded comes after all others.
+
     Args:
         scored: Number of examples, draw, and the run over the validation rows.
     """
-    shots, draw, _ = min(scored, key=lambda one: (-one[2].estimate.mean, one[0], one[1]))
+
+    def order(one: tuple[int, int, EvalRun]) -> tuple[bool, float, int, int]:
+        shots, draw, run = one
+        return run.estimate.known_mean is None, -run.estimate.mean, shots, draw
+
+    shots, draw, _ = min(scored, key=order)
     return shots, draw
 
 

@@ -22,7 +22,7 @@ from weighbridge.documents.project import (
 from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.plain_json import strict_json
-from weighbridge.project.report_arms import arms_of
+from weighbridge.project.report_arms import arms_of, sections_of
 from weighbridge.project.report_facts import ReportFacts, facts_of, slug
 from weighbridge.project.running import ProjectOutcome
 from weighbridge.records import (
@@ -213,6 +213,7 @@ def _report(
     offsets: tuple[ProtocolOffset, ...],
 ) -> Report:
     order: dict[BenchmarkRole, int] = {"target": 0, "guard": 1}
+    full = sorted(sections_of(weighed), key=lambda w: order[w.weigh.role])
     return Report(
         title=facts.title,
         question=facts.question,
@@ -234,7 +235,7 @@ def _report(
                 clean_scores=w.clean_scores,
                 clean_comparison=w.clean,
             )
-            for number, w in enumerate(sorted(weighed, key=lambda w: order[w.weigh.role]), start=1)
+            for number, w in enumerate(full, start=1)
         ),
         training=facts.training,
         training_facts=dict(facts.training_facts),

@@ -1,6 +1,7 @@
 """The three arms of a report: the base as it is, the base with worked examples, the tuned model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.comparison.prompted import PromptedComparison, RequestCost
@@ -19,6 +20,23 @@ def arms_of(
     return tuple(
         _section(each, each.prompted, economics) for each in weighed if each.prompted is not None
     )
+
+
+def sections_of(weighed: Sequence[BenchmarkComparison]) -> list[BenchmarkComparison]:
+    """Return what the report shows of each benchmark in full.
+
+    Where tuning was weighed against prompting, that is the tuned model against the prompted base.
+    """
+    return [_over_prompt(each) or each for each in weighed]
+
+
+def _over_prompt(weighed: BenchmarkComparison) -> BenchmarkComparison | None:
+    found, prompted = weighed.over_prompt, weighed.prompted
+    if found is None or prompted is None:
+        return None
+    model = found.before.model
+    named = replace(model, name=f"{model.name}, {_examples(prompted.arm.shots)}")
+    return replace(found, before=replace(found.before, model=named))
 
 
 def _section(

@@ -65,7 +65,12 @@ def _of_section(section: BenchmarkSection) -> list[str]:
             f"{title}: only the first {limit} items of each subset were asked; the figure is not "
             "the whole benchmark's."
         )
-    if _settings(section.candidate) != _settings(section.reference):
+    if _by_examples_alone(section):
+        sentences.append(
+            f"{title}: the reference was asked with worked examples and the candidate without, on "
+            "purpose. Another prompt may do better than the best of those that were tried."
+        )
+    elif _settings(section.candidate) != _settings(section.reference):
         sentences.append(
             f"{title}: the two runs differ in their settings, so part of the difference may be due "
             "to that."
@@ -87,6 +92,13 @@ def _of_section(section: BenchmarkSection) -> list[str]:
 def _settings(run: EvalRun) -> dict[str, Json]:
     """What was chosen for a run, but for when it may stop, which its notes tell."""
     return run.asked.without("stop")
+
+
+def _by_examples_alone(section: BenchmarkSection) -> bool:
+    """Whether the reference had worked examples of its own, and nothing else was different."""
+    asked, like = section.candidate.asked, section.reference.asked
+    differ = asked.without("stop", "shots", "examples") != like.without("stop", "shots", "examples")
+    return "examples" in like.stated and "examples" not in asked.stated and not differ
 
 
 def _overlap(section: BenchmarkSection) -> list[str]:

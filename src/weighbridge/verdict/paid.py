@@ -35,7 +35,8 @@ def judge(
     """Judge a tuning project.
 
     It *paid* if every target is significantly better, and where the base was measured with worked
-    examples, better than that by more than the margin; if no guard is worse by more than its
+    examples, better than that by more than the margin (if no answer of the base as it is could be
+    graded, it is judged by those with examples alone); if no guard is worse by more than its
     margin; and if no required guard is missing or undecided. It *did not pay* if a guard is worse
     by more than its margin, or if every target is decided and none is better. Otherwise the
     evidence is insufficient, for example if one target is better and another is not.
@@ -50,7 +51,7 @@ def judge(
     targets = [each for each in every if each.decided.role == "target"]
     guards = [each.decided for each in every if each.decided.role == "guard"]
     findings = (
-        *map(_target, (each.decided for each in targets)),
+        *map(_target, targets),
         *(finding(each.prompt, economics) for each in targets if each.prompt is not None),
         *map(_guard, guards),
         *map(missing, left),
@@ -68,8 +69,15 @@ class _Target:
     @property
     def improved(self) -> bool:
         """Whether tuning is shown to be better than both."""
-        beaten = self.prompt is None or self.prompt.beaten
-        return self.decided.supports == "superior" and beaten
+        if self.prompt is None:
+            return self.decided.supports == "superior"
+        return self.prompt.beaten and (self.decided.supports == "superior" or self.base_is_mute)
+
+    @property
+    def base_is_mute(self) -> bool:
+        """Whether no answer of the base as it is could be graded, so that examples speak for it."""
+        found = self.decided.weighed.decisive
+        return self.prompt is not None and found is not None and bool(found.ungraded_b)
 
     @property
     def told_no_better(self) -> bool:
@@ -86,7 +94,7 @@ class _Target:
         prompt, alone = self.prompt, points(self.decided, what)
         if prompt is None or self.decided.told_no_better:
             return alone
-        if self.decided.supports == "superior" or prompt.matched:
+        if self.decided.supports == "superior" or prompt.matched or self.base_is_mute:
             return prompt.told
         return alone
 
@@ -122,7 +130,8 @@ def _conclude(
     return "paid", improved[0].told("improved")
 
 
-def _target(decided: Decided) -> VerdictFinding:
+def _target(target: _Target) -> VerdictFinding:
+    decided = target.decided
     outcome: Literal["yes", "no", "insufficient"] = "insufficient"
     if decided.supports == "superior":
         outcome = "yes"
@@ -130,7 +139,10 @@ def _target(decided: Decided) -> VerdictFinding:
         outcome = "no"
     what = {"yes": "improved", "no": "did not improve", "insufficient": "can't be told"}[outcome]
     title = f"{decided.weighed.comparison.benchmark}: better"
-    return VerdictFinding(title, outcome, points(decided, what))
+    sentence = points(decided, what)
+    if target.base_is_mute:
+        sentence += " The base is judged by its answers with worked examples alone."
+    return VerdictFinding(title, outcome, sentence)
 
 
 def _guard(decided: Decided) -> VerdictFinding:

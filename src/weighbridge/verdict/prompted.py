@@ -90,10 +90,14 @@ def _validation(prompted: PromptedComparison) -> str:
     """Say how the prompt was chosen."""
     chosen, bare = prompted.chosen.run.estimate, prompted.as_it_is.run.estimate
     scale = chosen.scale
+    of_bare = (
+        "none of the answers of the base as it is could be graded"
+        if bare.known_mean is None
+        else f"the base as it is {wording.value(bare.mean, scale)}"
+    )
     return (
         f"It was chosen among {len(prompted.validation) - 1} on {chosen.n} validation rows, where "
-        f"it scored {wording.value(chosen.mean, scale)} and the base as it is "
-        f"{wording.value(bare.mean, scale)}."
+        f"it scored {wording.value(chosen.mean, scale)} and {of_bare}."
     )
 
 

@@ -15,7 +15,7 @@ from weighbridge.project.stage import (
     StageFacts,
     Work,
 )
-from weighbridge.records import PromptArm, PromptTried
+from weighbridge.records import EvalRun, PromptArm, PromptTried
 from weighbridge.records.scale import figure
 
 
@@ -43,7 +43,7 @@ def _arm(prompts: Prompts, work: Work) -> PromptArm:
     runs = measure_tasks(model, work, tasks)
     scored = [(*each, run) for each, run in zip(candidates, runs, strict=True)]
     best, chosen = best_of(scored), best_of([one for one in scored if one[0]])
-    means = {one[:2]: figure(one[2].estimate.mean, one[2].estimate.scale) for one in scored}
+    means = {(shots, draw): _mean(run) for shots, draw, run in scored}
     work.show.say(
         f"{prompts.task.title}: best on validation is {_said(*best)} ({means[best]}); of the "
         f"prompts with examples {_said(*chosen)} ({means[chosen]})"
@@ -59,6 +59,11 @@ def _arm(prompts: Prompts, work: Work) -> PromptArm:
         digest=task.settings.examples,
         tried=tuple(PromptTried(shots, draw, run.run_id) for shots, draw, run in scored),
     )
+
+
+def _mean(run: EvalRun) -> str:
+    known = run.estimate.known_mean
+    return "nothing was graded" if known is None else figure(known, run.estimate.scale)
 
 
 def _said(shots: int, draw: int) -> str:
