@@ -1,4 +1,4 @@
-"""The figures of an architecture: parameters, floating-point operations, key-value cache."""
+"""Computes an architecture's parameters, floating-point operations and key-value cache."""
 
 from collections.abc import Callable
 
@@ -14,9 +14,9 @@ def parameters(architecture: Architecture, role: PartRole | None = None) -> int:
 
 
 def active_parameters(architecture: Architecture, role: PartRole | None = None) -> int:
-    """Count the parameters that take part in one token.
+    """Count the parameters that take part in computing one token.
 
-    The whole embedding is among them, as in the figures that Mixtral and DeepSeek publish.
+    The whole embedding is included, as in the figures that Mixtral and DeepSeek publish.
     """
     return _total(architecture, lambda weight: weight.active_parameters, role)
 
@@ -38,14 +38,14 @@ def attention_flops(architecture: Architecture, context_tokens: int) -> int:
     """Count floating-point operations of scores and weighted values, for one token.
 
     Args:
-        architecture: What computes.
-        context_tokens: The token's position from 1, so that it attends to so many tokens, itself
-            among them, where no window or chunk cuts that short.
+        architecture: The architecture.
+        context_tokens: The token's position from 1: it attends to so many tokens, itself included,
+            unless a window or chunk limits them.
 
     Returns:
-        2 · heads · (key width + value width) · attended tokens, summed over layers. MLA is counted
-        as it is trained and prefilled, with keys and values expanded; a decoder that absorbs the
-        expansion computes with wider heads instead.
+        2 · heads · (key width + value width) · attended tokens, summed over layers, plus an
+        indexer's scores. MLA is counted as it is trained and prefilled, with keys and values
+        expanded; a decoder that absorbs the expansion computes with wider heads instead.
     """
     return sum(
         count * layer.attention.flops(context_tokens)
@@ -66,8 +66,8 @@ def recurrent_flops(architecture: Architecture) -> int:
     """Count a token's operations with recurrent states: they decay, are written and are read.
 
     Returns:
-        For a state space and plain linear attention 5 for each number of the state (one product to
-        decay, two to write, two to read); for the delta rule 7, as it reads before it writes.
+        For a state space and plain linear attention, 5 per element of the state (one product to
+        decay, two to write, two to read); for the delta rule 7, because it reads before it writes.
     """
     return sum(layer.state.flops * n for layer, n in architecture.kinds_of_layers.items())
 
@@ -84,7 +84,7 @@ def kv_cache_bytes_per_token(architecture: Architecture, element_bytes: int = BF
     """Return the bytes that one more token adds to the cache, while no window is full.
 
     Args:
-        architecture: What remembers.
+        architecture: The architecture.
         element_bytes: Bytes of one number; 2 for bf16.
     """
     return element_bytes * sum(layer.attention.kept_by_one for layer in architecture.layers)

@@ -1,4 +1,4 @@
-"""Reads a configuration's fields; what is absent, malformed or contradictory is one line."""
+"""Reads a configuration's fields; an absent, malformed or contradictory field is an error."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +20,12 @@ class Fields:
 
     Args:
         values: The fields.
-        where: What to call the configuration in errors.
+        where: Name of the configuration in errors.
+
+    Attributes:
+        values: The fields, and the defaults that `assume` added.
+        where: Name of the configuration in errors.
+        assumed: The defaults that `assume` added.
     """
 
     def __init__(self, values: Mapping[str, Any], where: str) -> None:
@@ -28,7 +33,7 @@ class Fields:
         self.assumed: dict[str, Any] = {}
 
     def require(self, *names: str) -> None:
-        """Check that all of these stand there; all that are missing are named at once.
+        """Check that all of these fields are there; the error names all that are missing.
 
         Args:
             names: Fields; alternatives are divided by ``|``.
@@ -59,7 +64,7 @@ class Fields:
             zero: Whether it may be 0.
 
         Raises:
-            InputError: Absent, or another kind of value.
+            InputError: The field is absent, or has another kind of value.
         """
         self.require(name)
         found = next(n for n in name.split("|") if self.values.get(n) is not None)
@@ -71,10 +76,10 @@ class Fields:
         return self.count(name) if present else None
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return true or false; absence is the default.
+        """Return true or false; `default` where the field is absent.
 
         Raises:
-            InputError: Another kind of value.
+            InputError: The field has another kind of value.
         """
         value = self.values.get(name)
         if value is None:
@@ -84,10 +89,10 @@ class Fields:
         return value
 
     def numbers(self, name: str) -> list[int] | None:
-        """Return a list of whole numbers from 0; None where absent.
+        """Return a list of whole numbers from 0; None where the field is absent.
 
         Raises:
-            InputError: Another kind of value.
+            InputError: The field has another kind of value.
         """
         value = self.values.get(name)
         if value is None:
@@ -97,10 +102,10 @@ class Fields:
         return [self._whole(name, number, 0) for number in value]
 
     def one_for_all(self, name: str) -> None:
-        """Take the one value of a list with an entry a layer, so that it reads as a number.
+        """Replace a list with one entry per layer by the value that all layers share.
 
         Raises:
-            InputError: Layers differ.
+            InputError: The layers differ.
         """
         value = self.values.get(name)
         if not isinstance(value, list):
@@ -110,7 +115,11 @@ class Fields:
         self.values[name] = value[0]
 
     def layers(self, name: str = "num_hidden_layers") -> int:
-        """Return the number of layers, within reason."""
+        """Return the number of layers.
+
+        Raises:
+            InputError: The field is absent, or is more than `MAX_LAYERS`.
+        """
         found = self.count(name)
         if found > MAX_LAYERS:
             raise self.wrong(name.split("|")[0], found, f"at most {MAX_LAYERS:,}")
@@ -123,16 +132,16 @@ class Fields:
         name: str = "layer_types",
         layers: int | None = None,
     ) -> tuple[str, ...]:
-        """Return each layer's kind; absence is the family's own pattern.
+        """Return each layer's kind; the family's own pattern where the field is absent.
 
         Args:
-            default: That pattern.
-            known: Kinds that the family has; older configurations call linear attention mamba.
+            default: The family's own pattern.
+            known: Kinds that the family has. Older configurations use the names in `OLD_KINDS`.
             name: The field; alternative names are divided by ``|``.
-            layers: How many there are, if not `num_hidden_layers`.
+            layers: Number of layers; None takes `num_hidden_layers`.
 
         Raises:
-            InputError: An unknown kind, or not one for each layer.
+            InputError: A kind is unknown, or there is not one for each layer.
         """
         there = [n for n in name.split("|") if self.values.get(n) is not None]
         if not there:
@@ -152,7 +161,7 @@ class Fields:
         """Return whole / parts.
 
         Raises:
-            InputError: It leaves a rest, so that the two fields contradict each other.
+            InputError: The division leaves a remainder, so the two fields contradict each other.
         """
         if whole % parts:
             raise InputError(
@@ -166,7 +175,7 @@ class Fields:
         """Check that one field does not exceed another.
 
         Raises:
-            InputError: It does.
+            InputError: It exceeds the other field.
         """
         if few > many:
             raise InputError(
@@ -179,7 +188,7 @@ class Fields:
         """Check that a list has as many entries as another field says.
 
         Raises:
-            InputError: It has not.
+            InputError: The list has another number of entries.
         """
         if length != count:
             raise InputError(
@@ -192,7 +201,7 @@ class Fields:
         """Check that a field that would change the structure is absent, null or as expected.
 
         Raises:
-            InputError: It isn't.
+            InputError: The field has another value.
         """
         if self.values.get(name) not in (None, value):
             raise self.wrong(name, self.values[name], f"{value!r}, {why}")

@@ -1,7 +1,8 @@
 """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1).
 
-Keys and values are expanded from one latent a token; what is cached is the latent and the one
-rotary key that all heads share: 576 numbers a layer where 128 heads would take 40,960.
+Keys and values are expanded from one latent vector per token. What is cached is the latent and the
+rotary key that all heads share: 576 numbers per layer and token, where the keys and values of 128
+heads would take 40,960.
 """
 
 from collections.abc import Sequence
@@ -37,10 +38,10 @@ def read_deepseek(
 
     Args:
         fields: The configuration.
-        dense_first: What the family takes where `first_k_dense_replace` is absent.
+        dense_first: The family's default of `first_k_dense_replace`.
         as_linear: See `read_routed`.
-        indexed: Whether an indexer chooses what is attended to; a list says which layers have one
-            of their own, where the others take the choice of the one before.
+        indexed: Whether an indexer chooses which tokens are attended to; a list says which layers
+            have an indexer, and the other layers use the choice of the last one before them.
     """
     fields.assume(q_lora_rank=1536, first_k_dense_replace=dense_first)
     fields.refuse("moe_layer_freq", 1, "as in every published model")
@@ -63,12 +64,12 @@ def read_deepseek(
 
 
 def latent_heads(fields: Fields, attention: Attention) -> Heads:
-    """Return heads of which none are for keys and values, as a latent stands for them."""
+    """Return heads without key-value heads, because a latent takes their place."""
     return Heads(fields.count("hidden_size"), attention.heads, 0, attention.key_width)
 
 
 def latent_attention(fields: Fields) -> tuple[tuple[Weight, ...], Attention]:
-    """Read the projections down to the latents and up from them, and what is cached."""
+    """Read the projections to and from the latents, and what attention computes and caches."""
     hidden, heads = fields.count("hidden_size"), fields.count("num_attention_heads")
     latent, rotary = fields.count("kv_lora_rank"), fields.count("qk_rope_head_dim")
     plain, value = fields.count("qk_nope_head_dim"), fields.count("v_head_dim")
@@ -99,8 +100,8 @@ def _indexer(
     """Read DeepSeek's lightning indexer: small heads score all tokens, the best are attended to.
 
     Returns:
-        Its weights; attention of a layer that has one, whose keys are cached too; attention of a
-        layer that takes the choice of the one before.
+        The indexer's weights; attention of a layer with an indexer, whose keys are cached, too; and
+        attention of a layer that uses the choice of the last indexer before it.
     """
     hidden, rank = fields.count("hidden_size"), fields.count("q_lora_rank")
     heads, width = fields.count("index_n_heads"), fields.count("index_head_dim")

@@ -1,4 +1,4 @@
-"""What LFM 2 and its mixtures share: gated short convolutions, and attention in some layers."""
+"""Parts shared by LFM 2 and LFM 2 MoE: gated short convolutions, attention in some layers."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Layer, State, Weight

@@ -1,7 +1,8 @@
-"""How many parameters a LoRA adapter trains, by target and rank.
+"""Counts the parameters that a LoRA adapter trains, by target and rank.
 
-An adapter puts A (rank × inputs) and B (outputs × rank) beside a weight (Hu et al. 2021,
-arXiv:2106.09685), so it trains rank · (inputs + outputs) numbers for each; biases stay.
+An adapter adds A (rank × inputs) and B (outputs × rank) beside a weight (Hu et al. 2021,
+arXiv:2106.09685), so it trains rank · (inputs + outputs) numbers for each weight; biases are not
+trained.
 """
 
 from collections.abc import Iterable
@@ -10,20 +11,20 @@ from weighbridge.errors import UnknownName
 from weighbridge.planning.anatomy.parts import Architecture, Weight
 
 ALL_LINEAR = "all-linear"
-"""Every linear layer but the head, as peft 0.21 reads that word.
+"""Every linear layer but the head, as peft 0.21 interprets this name.
 
-Experts are parameters, not layers, so it passes them over. But for some mixtures (Mixtral, Qwen 3
-MoE, OLMoE, DeepSeek) it translates names from transformers 4: there it adapts router and experts,
-gate and up together at twice the rank, and passes dense and shared blocks over, whose names it has
-used up.
+Experts are parameters, not linear layers, so peft leaves them out. For some mixtures (Mixtral, Qwen
+3 MoE, OLMoE, DeepSeek), however, peft translates names from transformers 4. There it adapts router
+and experts, with gate and up as one matrix at twice the rank, and leaves out dense and shared
+blocks, because it has used their names for the experts.
 """
 
 
 def lora_targets(architecture: Architecture) -> dict[str, int]:
-    """Return all names that can be targets, each with its parameters at rank 1.
+    """Return all names that can be targets, each with its number of parameters at rank 1.
 
-    Names are the endings by which peft finds modules; experts held in one parameter are found by
-    peft's `target_parameters` under the same names.
+    Names are the endings by which peft finds modules; peft finds experts that are held in one
+    parameter by the same names in its `target_parameters`.
     """
     found: dict[str, int] = {}
     for weight, count in architecture.weights():
@@ -36,10 +37,10 @@ def lora_targets(architecture: Architecture) -> dict[str, int]:
 def lora_parameters(
     architecture: Architecture, rank: int, targets: str | Iterable[str] = ALL_LINEAR
 ) -> int:
-    """Count what an adapter of this rank trains.
+    """Count the parameters that an adapter of this rank trains.
 
     Args:
-        architecture: The base; of a model with a vision tower, the text model.
+        architecture: The base model; of a model with a vision tower, the text model.
         rank: At least 1.
         targets: "all-linear", or endings of names as in `lora_targets`.
 
@@ -74,7 +75,7 @@ def _at_rank_1(weight: Weight) -> int:
 
 
 def _ending(weight: Weight) -> str:
-    """The last word of a name, and the one before where it says too little by itself."""
+    """Return the last part of a name, or the last two where the last is a number or experts'."""
     words = weight.name.split(".")
     alone = weight.kind != "stacked" and not words[-1].isdigit()
     return words[-1] if alone else ".".join(words[-2:])

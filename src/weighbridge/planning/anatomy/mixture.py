@@ -1,4 +1,4 @@
-"""Mixtures of experts: a router, and gated blocks of which each token passes a few."""
+"""Mixtures of experts: a router, and gated blocks of which each token goes through a few."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Experts:
     """Routed experts of a layer.
 
     Attributes:
-        held: In memory.
-        active: For one token.
-        inner: Width of one.
+        held: Number of experts in memory.
+        active: Number of experts that one token goes through.
+        inner: Inner width of one expert.
     """
 
     held: int
@@ -25,17 +25,23 @@ class Experts:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What an architecture says of them."""
+        """The fields of an `Architecture` that describe these experts."""
         return {"experts": self.held, "experts_per_token": self.active}
 
 
 def read_experts(
     fields: Fields, held: str, inner: str, active: str = "num_experts_per_tok"
 ) -> Experts:
-    """Read the experts' number and width, and how many a token passes, from these fields.
+    """Read the experts' number and width, and how many a token goes through, from these fields.
+
+    Args:
+        fields: The configuration.
+        held: Name of the field with the number of experts.
+        inner: Name of the field with an expert's inner width.
+        active: Name of the field with the number of experts that a token goes through.
 
     Raises:
-        InputError: A token would pass more experts than there are.
+        InputError: A token would go through more experts than there are.
     """
     found = Experts(fields.count(held), fields.count(active), fields.count(inner))
     fields.at_most(active.split("|")[0], found.active, held.split("|")[0], found.held)
@@ -56,9 +62,9 @@ def mixture(
 
     Args:
         hidden: Width of the residual stream.
-        experts: Their number and width.
-        path: Where the block stands in the layer.
-        router: The router's name in it.
+        experts: The experts' number and width.
+        path: The block's path in the layer.
+        router: The router's name in the block.
         linear_router: Whether the router is a linear layer, which LoRA finds.
         bias: Whether router and experts have biases.
         as_linear: Whether peft's "all-linear" takes router and experts for linear layers.
@@ -75,7 +81,12 @@ def mixture(
 
 
 def first_dense(fields: Fields, layers: int, name: str = "first_k_dense_replace") -> list[bool]:
-    """Which layers are mixtures: all but the first few, or as `mlp_layer_types` lists them.
+    """Return which layers are mixtures: all but the first, or as `mlp_layer_types` lists them.
+
+    Args:
+        fields: The configuration.
+        layers: Number of layers.
+        name: Field with the number of dense layers at the beginning.
 
     Raises:
         InputError: The list is malformed.
@@ -100,8 +111,8 @@ def shared_experts(
     Args:
         fields: The configuration.
         hidden: Width of the residual stream.
-        inner: Of one expert.
-        count: The field that says how many they are.
+        inner: Inner width of one expert.
+        count: Name of the field with the number of shared experts.
         bias: Whether they have biases.
         as_linear: See `Weight`.
     """
@@ -119,7 +130,9 @@ def shared_experts(
 
 
 def sparse_layers(fields: Fields, layers: int) -> Sequence[bool]:
-    """Which layers are mixtures in Qwen's configurations: each `decoder_sparse_step`-th, but some.
+    """Return which layers are mixtures in Qwen's configurations.
+
+    Every `decoder_sparse_step`-th layer is one, except those in `mlp_only_layers`.
 
     Raises:
         InputError: `mlp_only_layers` is no list of layers.

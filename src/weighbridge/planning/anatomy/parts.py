@@ -1,4 +1,4 @@
-"""The vocabulary of an anatomy: weights, the attention of a layer, layers, a whole architecture."""
+"""What an anatomy is made of: weights, a layer's attention, layers, and a whole architecture."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from weighbridge.records import PartRole
 Kind = Literal["linear", "stacked", "matrix", "table", "tied", "vector"]
 """How a weight is held and used.
 
-linear: a linear layer of its own
-stacked: the same matrix of all experts in one parameter
-matrix: multiplied, but a bare parameter, or a layer that peft adapts in no model
-table: looked up, not multiplied
-tied: multiplied, and held elsewhere, as a tied head is in the embedding
-vector: scales, shifts and sinks, which cost no product
+linear: the weight of a linear layer
+stacked: one parameter that holds the same matrix of all experts
+matrix: a matrix that is multiplied, but is a bare parameter, or of a layer that peft never adapts
+table: a table that is looked up, not multiplied
+tied: a matrix that is multiplied and held elsewhere, as a tied head is held in the embedding
+vector: scales, shifts and sinks, which need no matrix product
 """
 
 
@@ -26,15 +26,15 @@ class Weight:
 
     Attributes:
         name: Path below the layer, such as ``self_attn.q_proj``; LoRA matches its ending.
-        role: What it does.
-        inputs: Width of what it reads; 1 for a vector.
-        outputs: Width of what it gives.
-        kind: How it is held and used.
-        bias: Whether `outputs` more numbers are added.
-        held: Copies in memory (experts).
-        active: Copies that one token passes.
-        as_linear: How many linear layers LoRA's "all-linear" takes it for, where that is not what
-            it is: see `ALL_LINEAR`.
+        role: The part of the layer that the weight belongs to.
+        inputs: Width of the weight's input; 1 for a vector.
+        outputs: Width of the weight's output.
+        kind: How the weight is held and used; see `Kind`.
+        bias: Whether the layer also has a bias of `outputs` numbers.
+        held: Number of copies in memory (experts).
+        active: Number of copies that one token goes through.
+        as_linear: As how many linear layers LoRA's "all-linear" treats the weight, where that does
+            not follow from `kind`: see `ALL_LINEAR`.
     """
 
     name: str
@@ -49,17 +49,17 @@ class Weight:
 
     @property
     def parameters(self) -> int:
-        """Numbers held, tied ones at their other place."""
+        """Number of parameters held; a tied weight counts where it is held."""
         return self.held * self._size
 
     @property
     def active_parameters(self) -> int:
-        """Numbers that take part in one token."""
+        """Number of parameters that take part in computing one token."""
         return self.active * self._size
 
     @property
     def flops(self) -> int:
-        """Floating-point operations for one token: a multiplication and an addition a number.
+        """Floating-point operations for one token: two (multiply and add) per number.
 
         Biases, norms, activations and look-ups are not counted: together they are far below 1 %.
         """
@@ -79,19 +79,20 @@ class Attention:
     """What a layer's attention computes and remembers.
 
     Attributes:
-        heads: Query heads.
+        heads: Number of query heads.
         key_width: Width of a query and a key, per head.
         value_width: Width of a value, per head.
         cached: Numbers kept per token: keys and values of all key-value heads, or MLA's latent; 0
             where the layer reads an earlier layer's cache.
-        window: Number of last tokens that it attends to, itself included; None for all.
-        chunk: Number of tokens in the blocks within which it attends; None for no blocks.
-        selected: Number of tokens that an indexer selects to attend to; None for all.
-        index_heads: Query heads of that indexer.
-        index_width: Of one of them.
-        compressed_every: Beside the window it attends to one entry for so many tokens; None for no
-            such entries. Then an indexer chooses among them.
-        compressed: Numbers kept per entry, an indexer's among them.
+        window: Number of last tokens that a token attends to, itself included; None for all.
+        chunk: Number of tokens in the blocks within which attention stays; None for no blocks.
+        selected: Number of tokens, or of compressed entries where there are some, that an indexer
+            selects to attend to; None for all.
+        index_heads: Number of the indexer's query heads.
+        index_width: Width of one of the indexer's heads.
+        compressed_every: Number of tokens that one compressed entry stands for; a token attends to
+            these entries beside its window. None for no such entries.
+        compressed: Numbers kept per compressed entry, the indexer's included.
     """
 
     heads: int
@@ -107,7 +108,7 @@ class Attention:
     compressed: int = 0
 
     def attended(self, context_tokens: int) -> int:
-        """How many tokens the one at this position (from 1) attends to."""
+        """Return how many tokens and entries the token at a position (from 1) attends to."""
         if self.chunk is not None:
             return (context_tokens - 1) % self.chunk + 1 if context_tokens else 0
         seen, far = self.remembered(context_tokens), self.entries(context_tokens)
@@ -118,27 +119,27 @@ class Attention:
         return min(seen, self.selected)
 
     def remembered(self, context_tokens: int) -> int:
-        """Number of positions whose keys and values are kept after a number of tokens."""
+        """Return the number of positions whose keys and values are kept after so many tokens."""
         reach = self.window if self.window is not None else self.chunk
         return context_tokens if reach is None else min(context_tokens, reach)
 
     def entries(self, context_tokens: int) -> int:
-        """Number of compressed entries for a number of tokens."""
+        """Return the number of compressed entries after so many tokens."""
         return 0 if self.compressed_every is None else context_tokens // self.compressed_every
 
     def kept(self, context_tokens: int) -> int:
-        """Number of elements in the cache after a number of tokens."""
+        """Return the number of elements in the cache after so many tokens."""
         near = self.cached * self.remembered(context_tokens)
         return near + self.compressed * self.entries(context_tokens)
 
     @property
     def kept_by_one(self) -> int:
-        """Numbers that one more token adds while no window is full; entries on the average."""
+        """Elements that one more token adds while no window is full, compressed ones on average."""
         every = self.compressed_every
         return self.cached + (0 if every is None else -(-self.compressed // every))
 
     def flops(self, context_tokens: int) -> int:
-        """Floating-point operations of scores and weighted values, for the token there."""
+        """Return the operations of scores and weighted values for the token at a position."""
         widths = self.key_width + self.value_width
         each = 2 * self.index_heads * (self.index_width + 1)  # scores, and their weighted sum
         scored = self.remembered if self.compressed_every is None else self.entries
@@ -151,14 +152,15 @@ NO_ATTENTION = Attention(heads=0, key_width=0, value_width=0, cached=0)
 
 @dataclass(frozen=True)
 class State:
-    """What a layer carries from one token to the next, of a size that no context changes.
+    """What a layer carries from token to token; its size does not depend on the context's length.
 
     Attributes:
-        recurrent: Numbers of the recurrent state.
-        inputs: Numbers of the last inputs that a short convolution keeps: as many tokens as its
-            kernel is long, as transformers keeps them.
-        flops: Floating-point operations that one token takes with the recurrent state.
-        recurrent_bytes: Of one number of the recurrent state: 4 where it is computed in float32.
+        recurrent: Number of elements of the recurrent state.
+        inputs: Number of elements of the last inputs that a short convolution keeps: as many tokens
+            as its kernel is long, as transformers keeps them.
+        flops: Floating-point operations with the recurrent state for one token.
+        recurrent_bytes: Bytes of one element of the recurrent state: 4 where it is computed in
+            float32.
     """
 
     recurrent: int = 0
@@ -167,7 +169,7 @@ class State:
     recurrent_bytes: int = 2
 
     def held_bytes(self, element_bytes: int) -> int:
-        """Bytes of one sequence's state, the inputs at so many a number."""
+        """Return the bytes of one sequence's state, with inputs of so many bytes per element."""
         return self.recurrent * self.recurrent_bytes + self.inputs * element_bytes
 
 
@@ -179,9 +181,9 @@ class Layer:
     """One decoder layer.
 
     Attributes:
-        weights: All of its weights.
-        attention: Its attention, if it has any.
-        state: What it carries beside keys and values.
+        weights: All weights of the layer.
+        attention: The layer's attention; `NO_ATTENTION` if it has none.
+        state: What the layer carries from token to token besides keys and values.
     """
 
     weights: tuple[Weight, ...]
@@ -191,19 +193,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A decoder, taken apart.
+    """The parts of a decoder.
 
     Attributes:
-        model_type: The name that its configuration gives it.
-        outer: Embeddings, last norm and head.
+        model_type: The configuration's `model_type`.
+        outer: Weights outside of the layers: embeddings, last norm and head.
         layers: All layers, first to last.
         hidden_size: Width of the residual stream.
-        key_value_heads: Of one layer; 0 where a latent stands for them.
+        key_value_heads: Key-value heads of one layer; 0 where a latent takes their place.
         experts: Routed experts of a layer that has them; 0 for a dense model.
-        experts_per_token: How many of them one token passes.
-        shared_experts: Experts of such a layer that every token passes.
+        experts_per_token: Number of routed experts that one token goes through.
+        shared_experts: Experts of such a layer that every token goes through.
         context_limit_tokens: The longest context that the configuration names.
-        vision: Weights of a vision tower and its projector, beside the text model.
+        vision: Weights of a vision tower and its projector, which are not part of the text model.
         notes: What is not counted, or was read in a particular way.
     """
 

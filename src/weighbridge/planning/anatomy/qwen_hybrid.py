@@ -84,7 +84,7 @@ def read_qwen_hybrid(
 
 
 def _gated_attention(fields: Fields, heads: Heads) -> tuple[Weight, ...]:
-    """The query's projection also gives a gate for what comes out."""
+    """Return attention's weights; the query projection also gives a gate of the output."""
     bias = fields.flag("attention_bias", False)
     inner, keys = heads.queries * heads.width, heads.key_values * heads.width
     return (

@@ -7,18 +7,18 @@ from weighbridge.planning.anatomy.skeleton import linear
 LINEAR, CONVOLUTION, HYBRID = "linear_attention", "conv", "hybrid"
 
 _FLOAT32_BYTES = 4  # transformers computes and keeps recurrent states in float32
-_DECAY_WRITE_READ, _DELTA_RULE = 5, 7  # operations a number of the state: see `recurrent_flops`
+_DECAY_WRITE_READ, _DELTA_RULE = 5, 7  # operations per element of the state: `recurrent_flops`
 
 Mixer = tuple[tuple[Weight, ...], State]
 
 
 def short_convolution(name: str, channels: int, kernel: int, bias: bool = False) -> Weight:
-    """Return a convolution along the sequence, each channel by itself."""
+    """Return the weight of a convolution along the sequence, with one kernel per channel."""
     return Weight(name, "recurrent", kernel, channels, "matrix", bias)
 
 
 def vector(name: str, width: int) -> Weight:
-    """Return numbers that scale or shift, one a channel or head."""
+    """Return a weight that scales or shifts, with one number per channel or head."""
     return Weight(name, "recurrent", 1, width, "vector")
 
 
@@ -26,12 +26,12 @@ def output(path: str, inner: int, hidden: int, bias: bool, adapted: bool) -> Wei
     """Return the projection back to the residual stream.
 
     Args:
-        path: Where the mixer stands in the layer.
-        inner: What it reads.
-        hidden: What it gives.
-        bias: Whether it adds a bias.
-        adapted: Whether peft adapts it: it refuses to in Mamba, Mamba 2, Falcon Mamba, Falcon H1
-            and Nemotron H, whose fused kernels take the weight without its layer.
+        path: The mixer's path in the layer.
+        inner: Width of the projection's input.
+        hidden: Width of the residual stream.
+        bias: Whether the projection has a bias.
+        adapted: Whether peft adapts the projection. It refuses to in Mamba, Mamba 2, Falcon Mamba,
+            Falcon H1 and Nemotron H, whose fused kernels take the weight without its layer.
     """
     kind: Kind = "linear" if adapted else "matrix"
     return Weight(f"{path}.out_proj", "recurrent", inner, hidden, kind, bias)
@@ -52,20 +52,20 @@ def mamba2(
     norm: bool = True,
     adapted: bool = True,
 ) -> Mixer:
-    """Return Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): scalar decay a head, B and C a group.
+    """Return Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): a decay per head, B and C per group.
 
     Args:
         hidden: Width of the residual stream.
-        heads: Heads of the state space.
-        width: Channels of one.
-        groups: Groups of heads that share B and C.
-        state: Numbers a channel remembers.
-        kernel: Tokens that the convolution sees.
-        path: Where it stands in the layer.
-        bias: Whether what goes in has a bias.
-        conv_bias: Whether the convolution has.
-        out_bias: Whether what comes out has.
-        norm: Whether it is normed before it comes out.
+        heads: Number of heads of the state space.
+        width: Number of channels of one head.
+        groups: Number of groups of heads that share B and C.
+        state: Size of a channel's state.
+        kernel: Number of tokens that the convolution sees.
+        path: The mixer's path in the layer.
+        bias: Whether the input projection has a bias.
+        conv_bias: Whether the convolution has a bias.
+        out_bias: Whether the output projection has a bias.
+        norm: Whether there is a norm before the output projection.
         adapted: See `output`.
     """
     inner = heads * width
@@ -94,18 +94,18 @@ def mamba(
     norms: bool = False,
     adapted: bool = True,
 ) -> Mixer:
-    """Return Mamba (Gu and Dao 2023, arXiv:2312.00752): each channel has a decay of its own.
+    """Return Mamba (Gu and Dao 2023, arXiv:2312.00752): each channel has its own decay.
 
     Args:
         hidden: Width of the residual stream.
-        inner: Channels.
-        state: Numbers a channel remembers.
-        kernel: Tokens that the convolution sees.
-        rank: Of the time step's projection.
-        path: Where it stands in the layer.
-        bias: Whether what goes in and comes out has a bias.
-        conv_bias: Whether the convolution has.
-        norms: Whether time step, B and C are normed (Jamba).
+        inner: Number of channels.
+        state: Size of a channel's state.
+        kernel: Number of tokens that the convolution sees.
+        rank: Rank of the time step's projection.
+        path: The mixer's path in the layer.
+        bias: Whether the input and output projections have biases.
+        conv_bias: Whether the convolution has a bias.
+        norms: Whether there are norms on time step, B and C (Jamba).
         adapted: See `output`.
     """
     names = (("dt_layernorm", rank), ("b_layernorm", state), ("c_layernorm", state))
@@ -137,8 +137,8 @@ def read_mamba2(
     Args:
         fields: The configuration.
         hidden: Width of the residual stream.
-        out_bias: Whether what comes out has a bias, if not as what goes in.
-        norm: Whether it is normed before it comes out.
+        out_bias: Whether the output projection has a bias; None takes the input projection's.
+        norm: Whether there is a norm before the output projection.
         adapted: See `output`.
 
     Raises:
@@ -181,9 +181,9 @@ def read_mamba(
     Args:
         fields: The configuration.
         hidden: Width of the residual stream.
-        prefix: "mamba_" or nothing.
-        path: Where it stands in the layer.
-        norms: Whether time step, B and C are normed.
+        prefix: "mamba_" for Jamba's fields, "" for Mamba's own.
+        path: The mixer's path in the layer.
+        norms: Whether there are norms on time step, B and C.
         adapted: See `output`.
     """
     state, kernel, rank, bias, conv_bias = (
@@ -208,13 +208,13 @@ def read_mamba(
 
 
 def linear_attention_state(heads: int, width: int) -> State:
-    """Return what linear attention with a decay carries: a matrix a head."""
+    """Return the state of linear attention with a decay: one matrix per head."""
     numbers = heads * width * width
     return State(numbers, 0, _DECAY_WRITE_READ * numbers)
 
 
 def delta_rule_state(heads: int, key: int, value: int, channels: int, kernel: int) -> State:
-    """Return what a delta rule carries: a matrix a head, and the convolution's last inputs."""
+    """Return a delta rule's state: a matrix per head, and the convolution's last inputs."""
     numbers = heads * key * value
     return State(numbers, channels * kernel, _DELTA_RULE * numbers, _FLOAT32_BYTES)
 
@@ -225,7 +225,7 @@ def gated_delta_net(fields: Fields, hidden: int, *, fused: bool) -> Mixer:
     Args:
         fields: The configuration, for heads, widths and kernel.
         hidden: Width of the residual stream.
-        fused: Whether two projections give all that goes in (Qwen 3 Next), or four (Qwen 3.5).
+        fused: Whether there are two input projections (Qwen 3 Next) instead of four (Qwen 3.5).
     """
     keys, values = fields.count("linear_num_key_heads"), fields.count("linear_num_value_heads")
     fields.divides("linear_num_key_heads", keys, "linear_num_value_heads", values)

@@ -22,7 +22,7 @@ class Family:
     Attributes:
         name: The `model_type`.
         needs: Fields that have no default; alternatives are divided by ``|``.
-        read: From its fields to its parts.
+        read: Reads a configuration's fields into an architecture.
     """
 
     name: str
@@ -58,7 +58,7 @@ def relatives(config: Mapping[str, Any], most: int = 4) -> tuple[str, ...]:
     """Return families that a configuration may be close to, nearest first.
 
     Publishers of new models often keep a class that others wrote: Kimi K2's configuration names
-    DeepseekV3ForCausalLM. Otherwise a name with the same first letters is what there is to go by.
+    DeepseekV3ForCausalLM. Such classes come first, then families whose names begin alike.
 
     Args:
         config: The fields of a `config.json`.
@@ -81,11 +81,11 @@ def relatives(config: Mapping[str, Any], most: int = 4) -> tuple[str, ...]:
 
 
 def read_architecture(config: Mapping[str, Any], where: str) -> Architecture:
-    """Take a model apart from its configuration.
+    """Read a model's architecture from its configuration.
 
     Args:
         config: The fields of a `config.json`.
-        where: What to call the configuration in errors.
+        where: Name of the configuration in errors.
 
     Raises:
         InputError: Fields are missing, malformed or contradict each other.
@@ -95,7 +95,7 @@ def read_architecture(config: Mapping[str, Any], where: str) -> Architecture:
 
 
 def read_fields(fields: Fields) -> Architecture:
-    """Take a model apart from its fields; see `read_architecture`."""
+    """Read a model's architecture from its fields; see `read_architecture`."""
     model_type = fields.values.get("model_type")
     if not isinstance(model_type, str):
         seen = "no model_type" if model_type is None else f"model_type {model_type!r}"
@@ -109,7 +109,7 @@ def read_fields(fields: Fields) -> Architecture:
 
 
 def _require_language_model(fields: Fields) -> None:
-    """A classifier or a bare encoder shares the `model_type` and not the head."""
+    """Refuse a classifier or a bare encoder, which has the `model_type` but another head."""
     classes = fields.values.get("architectures")
     if not classes:
         return

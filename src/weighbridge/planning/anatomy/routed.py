@@ -1,6 +1,6 @@
 """The skeleton of DeepSeekMoE (arXiv:2401.06066): a few dense layers, then mixtures.
 
-Each mixture has many small routed experts and some that every token passes.
+Each mixture has many small routed experts, and some that every token goes through.
 """
 
 from collections.abc import Sequence
@@ -47,16 +47,16 @@ def read_routed(
 
     Args:
         fields: The configuration.
-        heads: How its attention is divided.
-        attention: Attention's weights, the same in all layers, or a list with one tuple a layer.
+        heads: The attention's heads.
+        attention: Attention's weights, the same in all layers, or a list with one tuple per layer.
         attentions: What each layer's attention computes.
-        experts: The field that says how many routed experts there are.
-        shared: The field that says how many experts every token passes.
+        experts: Name of the field with the number of routed experts.
+        shared: Name of the field with the number of experts that every token goes through.
         bias: Whether blocks and shared experts have biases.
-        as_linear: Whether peft's "all-linear" takes router and experts for linear layers, and
-            passes over the blocks whose names that uses up.
-        states: What each layer carries beside keys and values, if any does.
-        notes: What is not counted.
+        as_linear: Whether peft's "all-linear" treats router and experts as linear layers, and then
+            leaves out the dense and shared blocks; see `lora.ALL_LINEAR`.
+        states: What each layer carries besides keys and values; None if no layer does.
+        notes: Notes on what is not counted.
     """
     hidden = heads.hidden
     found = read_experts(fields, experts, "moe_intermediate_size")

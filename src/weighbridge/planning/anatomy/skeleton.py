@@ -1,7 +1,7 @@
 """The decoder that most open models share, and the pieces in which they differ.
 
-A layer is attention and a feed-forward block, each with a norm before it; around the layers stand
-an embedding, a last norm and a head. Families name only what they change.
+A layer is attention and a feed-forward block, each with a norm before it; an embedding comes before
+the layers, and a last norm and a head after them. Families state only what they change.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ NEEDS = (
 
 @dataclass(frozen=True)
 class Heads:
-    """How attention is divided.
+    """The heads of a layer's attention.
 
     Attributes:
         hidden: Width of the residual stream.
-        queries: Query heads.
-        key_values: Key-value heads; as many for MHA, one for MQA, between them for GQA.
-        width: Of one head.
+        queries: Number of query heads.
+        key_values: Number of key-value heads: as many for MHA, one for MQA, in between for GQA.
+        width: Width of one head.
     """
 
     hidden: int
@@ -62,10 +62,10 @@ def attention_of(
     """Return what grouped-query attention computes and remembers (Ainslie et al. 2023).
 
     Args:
-        heads: Its heads.
-        kind: Full, sliding or chunked.
-        reach: Window or chunk in tokens, where it has one.
-        shared: Whether it reads the keys and values of an earlier layer.
+        heads: The attention's heads.
+        kind: `FULL`, `SLIDING` or `CHUNKED`.
+        reach: Number of tokens in the window or chunk, where there is one.
+        shared: Whether the layer reads the keys and values of an earlier one.
     """
     keys_and_values = KeyValueHeads(heads.key_values, heads.width, heads.width)
     return Attention(
@@ -84,7 +84,7 @@ def linear(name: str, role: PartRole, inputs: int, outputs: int, bias: bool = Fa
 
 
 def norm(name: str, width: int, bias: bool = False) -> Weight:
-    """Return a norm's scale and, for a layer norm with one, its shift."""
+    """Return a norm's scale and, with `bias`, its shift."""
     return Weight(name, "norm", 1, width, "vector", bias)
 
 
@@ -143,7 +143,7 @@ def four_norms(hidden: int) -> tuple[Weight, ...]:
 
 
 def head_norms(heads: Heads) -> tuple[Weight, ...]:
-    """Return norms that each head's queries and keys share."""
+    """Return norms on queries and keys whose scale all heads share."""
     return norm("self_attn.q_norm", heads.width), norm("self_attn.k_norm", heads.width)
 
 
@@ -168,9 +168,9 @@ def outside(
     Args:
         fields: The configuration, for the vocabulary and whether the head is tied.
         hidden: Width of the residual stream.
-        tied: What the family takes where `tie_word_embeddings` is absent.
-        head_bias: Whether the head adds a bias.
-        last_norm: The last norm, if not an RMS norm.
+        tied: The family's default of `tie_word_embeddings`.
+        head_bias: Whether the head has a bias.
+        last_norm: The last norm; None for an RMS norm.
     """
     vocabulary = fields.count("vocab_size")
     shared = fields.flag("tie_word_embeddings", tied)
@@ -211,7 +211,7 @@ def layers_by_kind(
 def later_tokens(fields: Fields) -> tuple[str, ...]:
     """Return a note on layers that predict later tokens (Gloeckle et al. 2024), if there are some.
 
-    They are trained and may draft for speculative decoding, but an answer needs none of them.
+    They can draft tokens for speculative decoding, but decoding works without them.
     """
     names = ("num_nextn_predict_layers", "num_mtp_layers", "num_mtp_modules", "mtp_num_layers")
     count = next((fields.values[n] for n in names if fields.values.get(n)), None)
@@ -232,7 +232,7 @@ def assemble(
     shared_experts: int = 0,
     notes: Sequence[str] = (),
 ) -> Architecture:
-    """Put an architecture together."""
+    """Return an architecture of these parts, with notes on defaults that were assumed."""
     assumed = ", ".join(f"{name} {value}" for name, value in fields.assumed.items())
     said = (f"not in the configuration, so the family's default: {assumed}",) if assumed else ()
     return Architecture(
@@ -250,7 +250,7 @@ def assemble(
 
 
 def _refused_by_peft(layers: Sequence[Layer]) -> tuple[str, ...]:
-    """A state space's output that is no layer for LoRA: see `recurrent.output`."""
+    """Return a note where peft refuses to adapt a state space's output: see `recurrent.output`."""
     every = (weight for layer in set(layers) for weight in layer.weights)
     if not any(w.name.endswith(".out_proj") and w.kind == "matrix" for w in every):
         return ()

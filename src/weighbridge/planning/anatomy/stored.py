@@ -1,7 +1,8 @@
-"""How many bytes a model's weights take as `quantization_config` says that they are stored.
+"""Computes how many bytes a model's weights take as its `quantization_config` says they are stored.
 
-Each rule gives the bytes of one matrix, scales and zero points among them. What is left as it was
-(embeddings, norms, routers, the head, and what the configuration lists) takes the model's own type.
+Each rule gives the bytes of one matrix, scales and zero points included. Weights that are not
+quantised (embeddings, norms, routers, the head, and what the configuration lists) take the bytes of
+the model's own type.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ _LISTS = (
     "exclude_modules",
 )  # fmt: skip
 _ALWAYS_LEFT = ("embedding", "norm", "router")
-_NOT_LISTED = ("lm_head",)  # what transformers leaves where a configuration lists nothing
+_NOT_LISTED = ("lm_head",)  # what transformers doesn't quantise, unless the configuration says so
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class Scheme:
 
     Attributes:
         method: `quant_method`, such as fp8 or gptq.
-        title: With its numbers, such as "gptq, 4 bits in groups of 128".
-        matrix_bytes: From a matrix's inputs and outputs to its bytes; None where no rule is known.
-        left: Names of modules that are left as they were, or patterns of them.
-        experts_only: Whether only experts are stored so (gpt-oss).
-        element_bytes: Of one number of what is left.
+        title: The method with its numbers, such as "gptq, 4 bits in groups of 128".
+        matrix_bytes: Maps a matrix's inputs and outputs to its bytes; None where no rule is known.
+        left: Names of modules that are not quantised, or patterns of them.
+        experts_only: Whether only experts are quantised (gpt-oss).
+        element_bytes: Bytes of one number that is not quantised.
     """
 
     method: str
@@ -46,7 +47,7 @@ class Scheme:
 def read_scheme(config: Mapping[str, Any]) -> Scheme | None:
     """Read how a model's weights are stored; None where nothing says that they are quantised.
 
-    A method that has no rule here comes with `matrix_bytes` None: it is to be said, not guessed.
+    For a method that has no rule here, `matrix_bytes` is None, so that nothing is guessed.
 
     Args:
         config: The fields of a `config.json`.
@@ -70,7 +71,7 @@ def read_scheme(config: Mapping[str, Any]) -> Scheme | None:
 
 
 def element_bytes(config: Mapping[str, Any]) -> int:
-    """Return the bytes of one number in the type that a configuration names; bf16's otherwise."""
+    """Return the bytes of one number in the configuration's type; 2 where it names none."""
     text = config.get("text_config")
     nested = text if isinstance(text, Mapping) else {}
     for fields in (config, nested):
@@ -83,15 +84,15 @@ def element_bytes(config: Mapping[str, Any]) -> int:
 def stored_bytes(
     architecture: Architecture, scheme: Scheme | None, plain_bytes: int = 2
 ) -> int | None:
-    """Return the bytes of a model's weights, its vision tower's among them.
+    """Return the bytes of a model's weights, its vision tower's included.
 
     Args:
         architecture: The model.
-        scheme: How it is stored; None for plain numbers.
-        plain_bytes: Of one plain number.
+        scheme: How the weights are stored; None for plain numbers.
+        plain_bytes: Bytes of one plain number, where `scheme` is None.
 
     Returns:
-        None where the scheme has no rule.
+        The bytes; None where the scheme has no rule.
     """
     if scheme is not None and scheme.matrix_bytes is None:
         return None
@@ -113,7 +114,7 @@ def _weight_bytes(weight: Weight, scheme: Scheme | None, size: int, name: str) -
 
 
 def _each(weight: Weight, rule: Callable[[int, int], int]) -> int:
-    """Gate and up of all experts in one parameter are two matrices where they are stored."""
+    """Return one copy's bytes; experts' gate and up are stored as two matrices."""
     if weight.kind == "stacked" and weight.name.endswith("gate_up_proj"):
         return 2 * rule(weight.inputs, weight.outputs // 2)
     return rule(weight.inputs, weight.outputs)
@@ -128,7 +129,7 @@ def _is_stored_so(weight: Weight, scheme: Scheme, name: str) -> bool:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """As the writers of such lists mean them: a whole name, its beginning, its ending, a regex."""
+    """Whether a list's entry means this name: the whole name, some of its parts, or a pattern."""
     if pattern.startswith("re:"):
         try:
             (found,) = ForeignPattern(pattern[3:], "a quantisation's ignore").match([name])
@@ -142,9 +143,10 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _wildcards_match(pieces: list[str], name: str) -> bool:
-    """Whether the pieces stand in a name in their order, the first at its beginning.
+    """Whether a name contains the pieces in their order, and begins with the first.
 
-    The last one ends where a part of the name ends. Each is looked for once, from the left.
+    The last piece must end where a part of the name ends. Each piece is searched once, from left to
+    right, so that no pattern backtracks.
     """
     first, *middle, last = pieces
     if not name.startswith(first):
@@ -174,7 +176,7 @@ def _settings(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _producer(found: Mapping[str, Any]) -> object:
-    """Who wrote it, where no method is named (ModelOpt)."""
+    """Return the tool that wrote the configuration, where no method is named (ModelOpt)."""
     producer = found.get("producer")
     return producer.get("name") if isinstance(producer, Mapping) else None
 
@@ -196,7 +198,7 @@ Rule = tuple[str, Callable[[int, int], int] | None]
 
 
 def _sides(block: Any) -> tuple[int, int]:
-    """A block's outputs and inputs; 128 by 128 where none is named."""
+    """Return a block's outputs and inputs; 128 by 128 where none is named."""
     good = isinstance(block, list) and len(block) == 2
     if good and all(isinstance(side, int) and side > 0 for side in block):
         return block[0], block[1]
@@ -215,7 +217,10 @@ def _fp8(found: Mapping[str, Any]) -> Rule:
 
 
 def _bitsandbytes(found: Mapping[str, Any]) -> Rule:
-    """4 bits: blocks of 64 with a float32, or a byte and a float32 for 256 blocks; 8: one a row."""
+    """4 bits, and a float32 per block of 64, or a byte per block and a float32 per 256 blocks.
+
+    8 bits: a float32 per row.
+    """
     if found.get("load_in_8bit"):
         return "bitsandbytes int8", lambda inputs, outputs: inputs * outputs + _FLOAT32 * outputs
     kind = str(found.get("bnb_4bit_quant_type") or "fp4")
@@ -245,7 +250,7 @@ def _gptq(found: Mapping[str, Any]) -> Rule:
 
 
 def _awq(found: Mapping[str, Any]) -> Rule:
-    """As GPTQ, without the list of group indices."""
+    """The same as GPTQ, without the list of group indices."""
     bits, group = _whole(found, "bits", _whole(found, "w_bit", 4)), _whole(found, "group_size", 128)
     if group == 128 and found.get("q_group_size"):
         group = _whole(found, "q_group_size", 128)

@@ -33,13 +33,13 @@ def summarise(
     """Gather an architecture's figures.
 
     Args:
-        architecture: What was read.
-        name: What to call it.
+        architecture: The architecture.
+        name: The model's name.
         source: Where its configuration was found.
-        context_tokens: The context that compute and cache are given at.
-        tensor_parameters: What the file's own list of tensors adds up to, where it has one; a
-            difference is noted.
-        notes: What else is to be said of it.
+        context_tokens: The context for which compute and cache are computed.
+        tensor_parameters: Number of parameters in the file's own list of tensors; None where it has
+            none. A difference is noted.
+        notes: Further notes.
     """
     limit = architecture.context_limit_tokens
     whole = {limit} if limit is not None and limit < _CONTEXTS[-1] else set()

@@ -40,8 +40,8 @@ def text_part(fields: Fields, model_type: str, *, tied: bool) -> Architecture:
 
     Args:
         fields: The whole configuration.
-        model_type: What it is where `text_config` doesn't say.
-        tied: Whether its head is tied where neither configuration says.
+        model_type: The text model's type, where `text_config` doesn't state it.
+        tied: Whether the head is tied, where neither configuration states it.
     """
     inner = fields.nested("text_config")
     if inner.values.get("model_type") is None:
@@ -59,7 +59,7 @@ def qwen_tower(fields: Fields, *, deep: bool) -> tuple[Weight, ...]:
     """Return Qwen 3 VL's tower: patches of two frames, blocks, and mergers of squares of patches.
 
     Args:
-        fields: Its configuration.
+        fields: The tower's configuration.
         deep: Whether some layers have mergers of their own (DeepStack, arXiv:2406.04334).
     """
     fields.assume(in_channels=3, temporal_patch_size=2, spatial_merge_size=2)

@@ -1,11 +1,11 @@
-"""Which layers attend within a window."""
+"""Patterns of layers that attend within a window."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.skeleton import FULL, SLIDING
 
 
 def every(period: int, layers: int) -> list[str]:
-    """Return sliding attention with full attention in each `period`-th layer."""
+    """Return each layer's kind: full in every `period`-th layer, sliding in the others."""
     return [SLIDING if (index + 1) % period else FULL for index in range(layers)]
 
 
@@ -13,7 +13,7 @@ def qwen_window(fields: Fields) -> tuple[tuple[str, ...], int | None]:
     """Return each layer's kind and the window: Qwen's first `max_window_layers` layers see all.
 
     Raises:
-        InputError: Malformed fields.
+        InputError: A field is malformed.
     """
     used = fields.flag("use_sliding_window", False)
     fields.assume(**({"sliding_window": 4096, "max_window_layers": 28} if used else {}))
@@ -28,7 +28,7 @@ def exaone_window(fields: Fields) -> tuple[tuple[str, ...], int | None]:
     """Return each layer's kind and the window of EXAONE, whose pattern may be spelt out.
 
     Raises:
-        InputError: Malformed fields.
+        InputError: A field is malformed.
     """
     fields.assume(sliding_window=4096)
     window, count = fields.optional_count("sliding_window"), fields.layers()

@@ -19,8 +19,8 @@ SERVING_FLOPS_PER_PARAMETER_TOKEN = 2.0
 """FLOPs per parameter and token of a forward pass."""
 
 REUSE, EXCESS = 15.4, 5.3
-"""R*_D and R*_N of Muennighoff et al. 2023 (arXiv:2305.16264, section 3): how fast repeated tokens,
-and parameters beyond what the unique tokens feed, lose their worth."""
+"""R*_D and R*_N of Muennighoff et al. 2023 (arXiv:2305.16264, section 3): how fast the value
+falls of repeated tokens, and of parameters beyond those for which the unique tokens are optimal."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class Allocation:
         flops: C.
         parameters: N.
         tokens: D = C / 6N.
-        loss: What the law foretells there, nats per token; None where it says nothing of loss.
-        intervals: Of ``parameters``, ``tokens``, ``tokens_per_parameter`` and ``loss``.
-        regret: How much loss is given away, at 97.5 % of draws, because the best N is not known.
-        beyond: C over the largest budget of the law's data; None where that is not known.
+        loss: The loss that the law predicts, in nats per token; None where the law has no loss.
+        intervals: Intervals of ``parameters``, ``tokens``, ``tokens_per_parameter`` and ``loss``.
+        regret: How much the loss exceeds the lowest possible because the best N is not known
+            exactly: the 97.5 % quantile over draws.
+        beyond: C divided by the largest budget of the law's data; None where that is not known.
     """
 
     flops: float
@@ -54,8 +55,8 @@ class Allocation:
 def allocate(known: KnownLaw, flops: float) -> Allocation:
     """Split a budget so that the loss is lowest.
 
-    The loss's interval is that of the plan's own N and D under every draw; N's is where the draws
-    put their own optimum.
+    The loss's interval is over the draws' losses at the plan's own N and D; the interval of N is
+    over the draws' own optima.
     """
     size = float(np.asarray(known.law.optimal_parameters(flops)))
     tokens = float(np.asarray(tokens_at(flops, size)))
@@ -85,13 +86,13 @@ class ServedPlan:
     """A smaller model trained longer to the same loss, so that training and serving cost least.
 
     Attributes:
-        lifetime_tokens: Tokens that it will read and write in service.
+        lifetime_tokens: Tokens that the model will read and write in service.
         parameters: N.
-        parameters_interval: 95 %, or None.
+        parameters_interval: 95 % interval of N; None without draws.
         tokens: D.
         training_flops: 6ND.
         serving_flops: 2N × lifetime tokens.
-        saved: Share of all FLOPs that it saves against the training optimum, in [0, 1].
+        saved: Share of all FLOPs that the plan saves against the training optimum, in [0, 1].
     """
 
     lifetime_tokens: float
@@ -106,10 +107,10 @@ class ServedPlan:
 def for_serving(known: KnownLaw, flops: float, lifetime_tokens: float) -> ServedPlan:
     """Find the N and D that reach the budget's loss with the fewest FLOPs over a lifetime.
 
-    Sardana et al. 2023 (arXiv:2401.00448, equation 3): min 6ND + 2NT, L(N, D) held.
+    Sardana et al. 2023 (arXiv:2401.00448, equation 3): min 6ND + 2NT at a fixed L(N, D).
 
     Raises:
-        InputError: The law says nothing of loss.
+        InputError: The law has no loss.
     """
     law = _with_loss(known, "--lifetime-tokens")
     shares = np.geomspace(0.02, 1.0, 4000)
@@ -134,7 +135,7 @@ def for_serving(known: KnownLaw, flops: float, lifetime_tokens: float) -> Served
 def _cheapest(
     law: Chinchilla, flops: float, lifetime_tokens: float, shares: Array
 ) -> tuple[Array, Array, Array]:
-    """Return N, D and all FLOPs at the best share of each law's N_opt, (B,)."""
+    """Return N, D and total FLOPs at the best share of each law's N_opt, each of shape (B,)."""
     rows = Chinchilla(
         *(np.atleast_1d(np.asarray(v))[:, None] for v in (law.A, law.B, law.E, law.alpha, law.beta))
     )
@@ -158,9 +159,9 @@ class RepeatedPlan:
         unique_tokens: U.
         parameters: N.
         tokens: D, seen in training.
-        epochs: D / U.
-        loss: Foretold, with what repetition takes away.
-        loss_if_unique: Foretold if all tokens were new and the split the usual one.
+        epochs: D / U, at least 1.
+        loss: Predicted loss, with the effect of repetition.
+        loss_if_unique: Predicted loss if all tokens were new and the budget were split as usual.
     """
 
     unique_tokens: float
@@ -175,10 +176,11 @@ def with_repeats(known: KnownLaw, flops: float, unique_tokens: float) -> Repeate
     """Split a budget where tokens repeat once the unique ones are used up.
 
     Muennighoff et al. 2023, equations 5 and 6: tokens count as U + U R* (1 - exp(-R/R*)) with
-    R = D/U - 1, parameters beyond what U feeds likewise. Their R* are taken to hold for this law.
+    R = D/U - 1, and parameters beyond those for which U is optimal likewise. The paper's R* are
+    assumed to hold for this law.
 
     Raises:
-        InputError: The law says nothing of loss.
+        InputError: The law has no loss.
     """
     law = _with_loss(known, "--unique-tokens")
     fed = _size_fed_by(law, unique_tokens)
@@ -228,7 +230,7 @@ class Bill:
 
     Attributes:
         hours: Accelerator-hours.
-        usd: At the price given, or None.
+        usd: Cost at the given price; None without a price.
     """
 
     hours: float
@@ -239,8 +241,8 @@ def bill(flops: float, peak_flops: float, utilization: float, usd_per_hour: floa
     """Return hours and dollars.
 
     Args:
-        flops: Of the run.
-        peak_flops: Of one accelerator, per second.
+        flops: FLOPs of the run.
+        peak_flops: Peak FLOPs per second of one accelerator.
         utilization: Share of the peak that training reaches, in (0, 1].
         usd_per_hour: Price of one accelerator-hour.
     """

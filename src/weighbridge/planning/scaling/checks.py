@@ -9,11 +9,11 @@ from weighbridge.planning.scaling.points import FEWEST, FLOPS_PER_PARAMETER_TOKE
 
 _SMALLEST_MODEL = 1e3
 _LARGEST = {"parameters": 1e14, "tokens": 1e16, "FLOPs": 1e30}
-"""A hundred times what anyone has trained; beyond, a unit was counted twice."""
+"""A hundred times what anyone has trained; a larger value means that a unit was applied twice."""
 _SMALLEST = 100.0
 _MOST_TOKENS_PER_PARAMETER = 1e6
-_HIGHEST_LOSS = 20.0  # nats: a uniform guess over half a thousand million tokens
-_OFF = 4.0  # C against 6ND: attention and embeddings explain less
+_HIGHEST_LOSS = 20.0  # nats: a uniform guess over half a billion tokens
+_OFF = 4.0  # largest factor between C and 6ND: attention and embeddings explain less than that
 
 
 def check(points: Points, lines: Sequence[int], entropy_floor: float, tokens_given: bool) -> None:
@@ -21,12 +21,12 @@ def check(points: Points, lines: Sequence[int], entropy_floor: float, tokens_giv
 
     Args:
         points: The runs.
-        lines: Each one's line in the file.
-        entropy_floor: Lowest loss that is believed, nats per token.
-        tokens_given: Whether tokens were read, not computed.
+        lines: The line of each run in the file.
+        entropy_floor: Lowest loss that is accepted, in nats per token.
+        tokens_given: Whether tokens were read from the table, not computed.
 
     Raises:
-        InputError: What was seen, what was expected, what to do.
+        InputError: A value can't be right.
     """
     _units(points, lines)
     _losses(points, lines, entropy_floor)
@@ -39,7 +39,7 @@ def check_enough(points: Points) -> None:
     """Refuse runs that no law can be fitted to.
 
     Raises:
-        InputError: Too few, or too much alike.
+        InputError: The runs are too few or too similar.
     """
     if len(points) < FEWEST:
         raise InputError(

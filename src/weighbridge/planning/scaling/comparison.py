@@ -1,4 +1,4 @@
-"""How far approaches 1, 2 and 3 disagree about the same runs."""
+"""Measures how far approaches 1, 2 and 3 and Kaplan's form disagree about the same runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class ApproachResult:
     """One approach's allocation of a budget.
 
     Attributes:
-        approach: Its name.
+        approach: The approach's name.
         exponent: a in N_opt ∝ C^a.
-        exponent_interval: 95 %, or None.
+        exponent_interval: 95 % interval of the exponent; None without draws.
         parameters: N_opt at the budget.
-        parameters_interval: 95 %, or None.
-        tokens_per_parameter: D/N there.
-        why_not: Why it gives nothing; empty if it does.
+        parameters_interval: 95 % interval of N_opt; None without draws.
+        tokens_per_parameter: D/N at the budget.
+        why_not: Why the approach gives no result; "" if it does.
     """
 
     approach: str
@@ -43,12 +43,12 @@ class Disagreement:
     """How far apart the approaches are.
 
     Attributes:
-        flops: The budget that sizes are compared at.
-        results: One an approach.
+        flops: The budget at which sizes are compared.
+        results: One result per approach.
         exponents: Lowest and highest a.
-        size_ratio: Largest N_opt over the smallest.
-        apart: Pairs whose intervals of N_opt don't overlap.
-        beyond: The budget over the largest of the data.
+        size_ratio: Largest N_opt divided by the smallest.
+        apart: Pairs of approaches whose intervals of N_opt don't overlap.
+        beyond: The budget divided by the largest of the data.
     """
 
     flops: float
@@ -74,9 +74,9 @@ def compare(
         points: The runs.
         flops: Budget to compare sizes at; the largest of the data where None.
         delta: Huber's δ of approach 3 and Kaplan's form.
-        bootstraps: Resamples of each approach.
-        seed: Of the resamples.
-        threads: For approach 3.
+        bootstraps: Number of resamples of each approach.
+        seed: Seed of the resamples.
+        threads: Number of threads for approach 3.
     """
     largest = float(points.flops.max())
     budget = flops or largest
@@ -106,7 +106,7 @@ def compare(
 def _approaches(
     points: Points, delta: float, bootstraps: int, seed: int, threads: int
 ) -> dict[str, Callable[[], Fitted]]:
-    """Return each approach by its name; called, it gives a law and its draws."""
+    """Return by each approach's name a function that fits it and returns its law and draws."""
 
     def by_envelope() -> Fitted:
         found = envelope.fit(points, bootstraps=bootstraps, seed=seed)

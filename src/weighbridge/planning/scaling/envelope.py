@@ -1,8 +1,8 @@
 """Approach 1: the envelope of lowest losses, and how model size grows along it.
 
 Hoffmann et al. 2022, section 3.1, take the lowest training curve at 1,500 budgets. Here every row
-is a point of compute and loss: whole curves may be given as rows; where only the ends of runs are
-known, the envelope is that of the ends, which is coarser.
+is a point of compute and loss. Whole curves may be given as rows; where only final losses are
+known, the envelope goes through these, which is coarser.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from weighbridge.planning.scaling.points import Array, Points
 from weighbridge.planning.scaling.power_law import power_law
 
 FEWEST = 4
-"""Runs on the envelope below which no exponent is given."""
+"""Smallest number of runs on the envelope to which a line is fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class EnvelopeFit:
 
     Attributes:
         law: N_opt = k C^a.
-        draws: The same from resamples, or None.
+        draws: The same law fitted to resamples; None without resamples.
         members: Indices of the runs on the envelope, cheapest first.
     """
 
@@ -72,7 +72,7 @@ def fit(points: Points, *, bootstraps: int = 0, seed: int = 0) -> EnvelopeFit:
 
 
 def _members(loss: Array, counts: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Tell which runs, by compute, have a lower loss than all cheaper ones; (B, n)."""
+    """Return whether each run, sorted by compute, has the lowest loss so far, (B, n)."""
     present = np.where(counts > 0, loss, np.inf)
     lowest_before = np.minimum.accumulate(present, axis=1)
     lowest_before = np.concatenate(

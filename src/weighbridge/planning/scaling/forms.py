@@ -1,4 +1,4 @@
-"""The forms that scaling laws take. Every field may be a number or an array of bootstrap draws.
+"""The functional forms of scaling laws. A field may be a number, or an array of bootstrap draws.
 
 L is in nats per token, N in parameters, D in tokens, C in FLOPs with C = 6ND.
 """
@@ -14,11 +14,11 @@ Values = float | Array
 
 
 class Allocates(Protocol):
-    """A law that says how many parameters a compute budget should buy."""
+    """A law that says how many parameters are optimal for a compute budget."""
 
     @property
     def optimal_exponent(self) -> Values:
-        """A in N_opt ∝ C^a."""
+        """Exponent a in N_opt ∝ C^a."""
         ...
 
     def optimal_parameters(self, flops: Values) -> Values:
@@ -36,8 +36,8 @@ class Chinchilla:
     """L = E + A / N^alpha + B / D^beta (Hoffmann et al. 2022, equation 2).
 
     Attributes:
-        A: Scale of what too few parameters cost.
-        B: Scale of what too few tokens cost.
+        A: Scale of the loss from too few parameters.
+        B: Scale of the loss from too few tokens.
         E: Irreducible loss.
         alpha: Exponent of parameters.
         beta: Exponent of tokens.
@@ -51,7 +51,7 @@ class Chinchilla:
 
     @property
     def optimal_exponent(self) -> Values:
-        """A in N_opt ∝ C^a (equation 4)."""
+        """Exponent a in N_opt ∝ C^a (equation 4)."""
         return self.beta / (self.alpha + self.beta)
 
     def loss(self, parameters: Values, tokens: Values) -> Values:
@@ -92,7 +92,7 @@ class PowerAllocation:
 
     @property
     def optimal_exponent(self) -> Values:
-        """A in N_opt ∝ C^a."""
+        """Exponent a in N_opt ∝ C^a."""
         return self.exponent
 
     def optimal_parameters(self, flops: Values) -> Values:
@@ -104,8 +104,8 @@ class PowerAllocation:
 class Kaplan:
     """L = ((Nc/N)^(alpha_n/alpha_d) + Dc/D)^alpha_d (Kaplan et al. 2020, equation 1.5).
 
-    It has no irreducible loss. With either term gone it is L(N) = (Nc/N)^alpha_n or
-    L(D) = (Dc/D)^alpha_d. N leaves embeddings out.
+    It has no irreducible loss. Without one of the terms it is L(N) = (Nc/N)^alpha_n or
+    L(D) = (Dc/D)^alpha_d. N does not count embeddings.
 
     Attributes:
         critical_parameters: Nc.
@@ -121,9 +121,9 @@ class Kaplan:
 
     @property
     def optimal_exponent(self) -> Values:
-        """A in N_opt ∝ C^a of models trained to the end of their data: 1 / (1 + alpha_n/alpha_d).
+        """Exponent a in N_opt ∝ C^a, for training on all data once: 1 / (1 + alpha_n/alpha_d).
 
-        Kaplan's own .73 is another: it stops training early, by L(N, S).
+        Kaplan's own 0.73 differs, because it is for training that stops early, by L(N, S).
         """
         return self.alpha_d / (self.alpha_n + self.alpha_d)
 
@@ -149,13 +149,13 @@ class JointMixture:
 
     Attributes:
         a: Scale of the parameters' term.
-        alpha: Its exponent of N.
-        delta: Its exponent of Ê.
-        gamma: What ln Ê adds to alpha.
+        alpha: Exponent of N in the parameters' term.
+        delta: Exponent of Ê in the parameters' term.
+        gamma: Factor of ln Ê that is added to alpha.
         b: Scale of the tokens' term.
-        beta: Its exponent of D.
-        omega: Its exponent of Ê.
-        zeta: What ln Ê adds to beta.
+        beta: Exponent of D in the tokens' term.
+        omega: Exponent of Ê in the tokens' term.
+        zeta: Factor of ln Ê that is added to beta.
         c: Irreducible loss.
     """
 

@@ -1,8 +1,8 @@
-"""Approach 2: at each compute budget the size with the lowest loss, and how it grows.
+"""Approach 2: the size with the lowest loss at each compute budget, and how that size grows.
 
-Hoffmann et al. 2022, section 3.2: a parabola of loss in log N through the runs of one budget; its
-vertex is N_opt. `interpolated` takes instead the minimum of an Akima interpolation of log loss, as
-Porian et al. 2024 (arXiv:2406.19146) do, which doesn't lean on a shape.
+Hoffmann et al. 2022, section 3.2: a parabola of loss in log N is fitted to the runs of one budget;
+its vertex is N_opt. `interpolated` takes instead the minimum of an Akima interpolation of log loss,
+as Porian et al. 2024 (arXiv:2406.19146) do, which assumes no shape.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ FEWEST_RUNS = 5
 """A parabola passes through any three runs, so at least five are needed to judge its fit."""
 
 _FEWEST_IN_BAND = 8
-"""Where the source names no budgets: bands of fewer runs are mostly chance."""
+"""Where the source states no budgets: a band of fewer runs is likely to be a coincidence."""
 
 _WIDTH = 10**0.08
-"""Runs within 20 % in compute count as one budget: points read off figures scatter so much."""
+"""Runs within 20 % in compute count as one budget, because points read from figures scatter so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +31,12 @@ class ComputeBudget:
 
     Attributes:
         flops: The budget.
-        parameters: N of its runs, ascending.
-        loss: Theirs.
+        parameters: N of the budget's runs, ascending, shape (n,).
+        loss: Losses of these runs, shape (n,).
         curve: Loss = curve[0] + curve[1] z + curve[2] z², z = ln N.
         optimal_parameters: N at the vertex.
-        optimal_loss: Loss there.
-        why_not: Why this budget isn't used; empty if it is.
+        optimal_loss: Loss at the vertex.
+        why_not: Why this budget isn't used; "" if it is.
     """
 
     flops: float
@@ -54,7 +54,7 @@ class IsoFlopFit:
 
     Attributes:
         law: N_opt = k C^a.
-        draws: The same from resamples within each budget, or None.
+        draws: The same law fitted to resamples within each budget; None without resamples.
         budgets: All budgets found, cheapest first.
     """
 
@@ -64,10 +64,10 @@ class IsoFlopFit:
 
 
 def groups(points: Points) -> list[tuple[float, npt.NDArray[np.intp]]]:
-    """Sort runs into budgets: those the source names, or else the densest bands of compute.
+    """Sort runs into budgets: those that the source states, else the densest bands of compute.
 
     Returns:
-        Budget and indices of its runs, cheapest first; a run that is in no band is left out.
+        Each budget with the indices of its runs, cheapest first; a run in no band is left out.
     """
     if points.budgets is not None:
         return [
@@ -174,7 +174,7 @@ def _budget(flops: float, parameters: Array, loss: Array) -> ComputeBudget:
 
 
 def _vertices(budget: ComputeBudget, counts: Array) -> Array:
-    """Return N_opt of each resample, (B,); NaN where its parabola has none among the runs."""
+    """Return N_opt of each resample, (B,); NaN where its parabola has no vertex among the runs."""
     log_n = np.log(budget.parameters)
     middle = log_n.mean()
     z = log_n - middle

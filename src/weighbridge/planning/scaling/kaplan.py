@@ -1,8 +1,9 @@
 """Kaplan's form L(N, D) fitted to runs.
 
-L^(1/alpha_d) = (Nc/N)^r + Dc/D with r = alpha_n/alpha_d is linear in Nc^r and Dc once alpha_d and r
-are held, so a grid of those two is projected as in `projection`; the best cell is polished on the
-log-Huber objective of approach 3, so that the two forms' objectives may be compared.
+L^(1/alpha_d) = (Nc/N)^r + Dc/D with r = alpha_n/alpha_d is linear in Nc^r and Dc for given alpha_d
+and r. So the linear problem is solved on a grid of those two, as in `projection`, and the best cell
+is refined on the log-Huber objective of approach 3, so that the two forms' objectives can be
+compared.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class KaplanFit:
 
     Attributes:
         law: The best fit.
-        objective: Σ huber_δ(log L̂ - log L) there.
+        objective: Σ huber_δ(log L̂ - log L) at the best fit.
     """
 
     law: Kaplan
@@ -42,7 +43,7 @@ def fit(points: Points, *, delta: float = DELTA) -> KaplanFit:
     """Fit L(N, D).
 
     Raises:
-        InputError: No exponents give a loss that falls with both.
+        InputError: No exponents give a loss that falls with both parameters and tokens.
     """
     from scipy.optimize import least_squares
 

@@ -1,7 +1,7 @@
 """Recognises tables that are not training runs: sweeps of other settings, tables of optima.
 
-Both have the columns that a fit needs, and both give it constants that mean nothing. So they are
-told by their rows, and by what differs between those of one size and one number of tokens.
+Both have the columns that a fit needs, but constants fitted to them mean nothing. They are
+recognised by their rows, and by what differs between rows of one size and one number of tokens.
 """
 
 from collections import defaultdict
@@ -14,9 +14,9 @@ from weighbridge.errors import InputError
 from weighbridge.planning.scaling.points import Points
 
 _REPEATED_APART = 0.05
-"""Nats that repeats of a run with other seeds stay within, in the median; more is another run."""
+"""Median range of losses, in nats, within which rows count as repeats of one run."""
 _ON_A_LINE = 0.98
-"""Share of log N that log C explains in a table of optima; grids of runs have below .9."""
+"""Share of log N's variance that log C explains in a table of optima; below .9 in grids of runs."""
 _SEEDS = ("seed", "run", "name", "id", "trial", "repeat", "replicate")
 
 
@@ -38,19 +38,19 @@ def check_kind(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
     Args:
         points: The runs.
         table: Their rows.
-        used: Where the columns stand that were read.
+        used: Indices of the columns that were read.
 
     Returns:
-        What a reader should know.
+        Notes on how the rows were read.
 
     Raises:
-        InputError: It is a sweep, or a table of optima.
+        InputError: The table is a sweep of other settings, or a table of optima.
     """
     return [*_repeats(points, table, used), *_optima(points, table)]
 
 
 def _repeats(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
-    """Tell whether rows of equal size and tokens differ by their seed or by a swept setting."""
+    """Return a note if rows of equal size and tokens are repeats; refuse a swept setting."""
     groups: dict[tuple[float, ...], list[int]] = defaultdict(list)
     keys = [points.parameters, points.tokens]
     if points.experts is not None:
@@ -82,7 +82,7 @@ def _repeats(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
 
 
 def _differing(table: Rows, used: Sequence[int], several: Sequence[Sequence[int]]) -> list[str]:
-    """Columns that differ within pairs, in most of them first; not what was measured."""
+    """Return columns that differ within most groups first, without seeds and measured columns."""
     found = []
     for at, name in enumerate(table.header):
         if at in used or name.lower() in _SEEDS:
@@ -97,7 +97,7 @@ def _differing(table: Rows, used: Sequence[int], several: Sequence[Sequence[int]
 
 
 def _differ_in_seed(table: Rows, several: Sequence[Sequence[int]]) -> bool:
-    """Whether each pair's rows name a seed of their own."""
+    """Whether the rows of every group have different seeds."""
     for at, name in enumerate(table.header):
         if name.lower() == "seed":
             seeds = [[table.rows[place][1][at] for place in places] for places in several]
@@ -106,7 +106,7 @@ def _differ_in_seed(table: Rows, several: Sequence[Sequence[int]]) -> bool:
 
 
 def _optima(points: Points, table: Rows) -> list[str]:
-    """One size for each budget, all on one line: a table of optima, or of one D/N."""
+    """Refuse one size for each budget, all on one line: a table of optima, or of one D/N."""
     log_c, log_n = np.log(points.flops), np.log(points.parameters)
     if len(points) < 4 or np.ptp(log_c) < 1e-9:
         return []

@@ -1,8 +1,9 @@
-"""A ladder of small models to train: which shapes at which compute, dense and mixture.
+"""Chooses a ladder of small models to train: their shapes and compute, dense and mixture.
 
-An IsoFLOP design (Hoffmann et al. 2022, section 3.2): at each budget several sizes, each on as many
-tokens as the budget pays for. Compute is counted exactly, attention included, because at these
-sizes it is no small part of 6ND (DeepSeek LLM, arXiv:2401.02954, section 3.2).
+It is an IsoFLOP design (Hoffmann et al. 2022, section 3.2): at each budget there are several sizes,
+each trained on as many tokens as the budget pays for. Compute is counted exactly, attention
+included, because at these sizes attention is a large part compared with 6ND (DeepSeek LLM,
+arXiv:2401.02954, section 3.2).
 """
 
 import math
@@ -23,11 +24,11 @@ from weighbridge.planning.anatomy import (
 from weighbridge.records import quantity
 
 VOCABULARY = 256
-"""Tokens are bytes: no tokenizer to choose, and no embedding that outweighs a small model."""
+"""Tokens are bytes, so no tokenizer must be chosen, and embeddings stay small beside the layers."""
 
 HEAD_WIDTH = 16
 SMALLEST, LARGEST = 10_000, 5_000_000
-"""Parameters of the dense models that a ladder is made of."""
+"""Smallest and largest number of parameters of a ladder's dense models."""
 
 Role = Literal["dense", "mixture", "held_out", "held_out_mixture"]
 
@@ -37,12 +38,12 @@ class Shape:
     """A decoder of Llama's architecture, or of Mixtral's where it has experts.
 
     Attributes:
-        hidden: Width.
-        layers: Their number.
-        experts: Experts a layer; 1 is dense.
-        experts_per_token: Of them, those that a token goes through. Each is as wide as a dense
-            layer's share, so that a token meets as many numbers as in the dense model, and the
-            router's.
+        hidden: Width of the residual stream.
+        layers: Number of layers.
+        experts: Experts per layer; 1 is dense.
+        experts_per_token: Number of experts that a token goes through. An expert's width is the
+            dense block's divided by this number, so that a token uses as many parameters as in the
+            dense model, plus the router's.
     """
 
     hidden: int
@@ -52,7 +53,7 @@ class Shape:
 
     @property
     def inner(self) -> int:
-        """Width inside one feed-forward network: 8/3 of the hidden one, shared by the active."""
+        """Inner width of one expert: 8/3 of the hidden width, divided by the active experts."""
         return max(1, round(self.hidden / 6)) * 16 // self.experts_per_token
 
     @cached_property
@@ -80,7 +81,7 @@ class Shape:
 
     @cached_property
     def architecture(self) -> Architecture:
-        """What `inspect` would make of it."""
+        """The shape's architecture, as `inspect` reads it from `config`."""
         return read_architecture(self.config, "a ladder's model")
 
     @property
@@ -90,21 +91,21 @@ class Shape:
 
     @property
     def active_parameters(self) -> int:
-        """Parameters that a token meets; N of the laws."""
+        """Parameters that a token uses: the N of scaling laws."""
         return active_parameters(self.architecture)
 
     def training_flops(self, context_tokens: int) -> float:
-        """Return forward and backward FLOPs of a token, on average over a context's positions."""
+        """Return a token's forward and backward FLOPs, averaged over a context's positions."""
         first, last = (attention_flops(self.architecture, at) for at in (1, context_tokens))
         return 3 * (linear_flops(self.architecture) + (first + last) / 2)
 
     def mixture(self, experts: int, experts_per_token: int) -> "Shape":
-        """Return the mixture of experts that computes as much per token."""
+        """Return the mixture of experts of this shape, which computes as much per token."""
         return Shape(self.hidden, self.layers, experts, experts_per_token)
 
 
 def nearest_shape(target: float) -> Shape:
-    """Return the dense shape whose size is nearest, of those neither very deep nor very flat."""
+    """Return the dense shape of nearest size; very deep and very flat shapes are disfavoured."""
 
     def away(shape: Shape) -> float:
         aspect = shape.hidden / (20 * shape.layers)
@@ -127,24 +128,26 @@ def shapes() -> tuple[Shape, ...]:
 
 @dataclass(frozen=True)
 class LadderSettings:
-    """What a ladder is made of.
+    """Settings of a ladder.
 
     Attributes:
         largest_flops: The largest budget that laws are fitted to.
-        budgets: How many there are, each `step` times the one before.
-        step: Ratio of two budgets.
-        sizes: Dense sizes at each budget.
-        tokens_per_parameter: Where the middle size of a budget is put. Bytes are many: about 50.
-        spread: Largest size of a budget over its middle, and the middle over the smallest.
-        experts: Of the mixtures; 0 trains none.
-        experts_per_token: Of them, active ones.
-        mixture_sizes: Mixtures at each budget, around the middle size.
-        seeds: How often the middle size of the two largest budgets but one is trained, both ways.
-        held_out: The held-out budget over the largest fitted one.
-        context_tokens: Bytes in a sequence.
-        learning_rate: Peak, at a width of 64; hidden weights take it in inverse proportion to
-            their width (Yang et al. 2022, arXiv:2203.03466).
-        seed: Of the whole ladder.
+        budgets: Number of budgets, each `step` times the one before.
+        step: Ratio of two neighbouring budgets.
+        sizes: Number of dense sizes at each budget.
+        tokens_per_parameter: D/N of the middle size of a budget; tokens are bytes, of which text
+            has many, so about 50.
+        spread: Largest size of a budget divided by its middle, and the middle by the smallest.
+        experts: Number of experts of the mixtures; 0 trains no mixtures.
+        experts_per_token: Number of experts that a token goes through.
+        mixture_sizes: Number of mixtures at each budget, around the middle size.
+        seeds: Number of seeds with which the middle size is trained, dense and as a mixture, at the
+            two budgets below the largest.
+        held_out: The held-out budget divided by the largest fitted one.
+        context_tokens: Number of bytes in a sequence.
+        learning_rate: Peak learning rate at a width of 64; for hidden weights it is inversely
+            proportional to their width (Yang et al. 2022, arXiv:2203.03466).
+        seed: First seed of the ladder.
     """
 
     largest_flops: float = 1.9e12
@@ -170,7 +173,7 @@ class LadderSettings:
 
     @property
     def held_out_flops(self) -> float:
-        """The budget that is predicted before it is spent."""
+        """The budget whose losses are predicted before its models are trained."""
         return float(f"{self.largest_flops * self.held_out:.3g}")
 
 
@@ -179,15 +182,15 @@ class Rung:
     """One model to train.
 
     Attributes:
-        name: Unique in its ladder.
-        role: What it is for.
-        shape: The model.
-        budget: FLOPs that it may take.
-        steps: Optimizer steps.
-        sequences: In one step.
-        context_tokens: In a sequence.
-        seed: Of values and of the order of the data; a dense model and the mixture that it is
-            compared with share it.
+        name: The rung's name, unique in its ladder.
+        role: The rung's use: for a fit, or held out.
+        shape: The model's shape.
+        budget: FLOPs that training may take.
+        steps: Number of optimizer steps.
+        sequences: Number of sequences in one step.
+        context_tokens: Number of bytes in a sequence.
+        seed: Seed of the weights and of the data's order; a dense model and the mixture that it is
+            compared with have the same.
     """
 
     name: str
@@ -201,12 +204,12 @@ class Rung:
 
     @property
     def tokens(self) -> int:
-        """D: bytes seen."""
+        """D: the number of bytes seen."""
         return self.steps * self.sequences * self.context_tokens
 
     @property
     def flops(self) -> float:
-        """C, exactly."""
+        """C: the exact number of FLOPs, attention included."""
         return self.tokens * self.shape.training_flops(self.context_tokens)
 
 
@@ -214,7 +217,7 @@ def check_experts(experts: int) -> None:
     """Refuse a mixture in which every token would use all experts.
 
     Raises:
-        InputError: There would be as many experts as a token meets, or fewer.
+        InputError: There would be as many experts as a token goes through, or fewer.
     """
     least = LadderSettings.experts_per_token + 1
     if experts and experts < least:
@@ -225,7 +228,7 @@ def check_experts(experts: int) -> None:
 
 
 def rungs(settings: LadderSettings) -> tuple[Rung, ...]:
-    """Return the models of a ladder, each once; those held out last.
+    """Return the models of a ladder, each once; the held-out ones come last.
 
     Raises:
         InputError: A budget has too few sizes between 10,000 and 5 million parameters, or the seed
@@ -271,7 +274,7 @@ def _middle(flops: float, settings: LadderSettings) -> float:
 
 
 def _sizes(flops: float, settings: LadderSettings) -> list[Shape]:
-    """Return a budget's dense shapes, ascending; targets that meet in one shape count once."""
+    """Return a budget's dense shapes, ascending; one that fits two target sizes counts once."""
     middle = _middle(flops, settings)
     half = (settings.sizes - 1) / 2
     targets = (middle * settings.spread ** ((i - half) / half) for i in range(settings.sizes))
@@ -289,7 +292,7 @@ def _sizes(flops: float, settings: LadderSettings) -> list[Shape]:
 
 def _rung(settings: LadderSettings, role: Role, shape: Shape, flops: float, seed: int) -> Rung:
     tokens = flops / shape.training_flops(settings.context_tokens)
-    # A longer run is worth larger steps, as its gradient gets small beside its noise.
+    # Longer runs get larger batches, because their gradient gets small compared with its noise.
     sequences = max(4, round(4 * math.sqrt(tokens / 2**19)))
     steps = max(1, round(tokens / (sequences * settings.context_tokens)))
     kind = "dense" if shape.experts == 1 else f"{shape.experts}x{shape.experts_per_token}"

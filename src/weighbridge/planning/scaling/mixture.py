@@ -1,8 +1,9 @@
 """The joint mixture-of-experts form fitted to dense and mixture-of-experts runs together.
 
-Its two terms are log-linear in their unknowns, with ln Ê and ln Ê ln N as further columns, so the
-objective and the steps are those of approach 3. It starts from the basins of all runs without their
-experts, where the form's four extra exponents are zero. Resamples start from the fit of all runs.
+The form's two terms are log-linear in their unknowns, with ln Ê and ln Ê ln N as further columns,
+so objective and minimisation are those of approach 3. The fit starts from the basins that all runs
+give if experts are ignored, with the four extra exponents at zero. Resamples start from the fit of
+all runs.
 """
 
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ class MixtureFit:
     """A fitted law.
 
     Attributes:
-        law: The best fit, in Ê.
-        objective: Σ huber_δ(log L̂ - log L) there.
-        draws: Fits of resamples, or None.
+        law: The best fit, as a function of Ê.
+        objective: Σ huber_δ(log L̂ - log L) at the best fit.
+        draws: Fits of resamples; None without resamples.
     """
 
     law: JointMixture
@@ -40,10 +41,10 @@ class MixtureFit:
 
 
 def effective_experts(experts: Array, at_one: float = 1.0, at_most: float = np.inf) -> Array:
-    """Return Ê, which goes from `at_one` for a dense model towards `at_most`.
+    """Return Ê, which rises from `at_one` for a dense model towards `at_most`.
 
     1/Ê = 1 / (E - 1 + 1/(1/at_one - 1/at_most)) + 1/at_most (Clark et al. 2022, arXiv:2202.01169);
-    as it stands here, Ê = E.
+    with the defaults, Ê = E.
     """
     least = 1 / (1 / at_one - 1 / at_most)
     return 1 / (1 / (experts - 1 + least) + 1 / at_most)
@@ -53,7 +54,7 @@ def fit(points: Points, *, delta: float = DELTA, bootstraps: int = 0, seed: int 
     """Fit the joint form.
 
     Raises:
-        InputError: Experts are not given, don't vary, or the runs are too few.
+        InputError: The runs' experts are not given or don't vary, or the runs are too few.
     """
     experts = points.experts
     if experts is None or len(np.unique(experts)) < 2:

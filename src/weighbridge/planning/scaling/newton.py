@@ -1,4 +1,4 @@
-"""Damped Newton steps on the true objective, for many problems at once."""
+"""Minimises the objective by damped Newton steps, for many problems at once."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-12, 1e12
 
 @dataclass(frozen=True)
 class Minimum:
-    """Where the steps ended, a row a problem.
+    """Where the steps ended, one row per problem.
 
     Attributes:
-        theta: (B, p).
-        value: The objective there, (B,).
-        converged: Whether no step could lower it by more than the tolerance, (B,).
+        theta: The unknowns, (B, p).
+        value: The objective at `theta`, (B,).
+        converged: Whether no step could lower the objective by more than the tolerance, (B,).
     """
 
     theta: Array
@@ -30,24 +30,24 @@ class Minimum:
 def minimise(
     model: SumOfPowers, theta: Array, weights: Array, delta: float, tolerance: float = 1e-12
 ) -> Minimum:
-    """Go downhill from each row of θ until a Newton step promises less than a share of the value.
+    """Minimise from each row of θ until a Newton step promises less than a share of the value.
 
-    The Hessian's eigenvalues are taken by size, so that a saddle is left, and are lifted by a
-    damping that falls while the expansion foretells the value well (Levenberg 1944; Moré 1978).
-    Beyond δ the Huber function is straight: with few residuals inside δ the Hessian is nearly
-    singular, and a plain Newton step would be thrown far out.
+    The absolute values of the Hessian's eigenvalues are used, so that steps lead away from saddles.
+    A damping is added to them, which falls while the expansion predicts the value well (Levenberg
+    1944; Moré 1978). Beyond δ the Huber function is linear: with few residuals inside δ the Hessian
+    is nearly singular, and an undamped Newton step would go much too far.
 
     Args:
         model: The terms.
-        theta: Starts, (B, p).
-        weights: (B, n).
+        theta: Starting points, (B, p).
+        weights: Weights of the runs, (B, n).
         delta: Huber's δ.
-        tolerance: Relative to the objective.
+        tolerance: Tolerance relative to the objective.
     """
     theta = theta.copy()
     found = np.full(len(theta), np.inf)
     converged = np.zeros(len(theta), dtype=bool)
-    rows = np.arange(len(theta))  # those still walking
+    rows = np.arange(len(theta))  # the problems that have not ended
     here, counts = theta, weights
     damping = np.full(len(rows), 1e-3)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -1,8 +1,9 @@
 """The objective of approach 3, its gradient and its Hessian, for many weightings at once.
 
-The logarithm of a predicted loss is a log-sum-exp of linear forms, log L̂ = log Σ_j exp(X_j θ_j): a
-power law's factor and exponents enter linearly. So Chinchilla's form and the joint form of mixtures
-of experts differ in their design matrices only. The objective is Σ_i w_i huber_δ(log L̂_i - log L_i)
+The logarithm of a predicted loss is a log-sum-exp of linear forms, log L̂ = log Σ_j exp(X_j θ_j),
+because the logarithm of a power law is linear in its log factor and its exponents. So Chinchilla's
+form and the joint form of mixtures of experts differ only in their design matrices. The objective
+is Σ_i w_i huber_δ(log L̂_i - log L_i)
 (Hoffmann et al. 2022, equation 3); a bootstrap resample is a row of counts w.
 
 Shapes: B rows of weights, n runs, p unknowns.
@@ -24,7 +25,7 @@ class SumOfPowers:
 
     Attributes:
         designs: X_j, each (n, p_j); θ holds the unknowns of one term after the other.
-        log_loss: What was measured, (n,).
+        log_loss: Logarithms of the measured losses, (n,).
     """
 
     designs: tuple[Array, ...]
@@ -32,7 +33,7 @@ class SumOfPowers:
 
     @cached_property
     def blocks(self) -> tuple[slice, ...]:
-        """Where each term's unknowns lie in θ."""
+        """The slice of θ that holds each term's unknowns."""
         ends = accumulate((design.shape[1] for design in self.designs), initial=0)
         return tuple(slice(start, end) for start, end in pairwise(ends))
 
@@ -49,7 +50,7 @@ class SumOfPowers:
     def shares(self, theta: Array) -> tuple[Array, list[Array]]:
         """Return residuals log L̂ - log L, (B, n), and each term's share of L̂.
 
-        A wild θ gives infinite residuals, so an objective that no step is accepted at.
+        An extreme θ gives infinite residuals and an infinite objective, so no step goes there.
         """
         terms = [
             np.exp(theta[:, block] @ design.T - self.log_loss)
@@ -68,9 +69,9 @@ class Expansion:
     """The objective's second-order expansion at θ.
 
     Attributes:
-        value: (B,).
-        gradient: (B, p).
-        hessian: (B, p, p); the Huber function's own curvature, which is zero beyond δ.
+        value: The objective, (B,).
+        gradient: The gradient, (B, p).
+        hessian: The Hessian, (B, p, p), with the Huber function's curvature, which is 0 beyond δ.
     """
 
     value: Array
@@ -78,7 +79,7 @@ class Expansion:
     hessian: Array
 
     def take(self, rows: npt.NDArray[np.bool_]) -> "Expansion":
-        """Return some rows."""
+        """Return the rows where the mask is true."""
         return Expansion(self.value[rows], self.gradient[rows], self.hessian[rows])
 
 

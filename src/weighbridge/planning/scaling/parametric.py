@@ -1,4 +1,4 @@
-"""Approach 3: Chinchilla's form fitted to all runs, started globally, for every resample."""
+"""Approach 3: Chinchilla's form fitted to all runs and to each resample, with global starts."""
 
 import time
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from weighbridge.planning.scaling.points import Array, Points
 from weighbridge.planning.scaling.projection import ExponentGrid
 
 DELTA = 1e-3
-"""Hoffmann et al. 2022, section 3.3."""
+"""Huber's δ of Hoffmann et al. 2022, section 3.3."""
 
 NAMES = ("A", "B", "E", "alpha", "beta")
 BASINS = 3
-_AT_ONCE = 128  # resamples; their arrays then stay in a core's cache
+_AT_ONCE = 128  # resamples solved together, so that their arrays stay in a core's cache
 _LEAST_EXPONENT, _LEAST_SHARE = 1e-2, 1e-4
 _EASIEST_DELTA = 1e-3  # smaller ones are reached step by step: see `_polish`
 
@@ -31,13 +31,14 @@ class ParametricFit:
 
     Attributes:
         law: The best fit of all runs.
-        objective: Σ huber_δ(log L̂ - log L) there.
-        draws: The same law fitted to resamples; its fields are arrays, or None.
-        delta: δ.
-        points: Runs fitted.
-        unusable: Resamples without a law that falls with both; draws leave them out.
-        seconds: That it took.
-        lowest_loss: Of the runs, nats per token.
+        objective: Σ huber_δ(log L̂ - log L) at the best fit.
+        draws: The same law fitted to resamples, with arrays as fields; None without resamples.
+        delta: Huber's δ.
+        points: Number of runs fitted.
+        unusable: Number of resamples without a law that falls with both parameters and tokens;
+            `draws` leaves them out.
+        seconds: Time that the fit took.
+        lowest_loss: The lowest loss of the runs, in nats per token.
     """
 
     law: Chinchilla
@@ -56,14 +57,14 @@ class ParametricFit:
 
     @property
     def draws_without_floor(self) -> int:
-        """Resamples of which the same holds."""
+        """Number of resamples whose E is at its bound, 0."""
         if self.draws is None:
             return 0
         return int(np.sum(np.asarray(self.draws.E) < _LEAST_SHARE * self.lowest_loss))
 
     @property
     def bootstraps(self) -> int:
-        """Number of resamples."""
+        """Number of resamples in `draws`."""
         return 0 if self.draws is None else len(np.asarray(self.draws.A))
 
 
@@ -86,8 +87,8 @@ def fit(
     Args:
         points: The runs.
         delta: Huber's δ on log losses. 1e-3 is Hoffmann's; near 0 it is least absolute deviation.
-        bootstraps: Resamples, each of as many runs drawn with replacement.
-        seed: Of the resamples.
+        bootstraps: Number of resamples, each of as many runs drawn with replacement.
+        seed: Seed of the resamples.
         threads: Number of threads for the resamples; the result does not depend on it.
 
     Raises:
@@ -153,7 +154,7 @@ class _Problem:
         )
 
     def solve(self, weights: Array, also: Array | None = None) -> Minimum:
-        """Polish each row's basins, and a start that all rows share; keep each row's lowest.
+        """Minimise from each row's basins and from a start that all rows share; keep the lowest.
 
         A row without any start is left out.
         """
@@ -176,10 +177,11 @@ class _Problem:
             return _joined(list(pool.map(lambda part: self.solve(part, also), parts)))
 
     def usable(self, found: Minimum) -> npt.NDArray[np.bool_]:
-        """Tell which rows hold a law that falls with parameters and with tokens.
+        """Return whether each row holds a law that falls with parameters and with tokens.
 
-        A term that is nowhere a ten-thousandth of the loss has an exponent of no meaning. Where
-        there is no irreducible loss, log E falls for ever and steps never end: that is usable.
+        The exponent of a term that is nowhere a ten-thousandth of the loss has no meaning. Where
+        there is no irreducible loss, log E falls without end and steps don't converge; such a row
+        is usable.
         """
         law = self.law(found.theta)
         without_e = np.asarray(law.E) < _LEAST_SHARE * np.exp(self.model.log_loss.min())
@@ -215,10 +217,10 @@ def _joined(parts: Sequence[Minimum]) -> Minimum:
 
 
 def _polish(model: SumOfPowers, starts: Array, weights: Array, delta: float) -> Minimum:
-    """Go downhill on the objective of a δ, through larger ones where it is small.
+    """Minimise the objective for a δ; for a small δ, minimise it for larger ones first.
 
-    Towards δ = 0 the objective is a sum of absolute values, whose minima are corners. The minima
-    for larger δ lead to them (Madsen & Nielsen 1993, SIAM J. Optim. 3:223).
+    As δ goes to 0 the objective becomes a sum of absolute values, whose minima are corners. The
+    minima for larger δ lead to these (Madsen & Nielsen 1993, SIAM J. Optim. 3:223).
     """
     theta, rung = starts, max(delta, _EASIEST_DELTA)
     while rung > delta * 1.001:

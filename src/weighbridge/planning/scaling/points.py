@@ -1,4 +1,4 @@
-"""Training runs as arrays: what every fit takes."""
+"""Training runs as arrays, from which every fit starts."""
 
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,7 @@ FLOPS_PER_PARAMETER_TOKEN = 6.0
 
 
 FEWEST = 10
-"""Runs: twice the unknowns of Chinchilla's form."""
+"""Smallest number of runs: twice the unknowns of Chinchilla's form."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Points:
         parameters: N.
         tokens: D, seen in training.
         loss: Nats per token, on held-out text.
-        flops: C; 6ND where the source does not say.
-        budgets: The IsoFLOP budget that a run belongs to, where the source says.
-        experts: Experts per layer, where the source says; 1 is dense.
-        source: Where they come from, for messages.
-        notes: What was assumed in reading them.
+        flops: C; 6ND where the source doesn't state it.
+        budgets: IsoFLOP budget of each run; None where the source doesn't state it.
+        experts: Experts per layer, 1 for dense; None where the source doesn't state it.
+        source: Where the runs come from, for messages.
+        notes: What was assumed in reading the runs.
     """
 
     parameters: Array
@@ -57,13 +57,13 @@ class Points:
         )
 
     def without_highest(self, count: int) -> "Points":
-        """Return the runs without a number of those with the highest losses.
+        """Return the runs without the given number of highest losses.
 
         The published refit of Chinchilla's runs drops the five highest of 245 (Besiroglu et al.
         2024, arXiv:2404.10102).
 
         Raises:
-            InputError: Too few would be left.
+            InputError: Too few runs would be left.
         """
         if count == 0:
             return self

@@ -1,4 +1,4 @@
-"""A straight line through logarithms, for many weightings at once: log y = log k + a log x."""
+"""Fits a straight line to logarithms, log y = log k + a log x, for many weightings at once."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from weighbridge.planning.scaling.points import Array
 
 @dataclass(frozen=True, eq=False)
 class PowerLaw:
-    """y = coefficient x^exponent; fields may be arrays, a row of weights each.
+    """y = coefficient x^exponent; fields may be arrays with one entry per row of weights.
 
     Attributes:
         coefficient: k.
@@ -24,9 +24,10 @@ def power_law(x: Array, y: Array, weights: Array | None = None) -> PowerLaw:
     """Fit by weighted least squares on logarithms.
 
     Args:
-        x: (n,), or (B, n).
-        y: As x.
-        weights: As x; equal where None. Rows whose weights lie on one x have no exponent: NaN.
+        x: Shape (n,) or (B, n).
+        y: The same shape as x.
+        weights: The same shape as x; None for equal weights. The exponent is NaN for a row whose
+            weights are all on one x.
     """
     log_x, log_y = np.log(x), np.log(y)
     weights = np.ones_like(log_y) if weights is None else weights

@@ -1,8 +1,8 @@
 """Predicts the loss of a held-out run, with a prediction interval.
 
-An interval of the law alone is too narrow: a run scatters about its law as the fitted ones do. So
-each bootstrap draw is given a residual of the fit, drawn with replacement and widened for the five
-unknowns that were fitted (Davison & Hinkley 1997, Bootstrap Methods, section 6.3.3).
+An interval of the law alone is too narrow, because a new run scatters around the law as the fitted
+runs do. So each bootstrap draw gets a residual of the fit, drawn with replacement and enlarged for
+the five unknowns that were fitted (Davison & Hinkley 1997, Bootstrap Methods, section 6.3.3).
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from weighbridge.planning.scaling.points import Points
 
 @dataclass(frozen=True)
 class Prediction:
-    """A loss before its run.
+    """The predicted loss of a run.
 
     Attributes:
         parameters: N of the run.
-        tokens: Its D.
-        loss: Nats per token, by the law.
-        interval: 95 %, of the run's loss and not only of the law.
+        tokens: D of the run.
+        loss: The law's loss, in nats per token.
+        interval: 95 % interval of the run's loss, not only of the law's.
     """
 
     parameters: float
@@ -30,7 +30,7 @@ class Prediction:
     interval: tuple[float, float]
 
     def holds(self, loss: float) -> bool:
-        """Tell whether a measured loss lies in the interval."""
+        """Whether a measured loss lies in the interval."""
         return self.interval[0] <= loss <= self.interval[1]
 
 
@@ -43,8 +43,8 @@ def predict(
         found: A fit with draws.
         points: The runs that it was fitted to.
         parameters: N of the run.
-        tokens: Its D.
-        seed: Of the residuals drawn.
+        tokens: D of the run.
+        seed: Seed of the drawn residuals.
     """
     assert found.draws is not None, "a prediction needs a fit with bootstraps"
     fitted = np.asarray(found.law.loss(points.parameters, points.tokens))

@@ -1,13 +1,13 @@
-"""Basins of a Chinchilla fit, found by closed-form projection over its exponents.
+"""Finds starting points of a Chinchilla fit by closed-form projection over its exponents.
 
-With alpha and beta held, L = E + A N^-alpha + B D^-beta is linear in A, B and E, so weighted least
-squares on the raw loss solves for them at once (variable projection: Golub & Pereyra 1973). That is
-done on a whole grid of exponents and for every resample together: the sums it needs are matrix
-products of the resamples' counts with tables that all share. The local minima of the grid are the
-basins from which the true objective is polished.
+For given alpha and beta, L = E + A N^-alpha + B D^-beta is linear in A, B and E, so weighted least
+squares on the raw loss solves for them directly (variable projection: Golub & Pereyra 1973). That
+is done on a whole grid of exponents and for all resamples together: the sums it needs are matrix
+products of the resamples' counts with tables that all share. The grid's local minima are the
+*basins* from which the true objective is then minimised.
 
-Weights 1/L² make raw residuals relative, so that squares stand near those of log residuals. Where
-the projection gives E ≤ 0, E is left out of it.
+Weights of 1/L² make raw residuals relative, so that their squares are close to those of log
+residuals. Where the projection gives E ≤ 0, it is repeated without E.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ import numpy as np
 from weighbridge.planning.scaling.points import Array, Points
 
 EXPONENTS = np.geomspace(0.03, 2.0, 32)
-"""The published grids of starts reach from 0 to 2."""
+"""Exponents of the grid; the published grids of starting points reach from 0 to 2."""
 
-_SMALLEST_E = 1e-3  # of the lowest loss: where E is left out, log E must still be a number
+_SMALLEST_E = 1e-3  # of the lowest loss: E's value where it is left out, so that log E exists
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class ExponentGrid:
     Attributes:
         log_n: Log parameters, centred, (n,).
         log_d: Log tokens, centred, (n,).
-        loss: (n,).
+        loss: Losses, (n,).
     """
 
     log_n: Array
@@ -62,12 +62,12 @@ class ExponentGrid:
         """Return the lowest local minima of each row's grid.
 
         Args:
-            weights: Of the runs, (B, n): a resample's counts.
-            count: Basins to return.
+            weights: Weights of the runs, (B, n): a resample's counts.
+            count: Number of basins to return.
 
         Returns:
-            (B, count, 5): log A, alpha, log B, beta, log E, for centred logarithms; NaN where a
-            row has fewer basins.
+            Starting points, (B, count, 5): log A, alpha, log B, beta, log E, for centred
+            logarithms; NaN where a row has fewer basins.
         """
         squares, scales = self._project(weights / self.loss**2)
         rows, side = len(weights), len(EXPONENTS)
@@ -88,7 +88,7 @@ class ExponentGrid:
         return np.where(np.isfinite(height)[:, :, None], starts, np.nan)
 
     def _project(self, weights: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-        """Return the weighted squares, (B, G, G), and A, B, E that leave them."""
+        """Return the weighted sums of squares, (B, G, G), and the A, B and E that give them."""
         side = len(EXPONENTS)
         weighted = weights * self.loss
         total, s_l = weights.sum(axis=1), weighted.sum(axis=1)

@@ -1,4 +1,4 @@
-"""Laws of the catalog, or of a user's own file, as forms that can be computed with."""
+"""Reads laws of the catalog, or of a user's own file, into forms that compute."""
 
 from dataclasses import dataclass, fields
 
@@ -30,10 +30,10 @@ class KnownLaw:
     """A law with its draws.
 
     Attributes:
-        name: As it was asked for.
-        record: What the catalog says of it.
+        name: The name by which it was asked for.
+        record: The catalog's record of the law.
         law: The law.
-        draws: The same with arrays of draws for fields, or None.
+        draws: The same law with arrays of draws as fields; None where it has no draws.
     """
 
     name: str
@@ -46,8 +46,8 @@ def known_law(name: str, experts: float | None = None) -> KnownLaw:
     """Return a law by name or file.
 
     Args:
-        name: In the catalog, or the path of a ``.json``.
-        experts: How many, 1 of a dense model, for joint laws; others leave it out.
+        name: A name in the catalog, or the path of a ``.json`` file.
+        experts: Number of experts, 1 for a dense model, for joint laws; other laws ignore it.
 
     Raises:
         InputError: No such law, constants that don't belong to its form, or experts are missing.
@@ -90,10 +90,10 @@ def record_of(
     """Return a fit as a law's record, with at most a thousand draws in six figures.
 
     Args:
-        law: The fit.
-        draws: Its draws.
-        points: What it rests on.
-        how: The command that made it.
+        law: The fitted law.
+        draws: The law's draws; None without resamples.
+        points: The runs that it was fitted to.
+        how: The command that fitted it.
     """
     names = [field.name for field in fields(law)]
     kept = {}

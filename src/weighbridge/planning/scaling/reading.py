@@ -1,9 +1,9 @@
-"""Training runs from a table whose columns are recognised by their usual names and units.
+"""Reads training runs from a table whose columns are recognised by their usual names and units.
 
-read the table -> rows that are wanted -> columns and their units -> numbers -> what 6ND fills in
+read the table -> keep wanted rows -> find columns and units -> read numbers -> fill in C = 6ND
 
-A row in which a cell that is needed is blank is left out, and said with its line. A column that was
-not read although it could have been meant is said.
+A row with a blank cell that is needed is left out, and a note gives its line. A note also names
+columns that were not read although their names fit.
 """
 
 import json
@@ -54,7 +54,7 @@ _NUMBER = re.compile(
     r"\s*([kmbgtKMBGT]?)\s*"
 )
 _NAMED_LINES = 5
-_BEYOND = 1e50  # of anything; also what is no number
+_BEYOND = 1e50  # above any count; the comparison also refuses NaN
 _MANY_TOKENS_PER_PARAMETER = 5_000
 
 
@@ -65,7 +65,7 @@ class Table:
     Attributes:
         path: The file.
         header: Names of the columns.
-        rows: Each with its 1-based line.
+        rows: The rows, each with its 1-based line.
     """
 
     path: Path
@@ -74,12 +74,12 @@ class Table:
 
 
 def read_points(path: Path, *, where: Sequence[str] = (), entropy_floor: float = 0.5) -> Points:
-    """Read runs, fill in what 6ND says, and refuse what can't be right.
+    """Read runs, fill in compute or tokens by C = 6ND, and refuse values that can't be right.
 
     Args:
-        path: A CSV with a header, JSONL or Parquet.
-        where: ``COLUMN=VALUE``: only rows that have it.
-        entropy_floor: Lowest loss, in nats per token, that is believed.
+        path: A CSV or TSV with a header, JSONL or Parquet.
+        where: Conditions ``COLUMN=VALUE``; only rows that meet all of them are read.
+        entropy_floor: Lowest loss, in nats per token, that is accepted.
 
     Raises:
         InputError: The file, its columns or its values can't be what they are said to be.
@@ -148,7 +148,7 @@ def _filtered(table: Table, where: Sequence[str]) -> Table:
 
 
 def _columns(table: Table) -> dict[str, tuple[int, Header]]:
-    """Return where each meaning's column stands; one without any number is passed over."""
+    """Return each meaning's column; a column without any number is skipped."""
     path, rows = table.path, [row for _, row in table.rows]
     headers = [read_header(name, _MEANINGS.get) for name in table.header]
     found: dict[str, tuple[int, Header]] = {}
@@ -200,7 +200,7 @@ def _require(table: Table, found: Mapping[str, object]) -> None:
 
 
 def _whole(table: Table, columns: Mapping[str, tuple[int, Header]]) -> tuple[Table, list[str]]:
-    """Leave out rows that lack a cell that is needed, and say which."""
+    """Leave out rows that lack a needed cell; return the others, and a note on these."""
     used = [at for at, _ in columns.values()]
     kept = [(line, row) for line, row in table.rows if all(row[at] for at in used)]
     left = [line for line, row in table.rows if not all(row[at] for at in used)]
@@ -220,7 +220,7 @@ def _whole(table: Table, columns: Mapping[str, tuple[int, Header]]) -> tuple[Tab
 
 
 def _said(table: Table, columns: Mapping[str, tuple[int, Header]]) -> list[str]:
-    """Say how columns were read, and which others could have been meant."""
+    """Return notes on how columns were read, and on other columns whose names fit."""
     chosen = {at for at, _ in columns.values()}
     said = [f"columns read: {', '.join(header.said for _, header in columns.values())}"]
     meant = [read_header(name, _MEANINGS.get).name in _MEANINGS for name in table.header]
@@ -237,7 +237,7 @@ def _said(table: Table, columns: Mapping[str, tuple[int, Header]]) -> list[str]:
 
 
 def _number(path: Path, line: int, header: Header, text: str, meaning: str) -> float:
-    """Return a cell such as 6.8e9, 6_800_000_000 or 6.8B, in plain counts."""
+    """Return the number in a cell such as 6.8e9, 6_800_000_000 or 6.8B."""
     found = _NUMBER.fullmatch(text)
     value, column = math.nan, header.text
     if found:

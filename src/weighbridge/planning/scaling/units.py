@@ -1,8 +1,9 @@
-"""Units that the header of a table of runs names, such as `Params (M)`, `tokens_b` or `PF-days`.
+"""Reads units in the header of a table of runs, such as `Params (M)`, `tokens_b` or `PF-days`.
 
-    header -> its name, and what a cell is to be multiplied with (or raised to)
+    header -> its name, and the factor of its cells (or the base that they are exponents of)
 
-A unit is read and said, or refused by name: thrown away, it turns constants by orders of magnitude.
+A unit is either understood, and then shown to the user, or refused by name: ignoring it would
+change fitted constants by orders of magnitude.
 """
 
 import math
@@ -43,15 +44,15 @@ _TIMES_LN2 = 0.6931471805599453
 
 @dataclass(frozen=True)
 class Header:
-    """A column's header, understood.
+    """A column's header, parsed.
 
     Attributes:
-        text: As it stands.
-        name: Without its unit, in lower case without spaces, dashes and underscores.
-        factor: What cells are multiplied with.
-        base: Cells are exponents of it; None where they are values.
-        unit: As people say it; "" for none.
-        problem: Why its cells can't be read; None where they can.
+        text: The header as it is in the file.
+        name: The name without its unit, in lower case without spaces, dashes and underscores.
+        factor: Factor that cells are multiplied by.
+        base: Base that cells are exponents of; None where they are plain values.
+        unit: The unit as it is written; "" for none.
+        problem: Why the cells can't be read; None where they can.
     """
 
     text: str
@@ -63,7 +64,7 @@ class Header:
 
     @property
     def said(self) -> str:
-        """How the column was read."""
+        """The header, with how its cells are read."""
         if self.base is not None:
             return f"{self.text} (read as the exponent of {self.base:.4g})"
         return self.text if self.factor == 1 else f"{self.text} (times {self.factor:.6g})"
@@ -83,7 +84,7 @@ def read_header(text: str, known: Callable[[str], str | None]) -> Header:
 
     Args:
         text: The header.
-        known: Says what a plain name means (`parameters`, `flops`, …); None where nothing.
+        known: Maps a plain name to its meaning (`parameters`, `flops`, …), or to None.
     """
     if known(plain(text)) is not None:
         return Header(text, plain(text))
@@ -142,7 +143,7 @@ def _parted(text: str) -> list[tuple[str, str, bool]]:
 
 
 def _unit(text: str) -> str:
-    """A unit's plain form: `PetaFLOP/s-days` becomes `petaflop/s-days`, `in 10⁹` becomes `10^9`."""
+    """Return a unit in plain form: `PetaFLOP/s-days` as `petaflop/s-days`, `in 10⁹` as `10^9`."""
     text = _SUPERSCRIPT.sub(lambda found: "^" + found[0].translate(_DIGITS), text)
     text = re.sub(r"^\s*in\s+(?:units\s+of\s+)?", "", text, flags=re.IGNORECASE)
     return re.sub(r"\s+|(?<=\d),(?=\d)", "", text).lower().strip("_")
@@ -153,7 +154,7 @@ def _bare(unit: str) -> str:
 
 
 def _factor(unit: str, meaning: str) -> float | None:
-    """Return what a unit multiplies a meaning's cells with; None where it is not known."""
+    """Return the factor of a unit for a meaning's cells; None for an unknown unit."""
     said = [part for part in re.split("[,;]", unit) if _bare(part) not in _NEUTRAL]
     if len(said) > 1:
         return None
@@ -179,7 +180,7 @@ def _factor(unit: str, meaning: str) -> float | None:
 
 
 def _compute(unit: str) -> float | None:
-    """FLOP, with a prefix or as a rate times a time: a petaFLOP/s-day is 8.64e19."""
+    """Return a unit's FLOPs, with a prefix or as a rate times a time: a PFLOP/s-day is 8.64e19."""
     if counted := re.fullmatch(r"([a-z]*?)[-_]?flops?", unit):
         return _PREFIXES.get(counted[1])
     if timed := re.fullmatch(
@@ -192,7 +193,7 @@ def _compute(unit: str) -> float | None:
 
 
 def _with_prefix(text: str, known: Callable[[str], str | None]) -> Header | None:
-    """Names that are units themselves (`PF-days`, `EFLOPs`), or that begin or end with one."""
+    """Read names that are units themselves (`PF-days`, `EFLOPs`), or that begin or end with one."""
     unit = _unit(text).replace("_", "-")
     if unit not in ("flop", "flops") and re.search("flop|f-?s?-?day|f-?hour", unit):
         factor = _compute(re.sub(r"^(training|train|total|compute)-?", "", unit))

@@ -1,4 +1,4 @@
-"""How many sequences run at once: all that fit, as many as come, or as many as a limit allows."""
+"""Computes how many sequences run at once: all that fit, all that come, or as a limit allows."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,10 @@ from weighbridge.planning.serving.costs import (
 )
 
 HEADROOM = 0.7
-"""Share of a limit for each token that the mean step may take, so that the slowest keep to it."""
+"""Share of a per-token limit that the mean step may take, so that the slowest steps keep to it."""
 STAFFING = 2.33
-"""Standard deviations of a Poisson load that must find a free place: 99 % of arrivals do."""
+"""Standard deviations of a Poisson load for which there are free places: enough for 99 % of
+arrivals."""
 _HALVINGS = 12
 
 
@@ -24,9 +25,9 @@ class Demand:
     """What is asked of a deployment; an array of measurements, or one number each.
 
     Attributes:
-        concurrency: Requests at once, all groups together; NaN for as many as fit.
-        each_seconds: Limit for each token; NaN for none.
-        arrivals: 1 where requests arrive by chance, as at a server, else 0.
+        concurrency: Requests at once, over all groups; NaN for as many as fit.
+        each_seconds: Limit for each token, in seconds; NaN for none.
+        arrivals: 1 where requests arrive at random, as at a server, else 0.
     """
 
     concurrency: Number
@@ -37,8 +38,8 @@ class Demand:
 def served_batch(costs: Costs, demand: Demand, rates: Rates) -> Number:
     """Return the mean batch of one group.
 
-    Where requests arrive by chance, the mean stays below the places by 2.33 of its own roots
-    (square-root staffing), so that nearly all of them find one.
+    Where requests arrive at random, the mean stays below the number of places by 2.33 times its own
+    square root (square-root staffing), so that nearly all requests find a free place.
     """
     own = np.asarray(demand.concurrency) / costs.replicas
     batch = np.where(np.isnan(own), costs.most, np.minimum(own, costs.most))
@@ -51,13 +52,13 @@ def served_batch(costs: Costs, demand: Demand, rates: Rates) -> Number:
 
 
 def step_seconds(costs: Costs, batch: Number, rates: Rates) -> Number:
-    """Return the time between two tokens of a sequence, others' prompts in between included."""
+    """Return the time between two tokens of a sequence, with other sequences' prompts between."""
     prompts = batch * costs.prompts * prefill_seconds(costs, rates)
     return decode_seconds(costs, batch, rates) + prompts
 
 
 def multiplying_share(costs: Costs, batch: Number, rates: Rates) -> Number:
-    """Return the share of a step that goes into products and the residual stream, 0 to 1."""
+    """Return the share of a step spent on matrix products and the residual stream, in [0, 1]."""
     c = costs
     work = c.decode_flops / rates.decoding + c.expert_flops / rates.expert_multiplying
     own = work / c.flops + c.stream * rates.passes / c.bandwidth
@@ -66,7 +67,7 @@ def multiplying_share(costs: Costs, batch: Number, rates: Rates) -> Number:
 
 
 def _within(costs: Costs, most: Number, seconds: Number, rates: Rates) -> Number:
-    """Largest batch whose steps take no longer; 1 where none does."""
+    """Return the largest batch whose steps take no longer than `seconds`; 1 where none does."""
     low, high = np.ones_like(np.asarray(most)), np.asarray(most)
     for _ in range(_HALVINGS):
         middle = np.sqrt(low * high)

@@ -1,16 +1,17 @@
 """Fits the constants of a forecast to measurements: physics for all, and effects for cells.
 
-The rate of a row is that of `costs` at `Rates` that are the same everywhere, times effects: of its
-class, accelerator, precision, their cell, its model, its scenario, and, so that they bend nothing
-else, of its publisher and engine. Each kind of effect is drawn to 0 by a prior width (partial
-pooling), so that a cell with few rows says little. An effect acts on the part of a step that
-multiplies, or on the rest: a slow product of unpacked weights says nothing of a small batch.
+A row's rate is that of `costs` at `Rates` that are the same everywhere, times effects: of its
+class, accelerator, precision, the cell of these, its model and its scenario. Effects of publisher
+and engine are fitted, too, so that their differences do not distort the others. Each kind of effect
+has a prior width that draws it towards 0 (partial pooling), so that a cell with few rows changes
+little. Effects on the multiplying part of a step and on the rest are separate, because a slow
+product of unpacked weights tells nothing about a small batch.
 
-The priors of `Rates` are engineering knowledge and no fit: 0.8 of the memory's bandwidth is the
-factor in the system files of ai-dynamo/aiconfigurator; a launch takes about 4 microseconds, nine a
-layer, four more to route to experts, ten more for a latent or a state. They were settled while
-looking at the errors of publishers left out, of which a dozen variants were tried. Student's t with
-four degrees of freedom keeps single rows from deciding.
+The priors of `Rates` come from engineering knowledge, not from a fit: 0.8 of the memory's bandwidth
+is the factor in the system files of ai-dynamo/aiconfigurator; a launch takes about 4 microseconds,
+with nine launches per layer, four more for routing to experts, and ten more for a latent or state.
+About a dozen variants of the priors were tried, and chosen by the errors on publishers left out.
+Student's t with four degrees of freedom limits the influence of single rows.
 """
 
 from collections import Counter
@@ -51,12 +52,12 @@ PRIOR_WIDTHS = Rates(
     expert_multiplying=0.4, layer_seconds=0.15, expert_seconds=0.2, mixer_seconds=0.2,
     exchange_seconds=0.2, passes=0.4, step_seconds=0.4, sequence_seconds=0.7,
 )  # fmt: skip
-"""Standard deviations of the logarithms."""
+"""Prior standard deviations of the logarithms of `PRIOR`."""
 WIDTHS = {
     "class": 0.1, "accelerator": 0.12, "precision": 0.1, "pair": 0.1, "cell": 0.12, "model": 0.12,
     "scenario": 0.12, "publisher": 0.05, "engine": 0.1,
 }  # fmt: skip
-"""Prior widths of effects on what multiplies; on the rest half as wide."""
+"""Prior widths of effects on the multiplying part of a step; on the rest they are half as wide."""
 PER_YEAR_WIDTH = 0.2
 _REST = 0.5
 _NOISE = 0.22
@@ -69,17 +70,17 @@ _FULL_WEIGHT = 8
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Measurements as arrays; several layouts of one row stand behind each other.
+    """Measurements as arrays. A row whose layout isn't stated has several layouts, one by one.
 
     Attributes:
-        rows: In scope and physically possible.
-        kinds: Class of each.
-        rates: Logarithm of each measured rate.
-        costs: Of each layout of each row.
-        owner: The row of each layout.
-        demand: Of each layout.
-        years: Since the newest measurement, at most 0.
-        refused: Rows that physics forbids, by reason.
+        rows: The rows that are in scope and physically possible.
+        kinds: Class of each row's architecture.
+        rates: Logarithm of each row's measured rate, (rows,).
+        costs: Costs of each layout of each row, (layouts,).
+        owner: Index of the row of each layout, (layouts,).
+        demand: Demand on each layout, (layouts,).
+        years: Time of each row since the newest measurement, at most 0, (rows,).
+        refused: Number of physically impossible rows, by reason.
     """
 
     rows: tuple[Measurement, ...]
@@ -94,7 +95,7 @@ class Problem:
 
 @lru_cache(maxsize=256)
 def served(model: str, precision: str) -> Footprint:
-    """Return a catalog model at a precision."""
+    """Return the footprint of a catalog model at a precision."""
     config = find_model(model).config
     return footprint(read_architecture(config, model), choose_precision(config, precision))
 
@@ -108,12 +109,12 @@ def _machine(name: str) -> Accelerator:
 def _cost(
     model: str, precision: str, machine: str, layout: Layout, tokens: tuple[float, float]
 ) -> Costs:
-    """Many rows differ in their concurrency alone."""
+    """Return costs from a cache, because many rows differ only in their concurrency."""
     return cost_of(served(model, precision), _machine(machine), layout, *tokens)
 
 
 def prepare(rows: Sequence[Measurement]) -> Problem:
-    """Compute what rows cost, and refuse those that physics forbids."""
+    """Compute the costs of rows, and refuse those that are physically impossible."""
     refused: Counter[str] = Counter()
     kept: list[Measurement] = []
     costs: list[Costs] = []
@@ -165,9 +166,9 @@ def _batch_at_most(cost: Costs, row: Measurement) -> float:
 
 
 def modelled(problem: Problem, rates: Rates) -> tuple[Array, Array]:
-    """Return each row's rate without effects, as a logarithm, and its share in products.
+    """Return the logarithm of each row's rate without effects, and its multiplying share, (rows,).
 
-    Where the layout isn't said, the fastest one counts.
+    Where the layout isn't stated, the fastest one counts.
     """
     batch = served_batch(problem.costs, problem.demand, rates)
     step = step_seconds(problem.costs, batch, rates)
@@ -183,7 +184,13 @@ def modelled(problem: Problem, rates: Rates) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Names of all effects, and which of them each row has."""
+    """The effects and which of them each row has.
+
+    Attributes:
+        names: Kind and name of each effect.
+        rows: 1 where a row has an effect, else 0, (rows, effects).
+        widths: Prior width of each effect, (effects,).
+    """
 
     names: tuple[tuple[str, str], ...]
     rows: Array
@@ -191,7 +198,7 @@ class Design:
 
 
 def design_of(problem: Problem) -> Design:
-    """Return one column for each effect."""
+    """Return the effects of a problem's rows."""
     labels = [row_labels(r, k) for r, k in zip(problem.rows, problem.kinds, strict=True)]
     seen = {kind: sorted({one[kind] for one in labels} - {""}) for kind in WIDTHS}
     names = tuple((kind, name) for kind, listed in seen.items() for name in listed)
@@ -200,7 +207,7 @@ def design_of(problem: Problem) -> Design:
 
 
 def row_labels(row: Measurement, kind: str) -> dict[str, str]:
-    """Return a name for each kind of effect; a scenario without limits is the average one."""
+    """Return a row's name for each kind of effect; scenarios without limits have no effect."""
     scenario = row.scenario if row.limit is not None else ""
     told = labels_of(kind, row.accelerator, row.precision, group_of(row.model), scenario)
     engine = row.edition.split()[0] if row.scenario == "concurrency" else ""
@@ -214,10 +221,11 @@ class Linear:
     Refitting it without some of the rows then takes one small linear solve.
 
     Attributes:
-        point: Logarithms of the rates.
-        target: What the logarithms of rates and effects are to explain, for each row.
-        slopes: By rates, then by effects on products, on the rest, and by year.
-        prior: Inverse variances of all of them.
+        point: Logarithms of the rates at which the problem is linearised.
+        target: What the unknowns must explain of each row, (rows,).
+        slopes: Derivatives by the unknowns, (rows, unknowns): logarithms of rates, effects on
+            multiplying, effects on the rest, and years.
+        prior: Inverse prior variances of the unknowns, (unknowns,).
     """
 
     point: Array
@@ -227,7 +235,7 @@ class Linear:
 
 
 def linearise(problem: Problem, design: Design, point: Array) -> Linear:
-    """Return the problem near a point."""
+    """Return the problem linearised at a point."""
     value, share = modelled(problem, Rates(*np.exp(point)))
     step = 0.02
     slopes = np.empty((len(problem.rows), len(point)))
@@ -249,7 +257,7 @@ def linearise(problem: Problem, design: Design, point: Array) -> Linear:
 
 
 def weights_of(problem: Problem, kept: Mask) -> Array:
-    """Return each row's weight: many rows of one model on one machine count little more."""
+    """Return each row's weight, so that many rows of one model and machine count little more."""
     keys = [(r.publisher, group_of(r.model), r.accelerator, r.precision) for r in problem.rows]
     counts = Counter(key for key, keep in zip(keys, kept, strict=True) if keep)
     return np.array(
@@ -261,7 +269,7 @@ def weights_of(problem: Problem, kept: Mask) -> Array:
 
 
 def solve(linear: Linear, weights: Array, rounds: int = 3) -> tuple[Array, Array]:
-    """Return all logarithms, rates first, and every row's residual, rows left out included."""
+    """Return all unknowns, rates first, and every row's residual, rows left out included."""
     used = weights > 0
     slopes, target = linear.slopes[used], linear.target[used]
     robust: Array = np.ones(int(used.sum()))
@@ -282,18 +290,18 @@ def fit(
     point: Array | None = None,
     rounds: int = _ROUNDS,
 ) -> tuple[Linear, Array, Array]:
-    """Fit by Gauss and Newton.
+    """Fit by the Gauss-Newton method.
 
     Args:
         problem: All rows.
-        design: Their effects.
+        design: The rows' effects.
         kept: Rows to fit to; None for all.
-        point: Where to start: logarithms of rates; None at the priors.
-        rounds: Steps.
+        point: Logarithms of the rates to start from; None starts from the priors.
+        rounds: Number of steps.
 
     Returns:
-        The problem at the optimum, all logarithms with the rates' from their priors first, and
-        every row's residual, rows left out included.
+        The problem linearised at the optimum; all unknowns, the rates' logarithms less those of
+        their priors first; and every row's residual, rows left out included.
     """
     weights = weights_of(problem, np.ones(len(problem.rows), dtype=bool) if kept is None else kept)
     start = np.log(astuple(PRIOR))

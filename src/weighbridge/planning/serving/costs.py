@@ -1,15 +1,15 @@
-"""What one step of a served model costs a group of accelerators, at their peaks.
+"""Computes what one step of a served model costs a group of accelerators.
 
-Formulae (numbers by `Footprint`, n accelerators of a group, B sequences in it):
+Formulae (figures of `Footprint`, n accelerators in a group, B sequences in it):
 
-    decode   max of reading and multiplying, softened, then exchanging, then a time for each layer
+    decode   a soft maximum of reading and multiplying, plus exchanging, plus a time for each layer
              reading      (step + coverage(B) experts) / n + B cache(context) / shards
              multiplying  B flops / n
              exchanging   two all-reduces of the residual stream a layer, or for data-parallel
                           attention a dispatch to experts and back
     prefill  flops of a prompt's tokens / n, and their exchange
-    rate     B / (decode + B I/O prefill) output tokens a second, in a steady state in which each
-             sequence that ends makes place for a new prompt
+    rate     B / (decode + B I/O prefill) output tokens a second for I input and O output tokens, in
+             a steady state in which a new prompt takes the place of each sequence that ends
 
 Every field is a number, or an array with one number for each of many measurements.
 """
@@ -29,37 +29,38 @@ from weighbridge.planning.serving.precision import arithmetic_flops
 Number: TypeAlias = float | npt.NDArray[np.float64]
 _SOFTNESS = 2.0
 _RESIDUAL_BYTES = 2  # the residual stream is exchanged in 16 bits
-_DISPATCHED_BYTES = 3  # out in 8 bits, back in 16
+_DISPATCHED_BYTES = 3  # to the experts in 8 bits, back in 16
 RESERVED_BYTES = 4e9
-"""Of each accelerator, for activations, graphs and the engine's own buffers."""
+"""Memory of each accelerator for activations, graphs and the engine's own buffers."""
 NETWORK_BYTES_PER_SECOND = 50e9
-"""Of one accelerator to others beyond those it is linked to: a network of 400 Gb/s each."""
+"""Bandwidth to accelerators beyond those that one is linked to: a network of 400 Gb/s for each."""
 USABLE = 0.93
 """Share of an accelerator's memory that an engine takes for weights and cache."""
 MAX_SEQUENCES = 2048
-"""Sequences that an engine runs at once in a group; with data-parallel attention, on each one."""
+"""Most sequences that an engine runs at once in a group, or on each accelerator of a group with
+data-parallel attention."""
 
 
 @dataclass(frozen=True)
 class Rates:
     """Shares of the hardware's peaks that engines reach, common to all cells.
 
-    A cell (architecture class, accelerator, precision) has a factor of its own beside them.
+    Each cell (architecture class, accelerator, precision) has a factor of its own on top.
 
     Attributes:
         reading: Share of the memory's bandwidth.
         decoding: Share of the arithmetic's peak while decoding.
-        prefilling: Share of it in prefill.
+        prefilling: Share of the arithmetic's peak in prefill.
         exchanging: Share of the link's bandwidth.
-        expert_reading: Share of the bandwidth while reading routed experts.
-        expert_multiplying: Share of the peak in routed experts' small products.
-        layer_seconds: Of each layer, whatever its work: launches and small kernels.
-        expert_seconds: Of each layer with routed experts, beside that: routing and sorting.
-        mixer_seconds: Of each layer whose attention is to a latent or a state, beside that.
-        exchange_seconds: Of each layer of a group, beside its bytes.
+        expert_reading: Share of the memory's bandwidth while reading routed experts.
+        expert_multiplying: Share of the arithmetic's peak in routed experts' small products.
+        layer_seconds: Fixed time of each layer: launches and small kernels.
+        expert_seconds: Additional time of each layer with routed experts: routing and sorting.
+        mixer_seconds: Additional time of each layer with a latent or a recurrent state.
+        exchange_seconds: Fixed time of a group's exchange in each layer, in addition to its bytes.
         passes: How often a layer reads or writes the residual stream of each token.
-        step_seconds: Of each step: scheduling.
-        sequence_seconds: Of each sequence in a step: sampling, and what the host does for it.
+        step_seconds: Fixed time of each step: scheduling.
+        sequence_seconds: Time of each sequence in a step: sampling and the host's work for it.
     """
 
     reading: float
@@ -78,7 +79,7 @@ class Rates:
 
 
 PEAK = Rates(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-"""The roofline itself."""
+"""The hardware's peaks without any overhead: the roofline."""
 
 
 @dataclass(frozen=True)
@@ -86,28 +87,28 @@ class Costs:
     """What a step costs one accelerator of a group.
 
     Attributes:
-        step_read: Bytes of weights that each step reads.
+        step_read: Bytes of weights that each step reads, without routed experts.
         expert_read: Bytes of routed experts, if all are read.
-        miss: Chance that a token leaves an expert out.
-        sequence_read: Bytes of cache that one sequence of the group takes here.
-        decode_flops: For one token of the group, without routed experts.
-        prefill_flops: For one token of a prompt, without routed experts.
-        expert_flops: For one token of either in routed experts.
+        miss: Chance that a token does not choose a given expert.
+        sequence_read: Bytes of cache on this accelerator that one sequence of the group takes.
+        decode_flops: FLOPs of one decoded token, without routed experts.
+        prefill_flops: FLOPs of one token of a prompt, without routed experts.
+        expert_flops: FLOPs of one token in routed experts.
         stream: Bytes of the residual stream of one token over all layers, with its copies for
             experts.
-        decode_exchange: Bytes sent for one token of the group.
+        decode_exchange: Bytes sent for one decoded token.
         prefill_exchange: Bytes sent for one token of a prompt.
-        layers: Their number.
-        expert_layers: Those with routed experts.
-        mixer_layers: Those that attend to a latent, or carry a state.
-        shared: 1 for a group of several, else 0.
-        stages: Of a pipeline.
-        bandwidth: Bytes a second of its memory.
-        flops: Its peak.
-        link: Bytes a second to its neighbours.
+        layers: Number of layers.
+        expert_layers: Number of layers with routed experts.
+        mixer_layers: Number of layers that attend to a latent, or carry a recurrent state.
+        shared: 1 for a group of several accelerators, else 0.
+        stages: Number of pipeline stages.
+        bandwidth: Memory bandwidth in bytes a second.
+        flops: Peak FLOPs a second.
+        link: Bytes a second to the other accelerators of the group.
         prompts: Input tokens for one output token.
-        most: Largest batch of the group by memory and by what engines run.
-        replicas: Groups.
+        most: Largest batch of the group, by memory and by what engines run.
+        replicas: Number of groups.
     """
 
     step_read: Number
@@ -134,7 +135,7 @@ class Costs:
 
 
 def stack(rows: Sequence[Costs]) -> Costs:
-    """Return many rows as one, with an array in each field."""
+    """Return the costs of many rows as one, with an array in each field."""
     return Costs(**{f.name: np.array([getattr(r, f.name) for r in rows]) for f in fields(Costs)})
 
 
@@ -165,14 +166,14 @@ def prefill_seconds(costs: Costs, rates: Rates) -> Number:
 
 
 def output_rate(costs: Costs, batch: Number, rates: Rates) -> Number:
-    """Return output tokens a second of all groups, each with a batch of its own."""
+    """Return the output tokens a second of all groups together, each with a batch of this size."""
     step = decode_seconds(costs, batch, rates)
     step = step + batch * costs.prompts * prefill_seconds(costs, rates)
     return costs.replicas * batch / step
 
 
 def ceiling(costs: Costs, batch: Number) -> Number:
-    """Return the rate that no software exceeds: the longer of reading and multiplying, at peak."""
+    """Return the rate that no software exceeds, by the longer of reading and multiplying."""
     c = costs
     coverage = 1 - c.miss ** (batch / c.stages)
     read = c.stages * (c.step_read + coverage * c.expert_read) + batch * c.sequence_read
@@ -191,11 +192,11 @@ def cost_of(
     """Return what a step costs.
 
     Args:
-        model: What is served.
-        machine: On what.
-        layout: How it is spread.
-        input_tokens: Of a prompt, on the average.
-        output_tokens: Of an answer, on the average.
+        model: The model that is served.
+        machine: The accelerator.
+        layout: How the model is spread over accelerators.
+        input_tokens: Mean tokens of a prompt.
+        output_tokens: Mean tokens of an answer.
         spread: Standard deviation of answers' lengths over their mean; 0 for equal ones.
     """
     size, tensor = layout.group, layout.tensor
@@ -235,9 +236,10 @@ def cost_of(
 
 
 def mean_context(input_tokens: float, output_tokens: float, spread: float = 0.0) -> int:
-    """Return the tokens that a running sequence has at an arbitrary moment, on the average.
+    """Return the mean number of tokens of a running sequence at an arbitrary moment.
 
-    A long answer runs for longer, so it is found running more often: I + E[O^2] / 2 E[O].
+    A longer answer runs for longer, so it is more often among the running ones:
+    I + E[O^2] / 2 E[O].
     """
     return max(1, round(input_tokens + output_tokens * (1 + spread**2) / 2))
 
@@ -245,8 +247,8 @@ def mean_context(input_tokens: float, output_tokens: float, spread: float = 0.0)
 def cache_shards(model: Footprint, layout: Layout) -> float:
     """Return over how many accelerators one sequence's cache is spread.
 
-    Key-value heads are shared out; where there are fewer than accelerators they are held several
-    times, as a latent is by all of them, unless attention is data parallel.
+    Key-value heads are divided among accelerators. Where there are fewer heads than accelerators,
+    each is held several times, and a latent is held by all, unless attention is data parallel.
     """
     if layout.data_attention:
         return layout.group
@@ -262,14 +264,14 @@ def held_weights(model: Footprint, layout: Layout) -> float:
 
 
 def cache_room(model: Footprint, machine: Accelerator, layout: Layout) -> float:
-    """Return the bytes of one accelerator that are left for the cache; below 0 if it can't fit."""
+    """Return the bytes of one accelerator left for the cache; below 0 if the weights don't fit."""
     return machine.memory_bytes * USABLE - RESERVED_BYTES - held_weights(model, layout)
 
 
 def largest_batch(
     model: Footprint, machine: Accelerator, layout: Layout, context_tokens: int
 ) -> float:
-    """Return how many sequences of a length a group holds at once, as an engine would run them."""
+    """Return how many sequences of this length a group runs at once, by memory and engine."""
     room = cache_room(model, machine, layout)
     each = model.sequence_bytes(context_tokens) / cache_shards(model, layout)
     most = MAX_SEQUENCES * (layout.tensor if layout.data_attention else 1)
@@ -284,7 +286,7 @@ def _miss(model: Footprint) -> float:
 
 
 def _exchange_bytes(model: Footprint, layout: Layout) -> float:
-    """Bytes that one accelerator sends for one token of the group."""
+    """Return the bytes that one accelerator sends for one token of the group."""
     if layout.tensor == 1:
         return 0.0
     tensor, architecture = layout.tensor, model.architecture
@@ -297,7 +299,7 @@ def _exchange_bytes(model: Footprint, layout: Layout) -> float:
 
 
 def _stream_bytes(model: Footprint, layout: Layout) -> float:
-    """Bytes of the residual stream of one token, and of its copies that experts take."""
+    """Return the bytes of one token's residual stream and of its copies for experts."""
     architecture = model.architecture
     stream = architecture.hidden_size * len(architecture.layers) * _RESIDUAL_BYTES
     copies = architecture.experts_per_token

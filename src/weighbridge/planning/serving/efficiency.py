@@ -1,4 +1,4 @@
-"""Calibrated constants: what is reached of the peaks, and how sure that is.
+"""Calibrated constants: which shares of the hardware's peaks are reached, and how sure that is.
 
 `calibration.json` beside this file holds them; `bench/serving_forecast.py --calibrate` makes it.
 """
@@ -17,7 +17,7 @@ from weighbridge.planning.serving.costs import Rates
 FILE = Path(__file__).with_name("calibration.json")
 CALIBRATED, NEIGHBOURING, OUTSIDE = "calibrated", "neighbouring", "outside"
 ENOUGH = 5
-"""Measurements that make a cell calibrated."""
+"""Number of measurements from which on a cell is calibrated."""
 REGIMES = ("multiplying", "rest")
 TOLD = ("class", "accelerator", "precision", "pair", "cell", "model", "scenario")
 """Kinds of effects that a forecast uses; publishers and engines are left out on purpose."""
@@ -25,15 +25,15 @@ TOLD = ("class", "accelerator", "precision", "pair", "cell", "model", "scenario"
 
 @dataclass(frozen=True)
 class Cell:
-    """What was measured of a class of architectures on an accelerator at a precision.
+    """The measurements of a class of architectures on an accelerator at a precision.
 
     Attributes:
-        kind: Class.
-        accelerator: Name.
-        precision: Name.
-        measurements: Their number.
-        models: How many models.
-        newest: The last day.
+        kind: The architectures' class.
+        accelerator: The accelerator's name.
+        precision: The precision's name.
+        measurements: Number of measurements.
+        models: Number of models that were measured.
+        newest: Day of the last measurement.
     """
 
     kind: str
@@ -45,20 +45,20 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Its three names."""
+        """The cell's name: class, accelerator and precision."""
         return cell_name(self.kind, self.accelerator, self.precision)
 
 
 @dataclass(frozen=True)
 class FirstToken:
-    """Time to a first token: (own prompt + one step) times scale times batch to a power.
+    """Time to a first token: (own prompt + one step) · scale · batch^power.
 
-    Prompts that come together wait for each other, the more of them the larger the batch.
+    Prompts that come together wait for each other, the more the larger the batch.
 
     Attributes:
-        scale: At a batch of 1.
-        power: Of the batch.
-        within_factor: Of it 95 % of measurements lie.
+        scale: Factor at a batch of 1.
+        power: Exponent of the batch.
+        within_factor: Factor within which 95 % of measurements lie.
     """
 
     scale: float
@@ -71,16 +71,16 @@ class Calibration:
     """All constants of a forecast.
 
     Attributes:
-        made: The day that they were fitted.
-        sources: What they were fitted to.
-        rates: The same everywhere.
-        effects: By regime, kind and name: logarithms of a factor on the rate.
+        made: The day that the constants were fitted.
+        sources: The measurements that they were fitted to.
+        rates: Constants that are the same everywhere.
+        effects: Logarithms of factors on the rate, by regime, kind and name of an effect.
         per_year: Logarithm of the factor by which software got faster in a year.
-        newest: Day of the last measurement, whose software a forecast is for.
-        spread: By how well a forecast is supported: half of a 95 % interval, as a logarithm.
-        drift: Of the logarithm in a year, as a standard deviation that grows with its root.
-        first_token: How the time to a first token follows; see `FirstToken`.
-        cells: What was measured.
+        newest: Day of the last measurement; a forecast is for software of that day.
+        spread: Half width of a 95 % interval, as a logarithm, by a forecast's support.
+        drift: Standard deviation of the logarithm after a year; it grows with the root of time.
+        first_token: Constants of the time to a first token.
+        cells: The cells that were measured.
     """
 
     made: date
@@ -95,12 +95,12 @@ class Calibration:
     cells: tuple[Cell, ...]
 
     def factor(self, labels: Mapping[str, str], multiplying: float, measured: date) -> float:
-        """Return by what the forecast of `Rates` is multiplied.
+        """Return the factor on the rate that is forecast by `Rates` alone.
 
         Args:
-            labels: A name for each kind of effect; names without one count as average.
-            multiplying: Share of a step in products.
-            measured: For software of this day, at the latest that of the newest measurement.
+            labels: A name for each kind of effect; an unknown name has no effect.
+            multiplying: Share of a step that multiplies, see `batches.multiplying_share`.
+            measured: Day of the software; later days count as that of the newest measurement.
         """
         total = self.per_year * (min(measured, self.newest) - self.newest).days / 365.25
         for regime, share in zip(REGIMES, (multiplying, 1 - multiplying), strict=True):
@@ -112,8 +112,9 @@ class Calibration:
     def support(self, kind: str, accelerator: str, precision: str) -> tuple[str, Cell | None]:
         """Return how well a forecast is supported, and the cell that it rests on, if there is one.
 
-        Calibrated: the cell itself has measurements enough. Neighbouring: the accelerator was
-        measured with another class or precision. Outside: it was not measured at all.
+        Calibrated: the cell itself has enough measurements. Neighbouring: it has too few, or the
+        accelerator was measured with another class or precision. Outside: the accelerator was not
+        measured at all.
         """
         for cell in self.cells:
             if cell.name == cell_name(kind, accelerator, precision):
@@ -126,7 +127,13 @@ class Calibration:
         return OUTSIDE, None
 
     def half_width(self, support: str, rests_on: date, as_of: date) -> float:
-        """Return half of a 95 % interval of the logarithm, which age widens."""
+        """Return the half width of a 95 % interval of the logarithm, which grows with age.
+
+        Args:
+            support: `CALIBRATED`, `NEIGHBOURING` or `OUTSIDE`.
+            rests_on: Day of the newest measurement that the forecast rests on.
+            as_of: Day of the forecast.
+        """
         years = max(0.0, (as_of - rests_on).days / 365.25)
         return sqrt(self.spread[support] ** 2 + (1.96 * self.drift) ** 2 * years)
 
@@ -176,7 +183,7 @@ def from_json(held: Mapping[str, Any]) -> Calibration:
 
 
 def to_json(one: Calibration) -> dict[str, Any]:
-    """Return constants as their document, rounded to what they are known to."""
+    """Return the document of constants, with rounded figures."""
     rounded = {
         regime: {
             kind: {name: round(value, 3) for name, value in sorted(names.items())}

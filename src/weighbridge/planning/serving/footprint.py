@@ -1,7 +1,7 @@
-"""What a model takes to hold and to run at one precision: bytes, and operations for a token.
+"""A model's bytes and its operations per token at one precision.
 
-All figures are the anatomy's; here they are only sorted by when they are read. A decoding step
-reads every weight but the embedding table and the experts that no token of the batch chose.
+All figures come from `planning.anatomy`; here they are grouped by when they are read. A decoding
+step reads every weight except the embedding table and the experts that no token of the batch chose.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from weighbridge.planning.serving.precision import Precision
 
 DENSE, MIXTURE, LATENT_MIXTURE, HYBRID = "dense", "mixture", "latent mixture", "hybrid mixture"
 CLASSES = (DENSE, MIXTURE, LATENT_MIXTURE, HYBRID)
-"""Classes of architectures that efficiency is calibrated by."""
+"""Classes of architectures; efficiency is calibrated for each."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Footprint:
     """A model at a precision.
 
     Attributes:
-        architecture: What it is made of.
-        precision: What its weights are held in.
-        weight_bytes: All that is held, a vision tower too.
-        step_bytes: Read by every decoding step, whatever the batch.
-        expert_bytes: All routed experts.
-        cache_bytes: Of one number in the key-value cache.
+        architecture: The model's architecture.
+        precision: Precision of the weights.
+        weight_bytes: Bytes of all weights, a vision tower's included.
+        step_bytes: Bytes of weights that every decoding step reads, whatever the batch.
+        expert_bytes: Bytes of all routed experts.
+        cache_bytes: Bytes of one number in the key-value cache.
     """
 
     architecture: Architecture
@@ -53,7 +53,7 @@ class Footprint:
         return class_of(self.architecture)
 
     def sequence_bytes(self, tokens: int) -> float:
-        """Return what one sequence of so many tokens keeps: keys and values, and a state."""
+        """Return the bytes that one sequence of so many tokens keeps: keys, values and states."""
         state = state_bytes(self.architecture)
         return kv_cache_bytes(self.architecture, tokens, self.cache_bytes) + state
 
@@ -63,14 +63,15 @@ class Footprint:
         return linear_flops(self.architecture, "experts")
 
     def decode_flops(self, context_tokens: int) -> float:
-        """Return the operations of one decoded token at a position; a state's are among them.
+        """Return the operations of one decoded token at a position, recurrent states included.
 
-        A latent is attended to as it is cached, which takes wider products than in prefill.
+        Attention to a latent works on the latent as it is cached, with wider products than in
+        prefill.
         """
         return self._own_flops + attention_flops(self._absorbed, context_tokens)
 
     def prefill_flops(self, tokens: int) -> float:
-        """Return the operations of a whole prompt; the head computes its last token alone."""
+        """Return the operations of a whole prompt; the head computes only its last token."""
         head = linear_flops(self.architecture, "head")
         attended = attention_flops(self.architecture, max(1, (tokens + 1) // 2))
         return tokens * (self._own_flops - head + attended) + head
@@ -82,7 +83,7 @@ class Footprint:
 
     @cached_property
     def _absorbed(self) -> Architecture:
-        """Attention to a latent, with its expansion absorbed into queries and output."""
+        """The architecture whose latents' expansion is absorbed into queries and outputs."""
         if self.architecture.key_value_heads:
             return self.architecture
         return replace(self.architecture, layers=tuple(map(_absorb, self.architecture.layers)))
@@ -94,14 +95,14 @@ class Footprint:
         )
 
     def active_step_bytes(self, tokens: float) -> float:
-        """Return what a decoding step of so many tokens reads of the weights."""
+        """Return the bytes of weights that a decoding step of so many tokens reads."""
         return self.step_bytes + self.coverage(tokens) * self.expert_bytes
 
 
 def expert_coverage(experts: int, experts_per_token: int, tokens: float) -> float:
     """Return the expected share of experts that some token chose: 1 - (1 - k/E)^B.
 
-    Each token is taken to choose by itself and evenly; routers that are not even read fewer.
+    It assumes that each token chooses independently and evenly; uneven routers read fewer experts.
     """
     if experts == 0:
         return 0.0
@@ -123,7 +124,7 @@ def class_of(architecture: Architecture) -> str:
 
 
 def _split(architecture: Architecture, precision: Precision) -> tuple[float, float, float]:
-    """Bytes of everything, of what each step reads, and of routed experts."""
+    """Return the bytes of all weights, of those that each step reads, and of routed experts."""
     config = {} if precision.quantization is None else {
         "quantization_config": precision.quantization
     }  # fmt: skip
@@ -155,13 +156,13 @@ def footprint(
     cache_bytes: int | None = None,
     weight_bytes: float | None = None,
 ) -> Footprint:
-    """Return what a model takes at a precision.
+    """Return the footprint of a model at a precision.
 
     Args:
-        architecture: What it is made of.
-        precision: What its weights are served in.
-        cache_bytes: Of one number in the cache; None for what the precision takes.
-        weight_bytes: Of all weights as their files say; None for the anatomy's rule.
+        architecture: The model's architecture.
+        precision: Precision of the weights in service.
+        cache_bytes: Bytes of one number in the cache; None takes the precision's default.
+        weight_bytes: Bytes of all weights by their files; None computes them from the architecture.
     """
     everything, step, experts = _split(architecture, precision)
     scale = 1.0 if weight_bytes is None else weight_bytes / everything

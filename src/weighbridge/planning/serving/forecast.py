@@ -1,7 +1,7 @@
-"""The forecast for one deployment: what fits, how fast it is, and how sure that is.
+"""Forecasts one deployment: what fits, how fast it is, and how sure that is.
 
-Speculative decoding, prefix caches, and prefill apart from decoding are left out: none is in the
-measurements that it rests on, or they are left out of them.
+Speculative decoding, prefix caches, and prefill on separate accelerators are left out: the
+measurements behind the forecast contain none of them, or such rows were left out.
 """
 
 from collections.abc import Sequence
@@ -40,15 +40,15 @@ from weighbridge.planning.serving.layout import (
 from weighbridge.planning.serving.measurements import Latency, group_of
 
 SERVER_LIMIT = Latency(2.0, 0.2)
-"""What a server must keep to unless said: MLPerf's limits for Llama-2-70B.
+"""Default limits of a server: MLPerf's for Llama-2-70B.
 
-The batch is held to the limit for each token. Time to a first token is told and not held to: it is
-known too badly.
+The batch is chosen to keep the limit for each token. The time to a first token is only stated,
+because it is not known well enough.
 """
 
 
 MOST_MEASURED_REQUESTS = 1024
-"""At once, of which the time to a first token was measured."""
+"""Largest number of requests at once for which the time to a first token was measured."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ class Deployment:
     """What is asked about.
 
     Attributes:
-        model: At a precision.
-        name: The model's in the catalog, for its own effect; empty for another.
-        machine: Of which kind.
-        accelerators: How many.
-        input_tokens: Of a prompt, on the average.
-        output_tokens: Of an answer, on the average.
-        concurrency: Requests at once over all; None for as many as fit.
+        model: The model at a precision.
+        name: The model's name in the catalog, for its own effect; "" for another model.
+        machine: The accelerator.
+        accelerators: Number of accelerators.
+        input_tokens: Mean tokens of a prompt.
+        output_tokens: Mean tokens of an answer.
+        concurrency: Requests at once, over all groups; None for as many as fit.
         tensor: Tensor-parallel degree; None for the best.
-        as_of: Today, against which age is counted.
-        spread: Standard deviation of answers' lengths over their mean.
+        as_of: Today; the age of measurements is counted from it.
+        spread: Standard deviation of answers' lengths divided by their mean.
     """
 
     model: Footprint
@@ -81,7 +81,7 @@ class Deployment:
 
     @property
     def context_tokens(self) -> int:
-        """Tokens of a running sequence, on the average."""
+        """Mean number of tokens of a running sequence."""
         return mean_context(self.input_tokens, self.output_tokens, self.spread)
 
 
@@ -90,13 +90,13 @@ class Speed:
     """A rate under one condition.
 
     Attributes:
-        tokens_per_second: Output, of all accelerators.
-        interval: At 95 %.
-        batch: Mean sequences at once in each group.
-        first_seconds: To a first token, on the average: known to a factor of about three; None
-            where the batch is larger than any that it was measured at.
-        each_seconds: For each later token, on the average.
-        at_ceiling: Whether the roofline cut it.
+        tokens_per_second: Output tokens a second of all accelerators.
+        interval: 95 % interval of `tokens_per_second`.
+        batch: Mean number of sequences at once in each group.
+        first_seconds: Mean time to a first token, known to a factor of about three; None for a
+            batch larger than any for which it was measured.
+        each_seconds: Mean time of each later token.
+        at_ceiling: Whether the rate is that of the roofline, because the forecast was above it.
     """
 
     tokens_per_second: float
@@ -112,19 +112,19 @@ class Plan:
     """A deployment's forecast.
 
     Attributes:
-        deployment: What was asked.
-        layout: The best one.
-        weights: Bytes on one accelerator.
+        deployment: The deployment that was asked about.
+        layout: The fastest layout.
+        weights: Bytes of weights on one accelerator.
         sequence: Bytes of one sequence's cache at its mean length, on all accelerators of a group.
         free: Bytes of one accelerator left for the cache.
-        largest_batch: Sequences that a group holds at once.
-        offline: All requests at hand.
-        server: Requests that arrive by chance, under `limit`.
-        limit: What the server keeps to.
+        largest_batch: Number of sequences that a group holds at once.
+        offline: Speed with all requests waiting at the beginning.
+        server: Speed with requests that arrive at random, under `limit`.
+        limit: Latency limits of the server.
         ceiling: The roofline's rate for `offline`.
         support: calibrated, neighbouring or outside.
-        cell: What was measured nearest.
-        age_days: Of that, today.
+        cell: The measured cell that the forecast rests on; None if there is none.
+        age_days: Age of the cell's newest measurement.
     """
 
     deployment: Deployment
@@ -146,7 +146,7 @@ def plan(asked: Deployment, constants: Calibration, limit: Latency = SERVER_LIMI
     """Forecast a deployment with the fastest layout that holds the model.
 
     Raises:
-        InputError: It can't fit, or a degree is impossible.
+        InputError: The model can't fit, or the tensor-parallel degree is impossible.
     """
     layouts = _layouts(asked)
     costs = [_cost(asked, layout) for layout in layouts]
@@ -191,11 +191,11 @@ def speed(
 
     Args:
         asked: The deployment.
-        layout: How it is spread.
-        cost: Of a step so.
-        constants: Calibrated.
-        limit: Latencies of a server whose requests arrive by chance; None offline.
-        batch: Sequences of a group, where they are given.
+        layout: How the model is spread.
+        cost: Costs of a step in this layout.
+        constants: The calibrated constants.
+        limit: Latency limits of a server whose requests arrive at random; None offline.
+        batch: Number of sequences in a group; None computes it from the demand.
     """
     requests = nan if asked.concurrency is None else float(asked.concurrency)
     each = nan if limit is None else limit.each
@@ -247,7 +247,7 @@ def candidate_layouts(asked: Deployment) -> Sequence[Layout]:
     """Return the layouts that are tried.
 
     Raises:
-        InputError: A degree is impossible.
+        InputError: The tensor-parallel degree is impossible.
     """
     return _layouts(asked)
 
@@ -298,7 +298,7 @@ def _rests_on(cell: Cell | None, constants: Calibration) -> date:
 
 
 def _too_large(asked: Deployment, layouts: Sequence[Layout]) -> InputError:
-    """The model can't fit: how much it takes, and from how many accelerators on it would fit."""
+    """Return the error for a model that can't fit, with how many accelerators it would need."""
     least = min(held_weights(asked.model, layout) for layout in layouts)
     room = asked.machine.memory_bytes * USABLE - RESERVED_BYTES
     usable = max(1.0, room)

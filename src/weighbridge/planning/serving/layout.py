@@ -1,4 +1,4 @@
-"""How a model is spread over accelerators, and which spreads are possible."""
+"""Layouts: how a model is spread over accelerators, and which layouts are possible."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Layout:
     """Replicas of a group of accelerators that serve one copy of a model together.
 
     Attributes:
-        tensor: Accelerators that share each matrix.
-        stages: Pipeline stages, each with some of the layers.
-        replicas: Copies that serve side by side.
-        data_attention: Whether attention is not shared: each accelerator attends for its own
-            sequences, and only experts are spread over the group ("DEP", attention data parallel).
+        tensor: Number of accelerators that share each matrix.
+        stages: Number of pipeline stages, each with some of the layers.
+        replicas: Number of copies that serve side by side.
+        data_attention: Whether attention is data parallel: each accelerator attends for its own
+            sequences, and only experts are spread over the group ("DEP").
     """
 
     tensor: int = 1
@@ -28,17 +28,17 @@ class Layout:
 
     @property
     def group(self) -> int:
-        """Accelerators that hold one copy."""
+        """Number of accelerators that hold one copy."""
         return self.tensor * self.stages
 
     @property
     def accelerators(self) -> int:
-        """All of them."""
+        """Number of all accelerators."""
         return self.group * self.replicas
 
     @property
     def title(self) -> str:
-        """In words that serving engines use, such as `2 x TP4`."""
+        """The layout in the terms of serving engines, such as `2 x TP4`."""
         own = f"DEP{self.tensor}" if self.data_attention else f"TP{self.tensor}"
         own += f" PP{self.stages}" if self.stages > 1 else ""
         return own if self.replicas == 1 else f"{self.replicas} x {own}"
@@ -51,10 +51,10 @@ def query_heads(architecture: Architecture) -> int:
 
 
 def check_tensor_parallel(architecture: Architecture, tensor: int, accelerators: int) -> None:
-    """Check that a model's heads can be shared so.
+    """Check a tensor-parallel degree.
 
     Raises:
-        InputError: They can't, or the accelerators are no multiple of the degree.
+        InputError: It doesn't divide the model's heads, or the number of accelerators.
     """
     heads = query_heads(architecture)
     possible = [d for d in range(1, accelerators + 1) if _divides(d, heads, accelerators)]
@@ -74,10 +74,10 @@ def _divides(degree: int, heads: int, accelerators: int) -> bool:
 
 
 def possible_layouts(architecture: Architecture, accelerators: int) -> Iterator[Layout]:
-    """Return the layouts that are tried: a tensor-parallel group of each size, and its copies.
+    """Yield the layouts to try: tensor-parallel groups of each possible size, and their copies.
 
-    For mixtures of experts, groups whose attention is data parallel too. Pipelines are not tried:
-    where there is a fast link they are slower.
+    For mixtures of experts, groups with data-parallel attention are tried, too. Pipelines are not
+    tried, because they are slower where there is a fast link.
     """
     heads = query_heads(architecture)
     for degree in range(1, accelerators + 1):

@@ -1,7 +1,7 @@
-"""Published measurements of serving: four files of three publishers, as one kind of row.
+"""Reads published measurements of serving: four files of three publishers, as one kind of row.
 
-Each row is in scope or is counted by the reason why it is not. Nothing is dropped for being far
-from a forecast: only what physics forbids is (`refused`).
+Each row is in scope, or is counted by the reason why it is not. No row is dropped for being far
+from a forecast; `calibration.prepare` refuses only rows that are physically impossible.
 """
 
 import csv
@@ -25,7 +25,7 @@ OFFLINE, SERVER, INTERACTIVE = "offline", "server", "interactive"
 
 @dataclass(frozen=True)
 class Latency:
-    """What a scenario demands, in seconds: time to the first token, and for each one after it."""
+    """Latency limits in seconds: for the first token, and for each one after it."""
 
     first: float
     each: float
@@ -33,7 +33,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Workload:
-    """MLPerf's task for a model: mean lengths, and what its scenarios demand."""
+    """MLPerf's task for a model: mean lengths, and latency limits by scenario."""
 
     input_tokens: float
     output_tokens: float
@@ -54,7 +54,7 @@ MLPERF_WORKLOADS = {
     "deepseek-r1": Workload(800.0, 3886.23, {SERVER: Latency(2.0, 0.08)}),
 }
 """Output lengths: the reference's tokens a sample, in its submission checker (mlcommons/inference).
-Input lengths: recalled from the task forces' pages at mlcommons.org, not re-read; so are limits."""
+Input lengths and limits are recalled from the task forces' pages at mlcommons.org, not re-read."""
 
 MODELS = {
     "Llama-3.3-70B": "llama-3.3-70b",
@@ -87,7 +87,7 @@ MODELS = {
     "mixtral-8x7b": "mixtral-8x7b",
     "deepseek-r1": "deepseek-r1",
 }
-"""Names in the files, and the catalog's names of the same structure."""
+"""Names in the files, each with the catalog's name of a model of the same structure."""
 
 ACCELERATORS = {
     "H100": "h100-sxm",
@@ -118,15 +118,16 @@ NVIDIA_EDITIONS = {
     "trtllm_v1.0_perf_overview.csv": date(2025, 9, 15),
     "trtllm_perf_overview_1.2.csv": date(2026, 1, 15),
 }
-"""Of TensorRT-LLM's tables: about when that version came out, not re-read."""
+"""TensorRT-LLM's tables, with the approximate release date of the version; not re-read."""
 MLPERF_ROUND = date(2025, 8, 1)
-"""Submission of MLPerf Inference v5.1."""
+"""Day of submission of MLPerf Inference v5.1."""
 _UNDATED = {
     ("trtllm", "1.0.0rc3"): date(2025, 7, 15),
     ("sglang", "0.5.6.post2"): date(2025, 12, 15),
     ("vllm", "0.12.0"): date(2025, 12, 15),
 }
-"""About when versions came out of which InferenceX's rows give no day; the others: 2026-01-15."""
+"""Approximate release dates of versions, for InferenceX's rows without a day. Other versions
+without a day count as of 2026-01-15."""
 
 
 @dataclass(frozen=True)
@@ -134,23 +135,23 @@ class Measurement:
     """One published rate.
 
     Attributes:
-        id: Of its row.
-        publisher: Who measured it, which validation leaves out as a whole.
-        edition: Which file of theirs.
-        measured: The day; of an edition, about when it came out.
-        model: The catalog's name.
-        accelerator: Likewise.
-        accelerators: Their number.
-        layout: How the model was spread; None where it isn't said.
-        precision: Of the weights.
+        id: Id of the row.
+        publisher: Who measured; validation leaves out a publisher as a whole.
+        edition: The publisher's file or edition.
+        measured: Day of the measurement, or the approximate release date of the edition.
+        model: The model's name in the catalog.
+        accelerator: The accelerator's name in the catalog.
+        accelerators: Number of accelerators.
+        layout: How the model was spread; None where it isn't stated.
+        precision: Precision of the weights.
         scenario: offline, server, interactive, or concurrency.
-        concurrency: Requests at once, all groups together; None for as many as fit.
-        limit: Latencies that had to be met.
-        input_tokens: Of a prompt, on the average.
-        output_tokens: Of an answer.
-        tokens_per_second: Output, of the whole system.
-        first_seconds: To the first token, where it was measured.
-        each_seconds: For each later token.
+        concurrency: Requests at once, over all groups; None for as many as fit.
+        limit: Latency limits that had to be met; None for none.
+        input_tokens: Mean tokens of a prompt.
+        output_tokens: Mean tokens of an answer.
+        tokens_per_second: Output tokens a second of the whole system.
+        first_seconds: Time to the first token; None where it was not measured.
+        each_seconds: Time of each later token; None where it was not measured.
     """
 
     id: str
@@ -177,8 +178,8 @@ class Measurements:
     """What the files hold.
 
     Attributes:
-        rows: In scope.
-        out_of_scope: Reasons why others are not, and how many each.
+        rows: The rows in scope.
+        out_of_scope: Number of other rows, by the reason why they are out of scope.
     """
 
     rows: tuple[Measurement, ...]
@@ -186,14 +187,14 @@ class Measurements:
 
 
 class _OutOfScope(Exception):
-    """A row that nothing is forecast for; its text is the reason."""
+    """A row that is out of scope; the exception's text is the reason."""
 
 
 def read_measurements(folder: Path) -> Measurements:
     """Read all four files of a folder.
 
     Raises:
-        InputError: One is missing.
+        InputError: A file is missing.
     """
     counted: Counter[str] = Counter()
     found: dict[str, Measurement] = {}
@@ -229,7 +230,7 @@ def _machine(name: str) -> str:
 
 def _precision(model: str, written: str) -> str:
     if model.startswith("gpt-oss"):
-        return "fp4"  # published so; NVIDIA's table names what it is multiplied in
+        return "fp4"  # its weights are published so; NVIDIA's table names the arithmetic's type
     known = {"bf16": "bf16", "fp8": "fp8", "fp4": "fp4", "int4": "int4", "uint4": "int4"}
     if written.lower() not in known:
         raise _OutOfScope(f"precision {written or 'not stated'}")
@@ -334,10 +335,10 @@ def _inferencex(row: Mapping[str, str], name: str, index: int) -> Measurement:
 
 
 def _inferencex_layout(row: Mapping[str, str]) -> Layout:
-    """Read how it was spread.
+    """Read how the model was spread.
 
-    The file's `tp_size` is tensor parallel times expert parallel where both were recorded, so that
-    64 stands for 8; the id says what was run, and elsewhere both factors are equal.
+    Where both degrees were recorded, the file's `tp_size` is tensor parallel times expert parallel,
+    so that 64 means 8. The id states what was run; where it doesn't, both factors are equal.
     """
     named = re.search(r"_tp(\d+)(?:_0)?_ep(?:\d+|none)", row["id"])
     parts = [int(row[k] or 0) or 1 for k in ("tp_size", "attention_dp_size", "moe_tp_size")]
@@ -370,7 +371,10 @@ _READERS = {
 
 
 def group_of(model: str) -> str:
-    """Return what is left out together: models that differ in their vocabulary at most."""
+    """Return the name of a model's group, which validation leaves out together.
+
+    The models of a group differ in their vocabulary at most.
+    """
     if model == "deepseek-r1":
         return "deepseek-v3"
     return "llama 70B" if re.fullmatch(r"llama-(2|3|3\.1|3\.3)-70b", model) else model

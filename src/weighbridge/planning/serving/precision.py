@@ -1,4 +1,4 @@
-"""How a served model's weights are held and multiplied, by the plain name of a precision."""
+"""Precisions: how a served model's weights are held and multiplied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class Precision:
     """A way to serve a model.
 
     Attributes:
-        name: As it is asked for.
-        quantization: The `quantization_config` that says so, for the anatomy's rules; None for
+        name: The name by which users ask for it.
+        quantization: The `quantization_config` of such weights, for `planning.anatomy`; None for
             plain numbers of 16 bits.
-        arithmetic: Units that may multiply such weights, the fastest first.
-        cache_bytes: Of one number in the key-value cache, unless the user says otherwise.
+        arithmetic: Types of arithmetic units that can multiply such weights, the fastest first.
+        cache_bytes: Bytes of one number in the key-value cache, unless the user says otherwise.
     """
 
     name: str
@@ -49,7 +49,7 @@ PRECISIONS = {
     )
 }
 MXFP4 = Precision("fp4", {"quant_method": "mxfp4"}, ("fp4", "bf16"), 1)
-"""What gpt-oss is published in: experts alone, which units without FP4 multiply after unpacking."""
+"""gpt-oss's own format: only experts are FP4, and units without FP4 multiply them unpacked."""
 
 _STORED_AS = {
     "fp8": "fp8",
@@ -65,11 +65,11 @@ def choose_precision(config: Mapping[str, Any], asked: str = "") -> Precision:
 
     Args:
         config: The fields of a `config.json`.
-        asked: A name; empty for as stored.
+        asked: A precision's name; "" for the one that the model is stored in.
 
     Raises:
         UnknownName: No such precision.
-        InputError: It is stored in a way that has no rule here, and none is asked for.
+        InputError: None is asked for, and the model is stored in a way that has no rule here.
     """
     native = config.get("model_type") == "gpt_oss"
     name = asked.lower() or _stored_name(config, native)
@@ -82,7 +82,7 @@ def _stored_name(config: Mapping[str, Any], native: bool) -> str:
     scheme = read_scheme(config)
     if scheme is None:
         if not native and element_bytes(config) > PRECISIONS["bf16"].cache_bytes:
-            return "bf16"  # served in half of what training kept
+            return "bf16"  # float32 weights are served in bf16
         return "fp4" if native else "bf16"
     if scheme.method not in _STORED_AS:
         raise InputError(
@@ -97,7 +97,7 @@ def arithmetic_flops(machine: Accelerator, precision: Precision) -> float:
     """Return the peak at which an accelerator multiplies weights of a precision.
 
     Raises:
-        InputError: It has no units for them.
+        InputError: The accelerator has no units for such weights.
     """
     for units in precision.arithmetic:
         peak = machine.peak_flops(units)

@@ -1,8 +1,8 @@
-"""Lengths of real requests from a log, and which batch serves them within latency goals.
+"""Reads request lengths from a log, and finds the batch that serves them within latency goals.
 
-A log has one request a row (CSV, JSONL, Parquet): input and output tokens, and a time, as a number
-of seconds or in ISO 8601. A log with empty cells, with a long silence, or from the future is
-refused: averages over it would be of something else.
+A log has one request per row (CSV, JSONL, Parquet): input and output tokens, and possibly a time,
+as a number of seconds or in ISO 8601. A log with empty cells, with a long silence, or with times in
+the future is refused, because averages over it would be wrong.
 """
 
 import math
@@ -49,9 +49,9 @@ class Trace:
     """Requests of a log.
 
     Attributes:
-        inputs: Tokens of each prompt.
-        outputs: Tokens of each answer.
-        seconds: From the first request to the last; 0 where no times are given.
+        inputs: Tokens of each prompt, (requests,).
+        outputs: Tokens of each answer, (requests,).
+        seconds: Time from the first request to the last; 0 where no times are given.
     """
 
     inputs: np.ndarray[Any, np.dtype[np.float64]]
@@ -60,12 +60,12 @@ class Trace:
 
     @property
     def requests(self) -> int:
-        """Their number."""
+        """Number of requests."""
         return len(self.inputs)
 
     @property
     def requests_per_second(self) -> float | None:
-        """On the average; None where no times are given."""
+        """Mean rate of requests; None where no times are given."""
         return self.requests / self.seconds if self.seconds > 0 else None
 
 
@@ -75,11 +75,12 @@ class WithinGoals:
 
     Attributes:
         layout: How the model is spread.
-        batch: Sequences at once in each group.
-        speed: At that batch.
-        met: Share of the log's requests whose first token comes in time.
-        good_tokens_per_second: Output of requests that met the goals.
-        offered: The log's own output tokens a second over the capacity; None without times.
+        batch: Number of sequences at once in each group.
+        speed: Speed at that batch.
+        met: Share of the log's requests whose first token comes in time; 1 without a log.
+        good_tokens_per_second: Output tokens a second of requests that met the goals.
+        offered: The log's own output tokens a second, divided by the forecast rate; None without
+            times.
     """
 
     layout: Layout
@@ -94,7 +95,8 @@ def read_trace(path: Path, now: datetime) -> Trace:
     """Read a log of requests.
 
     Raises:
-        InputError: No request, no column of tokens, an empty cell, a long silence, the future.
+        InputError: The log has no request, no column of tokens, an empty cell, a long silence, or a
+            time in the future.
     """
     inputs, outputs, times = [], [], []
     names: dict[str, str] = {}
@@ -190,7 +192,7 @@ def _shown(seconds: float) -> str:
 
 
 def with_lengths(asked: Deployment, trace: Trace) -> Deployment:
-    """Return a deployment with a log's mean lengths, and how much its answers' lengths differ."""
+    """Return a deployment with a log's mean lengths, and the spread of its answers' lengths."""
     outputs = max(1.0, float(trace.outputs.mean()))
     return replace(
         asked,
@@ -203,10 +205,10 @@ def with_lengths(asked: Deployment, trace: Trace) -> Deployment:
 def within_goals(
     asked: Deployment, constants: Calibration, goal: Latency, trace: Trace | None
 ) -> WithinGoals | None:
-    """Return the layout and largest batch that keep to goals with the highest rate; None for none.
+    """Return the layout and largest batch within goals with the highest good rate; None for none.
 
-    Mean latencies keep to the goals. A log's own prompts differ in length: those whose first token
-    comes late are told, and their tokens don't count as good.
+    Mean latencies keep to the goals. The prompts of a log differ in length: requests whose first
+    token comes late are counted in `met`, and their tokens are not part of the good rate.
     """
     best: WithinGoals | None = None
     for layout in candidate_layouts(asked):
@@ -228,7 +230,7 @@ def within_goals(
 def _shares_met(
     asked: Deployment, speed: Speed, goal: Latency, trace: Trace | None
 ) -> tuple[float, float]:
-    """Shares of requests, and of output tokens, whose first token comes in time."""
+    """Return the shares of requests, and of output tokens, whose first token comes in time."""
     if trace is None:
         return 1.0, 1.0
     longer = trace.inputs / max(1.0, asked.input_tokens)

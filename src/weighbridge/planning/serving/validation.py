@@ -1,8 +1,8 @@
-"""How far forecasts are off where they were not fitted: models, publishers, generations left out.
+"""Measures how far forecasts are off where they were not fitted.
 
-Models that differ in their vocabulary alone are left out together; a publisher with all its
-editions. The effect of the model, the publisher, or the accelerators left out is then 0, as for one
-never seen.
+Models, publishers, or generations of accelerators are left out. Models that differ only in their
+vocabulary are left out together, and a publisher with all its editions. The effect of what was left
+out is then 0, as for a model or an accelerator that was never measured.
 """
 
 from collections import Counter
@@ -43,23 +43,24 @@ _SUPPORTS = (CALIBRATED, NEIGHBOURING, OUTSIDE)
 _LEAST = 20
 """Held-out rows that a quantile needs; with fewer, those of the next worse support are added."""
 PUBLISHED_DRIFT = (log(1.9), 0.5)
-"""DeepSeek-R1 on B200 "nearly doubled in half a year": factor's logarithm, years."""
+"""DeepSeek-R1 on B200 "nearly doubled in half a year": logarithm of the factor, and years."""
 
 _GENERATIONS = {
     "h100-sxm": "Hopper", "h200-sxm": "Hopper", "h200-nvl": "Hopper", "b200-sxm": "Blackwell",
     "b300-sxm": "Blackwell", "gb200": "Blackwell", "gb300": "Blackwell",
     "rtx-pro-6000": "RTX Blackwell", "l40s": "Ada", "mi300x": "CDNA 3", "mi325x": "CDNA 3",
 }  # fmt: skip
-"""An accelerator that was never measured is told by leaving a whole generation out."""
+"""Generations of accelerators. Leaving a whole one out shows the error for accelerators that were
+never measured."""
 
 
 def by_model(row: Measurement) -> str:
-    """Return the model, of those that differ in their vocabulary alone the same for all."""
+    """Return the model's group; models that differ only in their vocabulary share one."""
     return group_of(row.model)
 
 
 def by_publisher(row: Measurement) -> str:
-    """Return who measured it."""
+    """Return the row's publisher."""
     return row.publisher
 
 
@@ -73,9 +74,9 @@ class HeldOut:
     """Forecasts of rows by fits that had not seen their group.
 
     Attributes:
-        groups: Of each row.
-        left: Logarithm of measured over forecast.
-        support: How well each forecast was supported by what was left.
+        groups: Group of each row.
+        left: Logarithm of measured over forecast, (rows,).
+        support: How well each forecast was supported by the remaining rows.
     """
 
     groups: tuple[str, ...]
@@ -84,7 +85,7 @@ class HeldOut:
 
     @property
     def errors(self) -> Array:
-        """Forecast over measured, less 1, without its sign."""
+        """Relative error of each forecast: |forecast / measured - 1|."""
         return np.asarray(np.abs(np.exp(-self.left) - 1))
 
 
@@ -95,9 +96,9 @@ def leave_out(
 
     Args:
         problem: All rows.
-        design: Their effects.
-        point: Where fits start: logarithms of rates.
-        by: Group of a row.
+        design: The rows' effects.
+        point: Logarithms of the rates from which fits start.
+        by: Returns the group of a row.
     """
     groups = np.array([by(row) for row in problem.rows])
     left = np.empty(len(groups))
@@ -134,14 +135,14 @@ def _cell_names(problem: Problem) -> list[str]:
 
 
 def spreads(held: Sequence[HeldOut], without: str = "") -> dict[str, float]:
-    """Return half of a 95 % interval of the logarithm for each support.
+    """Return the half width of a 95 % interval of the logarithm, by support.
 
-    Every group left out counts as much as any other, however many rows it has: what is forecast
-    next is another model or another publisher, and not another row of the largest one.
+    Every group left out has the same weight, however many rows it has, because the next forecast is
+    for another model or publisher, not for another row of the largest group.
 
     Args:
         held: Forecasts by groups left out.
-        without: A group whose own errors don't count, to judge its coverage.
+        without: A group whose own errors are left out, so that its coverage can be judged.
     """
     pools: dict[str, list[tuple[float, float]]] = {name: [] for name in _SUPPORTS}
     for one in held:
@@ -159,7 +160,7 @@ def spreads(held: Sequence[HeldOut], without: str = "") -> dict[str, float]:
 
 
 def _quantile(pool: list[tuple[float, float]]) -> float:
-    """Nominal quantile of weighted values; 0 of none."""
+    """Return the nominal quantile of weighted values; 0 if there are none."""
     total, passed = sum(weight for _, weight in pool), 0.0
     for value, weight in sorted(pool):
         passed += weight
@@ -169,7 +170,7 @@ def _quantile(pool: list[tuple[float, float]]) -> float:
 
 
 def coverage(judged: HeldOut, held: Sequence[HeldOut]) -> Array:
-    """Return which rows lie in intervals that were made without their own group's errors."""
+    """Return whether each row lies in an interval made without its own group's errors."""
     inside = np.empty(len(judged.groups), dtype=bool)
     by_group = {group: spreads(held, group) for group in set(judged.groups)}
     for index, group in enumerate(judged.groups):
@@ -178,9 +179,10 @@ def coverage(judged: HeldOut, held: Sequence[HeldOut]) -> Array:
 
 
 def drift_of(problem: Problem) -> float:
-    """Return how a rate drifts with software, as a standard deviation for the root of a year.
+    """Return how a rate drifts with software: a standard deviation per root of a year.
 
-    From cells that two editions of one publisher's table share, and one published change.
+    It is computed from cells that two editions of one publisher's table share, and from one
+    published change.
     """
     seen: dict[tuple[object, ...], list[tuple[date, float]]] = {}
     for row in problem.rows:
@@ -197,7 +199,7 @@ def drift_of(problem: Problem) -> float:
 
 
 def first_token_of(problem: Problem, found: Array, left: Array) -> tuple[FirstToken, Array]:
-    """Fit how the time to a first token follows from a prompt's, and return errors of the fit."""
+    """Fit the time to a first token as in `FirstToken`; also return the fit's errors."""
     rates = rates_of(found)
     costs, batch = problem.costs, served_batch(problem.costs, problem.demand, rates)
     steps, each = step_seconds(costs, batch, rates), prefill_seconds(costs, rates)
@@ -241,7 +243,7 @@ def assemble(
     made: date,
     first_token: FirstToken,
 ) -> Calibration:
-    """Put the constants together that are shipped."""
+    """Return the calibration that is shipped."""
     return Calibration(
         made=made,
         sources=tuple(sources),

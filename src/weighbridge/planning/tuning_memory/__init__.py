@@ -1,4 +1,4 @@
-"""The memory of a tuning run before it begins, from its configuration alone."""
+"""Forecasts the memory of a tuning run before it begins, from its configuration alone."""
 
 from weighbridge.planning.tuning_memory.forecast import (
     CONTEXT_BYTES,

@@ -1,7 +1,7 @@
-"""Bytes that one token's forward pass leaves for the backward pass, layer by layer.
+"""Counts the bytes that one token's forward pass keeps for the backward pass, layer by layer.
 
-The counts follow automatic differentiation's rule: an operation keeps what its gradient needs, and
-a product with a frozen weight needs that weight alone, not its input.
+The counts follow the rule of automatic differentiation: an operation keeps what its gradient needs.
+A product with a frozen weight needs only that weight, not its input.
 """
 
 from weighbridge.planning.tuning_memory.setup import TuningSetup
@@ -9,11 +9,11 @@ from weighbridge.planning.tuning_memory.shapes import LayerShape, Product
 from weighbridge.planning.tuning_memory.stacks import Stack
 
 _FLOAT32 = 4
-_MASK = 1  # dropout's mask, a byte a number
+_MASK = 1  # bytes of dropout's mask per number
 
 
 def layer_bytes(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
-    """Return what one token leaves in one layer, without the adapter's own."""
+    """Return the bytes that one token keeps in one layer, without those of an adapter."""
     kept = _norms(shape, setup) + _attention(shape, setup, stack) + _block(shape, setup)
     if setup.method == "full":
         kept += _unkept_inputs(shape, setup)
@@ -23,9 +23,10 @@ def layer_bytes(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
 
 
 def _norms(shape: LayerShape, setup: TuningSetup) -> int:
-    """An RMS norm keeps its input in float32, a layer norm as it is; each its statistics.
+    """Return the bytes that norms keep.
 
-    A trained RMS norm keeps what it scales, too.
+    An RMS norm keeps its input in float32, a layer norm in the input's own type; each also keeps
+    its statistics. A trained RMS norm also keeps what it scales.
     """
     kept = 0
     for width, shifts in shape.norms:
@@ -38,9 +39,10 @@ def _norms(shape: LayerShape, setup: TuningSetup) -> int:
 
 
 def _attention(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
-    """A fused kernel keeps queries, keys, values, its output and a sum for each head.
+    """Return the bytes that attention keeps.
 
-    A recurrent mixer is taken to keep what goes into it before and after its convolution.
+    A fused kernel keeps queries, keys, values, its output and a sum for each head. A recurrent
+    mixer is assumed to keep its inputs before and after its convolution.
     """
     grouped = shape.keys < shape.queries
     keys = shape.queries if grouped and stack.expands_keys else shape.keys
@@ -52,26 +54,26 @@ def _attention(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
 
 
 def _block(shape: LayerShape, setup: TuningSetup) -> int:
-    """The activation function's input; with a gate also its output and the other factor."""
+    """Return the activation function's input; with a gate also its output and the other factor."""
     return setup.element_bytes * shape.inner * (3 if shape.gated else 1)
 
 
 def _unkept_inputs(shape: LayerShape, setup: TuningSetup) -> int:
-    """Inputs of products that nothing else keeps: norms' outputs, and what the block gives.
+    """Return inputs of products that nothing else keeps: norms' outputs, and the block's inner one.
 
-    Attention's output is kept by its kernel already.
+    Attention's output is already kept by its kernel.
     """
     outputs = shape.hidden if shape.shares_norm else 2 * shape.hidden
     return setup.element_bytes * (outputs + shape.inner)
 
 
 def product_inputs(shape: LayerShape, setup: TuningSetup) -> int:
-    """Return the inputs of all of a layer's products, each tensor once."""
+    """Return the bytes of the inputs of all of a layer's products, each tensor once."""
     return _unkept_inputs(shape, setup) + setup.element_bytes * shape.values
 
 
 def adapter_bytes(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
-    """Return what one token leaves in one layer for LoRA's own gradients."""
+    """Return the bytes that one token keeps in one layer for the gradients of LoRA."""
     adapted = tuple(p for p in shape.products if is_target(p, setup))
     width = stack.adapter_bytes
     kept = width * setup.rank * len(adapted)
@@ -90,16 +92,16 @@ def adapter_bytes(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
 
 
 def _scattered(shape: LayerShape, joined: list[Product], setup: TuningSetup) -> int:
-    """Updates that are copied into a joint projection's columns are kept (`index_copy`)."""
+    """Return the updates that `index_copy` keeps to put them into a joint projection's columns."""
     every = shape.reading("attention")
     split = len(every) > 1 and len(joined) < len(every)
     return setup.element_bytes * sum(p.outputs for p in joined) if split else 0
 
 
 def _shared_inputs(shape: LayerShape, adapted: tuple[Product, ...], setup: TuningSetup) -> int:
-    """Inputs that nothing else keeps, once for all adapters that read them.
+    """Return inputs that nothing else keeps, once for all adapters that read them.
 
-    With dropout each adapter keeps what it lets through instead, and its mask.
+    With dropout, each adapter keeps its own input after dropout, and the mask, instead.
     """
     if setup.dropout:
         return sum((_MASK + setup.element_bytes) * p.inputs for p in adapted)

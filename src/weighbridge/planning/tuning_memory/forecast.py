@@ -1,8 +1,8 @@
-"""The peak memory of a tuning run, item by item, from its configuration alone.
+"""Forecasts the peak memory of a tuning run, item by item, from its configuration alone.
 
-Three moments compete for the peak. At the *loss*, all activations stand and the logits join them.
-In the *backward* pass the logits are gone, and a layer's own temporaries join the activations. At
-the optimizer's *step* all gradients stand, and its temporaries join them.
+The peak comes at one of three moments. At the *loss*, memory holds all activations and the logits.
+In the *backward* pass, it holds the activations and a layer's temporaries, but no logits any more.
+At the optimizer's *step*, it holds all gradients and the step's temporaries.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -15,33 +15,33 @@ from weighbridge.planning.tuning_memory.shapes import LayerShape, shape_of
 from weighbridge.planning.tuning_memory.stacks import WEIGHBRIDGE, Stack
 
 CONTEXT_BYTES = 500_000_000
-"""What the driver and the libraries hold of a device before the first tensor: .4 to .6 GB on NVIDIA
+"""Memory that the driver and the libraries hold before the first tensor: 0.4 to 0.6 GB on NVIDIA
 devices of 2021 and later. The allocator's own figures don't contain it."""
 
 FRAGMENTATION_SHARE = 0.081
-"""What PyTorch's allocator reserves beyond what tensors take, as a share of what comes and goes in
-every step: the median over the 63 runs of peft's method comparison, which
-`bench/memory_vs_published.py` fits anew. Weights and moments are allocated once and leave no gaps.
-With `expandable_segments` it is nearly 0."""
+"""Memory that PyTorch's allocator reserves beyond what tensors take, as a share of the memory that
+is allocated anew in every step: the median over the 63 runs of peft's method comparison, which
+`bench/memory_vs_published.py` recomputes. Weights and moments are allocated once and leave no gaps.
+With `expandable_segments` the share is nearly 0."""
 
 _EAGER = ("gemma2",)
-"""Families whose attention caps its scores, which no fused kernel of PyTorch computes."""
+"""Families whose attention caps its scores, for which PyTorch has no fused kernel."""
 _EAGER_BYTES = 2 + 4 + 2
-"""Of one score that is kept: its hyperbolic tangent, its softmax in float32, and that in bf16."""
+"""Bytes kept per score: its hyperbolic tangent, its softmax in float32, and the softmax in bf16."""
 
 Moment = Literal["loss", "backward", "step"]
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """What an adapter adds, where it is not LoRA on named layers: any other method's figures.
+    """What an adapter adds to memory, for LoRA or any other method.
 
     Attributes:
-        trainable_parameters: Numbers that are trained.
-        value_bytes: Of one of them.
-        token_bytes: Kept for one token, over all layers.
-        held_bytes: Kept whatever the number of tokens, over all layers.
-        row_tokens: Virtual tokens before each row.
+        trainable_parameters: Number of trained parameters.
+        value_bytes: Bytes of one trained parameter.
+        token_bytes: Bytes kept for one token, over all layers.
+        held_bytes: Bytes kept whatever the number of tokens, over all layers.
+        row_tokens: Number of virtual tokens before each row.
     """
 
     trainable_parameters: int
@@ -53,20 +53,20 @@ class Footprint:
 
 @dataclass(frozen=True)
 class TuningMemory:
-    """A forecast peak by what takes it.
+    """A forecast peak, item by item.
 
     Attributes:
         moment: When the peak comes.
         weights_bytes: Base weights as they are stored, scales of quantised blocks included.
         adapter_bytes: The adapter's values and what it holds whatever the number of tokens.
-        gradient_bytes: Gradients that stand at that moment.
-        optimizer_bytes: Moments, and the step's temporaries where the peak is there.
+        gradient_bytes: Gradients that exist at that moment.
+        optimizer_bytes: The optimizer's moments.
         activation_bytes: What the layers keep for the backward pass.
         logit_bytes: Logits, their float32 copy and its gradient.
-        buffer_bytes: Dequantised matrices, a layer's temporaries, masks.
+        buffer_bytes: Dequantised matrices and a layer's temporaries; at the step, the step's.
         gathered_bytes: Shards gathered from other devices.
         fragmentation_bytes: What the allocator reserves beyond what tensors take.
-        context_bytes: Driver and libraries.
+        context_bytes: Memory of the driver and the libraries; see `CONTEXT_BYTES`.
     """
 
     moment: Moment
@@ -88,28 +88,28 @@ class TuningMemory:
 
     @property
     def passing_bytes(self) -> int:
-        """What comes and goes in every step."""
+        """Memory that is allocated anew in every step."""
         standing = self.weights_bytes + self.adapter_bytes + self.optimizer_bytes
         return self.allocated_bytes - standing
 
     @property
     def peak_bytes(self) -> int:
-        """What the device must have."""
+        """Memory that the device must have."""
         return sum(self.items.values())
 
     @property
     def allocated_bytes(self) -> int:
-        """What tensors take at the peak: `torch.cuda.max_memory_allocated`."""
+        """Memory of tensors at the peak: `torch.cuda.max_memory_allocated`."""
         return self.peak_bytes - self.fragmentation_bytes - self.context_bytes
 
     @property
     def reserved_bytes(self) -> int:
-        """What the allocator takes for them: `torch.cuda.max_memory_reserved`."""
+        """Memory that the allocator reserves for tensors: `torch.cuda.max_memory_reserved`."""
         return self.peak_bytes - self.context_bytes
 
 
 def lora_footprint(architecture: Architecture, setup: TuningSetup, stack: Stack) -> Footprint:
-    """Return LoRA's own figures; nothing for full tuning."""
+    """Return what LoRA adds to memory; nothing for full tuning."""
     if setup.method == "full":
         return Footprint(0, setup.element_bytes)
     shapes = _shapes(architecture)
@@ -134,9 +134,9 @@ def forecast(
         architecture: The model.
         setup: The run's settings.
         stack: The program that trains.
-        adapter: What is trained beside the base, where it is not LoRA by `setup`.
-        fragmentation_share: Of what comes and goes in every step; 0 forecasts tensors alone.
-        context_bytes: See `CONTEXT_BYTES`; 0 where the allocator's figure is asked for.
+        adapter: What is trained beside the base; None for LoRA by `setup`.
+        fragmentation_share: See `FRAGMENTATION_SHARE`; 0 forecasts the memory of tensors only.
+        context_bytes: See `CONTEXT_BYTES`; 0 forecasts the allocator's figure.
     """
     adapter = adapter or lora_footprint(architecture, setup, stack)
     held = _held(architecture, setup, adapter)
@@ -175,7 +175,7 @@ def forecast(
 
 
 def _held(architecture: Architecture, setup: TuningSetup, adapter: Footprint) -> dict[str, int]:
-    """What stands at every moment."""
+    """Return the items that are the same at every moment."""
     trained = _trained(architecture, setup, adapter)
     moments = weights.moment_bytes(trained, adapter.value_bytes, setup)
     return {
@@ -190,7 +190,7 @@ def _trained(architecture: Architecture, setup: TuningSetup, adapter: Footprint)
 
 
 def _gradient_bytes(architecture: Architecture, setup: TuningSetup, adapter: Footprint) -> int:
-    """Sharded gradients, but whole ones where several passes are summed up before they travel."""
+    """Return the gradients: sharded, but whole where several passes add up before they are sent."""
     whole = adapter.value_bytes * _trained(architecture, setup, adapter)
     return whole if setup.accumulation > 1 else whole // setup.devices
 
@@ -222,7 +222,7 @@ def _layer_bytes(
     stack: Stack,
     adapter: Footprint,
 ) -> int:
-    """One layer's activations of all rows, scores or masks of whole rows among them."""
+    """Return one layer's activations of all rows, with scores or masks of whole rows."""
     tokens = _tokens(setup, adapter)
     pairs = tokens * (setup.row_tokens + adapter.row_tokens)
     scores = setup.element_bytes if stack.keeps_masks else 0
@@ -242,14 +242,14 @@ def _logit_bytes(
     whole = stack.whole_logit_bytes * words * tokens
     if setup.method != "qlora" or not setup.quantised_head:
         return whole
-    # Dequantised for the last product, before the logits' last copy in float32 is made.
+    # The head is dequantised for the last product, before the last float32 copy of the logits.
     return max(whole, whole - 4 * words * tokens + stack.dequantised_bytes * words * width)
 
 
 def _buffer_bytes(
     architecture: Architecture, setup: TuningSetup, stack: Stack, adapter: Footprint
 ) -> int:
-    """A layer's temporaries: gradients of the block's tensors, and the dequantised matrix."""
+    """Return a layer's temporaries: gradients of its block's tensors, and a dequantised matrix."""
     shapes = [shape for shape, _ in _shapes(architecture)]
     widest = max(4 * shape.inner + 4 * shape.hidden for shape in shapes)
     largest = max((p.size for shape in shapes for p in shape.products), default=0)
@@ -258,7 +258,7 @@ def _buffer_bytes(
 
 
 def _gathered_bytes(architecture: Architecture, setup: TuningSetup) -> int:
-    """Whole copies of what is at work: the outer weights and two layers, each with a gradient."""
+    """Return whole copies of weights in use: the outer ones and two layers, with gradients."""
     if setup.devices == 1:
         return 0
     outer = weights.outer_parameters(architecture)

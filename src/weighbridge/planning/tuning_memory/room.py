@@ -1,4 +1,4 @@
-"""Whether a tuning run fits, what that rests on, and the nearest run that fits where it doesn't."""
+"""Finds whether a tuning run fits, under which conditions, and the nearest run that fits."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,13 +21,13 @@ _LONGEST = 1 << 24
 
 @dataclass(frozen=True)
 class Saving:
-    """A setting that saves memory and leaves what is learnt as it is, or nearly.
+    """A setting that saves memory and does not, or hardly, change what is learnt.
 
     Attributes:
-        name: In words.
-        on: The settings with it.
-        off: The settings without it.
-        is_on: Whether they have it.
+        name: The setting in words.
+        on: Returns settings with it.
+        off: Returns settings without it.
+        is_on: Whether settings have it.
     """
 
     name: str
@@ -74,7 +74,7 @@ SAVINGS = (
         lambda s: s.loss == "chunked",
     ),
 )
-"""Dearest first: what costs most time is the first to be left out again."""
+"""The settings that cost most time come first, because they are the first to be left out again."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Condition:
     """Something that must be true for a run to fit.
 
     Attributes:
-        name: In words.
-        otherwise_bytes: The peak without it.
+        name: The condition in words.
+        otherwise_bytes: The peak where the condition is not met.
     """
 
     name: str
@@ -92,12 +92,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Room:
-    """A device, a program and a model: what fits.
+    """Says what fits, for a model, a training program and a device.
 
     Attributes:
         architecture: The model.
-        stack: The program.
-        memory_bytes: What one device has; None where that is not asked.
+        stack: The training program.
+        memory_bytes: Memory of one device; None if everything fits.
     """
 
     architecture: Architecture
@@ -105,7 +105,7 @@ class Room:
     memory_bytes: int | None = None
 
     def forecast(self, setup: TuningSetup) -> TuningMemory:
-        """Forecast what one device needs, with what the allocator and the driver take."""
+        """Forecast what one device needs, with the memory of the allocator and the driver."""
         return forecast(
             self.architecture,
             setup,
@@ -119,7 +119,7 @@ class Room:
         return self.memory_bytes is None or self.forecast(setup).peak_bytes <= self.memory_bytes
 
     def conditions(self, setup: TuningSetup) -> tuple[Condition, ...]:
-        """Return what must be true for a run that fits: settings that it doesn't fit without."""
+        """Return the memory-saving settings without which a run that fits would not fit."""
         without = [(one.name, one.off(setup)) for one in SAVINGS if one.is_on(setup)]
         if setup.method == "qlora":
             without.append(("weights of 4 bits", replace(setup, method="lora")))
@@ -147,10 +147,10 @@ class Room:
         return int(low)
 
     def nearest(self, setup: TuningSetup) -> TuningSetup | None:
-        """Return the nearest run that fits one device: as few changes as possible, lightest first.
+        """Return the nearest run that fits one device, with as few changes as possible; or None.
 
-        What saves memory without touching the result comes first, then fewer rows at once (with as
-        many more passes a step), then shorter rows and a smaller rank, then another method.
+        Savings that don't change the result are tried first, then fewer rows at once (with as many
+        more passes per step), then shorter rows and a smaller rank, then another method.
         """
         for method in _lighter(setup):
             for tokens, rank in _smaller(setup):
@@ -172,7 +172,7 @@ class Room:
         return None
 
     def _without_needless(self, lean: TuningSetup, asked: TuningSetup) -> TuningSetup:
-        """Take back every saving that the asked run hasn't and that is not needed."""
+        """Drop every saving that the asked run does not have and that is not needed."""
         for saving in SAVINGS:
             if saving.is_on(lean) and not saving.is_on(asked):
                 plainer = saving.off(lean)
@@ -182,7 +182,7 @@ class Room:
         return lean
 
     def devices(self, setup: TuningSetup) -> int | None:
-        """Return over how many devices the asked run must be sharded; None if none suffices."""
+        """Return over how many devices a run must be sharded; None if no number suffices."""
         count = 1
         while count <= _MOST_DEVICES:
             if self.fits(replace(setup, devices=count)):
@@ -197,7 +197,7 @@ def _lighter(setup: TuningSetup) -> tuple[Method, ...]:
 
 
 def _smaller(setup: TuningSetup) -> list[tuple[int, int]]:
-    """Rows' length and rank, halved ever more often; of equally many halvings the rank's first."""
+    """Return pairs of row length and rank, by the number of halvings; the rank is halved first."""
     lengths = _halved(setup.row_tokens, _LEAST_TOKENS)
     ranks = [setup.rank] if setup.method == "full" else _halved(setup.rank, _LEAST_RANK)
     pairs = [(i, j) for i in range(len(lengths)) for j in range(len(ranks))]
@@ -212,7 +212,7 @@ def _halved(value: int, least: int) -> list[int]:
 
 
 def _fewer_rows(setup: TuningSetup) -> Iterator[TuningSetup]:
-    """The same rows a step, fewer of them at once."""
+    """Yield settings with the same rows per step, but fewer of them at once."""
     rows, batch = setup.batch_size * setup.accumulation, setup.batch_size
     while batch:
         if rows % batch == 0:

@@ -1,4 +1,4 @@
-"""What a person chooses of a tuning run, as far as memory depends on it."""
+"""The settings of a tuning run on which its memory depends."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -17,24 +17,24 @@ class TuningSetup:
     """A tuning run's settings.
 
     Attributes:
-        method: All weights, LoRA beside them (Hu et al. 2021), or LoRA beside weights of four bits
-            (Dettmers et al. 2023).
-        rank: LoRA's.
-        targets: What LoRA adapts: "all-linear", or endings of names; "lm_head" too.
-        row_tokens: Longest row.
-        batch_size: Rows of one forward pass.
-        accumulation: Forward passes of one optimizer step.
-        checkpointing: Whether layers are computed again in the backward pass instead of kept.
+        method: Tuning of all weights, LoRA beside them (Hu et al. 2021), or LoRA beside weights of
+            four bits (Dettmers et al. 2023).
+        rank: LoRA's rank.
+        targets: What LoRA adapts: "all-linear", or endings of names, "lm_head" included.
+        row_tokens: Tokens of the longest row.
+        batch_size: Number of rows in one forward pass.
+        accumulation: Number of forward passes in one optimizer step.
+        checkpointing: Whether activations are computed again in the backward pass, not kept.
         optimizer: AdamW with moments of the parameters' own type, of 8 bits, or paged out of the
             device's memory.
-        loss: Logits in chunks or of all positions at once.
-        element_bytes: Of a weight and of an activation: 2 for bf16, 4 for float32.
-        double_quantised: Whether the scales of QLoRA's blocks are quantised too.
+        loss: Whether logits are computed in chunks, or of all positions at once.
+        element_bytes: Bytes of one number in weights and activations: 2 for bf16, 4 for float32.
+        double_quantised: Whether the scales of QLoRA's blocks are quantised, too.
         float32_embeddings: Whether what QLoRA leaves unquantised is cast to float32, as peft's
             `prepare_model_for_kbit_training` does.
-        quantised_head: Whether the head is of four bits too.
-        dropout: Whether dropout stands before the adapter.
-        devices: Over how many weights, gradients and moments are sharded (FSDP).
+        quantised_head: Whether the head has four bits, too.
+        dropout: Whether there is dropout before the adapter.
+        devices: Number of devices over which weights, gradients and moments are sharded (FSDP).
     """
 
     method: Method = "lora"

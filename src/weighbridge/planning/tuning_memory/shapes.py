@@ -1,4 +1,4 @@
-"""The widths of a layer's tensors, read off its weights: what activations are counted by."""
+"""Reads the widths of a layer's tensors off its weights, for counting activations."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ class Product:
     """A product with one weight, or with the chosen experts' weights of one kind.
 
     Attributes:
-        name: The weight's.
-        inputs: Numbers read for one token, over all experts that it passes.
-        outputs: Numbers given for it.
-        reads: Which tensor it reads: "attention" and "block" (after their norms), "heads"
-            (attention's output), "inner" (between the block's two products).
-        size: Numbers of the largest single matrix.
-        is_linear: Whether LoRA's "all-linear" adapts it: see `ALL_LINEAR`.
+        name: The weight's name.
+        inputs: Numbers read for one token, over all experts that it goes through.
+        outputs: Numbers computed for one token, over all experts that it goes through.
+        reads: The tensor that the product reads: "attention" or "block" (after their norms),
+            "heads" (attention's output), or "inner" (between the block's two products).
+        size: Number of parameters of the largest single matrix.
+        is_linear: Whether LoRA's "all-linear" adapts the weight: see `ALL_LINEAR`.
     """
 
     name: str
@@ -37,21 +37,22 @@ class Product:
 
 @dataclass(frozen=True)
 class LayerShape:
-    """Numbers of a layer's tensors for one token.
+    """Widths of a layer's tensors: numbers for one token.
 
     Attributes:
-        hidden: Of the residual stream.
+        hidden: Width of the residual stream.
         norms: Each norm's width over the residual stream or over a token's heads, and whether it
             also shifts (a layer norm).
-        heads: Query heads.
-        queries: All heads' queries.
-        keys: All key heads' keys, before they are repeated.
-        values: As queries, of values.
-        inner: Between the block's products, over the experts that a token passes.
-        gated: Whether a gate is multiplied in.
-        shares_norm: Whether attention and block read one norm's output.
+        heads: Number of query heads.
+        queries: Width of all heads' queries together.
+        keys: Width of all key heads' keys together, before they are repeated.
+        values: Width of all query heads' values together.
+        inner: Width between the block's products, over the experts that a token goes through.
+        gated: Whether the block has a gate.
+        shares_norm: Whether attention and block read the output of the same norm.
         products: All products with weights.
-        recurrent: Given by the projections into a recurrent mixer (state space, linear attention).
+        recurrent: Width of the outputs of the projections into a recurrent mixer (state space,
+            linear attention).
     """
 
     hidden: int
@@ -74,7 +75,7 @@ class LayerShape:
 def shape_of(layer: Layer, hidden: int) -> LayerShape:
     """Read a layer's widths off its weights.
 
-    Of a recurrent mixer the projections are read, not the states inside its kernel.
+    Of a recurrent mixer only the projections are counted, not the states inside its kernel.
 
     Args:
         layer: The layer.
@@ -131,7 +132,7 @@ def _product(weight: Weight) -> Product:
 
 
 def _norm_width(weight: Weight, hidden: int, queries: int, keys: int) -> int:
-    """A norm that every head shares acts on all heads; other narrow ones are what they are."""
+    """Return a norm's width over a token; a norm that heads share acts on all heads."""
     name = weight.name.rpartition(".")[2]
     if weight.outputs >= hidden or not name.startswith(("q_", "k_")):
         return weight.outputs
@@ -143,10 +144,10 @@ def usual_shape(hidden: int, inner: int, heads: int, queries: int, keys: int) ->
 
     Args:
         hidden: Width of the residual stream.
-        inner: Of the gated block.
-        heads: Query heads.
-        queries: Numbers of all heads' queries.
-        keys: Numbers of all key heads' keys, and of their values.
+        inner: Inner width of the gated block.
+        heads: Number of query heads.
+        queries: Width of all heads' queries together.
+        keys: Width of all key heads' keys together; that of their values is the same.
     """
     linear = (
         ("q_proj", hidden, queries, "attention"),

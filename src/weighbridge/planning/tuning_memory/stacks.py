@@ -1,8 +1,8 @@
-"""What a training program keeps in memory beside the numbers that any program needs.
+"""What a training program keeps in memory beyond the numbers that any program needs.
 
-Two programs that train the same adapter on the same rows differ by gigabytes: in what their
-automatic differentiation keeps, in how many copies of the logits stand at once, in the type of the
-adapter. Every entry was read in the program's own code; none is fitted.
+Two programs that train the same adapter on the same rows can differ by gigabytes: in what their
+automatic differentiation keeps, in how many copies of the logits exist at once, and in the type of
+the adapter. Every entry was read from the program's own code; none is fitted.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ AdapterInput = Literal["shared", "own in fp32", "dropped out"]
 
 shared: the tensor that the layer reads anyway, kept once for all adapters that read it
 own in fp32: a copy in float32 for each adapted layer (peft casts to the adapter's type)
-dropped out: a copy after dropout, and dropout's mask of a byte a number
+dropped out: a copy after dropout, and dropout's mask of one byte per number
 """
 
 
@@ -22,10 +22,10 @@ class Stack:
     """A training program.
 
     Attributes:
-        name: As it is asked for.
-        source: Where it was read.
+        name: The name by which users ask for it.
+        source: The code from which the entries were read.
         adapter_input: See `AdapterInput`.
-        adapter_bytes: Of one number of the adapter.
+        adapter_bytes: Bytes of one number of the adapter.
         expands_keys: Whether keys and values of grouped heads are repeated for every query head
             before attention, and kept so.
         joins_projections: Whether queries, keys and values are one layer even where the published
@@ -35,12 +35,12 @@ class Stack:
             gradient of its weight is wanted (bitsandbytes keeps it on its context).
         keeps_last_graph: Whether what bitsandbytes kept in one step lives until the next forward
             pass has ended, because the loop still holds the logits.
-        dequantised_bytes: Of one number of the matrix that is dequantised for a product.
+        dequantised_bytes: Bytes of one number of the matrix that is dequantised for a product.
         whole_logit_bytes: Bytes for each position and word of the vocabulary at the loss's peak,
-            where logits of all positions stand at once.
+            where logits of all positions exist at once.
         keeps_masks: Whether each layer keeps an attention mask of its own: a number for each pair
             of a row's positions.
-        chunk_rows: Positions of a chunk of a chunked loss; None where the program has none.
+        chunk_rows: Positions in a chunk of a chunked loss; None where the program has no such loss.
     """
 
     name: str

@@ -1,14 +1,14 @@
-"""Bytes of base weights as a tuning run holds them, and of their gradients and moments."""
+"""Counts the bytes of base weights in a tuning run, and of the optimizer's moments and step."""
 
 from weighbridge.planning.anatomy import Architecture, parameters, read_scheme, stored_bytes
 from weighbridge.planning.tuning_memory.setup import TuningSetup
 
 _BLOCK_OF_MOMENTS = 256
-"""8-bit moments share a float32 scale in blocks of so many (bitsandbytes)."""
+"""Number of 8-bit moments that share a float32 scale (bitsandbytes)."""
 
 
 def weight_bytes(architecture: Architecture, setup: TuningSetup) -> int:
-    """Return the bytes of the base, not sharded."""
+    """Return the bytes of the base weights, without sharding."""
     plain = setup.element_bytes
     if setup.method != "qlora":
         return plain * (parameters(architecture) + sum(w.parameters for w in architecture.vision))
@@ -32,7 +32,7 @@ def weight_bytes(architecture: Architecture, setup: TuningSetup) -> int:
 def moment_bytes(trained: int, value_bytes: int, setup: TuningSetup) -> int:
     """Return the bytes of AdamW's two moments for so many trained numbers.
 
-    Paged ones lie where the device's memory ends: in the host's.
+    Paged moments take none of the device's memory, because they are in the host's.
     """
     if setup.optimizer == "adamw-paged":
         return 0
@@ -42,7 +42,10 @@ def moment_bytes(trained: int, value_bytes: int, setup: TuningSetup) -> int:
 
 
 def step_bytes(trained: int, value_bytes: int, setup: TuningSetup) -> int:
-    """Return a step's temporary: AdamW over all tensors at once takes roots of a whole moment."""
+    """Return a step's temporary: AdamW over all tensors at once takes roots of a whole moment.
+
+    8-bit and paged optimizers work tensor by tensor, so their temporary is not counted.
+    """
     return value_bytes * trained if setup.optimizer == "adamw" else 0
 
 

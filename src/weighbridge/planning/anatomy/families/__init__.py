@@ -1,1 +1,1 @@
-"""One file a `model_type`: it defines `FAMILY`, which says how these models differ."""
+"""One file per `model_type`, which defines `FAMILY`: how to read such a model's configuration."""

@@ -1,4 +1,4 @@
-"""DeepSeek-V3 and R1: V2's skeleton, with a module that predicts one token more beside it."""
+"""DeepSeek-V3 and R1: V2's skeleton, with an extra module that predicts one more token."""
 
 from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.latent import LATENT_NEEDS, read_deepseek

@@ -40,8 +40,9 @@ _BY_RATIO = {0: SLIDING, 4: _SPARSE, 128: _HEAVY}
 def read(fields: Fields) -> Architecture:
     """Read layers that attend to a window and, in two of three kinds, to compressed entries.
 
-    One entry stands for 4 tokens, of which an indexer chooses, or for 128, which are all read. Keys
-    are values, one head of them for all queries.
+    A compressed entry stands for 4 tokens, and an indexer chooses among such entries, or for 128
+    tokens, and then all entries are read. Keys serve as values, too, and all queries share one
+    key-value head.
     """
     fields.assume(hc_mult=4, index_n_heads=64, index_head_dim=128, index_topk=512)
     fields.refuse("n_shared_experts", 1, "as transformers builds one")
@@ -69,7 +70,11 @@ def read(fields: Fields) -> Architecture:
 
 
 def _kinds(fields: Fields) -> tuple[str, ...]:
-    """A list, publishers' ratios of compression, or two heavy layers and then both in turn."""
+    """Return each layer's kind.
+
+    It comes from a list of kinds, or from the publishers' list of compression ratios; else there
+    are two heavily compressed layers, and then both kinds in turn.
+    """
     count, ratios = fields.layers(), fields.numbers("compress_ratios")
     if ratios is not None and fields.values.get("layer_types") is None:
         if set(ratios) - set(_BY_RATIO):
@@ -134,7 +139,7 @@ def _layer(fields: Fields, heads: Heads, kind: str, around: tuple[Weight, ...]) 
 
 
 def _compressor(path: str, hidden: int, width: int, inner: int, rate: int) -> tuple[Weight, ...]:
-    """Keys, gates by which they are summed, and what each place in a stretch adds to its gate."""
+    """Return a compressor: keys, the gates that weigh them, and a bias of the gate by position."""
     return (
         linear(f"{path}.kv_proj", "attention", hidden, inner),
         linear(f"{path}.gate_proj", "attention", hidden, inner),
@@ -144,7 +149,10 @@ def _compressor(path: str, hidden: int, width: int, inner: int, rate: int) -> tu
 
 
 def _connection(path: str, hidden: int, streams: int) -> tuple[Weight, ...]:
-    """Several residual streams, mixed before and after (arXiv:2512.24880)."""
+    """Return a hyper-connection: several residual streams, mixed before and after a block.
+
+    See arXiv:2512.24880.
+    """
     mixed = (2 + streams) * streams
     return (
         Weight(f"{path}.fn", "residual", streams * hidden, mixed, "matrix"),

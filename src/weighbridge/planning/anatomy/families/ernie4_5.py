@@ -17,7 +17,7 @@ from weighbridge.planning.anatomy.skeleton import (
 
 
 def read(fields: Fields) -> Architecture:
-    """Read a decoder in which one field decides on all biases."""
+    """Read a decoder in which one field says whether all linear layers have biases."""
     fields.assume(head_dim=128)
     heads, bias = read_heads(fields), fields.flag("use_bias", False)
     weights = (

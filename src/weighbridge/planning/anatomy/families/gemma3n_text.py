@@ -91,7 +91,7 @@ def _projections(heads: Heads, bias: bool, shared: bool) -> tuple[Weight, ...]:
 
 
 def _altup(hidden: int, streams: int) -> tuple[Weight, ...]:
-    """Several residual streams of which each layer computes one and predicts the others.
+    """Return AltUp: of several residual streams, each layer computes one and predicts the others.
 
     The router is read twice, before and after; the prediction mixes the streams without weights.
     """
@@ -107,7 +107,7 @@ def _altup(hidden: int, streams: int) -> tuple[Weight, ...]:
 
 
 def _extras(fields: Fields, own: int) -> tuple[Weight, ...]:
-    """LAuReL's low-rank path beside attention, and the gate of the layer's own embedding."""
+    """Return LAuReL's low-rank path beside attention, and the gate of the layer's own embedding."""
     hidden, rank = fields.count("hidden_size"), fields.count("laurel_rank")
     return (
         linear("laurel.linear_left", "residual", hidden, rank),
@@ -122,7 +122,7 @@ def _extras(fields: Fields, own: int) -> tuple[Weight, ...]:
 def _around(
     fields: Fields, hidden: int, all_own: int, own: int, streams: int
 ) -> tuple[Weight, ...]:
-    """The layers' own embeddings, and projections into and out of the streams."""
+    """Return the layers' own embeddings, and the projections into and out of the streams."""
     rows = fields.count("vocab_size_per_layer_input")
     others = range(streams - 1)
     return (

@@ -101,7 +101,7 @@ def _own_embedding(hidden: int, own: int) -> tuple[Weight, ...]:
 
 
 def _mixture(hidden: int, experts: Experts) -> tuple[Weight, ...]:
-    """Experts beside the dense block, each with norms of its own."""
+    """Return a mixture of experts beside the dense block; both have norms of their own."""
     names = ("post_feedforward_layernorm_1", "post_feedforward_layernorm_2")
     routed = mixture(hidden, experts, path="moe", router="router.proj", linear_router=True)
     return (
@@ -113,7 +113,7 @@ def _mixture(hidden: int, experts: Experts) -> tuple[Weight, ...]:
 
 
 def _own_embeddings(fields: Fields, heads: Heads, own: int) -> tuple[Weight, ...]:
-    """Embeddings that each layer adds for itself (as in Gemma 3n), and what mixes them in."""
+    """Return embeddings that each layer adds for itself (as in Gemma 3n), and their projections."""
     if not own:
         return ()
     rows, all_own = fields.count("vocab_size_per_layer_input"), fields.layers() * own

@@ -28,7 +28,7 @@ _OWN_NAMES = ("num_heads", "head_dim", "short_conv_kernel_size")
 
 
 def read(fields: Fields) -> Architecture:
-    """Read Kimi delta attention (arXiv:2510.26692), whose decay is a number a channel."""
+    """Read Kimi delta attention (arXiv:2510.26692), which has one decay per channel."""
     fields.assume(q_lora_rank=None, num_shared_experts=1, first_k_dense_replace=1)
     fields.refuse("tie_word_embeddings", False, "as transformers ties none")
     fields.refuse("moe_layer_freq", 1, "as in every published model")

@@ -1,4 +1,4 @@
-"""Mistral Small 3 and Ministral 3 with their eyes: a text model, a Pixtral tower, a projector."""
+"""Mistral Small 3 and Ministral 3 with vision: a text model, a Pixtral tower and a projector."""
 
 from dataclasses import replace
 

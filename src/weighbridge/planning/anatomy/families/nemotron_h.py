@@ -49,7 +49,7 @@ def read(fields: Fields) -> Architecture:
 
 
 def _kinds(fields: Fields) -> tuple[str, ...]:
-    """A list, or a pattern with a letter a layer, whose length is the number of layers."""
+    """Return each layer's kind, from a list or a pattern with one letter per layer."""
     pattern = fields.values.get("hybrid_override_pattern")
     if fields.values.get("layers_block_type") is None and isinstance(pattern, str):
         fields.values["layers_block_type"] = [_KINDS.get(letter, letter) for letter in pattern]
@@ -100,7 +100,7 @@ def _state_space(fields: Fields, hidden: int) -> tuple[tuple[Weight, ...], State
 
 
 def _mixture(fields: Fields, hidden: int, experts: Experts, bias: bool) -> tuple[Weight, ...]:
-    """Experts without gates, in a narrower space where one is set, and one shared block."""
+    """Return experts without gates, in a narrower space where one is set, and one shared block."""
     latent = fields.optional_count("moe_latent_size")
     held, active, inner, width = experts.held, experts.active, experts.inner, latent or hidden
     around = (

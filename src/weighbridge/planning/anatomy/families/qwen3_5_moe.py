@@ -1,4 +1,4 @@
-"""Qwen 3.5 MoE with its eyes: the text model and a tower."""
+"""Qwen 3.5 MoE with vision: the text model and a vision tower."""
 
 from dataclasses import replace
 

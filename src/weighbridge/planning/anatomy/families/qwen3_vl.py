@@ -1,4 +1,4 @@
-"""Qwen 3 VL: the text model is Qwen 3's; a tower whose middle layers reach the text model too."""
+"""Qwen 3 VL: Qwen 3's text model, and a tower whose middle layers feed the text model, too."""
 
 from dataclasses import replace
 

@@ -18,7 +18,7 @@ from weighbridge.planning.anatomy.skeleton import (
 
 
 def read(fields: Fields) -> Architecture:
-    """Read layers of which those without rotary positions have the window, where one is used."""
+    """Read layers; where a window is used, the layers without rotary positions have it."""
     heads = read_heads(fields)
     bias = fields.flag("attention_bias", False)
     weights = (
