@@ -15,7 +15,7 @@ from tiny import build_tiny_model
 from weighbridge.sandbox import Level, probe
 
 pytestmark = pytest.mark.slow
-MOST_KILLS = 6
+MOST_KILLS = 3
 ROW = '{{"text": "My order A{i} has not come.", "order": "A{i}"}}\n'
 JUDGED = (
     'data = "rows.jsonl"\nprompt = "Answer: {text}"\nrubric = "It names {order}."\n'
