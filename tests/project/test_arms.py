@@ -147,6 +147,9 @@ def test_three_arms_run_to_a_verdict_and_the_report_verifies(finished):
     }
     assert all(checks.values()) and "prompt of letters.toml chosen on validation" in checks
     document = document_of(written, outcome)
+    (against,) = document.prompting
+    assert [each.mean for each in against.tried] == [0.0] * 5 and against.shots == 1
+    assert against.tuned.mean == weighed.after.estimate.mean > 0.5 + against.prompted.mean
     assert len(document.runs) == 3 and outcome.results[PROMPT_ARMS][0].run in document.runs
     page = written.page.read_text()
     assert "Tuning against prompting" in page and "What tuning adds" in page

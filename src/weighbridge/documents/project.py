@@ -64,6 +64,70 @@ class SkippedDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TriedPromptDocument:
+    """A prompt of the base that was tried on validation rows.
+
+    Attributes:
+        shots: Worked examples in it; 0 is the base as it is.
+        draw: The draw that they come from, counted from 1; 0 without examples.
+        run: Id of the run over the validation rows.
+        mean: Its score there; null where nothing was graded.
+    """
+
+    shots: int
+    draw: int
+    run: str
+    mean: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmDocument:
+    """One way to get a target's work done.
+
+    Attributes:
+        run: Id of its run over the benchmark's items.
+        mean: Its score; null where nothing was graded.
+        prompt_tokens: Read for one request, on average.
+        output_tokens: Written for one request, on average.
+        usd: Of one request; null where no price is known.
+    """
+
+    run: str
+    mean: float | None
+    prompt_tokens: float
+    output_tokens: float
+    usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptingDocument:
+    """Tuning against prompting, on one target.
+
+    Attributes:
+        benchmark: NAME or NAME:SUBSET.
+        shots: Worked examples in the prompt that was taken.
+        rows: The training rows that they are.
+        tried: Every prompt that was tried.
+        base: The base as it is.
+        prompted: The base with these examples.
+        tuned: The tuned model, without examples.
+        difference: Tuned minus prompted, over the items that the verdict rests on; null where
+            there are none.
+        interval: 95 % interval of it; null likewise.
+    """
+
+    benchmark: str
+    shots: int
+    rows: tuple[str, ...]
+    tried: tuple[TriedPromptDocument, ...]
+    base: ArmDocument
+    prompted: ArmDocument
+    tuned: ArmDocument
+    difference: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProjectDocument:
     """The verdict on a project, and what it rests on.
 
@@ -75,10 +139,12 @@ class ProjectDocument:
         findings: What it rests on.
         report: The page that was written.
         adapter: The tuned adapter's folder; null where nothing was tuned, or every parameter was.
-        runs: Ids of the runs, before and after, benchmark by benchmark.
+        runs: Ids of the runs, benchmark by benchmark: before, after, and of the base with worked
+            examples where it was measured.
         contamination: Benchmarks whose items were looked for in the tuning data.
         skipped: Benchmarks that were not run.
         model: The tuned model's folder, where every parameter was tuned.
+        prompting: Targets on which tuning was weighed against prompting.
     """
 
     verdict: Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
@@ -91,6 +157,7 @@ class ProjectDocument:
     contamination: tuple[OverlapOfComparison, ...]
     skipped: tuple[SkippedDocument, ...]
     model: OrAbsent[str] = ABSENT
+    prompting: OrAbsent[tuple[PromptingDocument, ...]] = ABSENT
 
 
 @dataclass(frozen=True, kw_only=True)

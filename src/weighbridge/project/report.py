@@ -22,7 +22,7 @@ from weighbridge.documents.project import (
 from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.plain_json import strict_json
-from weighbridge.project.report_arms import arms_of, sections_of
+from weighbridge.project.report_arms import arms_of, prompting_documents, sections_of
 from weighbridge.project.report_facts import ReportFacts, facts_of, slug
 from weighbridge.project.running import ProjectOutcome
 from weighbridge.records import (
@@ -36,7 +36,7 @@ from weighbridge.reports import BenchmarkSection, Report, Skipped, render, rende
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 from weighbridge.storage import write_whole
-from weighbridge.verdict.economics import viability
+from weighbridge.verdict.economics import Economics, viability
 from weighbridge.verdict.findings import ProjectVerdict
 from weighbridge.verdict.paid import judge
 from weighbridge.verdict.replacement import judge_replacement
@@ -265,7 +265,7 @@ def document_of(written: Written, outcome: ProjectOutcome) -> ProjectDocument:
     """Return what `run` and `demo` print with --json."""
     project, tuned = outcome.plan.project, outcome.tuned
     found = viability(outcome.weighed, project.economics) if project.incumbent else None
-    document = judged_document(written, outcome.weighed, outcome.plan.left)
+    document = judged_document(written, outcome.weighed, outcome.plan.left, project.economics)
     return replace(
         document,
         economics=EconomicsDocument(**vars(found)) if found else None,
@@ -278,6 +278,7 @@ def judged_document(
     written: Written,
     weighed: Sequence[BenchmarkComparison],
     skipped: Sequence[SkippedBenchmark],
+    machine: Economics | None = None,
 ) -> ProjectDocument:
     """Return a verdict with what it rests on, without what it cost and what was tuned."""
     judged = written.judged
@@ -294,6 +295,7 @@ def judged_document(
             SkippedDocument(benchmark=x.weigh.benchmark, why=x.why, get_it=x.get_it)
             for x in skipped
         ),
+        prompting=prompting_documents(weighed, machine) or ABSENT,
     )
 
 

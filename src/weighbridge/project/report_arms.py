@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.comparison.prompted import PromptedComparison, RequestCost
+from weighbridge.documents.project import ArmDocument, PromptingDocument, TriedPromptDocument
 from weighbridge.records import Comparison, EvalRun, PromptTried
 from weighbridge.reports import Arm, ArmsSection
 from weighbridge.verdict.economics import Economics, usd_per_request
@@ -19,6 +20,47 @@ def arms_of(
     """Return a section for each target on which tuning was weighed against prompting."""
     return tuple(
         _section(each, each.prompted, economics) for each in weighed if each.prompted is not None
+    )
+
+
+def prompting_documents(
+    weighed: Sequence[BenchmarkComparison], economics: Economics | None
+) -> tuple[PromptingDocument, ...]:
+    """Return what `run` and `demo` print of tuning against prompting."""
+    found = [each for each in weighed if each.prompted is not None]
+    return tuple(
+        _document(each, section)
+        for each, section in zip(found, arms_of(weighed, economics), strict=True)
+    )
+
+
+def _document(weighed: BenchmarkComparison, section: ArmsSection) -> PromptingDocument:
+    prompted = weighed.prompted
+    assert prompted is not None
+    base, with_examples, tuned = (
+        ArmDocument(
+            run=arm.run.run_id,
+            mean=arm.run.estimate.known_mean,
+            prompt_tokens=arm.prompt_tokens,
+            output_tokens=arm.output_tokens,
+            usd=arm.usd,
+        )
+        for arm in section.arms
+    )
+    gain = section.arms[1].gain
+    return PromptingDocument(
+        benchmark=weighed.after.title,
+        shots=prompted.arm.shots,
+        rows=section.rows,
+        tried=tuple(
+            TriedPromptDocument(**vars(one.tried), mean=one.run.estimate.known_mean)
+            for one in prompted.validation
+        ),
+        base=base,
+        prompted=with_examples,
+        tuned=tuned,
+        difference=gain[0] if gain else None,
+        interval=gain[1] if gain else None,
     )
 
 
