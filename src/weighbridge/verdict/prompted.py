@@ -96,8 +96,8 @@ def _validation(prompted: PromptedComparison) -> str:
         else f"the base as it is {wording.value(bare.mean, scale)}"
     )
     return (
-        f"It was chosen among {len(prompted.validation) - 1} on {chosen.n} validation rows, where "
-        f"it scored {wording.value(chosen.mean, scale)} and {of_bare}."
+        f"The prompt was chosen among {len(prompted.validation) - 1} on {chosen.n} validation "
+        f"rows, where it scored {wording.value(chosen.mean, scale)} and {of_bare}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Run the embedded example: tune a small model for a service desk, and see whether it paid.
+"""Run the embedded example: tune a small model for a service desk, and see if it beats prompting.
 
 Ten minutes on two cores. Interrupted anywhere, the same command goes on from there. With --replay
 no model runs: the evidence of a finished demo, which the package carries, is verified, compared and
@@ -115,8 +115,9 @@ def _as_text(replayed: "Replayed", state: Path) -> str:
     lines += [f"Verify:  weighbridge verify {page.parent} --runs {state / 'runs'}", ""]
     lines += textwrap.wrap(
         "The full demo does all of this on your machine: it measures a model of 135 million "
-        "parameters, tunes it, and measures it again. That takes about ten minutes on two idle "
-        f"cores and {cost.peak_memory_bytes / 1e9:.1f} GB of memory. It needs torch, and the model "
+        "parameters, as it is and with worked examples, tunes it, and measures it again. That "
+        "takes about ten minutes on two idle cores and "
+        f"{cost.peak_memory_bytes / 1e9:.1f} GB of memory. It needs torch, and the model "
         "(98 MB) as a package:",
         80,
     )
