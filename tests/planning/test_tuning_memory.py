@@ -75,6 +75,15 @@ def test_checkpointing_and_smaller_moments_save_memory(method):
     assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 3
 
 
+@pytest.mark.parametrize("objective", ["dpo", "orpo"])
+def test_two_answers_take_what_two_rows_take_and_a_reference_nothing(objective):
+    pairs = TuningSetup(objective=objective, batch_size=2)
+    assert forecast(EIGHT, pairs) == forecast(EIGHT, TuningSetup(batch_size=4))
+    assert pairs.tokens == 4 * pairs.row_tokens
+    with pytest.raises(InputError, match="objective = 'dop'; expected sft or dpo or orpo"):
+        TuningSetup(objective="dop")
+
+
 def test_a_chunked_loss_does_not_grow_with_the_vocabulary():
     whole = TuningSetup(row_tokens=4096, loss="whole")
     assert peak(whole) - peak(replace(whole, loss="chunked")) > 7 * 128256 * 4096

@@ -182,6 +182,7 @@ def test_the_reference_is_the_model_with_its_adapter_off(tmp_path, model):
     first = result.metrics[0]
     assert first.validation_loss == pytest.approx(math.log(2), abs=1e-5)
     assert first.validation_rewards.margin == pytest.approx(0, abs=1e-5)
+    assert first.validation_rewards.accuracy == 0
     assert result.validation_rewards[1].margin > 0.1 and result.validation_rewards[1].accuracy == 1
     assert [e.pairs for e in seen if isinstance(e, Referenced)] == [3, 6]
     assert [e.rewards for e in seen if isinstance(e, StepDone)] == [
@@ -305,5 +306,8 @@ def test_rewards_are_summed_up():
     assert Rewards.of([]) is None
     assert Rewards.of([(1.0, 0.5), (0.0, 1.0)]) == Rewards(0.5, 0.75, 0.5, -0.25)
     assert (
-        str(Rewards(0.5, 0.75, 0.5, -0.25)) == "preferred answers ahead in 50% of pairs, by -0.25"
+        Rewards.of([(2e-6, -1e-6)]).accuracy == 0
+    )  # the rounding of a model that is its reference
+    assert (
+        str(Rewards(0.5, 0.75, 0.5, -0.25)) == "preferred answers ahead in 50% of pairs, by -0.250"
     )

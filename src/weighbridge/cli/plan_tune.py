@@ -21,6 +21,7 @@ class Method:
 
     Attributes:
         method: full, lora or qlora.
+        objective: sft, or dpo or orpo, which compute two answers for each row.
         rank: LoRA's rank.
         targets: Modules that LoRA adapts, their names between commas.
         dtype: Type of the weights: bf16 or float32.
@@ -31,6 +32,9 @@ class Method:
     panel: ClassVar[str] = "Method"
 
     method: Annotated[str, typer.Option(help="full, lora or qlora.")] = "lora"
+    objective: Annotated[
+        str, typer.Option(help="sft; or dpo or orpo: two answers for each row.")
+    ] = "sft"
     rank: Annotated[int, typer.Option(help="LoRA's rank.", min=1)] = 16
     targets: Annotated[
         str,
@@ -144,6 +148,7 @@ def _setup(method: Method, training: Training, machine: Machine) -> "TuningSetup
         raise UnknownName("--dtype", method.dtype, ("bf16", "float32"))
     return TuningSetup(
         method=method.method,  # type: ignore[arg-type]  # checked there
+        objective=method.objective,  # type: ignore[arg-type]
         rank=method.rank,
         targets=ALL_LINEAR if names == (ALL_LINEAR,) else names,
         row_tokens=training.max_tokens,

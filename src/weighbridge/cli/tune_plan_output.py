@@ -116,10 +116,13 @@ def tune_plan_text(plan: TunePlan) -> str:
     return "\n".join(lines)
 
 
+_PAIRED = {name: f" ({name.upper()}: two answers each)" for name in ("dpo", "orpo")}
+
+
 def _settings(setup: TuningSetup) -> list[str]:
     rows = f"{setup.batch_size} row" + ("s" if setup.batch_size > 1 else "")
     said = [
-        f"{rows} of {setup.row_tokens:,} tokens at once",
+        f"{rows} of {setup.row_tokens:,} tokens at once{_PAIRED.get(setup.objective, '')}",
         "checkpointing" if setup.checkpointing else "no checkpointing",
         setup.optimizer,
         "loss in chunks" if setup.loss == "chunked" else "logits of all positions",

@@ -66,7 +66,8 @@ class RewardsDocument:
     Attributes:
         chosen: Mean reward of the preferred answers.
         rejected: Mean reward of the others.
-        accuracy: Share of the pairs in which the preferred answer's is the higher one.
+        accuracy: Share of the pairs in which the preferred answer's is the higher one by more than
+            rounding.
         margin: Mean of the preferred answer's less the other's.
     """
 

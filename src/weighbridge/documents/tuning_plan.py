@@ -27,6 +27,7 @@ class TuningSettings:
         quantised_head: Whether the head is of four bits too.
         dropout: Whether dropout stands before the adapter.
         devices: Over how many weights, gradients and moments are sharded.
+        objective: Answers, or preferences between two answers in each row.
     """
 
     method: Literal["full", "lora", "qlora"]
@@ -44,6 +45,7 @@ class TuningSettings:
     quantised_head: bool
     dropout: bool
     devices: int
+    objective: Literal["sft", "dpo", "orpo"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -196,7 +196,7 @@ def _gradient_bytes(architecture: Architecture, setup: TuningSetup, adapter: Foo
 
 
 def _tokens(setup: TuningSetup, adapter: Footprint) -> int:
-    return setup.batch_size * (setup.row_tokens + adapter.row_tokens)
+    return setup.sequences * (setup.row_tokens + adapter.row_tokens)
 
 
 def _activation_bytes(

@@ -7,6 +7,7 @@ from weighbridge.errors import InputError
 from weighbridge.planning.anatomy import ALL_LINEAR
 
 Method = Literal["full", "lora", "qlora"]
+Objective = Literal["sft", "dpo", "orpo"]
 Optimizer = Literal["adamw", "adamw-8bit", "adamw-paged"]
 Loss = Literal["chunked", "whole"]
 _MOST = 10**9
@@ -35,6 +36,8 @@ class TuningSetup:
         quantised_head: Whether the head has four bits, too.
         dropout: Whether there is dropout before the adapter.
         devices: Number of devices over which weights, gradients and moments are sharded (FSDP).
+        objective: What is learnt: answers, or of two answers in each row the better. DPO's
+            reference takes nothing: it is the same model before its first step.
     """
 
     method: Method = "lora"
@@ -52,9 +55,11 @@ class TuningSetup:
     quantised_head: bool = False
     dropout: bool = False
     devices: int = 1
+    objective: Objective = "sft"
 
     def __post_init__(self) -> None:
-        for name, allowed in (("method", Method), ("optimizer", Optimizer), ("loss", Loss)):
+        choices = {"method": Method, "optimizer": Optimizer, "loss": Loss, "objective": Objective}
+        for name, allowed in choices.items():
             known = get_args(allowed)
             if getattr(self, name) not in known:
                 raise _wrong(name, getattr(self, name), " or ".join(known))
@@ -68,9 +73,14 @@ class TuningSetup:
             raise _wrong("targets", self.targets, f"{ALL_LINEAR}, or a tuple of names")
 
     @property
+    def sequences(self) -> int:
+        """What one forward pass computes: rows, or both answers of each."""
+        return self.batch_size * (1 if self.objective == "sft" else 2)
+
+    @property
     def tokens(self) -> int:
         """Positions of one forward pass, padding included."""
-        return self.row_tokens * self.batch_size
+        return self.row_tokens * self.sequences
 
 
 def _wrong(name: str, value: object, expected: str) -> InputError:
