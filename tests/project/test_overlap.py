@@ -46,6 +46,19 @@ def test_items_of_one_s_own_benchmark_are_refused_with_their_number(own, tmp_pat
     assert not found.found
 
 
+def test_an_item_that_was_reworded_here_and_there_is_refused_as_well(own, tmp_path):
+    """Nearly is enough: of its runs of five words most stand in one training row."""
+    long = " ".join(ROWS)
+    rows_file(tmp_path / "test.jsonl", [long, "oxlip teasel vetch woad yarrow"])
+    words = long.split()
+    words[9:10] = ["larches,", "tall"]
+    train = rows_file(tmp_path / "train.jsonl", [" ".join(words[:-1])])
+    with pytest.raises(InputError, match=r"1 of 2 items of own.*\(\d word for word, [01] nearly: "):
+        overlaps_of([own], [train], allowed=False)
+    (found,) = overlaps_of([own], [train], allowed=True)
+    assert len(found.near) == 1
+
+
 def test_every_file_of_the_training_data_is_searched(own, tmp_path):
     files = [rows_file(tmp_path / f"{n}.jsonl", [text]) for n, text in enumerate(ROWS[:3])]
     (found,) = overlaps_of([own], files, allowed=True)

@@ -23,7 +23,8 @@ from weighbridge.tuning.registry import find_objective
 
 KEEP_APART = ("llama", "qwen2", "gemma3-window", "gpt-oss", "mixtral", "gpt2")
 BY_A_MASK = ("llama", "gemma3-window", "gpt2", "mixtral")  # as on a device without our kernels
-MIX = ("mamba", "granite-mamba", "lfm2-convolution", "rwkv", "bloom-alibi")
+SLOW_MIX = ("granite-mamba", "rwkv", "bloom-alibi")
+MIX = ("mamba", "lfm2-convolution", *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW_MIX))
 LONG = 40  # longer than the windows of attention of the tiny models
 
 
@@ -157,6 +158,7 @@ def test_packed_and_cut_short_it_ends_with_the_same_bits(train, tiny_model, tmp_
     assert again.computed_tokens == whole.computed_tokens < whole.padded_tokens
 
 
+@pytest.mark.slow
 def test_a_checkpoint_from_before_packing_goes_on_padded(train, tiny_model, tmp_path):
     def stop(event):
         if isinstance(event, StepDone) and event.step == 3:

@@ -20,6 +20,7 @@ from weighbridge.models.peft_library import (
 from weighbridge.models.read_past import READ_PAST
 from weighbridge.storage import whole_folder
 from weighbridge.tuning.settings import TuneSettings
+from weighbridge.tuning.targets import passed_over, require_named
 from weighbridge.tuning.tensors import write_tensors
 
 
@@ -46,6 +47,8 @@ def attached_adapter(
         InputError: No layer has one of the names in `settings.target`.
     """
     target = settings.target if isinstance(settings.target, str) else list(settings.target)
+    if not isinstance(target, str):
+        require_named(module, target, _linear(module))
     _require_reached(module, target)
     config = LoraConfig(
         r=settings.rank,
@@ -71,7 +74,7 @@ def attached_adapter(
         ) from error
     adapted.peft_config["default"].base_model_name_or_path = base
     if said is not None:
-        said += dict.fromkeys(warned)
+        said += dict.fromkeys((*warned, *passed_over(module, target)))
     try:
         yield adapted
     finally:

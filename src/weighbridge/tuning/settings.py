@@ -233,6 +233,9 @@ class Checkpointed:
     path: Path
 
 
+_OWN_NOTES = ("the base ", "target ", "no adapter ")
+"""How notes begin that are not peft's."""
+
 _ARRANGED: dict[Arrangement, str] = {
     "packed": "rows are packed, each for itself",
     "tree": "rows share their common beginnings",
@@ -378,7 +381,7 @@ class TuneResult:
                 else ()
             ),
             *(
-                note if note.startswith("the base ") else f"peft warns: {' '.join(note.split())}"
+                note if note.startswith(_OWN_NOTES) else f"peft warns: {' '.join(note.split())}"
                 for note in self.notes
             ),
         )
