@@ -103,16 +103,19 @@ class Tune:
         train: A file in any format that is known, beside the project file.
         validation: Likewise, for watching the loss; "" for none.
         allow_overlap: Whether items of a benchmark of one's own may stand in the training data.
+        merge: Folder for the tuned model as one of merged weights, which is measured in place of
+            adapter on base; "" for none.
         settings: All other keys of the table are fields of these.
     """
 
     train: str
     validation: str = ""
     allow_overlap: bool = False
+    merge: str = ""
     settings: TuneSettings = field(default_factory=TuneSettings)
 
 
-_NOT_SETTINGS = ("train", "validation", "allow_overlap")
+_NOT_SETTINGS = ("train", "validation", "allow_overlap", "merge")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from weighbridge.sources.weights import WeightsLocation
 if TYPE_CHECKING:
     from weighbridge.comparison.before_after import BenchmarkComparison
     from weighbridge.tuning import TuneResult
+    from weighbridge.tuning.merging import Merged
 
 Value = TypeVar("Value")
 Brought = TypeVar("Brought", covariant=True)
@@ -53,6 +54,7 @@ class Result(Generic[Brought]):
 BASE_RUNS: "Result[tuple[EvalRun, ...]]" = Result("runs of the base")
 PROMPT_ARMS: "Result[tuple[PromptArm, ...]]" = Result("runs of the prompted base")
 TUNED: "Result[TuneResult]" = Result("tuned weights")
+MERGED: "Result[Merged]" = Result("merged weights")
 CANDIDATE_RUNS: "Result[tuple[EvalRun, ...]]" = Result("runs of the candidate")
 INCUMBENT_RUNS: "Result[tuple[EvalRun, ...]]" = Result("runs of the incumbent")
 COMPARISONS: "Result[tuple[BenchmarkComparison, ...]]" = Result("comparisons")
@@ -89,7 +91,7 @@ class Models:
     def open(self, spec: WeightsLocation | EndpointAddress) -> Model:
         """Return a model; the one that was open before is let go of first, if it is another."""
         if self._model is None or spec != self._opened:
-            self._let_go()
+            self.let_go()
             where = self._where
             self._model = self._exits.enter_context(
                 open_any(spec, where.endpoints, where.cache, where.device, where.threads)
@@ -105,11 +107,12 @@ class Models:
 
     def close(self) -> None:
         """Let go of all that is open."""
-        self._let_go()
+        self.let_go()
         while self._beside:
             self._beside.popitem()[1].close()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Close the model that is open, so that its files are read again when it is asked for."""
         self._opened = self._model = None
         self._exits.close()
 

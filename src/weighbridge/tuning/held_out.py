@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from weighbridge.tuning.masks import mask_answers
-from weighbridge.tuning.rows import Conversation, TuningRow
+from weighbridge.tuning.paired_rows import both_of
+from weighbridge.tuning.rows import PreferencePair, TuningRow
 
 _MOST_TOKENS = 2048
 _MOST_NUMBERS = 1 << 27  # log-probabilities kept at once: half a gigabyte of float32
@@ -74,13 +75,16 @@ def held_out_text(
 
     Args:
         tokenizer: The model's.
-        validation: The run's validation rows; those that are no conversations are left out.
+        validation: The run's validation rows; may be none.
         vocabulary: Tokens that the model gives a probability.
         context: Longest text; None where the model states none.
     """
     most = max(64, min(_MOST_TOKENS, _MOST_NUMBERS // vocabulary))
     longest = min(_LONGEST, context or _LONGEST, most)
-    conversations = [row for row in validation if isinstance(row, Conversation)]
+    # Of two answers the preferred one is what the model should write.
+    conversations = [
+        both_of(row)[0] if isinstance(row, PreferencePair) else row for row in validation
+    ]
     if conversations:
         written = (
             row.token_ids for one in conversations for row in mask_answers(tokenizer, one).rows

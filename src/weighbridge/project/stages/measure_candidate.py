@@ -4,11 +4,11 @@ from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, c
 from weighbridge.evaluation.task import Task
 from weighbridge.project.measuring import measure_all, tell_how_it_is_asked
 from weighbridge.project.plan import Plan, RunEnvironment
-from weighbridge.project.stage import BASE_RUNS, CANDIDATE_RUNS, TUNED, Stage, Work
+from weighbridge.project.stage import BASE_RUNS, CANDIDATE_RUNS, MERGED, TUNED, Stage, Work
 from weighbridge.project.tuning import tuned_weights
 from weighbridge.records import BenchmarkSpec, EvalRun
 from weighbridge.records.scale import margin_or_default
-from weighbridge.sources.weights import WeightsLocation
+from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.statistics.conditions import ANYTHING
 
 
@@ -23,7 +23,10 @@ def _run(work: Work) -> tuple[EvalRun, ...]:
     location = plan.base
     if tuned is not None:
         assert isinstance(location, WeightsLocation)
-        location = tuned_weights(location, tuned)
+        merged = work.results.get(MERGED)
+        location = (
+            tuned_weights(location, tuned) if merged is None else find_weights(str(merged.path))
+        )
     model = work.models.open(location)
     base = work.results.get(BASE_RUNS)
     if base is None:
@@ -52,5 +55,5 @@ STAGE = Stage(
     applies=lambda plan: plan.files is not None or plan.incumbent is not None,
     describe=_describe,
     run=_run,
-    uses=(BASE_RUNS, TUNED),
+    uses=(BASE_RUNS, TUNED, MERGED),
 )
