@@ -111,8 +111,13 @@ def make(runs: dict[str, EvalRun]) -> tuple[str, str]:
         _identical(runs),
         "## Llama 3 70B against three proprietary models\n",
         f"![{drawing.description}]({NAME}.svg)\n",
-        _pairs_table(f"All {_n(count)} answers; what is no letter counts as wrong", every),
-        _pairs_table("Only questions to which both wrote a letter, where some did not", parsed),
+        _pairs_table(
+            f"All {_n(count)} answers; an answer that is no letter counts as wrong", every
+        ),
+        _pairs_table(
+            "Only questions to which both wrote a letter, for models that did not always do so",
+            parsed,
+        ),
         _conclusion(every, parsed),
         _clusters(every, alone),
         _groups(runs),
@@ -169,7 +174,7 @@ weighbridge import helm PATH/original_helm_combined --gold PATH/mmlu
 weighbridge compare mmlu--meta-llama-3-70b mmlu--openai-gpt-4o --margin 0.01 --html flips.html
 ```
 
-## The published means come out
+## The published means are reproduced
 """
 
 
@@ -199,10 +204,10 @@ def _unparsed(runs: dict[str, EvalRun]) -> str:
     counted, read = f"{run.estimate.macro_mean:.4f}", f"{graded.macro_mean:.4f}"
     return f"""HELM lets a model write one token and compares it with the letter. gpt-4-1106 began
 to reason ("To", "Let", "The") in {unparsed} of its answers. The published {counted} counts those
-as wrong; its mean over subjects, letters only, is {read}. Both are true of something: the first of
-this protocol, the second of what the model knows where it answers in it. Neither is imputed here.
-An unparsed answer is `Ungraded("unparsed")`, and each comparison is made with those questions and
-without them.
+as wrong; its mean over subjects, letters only, is {read}. The first figure describes the model
+under this protocol, the second only its answers that follow the protocol. No missing answer is
+imputed here: an unparsed answer is `Ungraded("unparsed")`, and each comparison is made with those
+questions and without them.
 """
 
 
@@ -210,8 +215,8 @@ def _identical(runs: dict[str, EvalRun]) -> str:
     first, second = runs["writer_palmyra-x-v3"], runs["google_text-unicorn@001"]
     said = {s.sample_id: s.output for s in first.samples}
     same = sum(said[s.sample_id] == s.output for s in second.samples)
-    return f"""One thing in the files is odd: the columns of palmyra-x-v3 and text-unicorn agree in
-{_n(same)} of {_n(len(said))} answers, which one does not expect of two makers' models. One column
+    return f"""The files contain an oddity: the columns of palmyra-x-v3 and text-unicorn agree in
+{_n(same)} of {_n(len(said))} answers, which is not expected of models from two makers. One column
 may be a copy of the other. Neither is used below.
 """
 
@@ -284,11 +289,11 @@ def _meaning(pair: Pair, what: str) -> str:
 def _clusters(every: Sequence[Pair], alone: Sequence[Pair]) -> str:
     lines = [
         "## Why so wide an interval\n",
-        "Questions of one subject rise and fall together: a model that is weak in moral scenarios",
-        "is weak in many of its 895 questions at once. The interval above takes the 57 subjects as",
-        "drawn from all that could be asked (clustered, t with 56 degrees of freedom), which is",
-        "what a buyer needs who will ask other things. Taking these 57 subjects as all there is,",
-        "and the questions as independent, gives the narrower one:\n",
+        "Results on the questions of one subject are correlated: a model that is weak in moral",
+        "scenarios is weak in many of its 895 questions. The interval above treats the 57 subjects",
+        "as a sample of all that could be asked (clustered, t with 56 degrees of freedom), which",
+        "is right for someone who will ask about other subjects, too. Treating these 57 subjects",
+        "as the only ones, and questions as independent, gives a narrower interval:\n",
         "| against | clustered by subject | questions independent | at 1 point | at 2 points |",
         "|---|---|---|---|---|",
     ]
@@ -320,13 +325,13 @@ def _groups(runs: dict[str, EvalRun]) -> str:
 def _limits() -> str:
     return """## What this page can't tell
 
-- These are models of spring 2024, and the article speaks of 2026. The page weighs the claim on the
-  proprietary answers that it has; newer models need their own answers to single questions.
+- These are models of spring 2024, and the article speaks of 2026. The page tests the claim on the
+  proprietary answers that are published; for newer models, answers to single questions are needed.
 - One benchmark, one prompt, one token. HELM's files don't tell the prompts; MMLU's own errors are
   in (aryopg/mmlu-redux counts them), and any of these models may have seen the questions.
-- The open model goes by HELM's name for the base model, not the chat one.
-- An answer that is no letter is a fault of model and protocol together; the files can't tell them
-  apart.
+- HELM's name of the open model is that of the base model, not of the chat model.
+- An answer that is no letter may be due to the model or to the protocol; the files don't tell
+  which.
 """
 
 

@@ -26,8 +26,8 @@ WEAK = 0.25
 
 OPENING = """# How far a serving forecast is off
 
-`weighbridge plan serve` says how fast a model is served, with an interval. This page holds those
-forecasts against {rows:,} published measurements, in {cells} cells of architecture, accelerator
+`weighbridge plan serve` says how fast a model is served, with an interval. This page compares those
+forecasts with {rows:,} published measurements, in {cells} cells of architecture, accelerator
 and precision. It is made by `docs/make_serving_page.py`; every figure is of a fit that had
 **not** seen the model, or the publisher, that it is judged on.
 
@@ -36,17 +36,17 @@ and precision. It is made by `docs/make_serving_page.py`; every figure is of a f
 {ways}
 
 Over both it is {error:.1%}, and {coverage:.1%} of intervals hold, where 95 % should. An error is
-forecast over measured, less 1, without its sign. Fitted to everything it would be {fitted:.1%}:
+|forecast / measured - 1|. Fitted to everything it would be {fitted:.1%}:
 that figure flatters, and is no forecast.
 
 ## What it is made of
 
-Physics first. A decoding step reads every weight that it needs and each sequence's cache,
-multiplies, exchanges the residual stream between accelerators, and spends a time for each layer
-whatever its work. A mixture reads the experts that some token of the batch chose, 1 - (1 -
-k/E)^B of them. Prompts are bound by arithmetic. The batch is what memory holds; at a server it
-stays below that by 2.33 of its own roots, so that 99 % of arrivals find a place. Thirteen rates
-are the same for everything:
+The forecast starts from physics. A decoding step reads every weight that it needs and each
+sequence's cache, multiplies, exchanges the residual stream between accelerators, and takes a fixed
+time for each layer. A mixture reads the experts that some token of the batch chose, a share of 1 -
+(1 - k/E)^B. Prompts are limited by arithmetic. The batch is as large as memory allows; at a server
+it stays below that by 2.33 times its own square root, so that 99 % of arrivals find a free place.
+Thirteen rates are the same for everything:
 
 | rate | fitted | prior |
 |---|---|---|
@@ -54,12 +54,12 @@ are the same for everything:
 
 Shares are of a data sheet's peak, seconds are for a layer, a step, or a sequence. On top of them
 each class of architectures, accelerator, precision, their cell and the model has an effect,
-drawn to zero where there are few rows (partial pooling). Publishers and engines have one too,
-and it is left out of forecasts.
+drawn to zero where there are few rows (partial pooling). Publishers and engines have effects, too,
+which are left out of forecasts.
 
-Memory is the anatomy's: weights as the precision stores them, the cache by grouped heads,
-latents, windows and states, sharded over accelerators. Of an accelerator's memory 93 % less 4 GB
-is used.
+Memory is computed as by `inspect`: weights as the precision stores them, the cache by grouped
+heads, latents, windows and states, sharded over accelerators. Of an accelerator's memory, 93 % less
+4 GB is used.
 
 ## What is left out, and what was refused
 
@@ -70,8 +70,8 @@ forecast. Rows out of scope:
 |---|---|
 {scope}
 
-Physics alone refuses rows, {refused_share:.1%} of those in scope; nothing is dropped for being
-far off:
+Only physically impossible rows are refused, {refused_share:.1%} of those in scope. No row is
+dropped for being far off:
 
 | rows | refused because |
 |---|---|
@@ -102,12 +102,12 @@ Bias is forecast over measured: 0.80x means that it forecasts a fifth too slow.
 
 {weak_words}
 - **Time to a first token** is off by {first:.0%} in the median, a factor of {first_factor:.1f}
-  for 95 %: it hangs on how an engine queues prompts, which no file says. It is told with that in
-  mind, and never beyond 1,024 requests at once.
+  for 95 %: it depends on how an engine queues prompts, which no file states. It is therefore only
+  a rough figure, and is not given beyond 1,024 requests at once.
 - **Engines differ.** At one concurrency Llama 3.1 8B on H200 is twice as fast in one engine as in
   another. The forecast is for the mean of both.
-- **Servers.** Only MLPerf measures arrivals by chance, and its scenarios fix the limits; with
-  MLPerf left out the server rests on queueing alone.
+- **Servers.** Only MLPerf measures random arrivals, and its scenarios fix the limits; with MLPerf
+  left out, forecasts of a server follow from queueing theory alone.
 - **MLPerf's lengths.** Its files give tokens a second and no lengths. Output lengths are the
   reference's; input lengths are recalled from the task forces' pages and were not read again:
 {lengths}
@@ -116,9 +116,9 @@ Bias is forecast over measured: 0.80x means that it forecasts a fifth too slow.
   in the logarithm for one year. That is the drift between NVIDIA's two editions, in which hardly
   anything moved, together with one published case, DeepSeek-R1 on B200, that nearly doubled in
   half a year.
-- **Choices made by looking.** The form of the model and its priors were settled while these
-  errors were in view, a dozen variants of them. The figures above are therefore somewhat better
-  than those that a new publisher will see.
+- **Choices made by looking at errors.** The form of the model and its priors were chosen among
+  about a dozen variants by these same errors. The figures above are therefore somewhat better than
+  what can be expected for a new publisher.
 - **Data sheets** of H200 NVL, MI355X and RTX PRO 6000 were not read again from their makers; the
   catalog says so in each row.
 """
