@@ -138,7 +138,7 @@ def test_three_arms_run_to_a_verdict_and_the_report_verifies(finished):
     assert written.judged.verdict == "paid", written.judged.headline
     titles = [finding.title for finding in written.judged.findings]
     assert titles == [
-        "letters: better",
+        "letters: better than the base as it is",
         "letters: better than the best prompt by more than 2 points",
     ]
     assert any(line.startswith("letters: best on validation is") for line in said)

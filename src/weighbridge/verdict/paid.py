@@ -139,6 +139,7 @@ def _target(target: _Target) -> VerdictFinding:
         outcome = "no"
     what = {"yes": "improved", "no": "did not improve", "insufficient": "can't be told"}[outcome]
     title = f"{decided.weighed.comparison.benchmark}: better"
+    title += " than the base as it is" if target.prompt is not None else ""
     sentence = points(decided, what)
     if target.base_is_mute:
         sentence += " The base is judged by its answers with worked examples alone."
