@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from weighbridge.errors import InputError
+from weighbridge.models.adapter_origin import base_digest, origin_notes
 from weighbridge.models.adapters import put_on, read_adapter_config
 from weighbridge.models.budget import require_room, share_out
 from weighbridge.models.control_tokens import ControlTokens
@@ -427,6 +428,8 @@ def load(
     config, adapter_digest, adapter = module.config, None, None
     if location.adapter is not None:
         adapter = read_adapter_config(location.adapter)
+        digest = base_digest(read.digest, settings_digest(config, end_tokens(module, tokenizer)))
+        notes += origin_notes(location.adapter, digest, str(dtype).removeprefix("torch."))
         found = put_on(module, location.adapter)
         module, adapter_digest = found.module, digest_tensors(found.tensors)
         rows = module.get_input_embeddings().weight.shape[0]

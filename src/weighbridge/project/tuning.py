@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weighbridge.models.adapter_origin import base_digest
 from weighbridge.project.overlap import repeated_in
 from weighbridge.records import Json, ModelRef, canonical_digest
 from weighbridge.sources.digests import file_digest, files_digest
@@ -69,7 +70,7 @@ def read_tuning_files(
 
 def base_digest_of(base: ModelRef) -> str:
     """Digest a base's weights and the settings under which they are another model."""
-    return canonical_digest([base.weights_digest, base.settings_digest])
+    return base_digest(base.weights_digest, base.settings_digest)
 
 
 def run_folder(root: Path, base_digest: str, settings: "TuneSettings", files: TuningFiles) -> Path:

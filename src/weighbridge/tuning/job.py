@@ -60,6 +60,11 @@ def require_base(module: Any) -> None:
         )
 
 
+def type_of(module: Any) -> str:
+    """Return the type that a base's weights are read in, such as float32; embeddings keep it."""
+    return str(module.get_input_embeddings().weight.dtype).removeprefix("torch.")
+
+
 def require_rows(module: Any, tokenizer: Any, rows: Sequence[MaskedRow]) -> None:
     """Check that the model has each token: a tokenizer may have more than it has rows."""
     highest, known = max(max(row.token_ids) for row in rows), module.get_input_embeddings().weight

@@ -26,7 +26,14 @@ from weighbridge.process_memory import (
 from weighbridge.sources.digests import file_digest
 from weighbridge.storage import append_line, sole_owner, write_whole
 from weighbridge.tuning import checkpoint, plan
-from weighbridge.tuning.job import Job, arranged_as_before, prepare, require_base, require_rows
+from weighbridge.tuning.job import (
+    Job,
+    arranged_as_before,
+    prepare,
+    require_base,
+    require_rows,
+    type_of,
+)
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.paired_rows import LearntRow, parts_of
 from weighbridge.tuning.registry import find_method, find_objective
@@ -102,7 +109,9 @@ def tune(
     require_rows(module, tokenizer, parts_of((*rows, *held_out)))
     identity = run_identity(parts_of(rows), parts_of(held_out), settings, base_digest)
     with sole_owner(folder):
-        threads = claim(folder, identity, settings, base, base_digest, date_written(tokenizer))
+        threads = claim(
+            folder, identity, settings, base, base_digest, date_written(tokenizer), type_of(module)
+        )
         if (done := finished(folder, method.output)) is not None:
             return done
         said: list[str] = []

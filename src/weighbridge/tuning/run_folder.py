@@ -62,6 +62,7 @@ def claim(
     base: str,
     base_digest: str,
     template_date: str | None = None,
+    dtype: str | None = None,
 ) -> int:
     """Make `folder` this run's own; return the number of threads that it is computed with."""
     path = folder / "run.json"
@@ -86,6 +87,7 @@ def claim(
         "settings": settings.identity(),
         "base": base,
         "base_digest": base_digest,
+        "dtype": dtype,
         "threads": threads,
         "torch": torch.__version__,
         "template_date": template_date,
