@@ -78,6 +78,38 @@ class RewardsDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckDocument:
+    """A check of the self-test that passed.
+
+    Attributes:
+        name: What was checked.
+        figure: The difference that was measured; null where there was none to measure.
+        allowed: The largest that passes; null where any does.
+        of: What the figure is, or what was done.
+        seconds: What the check took.
+    """
+
+    name: str
+    figure: float | None
+    allowed: float | None
+    of: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTestDocument:
+    """What was tried out before a run began; a check that fails ends it.
+
+    Attributes:
+        checks: In the order in which they were made.
+        seconds: All of it.
+    """
+
+    checks: tuple[CheckDocument, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class TuningDocument:
     """A finished tuning run.
 
@@ -114,6 +146,7 @@ class TuningDocument:
         template_date: The day that the chat template writes into every row; null where it writes
             none.
         notes: What must be known of how the adapter was attached.
+        self_test: What was tried out before the run began; null where nothing was.
         merged: With `--merge`: the folder of merged weights; else null.
         merged_before: Whether an earlier run of the same command had merged them.
         merged_max_logit_difference: Largest difference of one logit between adapter and merged
@@ -154,6 +187,7 @@ class TuningDocument:
     validation_data: RowsDocument | None
     template_date: str | None
     notes: tuple[str, ...]
+    self_test: SelfTestDocument | None
     merged: str | None
     merged_before: bool
     merged_max_logit_difference: float | None

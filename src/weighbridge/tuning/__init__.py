@@ -18,7 +18,9 @@ from weighbridge.tuning.masks import (
 from weighbridge.tuning.plan import LengthReport, plan_rows
 from weighbridge.tuning.rewards import Rewards
 from weighbridge.tuning.rows import Conversation, PlainText, PreferencePair, ToolCall, Turn
+from weighbridge.tuning.self_test.findings import CheckResult, SelfTest
 from weighbridge.tuning.settings import (
+    Checked,
     Checkpointed,
     Metric,
     Planned,
@@ -31,6 +33,8 @@ from weighbridge.tuning.settings import (
 )
 
 __all__ = [
+    "CheckResult",
+    "Checked",
     "Checkpointed",
     "Conversation",
     "ConversationSet",
@@ -43,6 +47,7 @@ __all__ = [
     "PreferencePair",
     "Referenced",
     "Rewards",
+    "SelfTest",
     "ShownMask",
     "StepDone",
     "ToolCall",

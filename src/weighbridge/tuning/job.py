@@ -88,8 +88,11 @@ def prepare(
     folder: Path,
     on_event: OnEvent,
     stopping: threading.Event,
+    known: Arrangement | None = None,
 ) -> Job:
     """Check that a model can be trained from where the base is, and make its optimizer.
+
+    How rows are laid out is measured unless it is known.
 
     Raises:
         InputError: It sees later tokens, or gives no gradient.
@@ -104,7 +107,7 @@ def prepare(
     schedule = Schedule([len(row) for row in rows], settings)
     counts = count_tokens(parts_of(rows[at] for at in passed) for passed in schedule.all_passes())
     # Measured before training mode, in which an architecture may draw dropout of its own.
-    arrangement = choose(objective, model, parts_of(rows), counts, settings)
+    arrangement = known or choose(objective, model, parts_of(rows), counts, settings)
     if objective.needs_reference:
         rows, validation = with_reference(
             model, rows, validation, _needed(schedule, rows, settings), settings.batch_size,

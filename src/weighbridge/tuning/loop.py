@@ -47,6 +47,7 @@ from weighbridge.tuning.run_folder import (
     run_identity,
     write_result,
 )
+from weighbridge.tuning.self_test.running import Trial, tried_out
 from weighbridge.tuning.session import interruptible, reproducible
 from weighbridge.tuning.settings import (
     Checkpointed,
@@ -115,23 +116,35 @@ def tune(
         if (done := finished(folder, method.output)) is not None:
             return done
         said: list[str] = []
-        with (
-            interruptible() as stopping,
-            reproducible(settings.seed, threads),
-            method.prepared(module, settings, base, folder, said) as model,
-        ):
-            job = prepare(
-                method, objective, model, rows, held_out, settings, folder, on_event, stopping
-            )
-            state = _train(job, lengths, stopping)
-            job.optimizer.state.clear()  # saving a whole model needs that room
-            method.save(model, tokenizer, folder / method.output)
-            result = replace(
-                _result(job, state, identity, lengths, _end_of_turn(tokenizer, parts_of(rows)[0])),
-                validation_lengths=held_lengths,
-                template_date=date_written(tokenizer),
-                notes=tuple(said),
-            )
+        trial = Trial(method, objective, module, tokenizer, rows, held_out, settings, base, folder)
+        with interruptible() as stopping, reproducible(settings.seed, threads):
+            tried = tried_out(trial, on_event, stopping)
+            with method.prepared(module, settings, base, folder, said) as model:
+                known = tried.arrangement if tried else None
+                job = prepare(
+                    method,
+                    objective,
+                    model,
+                    rows,
+                    held_out,
+                    settings,
+                    folder,
+                    on_event,
+                    stopping,
+                    known,
+                )
+                state = _train(job, lengths, stopping, warm=tried is not None)
+                job.optimizer.state.clear()  # saving a whole model needs that room
+                method.save(model, tokenizer, folder / method.output)
+                result = replace(
+                    _result(
+                        job, state, identity, lengths, _end_of_turn(tokenizer, parts_of(rows)[0])
+                    ),
+                    validation_lengths=held_lengths,
+                    template_date=date_written(tokenizer),
+                    notes=tuple(said),
+                    self_test=tried,
+                )
         write_result(folder, result)
         return result
 
@@ -143,7 +156,9 @@ def _end_of_turn(tokenizer: Any, row: MaskedRow) -> str:
     return text
 
 
-def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> checkpoint.RunState:
+def _train(
+    job: Job, lengths: plan.LengthReport, stopping: threading.Event, warm: bool
+) -> checkpoint.RunState:
     with job.method.accelerated(job.model):
         state = checkpoint.load_checkpoint(
             job.folder / CHECKPOINTS, job.parameters, job.optimizer, job.method.output
@@ -151,7 +166,7 @@ def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> c
         predicted_seconds = None
         restart_peak()
         if state is None:
-            state = _start(job)
+            state = _start(job, warm)
             predicted_seconds = state.predicted_seconds
         job = arranged_as_before(job, state.arrangement)
         job.on_event(
@@ -192,13 +207,14 @@ def _train(job: Job, lengths: plan.LengthReport, stopping: threading.Event) -> c
         return replace(state, peak_memory_bytes=_peak(state), arrangement=job.arrangement)
 
 
-def _start(job: Job) -> checkpoint.RunState:
+def _start(job: Job, warm: bool) -> checkpoint.RunState:
     """Forecast memory, then time one forward and backward pass on the longest rows there are."""
     longest = sorted(job.rows, key=len, reverse=True)[: job.settings.batch_size]
     probe = job.batch(longest)
     positions = probe.token_ids.numel()
     forecast = job.method.forecast(job.model, job.settings, positions, resident_memory_bytes())
-    job.objective.loss(job.model, probe).backward()  # warms up
+    if not warm:
+        job.objective.loss(job.model, probe).backward()
     started = time.perf_counter()
     job.objective.loss(job.model, probe).backward()
     seconds = time.perf_counter() - started

@@ -12,6 +12,7 @@ from weighbridge.tuning.method import Arrangement, Output
 from weighbridge.tuning.plan import LengthReport, Overflow
 from weighbridge.tuning.registry import find_method, find_objective, objective_names
 from weighbridge.tuning.rewards import Rewards
+from weighbridge.tuning.self_test.findings import CheckResult, SelfTest
 
 Schedule = Literal["cosine", "linear", "constant"]
 Packing = Literal["auto", "on", "off"]
@@ -34,7 +35,7 @@ _SINCE_METHODS = {"method": "lora", "objective": "sft", "packing": "auto"}
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """A tuning run's settings; all but `checkpoint_steps` are part of its identity.
+    """A tuning run's settings; all but the last two are part of its identity.
 
     Project file and command line fill these fields, so each default stands here or, where it
     depends on the method, in the method's file.
@@ -65,6 +66,7 @@ class TuneSettings:
         overflow: What becomes of longer rows.
         seed: Of the adapter's initial values, the order of rows, and dropout.
         checkpoint_steps: Steps between checkpoints: what a crash costs at most.
+        self_test: Whether the run is tried out before it begins; None where it is worth its time.
     """
 
     method: str = "lora"
@@ -90,6 +92,7 @@ class TuneSettings:
     overflow: Overflow = "refuse"
     seed: int = 0
     checkpoint_steps: int = 10
+    self_test: bool | None = None
 
     def __post_init__(self) -> None:
         self._ask_objective()
@@ -158,7 +161,7 @@ class TuneSettings:
         Runs from before there were methods keep their identity.
         """
         values = asdict(self)
-        del values["checkpoint_steps"]
+        del values["checkpoint_steps"], values["self_test"]
         dependent = (*METHOD_SETTINGS, *OBJECTIVE_SETTINGS)
         lacking = [name for name in dependent if values[name] is None]
         older = [name for name, value in _SINCE_METHODS.items() if values[name] == value]
@@ -252,7 +255,16 @@ def saved_sentences(arrangement: Arrangement, computed: int, padded: int) -> tup
     )
 
 
-TuneEvent = Referenced | Planned | StepDone | Validated | Checkpointed
+@dataclass(frozen=True)
+class Checked:
+    """One check of the self-test has passed: the `number`-th of `total`."""
+
+    result: CheckResult
+    number: int
+    total: int
+
+
+TuneEvent = Checked | Referenced | Planned | StepDone | Validated | Checkpointed
 OnEvent = Callable[[TuneEvent], None]
 
 
@@ -322,6 +334,7 @@ class TuneResult:
         computed_tokens: Positions that all forward passes computed, padding included and shared
             beginnings once; 0 in results from before rows could be packed.
         padded_tokens: How many they would have with padded rows; 0 likewise.
+        self_test: What was measured before the run began; None where nothing was.
     """
 
     artefact: Path
@@ -352,6 +365,7 @@ class TuneResult:
     arrangement: Arrangement = "padded"
     computed_tokens: int = 0
     padded_tokens: int = 0
+    self_test: SelfTest | None = None
 
     @property
     def adapter(self) -> Path | None:
@@ -380,6 +394,7 @@ class TuneResult:
                 if self.template_date
                 else ()
             ),
+            *((self.self_test.told(),) if self.self_test else ()),
             *(
                 note if note.startswith(_OWN_NOTES) else f"peft warns: {' '.join(note.split())}"
                 for note in self.notes

@@ -13,7 +13,13 @@ from weighbridge.cli import options
 from weighbridge.cli.artefact_output import divergence_document, merged_lines
 from weighbridge.cli.option_groups import grouped
 from weighbridge.cli.output import emit, emit_masks
-from weighbridge.documents.tuning import RewardsDocument, RowsDocument, TuningDocument
+from weighbridge.documents.tuning import (
+    CheckDocument,
+    RewardsDocument,
+    RowsDocument,
+    SelfTestDocument,
+    TuningDocument,
+)
 from weighbridge.sources.artefacts import artefact_digest
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
 from weighbridge.tuning.settings import METHOD_SETTINGS, OBJECTIVE_SETTINGS, TuneSettings
@@ -147,6 +153,14 @@ class TrainingOptions:
     checkpoint_steps: Annotated[
         int | None, _setting("checkpoint_steps", "Steps between checkpoints.")
     ] = None
+    self_test: Annotated[
+        bool | None,
+        _setting(
+            "self_test",
+            "Try the whole run out first, in a minute; else only where it is long.",
+            "--self-test/--no-self-test",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +245,14 @@ def settings_of(*groups: DataOptions | MethodOptions | TrainingOptions) -> TuneS
     return TuneSettings(**stated)
 
 
+def _self_test_document(result: "TuneResult") -> SelfTestDocument | None:
+    made = result.self_test
+    if made is None:
+        return None
+    checks = tuple(CheckDocument(**vars(one)) for one in made.checks)
+    return SelfTestDocument(checks=checks, seconds=made.seconds)
+
+
 def _outcome(
     result: "TuneResult", merged: "Merged | None", notes: tuple[str, ...]
 ) -> tuple[TuningDocument, str]:
@@ -267,6 +289,7 @@ def _outcome(
         validation_data=RowsDocument(**vars(validation)) if validation else None,
         template_date=result.template_date,
         notes=(*notes, *result.notes),
+        self_test=_self_test_document(result),
         merged=str(merged.path) if merged else None,
         merged_before=merged.before if merged else False,
         merged_max_logit_difference=merged.max_logit_difference if merged else None,

@@ -57,7 +57,7 @@ def _run(work: Work) -> "TuneResult":
 @contextmanager
 def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
     """Draw tuning events as a progress bar."""
-    from weighbridge.tuning import Planned, Referenced, StepDone, Validated
+    from weighbridge.tuning import Checked, Planned, Referenced, StepDone, Validated
     from weighbridge.tuning.settings import saved_sentences
 
     tokens = 0.0
@@ -86,6 +86,8 @@ def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
                     show.say(f"reference of {count(event.pairs, 'pair')} computed")
             elif isinstance(event, Validated) and event.rewards:
                 show.say(f"validation after step {event.step}: {event.rewards}")
+            elif isinstance(event, Checked):
+                show.say(f"self-test, {event.number} of {event.total}: {event.result.told()}")
             elif isinstance(event, StepDone):
                 tokens = event.tokens_per_second
                 bar(event.step, event.total_steps, tokens)

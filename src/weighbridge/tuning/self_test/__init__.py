@@ -1,0 +1,1 @@
+"""What a tuning run takes for granted, measured on the real model, data and device beforehand."""
