@@ -154,11 +154,11 @@ def _measured(check: Check, bench: Bench) -> Found:
     except Exception as error:  # a model's own code fails in many ways
         said = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in said:
+            size = bench.job.settings.batch_size
             raise InputError(
                 f"the self-test ran out of memory at its check of {check.name}",
                 f"room for the longest batch ({bench.sample.size}), to which every run comes",
-                f"lower batch_size from {bench.job.settings.batch_size} and raise accumulation as much, or "
-                "lower max_tokens",
+                f"lower batch_size from {size} and raise accumulation as much, or lower max_tokens",
             ) from error
         raise InputError(
             f"the self-test's check of {check.name} ended in {type(error).__name__} ({said})",
