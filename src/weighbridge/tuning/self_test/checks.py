@@ -61,11 +61,11 @@ def loss(bench: Bench) -> Found:
             chunks_of(max(1, job.objective.targets(batch) // 3)),
         ):
             fast = job.objective.loss(job.model, batch)
-            fast.backward()  # type: ignore[no-untyped-call]
+            fast.backward()
         ours = bench.gradients()
         with plainly():
             slow = job.objective.loss(job.model, batch)
-            slow.backward()  # type: ignore[no-untyped-call]
+            slow.backward()
         theirs = bench.gradients()
     what = "between the loss in chunks, or its gradient, and torch's"
     return _further(bench, (fast.item(), ours), (slow.item(), theirs), what)
@@ -76,12 +76,12 @@ def packing(bench: Bench) -> Found:
     job = bench.job
     with bench.comparing(), job.method.accelerated(job.model):
         together = job.objective.loss(job.model, job.batch(bench.sample.rows))
-        together.backward()  # type: ignore[no-untyped-call]
+        together.backward()
         ours = bench.gradients()
         total = 0.0
         for row in bench.sample.rows:
             one = job.objective.loss(job.model, bench.padded([row]))
-            one.backward()  # type: ignore[no-untyped-call]
+            one.backward()
             total += one.item()
         alone = bench.gradients()
     what = f"between {len(bench.sample.rows)} rows in one pass, {_HOW[job.arrangement]}, and alone"
