@@ -1,5 +1,6 @@
 """A project is a list of stages; one new file adds one, and each runs after what it needs."""
 
+import json
 import sys
 import types
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from weighbridge.errors import InputError
 from weighbridge.evidence import RunStore
 from weighbridge.folder_registry import names_in
 from weighbridge.opening.endpoints import Endpoints
@@ -73,6 +75,20 @@ def test_the_stages_of_a_project_are_those_that_it_asks_for(project):
     start, end = text.index("[tune]"), text.index("[[evaluate]]")
     path.write_text(text[:start] + text[end:])
     assert len(stages_of(planned(project)[0])) == 1
+
+
+def test_a_project_that_prefers_reads_pairs_and_says_so(project):
+    path = Path(project) / "weighbridge.toml"
+    text = path.read_text().replace('validation = "test.jsonl"\n', "")
+    path.write_text(text.replace("[tune]\n", '[tune]\nobjective = "dpo"\nbeta = 0.2\n'))
+    with pytest.raises(InputError, match="two answers in each row"):
+        planned(project)
+    rows = [{"prompt": f"say {n}", "chosen": "A", "rejected": "B"} for n in range(6)]
+    (Path(project) / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    plan, _ = planned(project)
+    assert plan.project.tune.settings.beta == 0.2
+    said = [each.describe(plan) for each in stages_of(plan)]
+    assert said[1] == "tune it on 6 preference pairs of train.jsonl"
 
 
 def test_a_file_in_the_folder_is_a_stage(project, monkeypatch):

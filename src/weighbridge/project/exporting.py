@@ -10,8 +10,9 @@ from weighbridge.opening.models import open_model
 from weighbridge.project.tuning import base_digest_of
 from weighbridge.sources.artefacts import artefact_files
 from weighbridge.sources.weights import WeightsLocation, find_weights
-from weighbridge.tuning.data import Conversation, read_conversations
+from weighbridge.tuning.data import read_tuning_data
 from weighbridge.tuning.lineage import LineageStep, folder_step, lineage_checks, read_lineage
+from weighbridge.tuning.rows import TuningRow
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
@@ -128,13 +129,13 @@ def _steps_to(folder: Path, name: str) -> tuple[LineageStep, ...]:
     return steps
 
 
-def _validation(wanted: ModelExport) -> tuple[Conversation, ...]:
+def _validation(wanted: ModelExport) -> tuple[TuningRow, ...]:
     if wanted.validation is None:
         return ()
-    return read_conversations(wanted.validation, offline=wanted.offline).conversations
+    return read_tuning_data(wanted.validation, offline=wanted.offline).rows
 
 
-def _held_out(opened: "OpenWeights", rows: tuple[Conversation, ...]) -> "HeldOut":
+def _held_out(opened: "OpenWeights", rows: tuple[TuningRow, ...]) -> "HeldOut":
     from weighbridge.tuning.held_out import held_out_text
 
     vocabulary = int(opened.module.get_input_embeddings().weight.shape[0])

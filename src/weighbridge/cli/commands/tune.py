@@ -321,4 +321,5 @@ def _told_rewards(where: str, measured: "tuple[Rewards, Rewards] | None") -> tup
     if not measured:
         return ()
     first, last = measured
-    return (f"{where} {last} (in {first.accuracy:.0%} before)",)
+    before = f" ({first.accuracy:.0%} before)" if first.accuracy else ""  # DPO starts at 0
+    return (f"{where} {last}{before}",)
