@@ -10,8 +10,8 @@ What a file may be off by depends on the type of its numbers:
   lemma); a merge may differ by 1e-3 in logits of up to 100, so that 1e-6 is never rounding.
 * float16, bfloat16: each weight is rounded to 11 and 8 bits.
 * GGUF's types: llama.cpp measured 2.5e-5 (F16 of a BF16 model), 1.4e-3 (Q8_0) and 3.1e-2 (Q4_K_M)
-  in the mean for Llama 3 8B on Wikipedia (its tools/perplexity/README.md). Small models lose several
-  times as much, so these bounds lie a factor of seven and more above; they are there to catch a
+  in the mean for Llama 3 8B on Wikipedia (its tools/perplexity/README.md). Small models lose
+  several times as much, so these bounds lie a factor of seven and more above; they are to catch a
   tensor in the wrong place, order or scale, which costs whole nats, and not to say what is good.
 
 A float32 file is bounded at every token. For rounded weights the mean is: single tokens of which
