@@ -22,7 +22,8 @@ from weighbridge.records import (
 from weighbridge.statistics.conditions import Accepted
 
 DECLARED = Accepted(("shots", "examples"))
-"""In what the two arms are asked differently: how many examples stand in the prompt, and which."""
+"""The differences between the two arms that are allowed: how many examples are asked with, and
+which."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,21 @@ class ScoredPrompt:
 
 
 def _order(one: ScoredPrompt) -> tuple[bool, float, int, int]:
-    """The best first: by mean, then the shortest; one that graded nothing is the last."""
+    """Return the sort key of a prompt: best mean first, then the shortest; ungraded ones last."""
     found = one.run.estimate
     return found.known_mean is None, -found.mean, one.tried.shots, one.tried.draw
 
 
 @dataclass(frozen=True)
 class RequestCost:
-    """What one request takes of an arm, on average over the benchmark's items.
+    """What one request costs with one arm, on average over the benchmark's items.
 
     Attributes:
-        prompt_tokens: Read, the worked examples among them.
-        output_tokens: Written.
-        seconds: As measured in the run, in which requests are asked many at a time and share the
-            beginnings of their prompts.
-        charged_usd: By the token; None where nobody charged.
+        prompt_tokens: Number of tokens read, worked examples included.
+        output_tokens: Number of tokens written.
+        seconds: Time as measured in the run, in which many requests are asked at a time and share
+            the beginnings of their prompts.
+        charged_usd: Charge by the token; None where nothing is charged by the token.
     """
 
     prompt_tokens: float
@@ -59,7 +60,7 @@ class RequestCost:
 
 @dataclass(frozen=True)
 class ArmCosts:
-    """What one request takes of each of the three arms."""
+    """What one request costs with each of the three arms."""
 
     as_it_is: RequestCost
     prompted: RequestCost
@@ -78,7 +79,7 @@ class PromptedComparison:
         clean: The same without items in the tuning data; None if none overlap, or all do.
         overlapping: Whether items overlap with the tuning data.
         validation: Every prompt tried, in the order of trying.
-        costs: What a request takes of each arm.
+        costs: What a request costs with each arm.
     """
 
     arm: PromptArm
@@ -124,13 +125,13 @@ def compare_prompted(
     """Compare the prompted base with the tuned model.
 
     Args:
-        wanted: What the project asks of the benchmark.
-        store: Where the runs of the prompted base are.
-        arm: Of the prompted base.
-        base: The run of the base as it is, with samples.
-        tuned: The tuned model's, with samples.
-        labels: What people said of the answers.
-        contamination: Items that overlap with the tuning data.
+        wanted: The benchmark, as the project asks for it.
+        store: The store that holds the runs of the prompted base.
+        arm: The prompts that were tried, and the one that was taken.
+        base: The run of the base without examples, with samples.
+        tuned: The tuned model's run, with samples.
+        labels: People's ratings and preferences, for the audit of a judge.
+        contamination: Items that overlap with the tuning data; None if it was not searched.
 
     Raises:
         InputError: The two were asked differently in more than their examples.

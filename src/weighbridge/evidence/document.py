@@ -114,13 +114,17 @@ def load(folder: Path) -> Sealed[Any]:
     """Read a sealed run's documents; only their form is checked.
 
     Raises:
-        InputError: The folder is no sealed run, or a newer version of the program wrote it.
+        InputError: The folder is no run or an unfinished one, or a newer version of the program
+            wrote it.
         EvidenceError: A file is not what was sealed: it is not JSON, it has a key twice, or a value
             of the wrong type.
     """
     if not (folder / "seal.json").is_file():
-        what = "is not finished" if (folder / "progress.json").is_file() else "is not a run"
-        raise InputError(f"{folder} {what}", "a sealed run", "run the same command to finish it")
+        if (folder / "progress.json").is_file():
+            saw, do = f"{folder} is not finished", "run the same command to finish it"
+        else:
+            saw, do = f"{folder} is not a run", "runs are listed by: weighbridge runs list"
+        raise InputError(saw, "a sealed run", do)
     data, document = _read(folder / "run.json")
     seal_data, seal = _read(folder / "seal.json")
     payload = _payload(data, document, seal)

@@ -222,7 +222,7 @@ def read_foreign(name: str, request: ImportRequest) -> Found:
                 f"if {name} wrote it, please report it with the file",
             ) from error
     if not found.runs:
-        raise _nothing(request.path, found.left_out or (importer.reads,))
+        raise _nothing(request.path, importer.reads, found.left_out)
     return found
 
 
@@ -256,13 +256,14 @@ def import_runs(
                 raise _in_our_words(error, request.path, name) from error
             left_out.append(f"{run.model} on {run.benchmark}: {why_unread(error)}")
     if not sealed:
-        raise _nothing(request.path, left_out)
+        raise _nothing(request.path, find_importer(name).reads, left_out)
     return sealed, tuple(left_out)
 
 
-def _nothing(path: Path, why: Sequence[str]) -> InputError:
+def _nothing(path: Path, reads: str, why: Sequence[str]) -> InputError:
     more = f" (and {len(why) - _REASONS} more)" if len(why) > _REASONS else ""
-    return InputError(f"no run in {path} can be imported", " | ".join(why[:_REASONS]) + more)
+    reasons = f": {' | '.join(why[:_REASONS])}{more}" if why else ""
+    return InputError(f"no run in {path} can be imported{reasons}", reads)
 
 
 def _in_our_words(error: BaseException, path: Path, name: str) -> WeighbridgeError:

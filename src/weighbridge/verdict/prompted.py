@@ -22,8 +22,8 @@ class AgainstPrompt:
     """One target's tuned model against the prompted base, corrected for several targets (Holm).
 
     Attributes:
-        prompted: The comparison.
-        supports: What it supports, of the prompted base minus the tuned model.
+        prompted: The comparison of the two.
+        supports: The corrected verdict on the prompted base minus the tuned model.
     """
 
     prompted: PromptedComparison
@@ -57,7 +57,7 @@ class AgainstPrompt:
 
 
 def against_prompts(weighed: Sequence[BenchmarkComparison]) -> dict[int, AgainstPrompt]:
-    """Decide each target that was compared with a prompt, by its place among the benchmarks."""
+    """Decide each target that was compared with a prompt, by its index among the benchmarks."""
     found = {place: w.prompted for place, w in enumerate(weighed) if w.prompted is not None}
     known = {place: p.decisive for place, p in found.items() if p.decisive is not None}
     joint = dict(zip(known, decide_together(list(known.values())), strict=True))
@@ -87,7 +87,7 @@ def _figures(found: Comparison, prompt: str) -> str:
 
 
 def _validation(prompted: PromptedComparison) -> str:
-    """Say how the prompt was chosen."""
+    """Return a sentence on how the prompt was chosen."""
     chosen, bare = prompted.chosen.run.estimate, prompted.as_it_is.run.estimate
     scale = chosen.scale
     of_bare = (

@@ -121,7 +121,7 @@ class Kaplan:
 
     @property
     def optimal_exponent(self) -> Values:
-        """Exponent a in N_opt ∝ C^a, for training on all data once: 1 / (1 + alpha_n/alpha_d).
+        """Exponent a in N_opt ∝ C^a of models trained on all their data: 1 / (1 + alpha_n/alpha_d).
 
         Kaplan's own 0.73 differs, because it is for training that stops early, by L(N, S).
         """
