@@ -30,7 +30,7 @@ def find_overlap(
 
     Args:
         benchmark: The benchmark.
-        items: Its items, as loaded.
+        items: The benchmark's items, as loaded.
         tuning_data: JSONL, JSON, CSV or Parquet of any form, in which every string is searched, or
             plain text.
         more: Further files of the same data.

@@ -76,7 +76,7 @@ class PromptedComparison:
         run: The prompted base's run over the benchmark's items, without samples.
         comparison: Prompted base minus tuned model. A prompt that is no worse than the tuned model
             by more than the margin makes tuning needless: its claim is *non-inferior*.
-        clean: The same without items in the tuning data; None if none overlap, or all do.
+        clean: The comparison without items in the tuning data; None if none overlap, or all do.
         overlapping: Whether items overlap with the tuning data.
         validation: Every prompt tried, in the order of trying.
         costs: What a request costs with each arm.

@@ -14,7 +14,7 @@ _FOLDER = Path(__file__).parent / "exports"
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What a person asked to be written.
+    """What the user asked to export.
 
     Attributes:
         runs: The runs, with their samples.

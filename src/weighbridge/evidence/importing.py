@@ -56,7 +56,7 @@ _LETTERS = 3  # an answer so short can't quote a question
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What a person asked to be read.
+    """What the user asked to import.
 
     Attributes:
         path: File or folder.

@@ -100,8 +100,8 @@ class RunIndex:
         """Note a run that was checked.
 
         Args:
-            summary: Its line.
-            stamp: As it was *before* the run was read, so that a later change is noticed.
+            summary: The run's line.
+            stamp: The run's stamp *before* the run was read, so that a later change is noticed.
         """
         self._rows[summary.run_id] = [
             stamp, summary.model, summary.benchmark, summary.started, summary.done,

@@ -163,7 +163,7 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
     """Open a journal, which must be a regular file in its run's folder.
 
     Raises:
-        EvidenceError: It is not, or it can't be read.
+        EvidenceError: The journal is no such file, or it can't be read.
     """
     try:
         with open_regular(path, "a run's samples", within=path.parent) as file:

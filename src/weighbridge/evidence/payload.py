@@ -58,7 +58,7 @@ class RunSummary:
     """One line of `runs list`.
 
     Attributes:
-        run_id: Its folder's name.
+        run_id: Name of the run's folder.
         model: The model's name as users type it.
         benchmark: The benchmark's name as users type it, with its subset.
         started: ISO 8601, UTC.

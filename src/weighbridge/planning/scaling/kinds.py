@@ -37,7 +37,7 @@ def check_kind(points: Points, table: Rows, used: Sequence[int]) -> list[str]:
 
     Args:
         points: The runs.
-        table: Their rows.
+        table: The table that the runs were read from, as text.
         used: Indices of the columns that were read.
 
     Returns:

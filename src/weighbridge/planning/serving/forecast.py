@@ -53,7 +53,7 @@ MOST_MEASURED_REQUESTS = 1024
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is asked about.
+    """The deployment that a forecast is for.
 
     Attributes:
         model: The model at a precision.

@@ -175,7 +175,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Measurements:
-    """What the files hold.
+    """The contents of the files.
 
     Attributes:
         rows: The rows in scope.

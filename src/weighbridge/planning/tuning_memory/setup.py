@@ -36,8 +36,8 @@ class TuningSetup:
         quantised_head: Whether the head has four bits, too.
         dropout: Whether there is dropout before the adapter.
         devices: Number of devices over which weights, gradients and moments are sharded (FSDP).
-        objective: What is learnt: answers, or of two answers in each row the better. DPO's
-            reference takes nothing: it is the same model before its first step.
+        objective: What is learnt: answers, or which of the two answers in each row is better. DPO's
+            reference takes no memory, because it is the same model before its first step.
     """
 
     method: Method = "lora"
