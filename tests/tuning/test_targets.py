@@ -47,6 +47,31 @@ def test_names_that_stand_in_some_layers_alone_are_told_with_the_layers():
     ]
 
 
+class Packed(torch.nn.Module):
+    """A layer that somebody has quantised in a way of their own."""
+
+    def __init__(self, layer):
+        super().__init__()
+        weight = layer.weight.detach()
+        self.scale = float(weight.abs().max()) / 127
+        self.register_buffer("qweight", (weight / self.scale).round().char())
+
+    def forward(self, x):
+        return torch.nn.functional.linear(x, self.qweight.float() * self.scale)
+
+
+def test_layers_quantised_in_a_way_that_gets_no_adapter_are_refused_or_told():
+    module = build("llama")
+    for layer in module.model.layers:
+        for name in ("up_proj", "down_proj"):
+            setattr(layer.mlp, name, Packed(getattr(layer.mlp, name)))
+    (said,) = notes(module, "all-linear")
+    assert said.startswith("no adapter on 4 layers that are quantised in a way")
+    assert said.endswith("down_proj, up_proj")
+    with pytest.raises(InputError, match=r"can't attach an adapter to \('up_proj',\)"):
+        notes(module, ("up_proj",))
+
+
 def test_a_result_tells_it_in_its_own_words(tiny_model, tmp_path):
     model = read_model(tiny_model, torch.float32, "cpu")
     settings = TuneSettings(rank=2, target=("layers.1.mlp.up_proj",), max_steps=1)

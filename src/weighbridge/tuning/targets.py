@@ -71,6 +71,12 @@ def passed_over(module: Any, target: str | Sequence[str]) -> tuple[str, ...]:
             f"no adapter on the experts' {' and '.join(kinds)}, which stay as they are"
             + (f", in {len(where)} of {depth} layers" if where else "")
         )
+    if isinstance(target, str) and (packed := _untouched_integers(module)):
+        kinds = sorted({name.rpartition(".")[2] for name in packed})
+        said.append(
+            f"no adapter on {len(packed)} layers that are quantised in a way that peft doesn't "
+            f"know: {', '.join(kinds)}"
+        )
     return tuple(said)
 
 
@@ -84,6 +90,19 @@ def _untouched_experts(module: Any) -> list[str]:
         and "base_layer" not in name
         and not isinstance(part, torch.nn.modules.conv._ConvNd)
         and "lora_" not in name
+    ]
+
+
+def _untouched_integers(module: Any) -> list[str]:
+    """Name layers whose matrix is held in integers and that peft has put nothing around."""
+    return [
+        name
+        for name, part in module.named_modules()
+        if "base_layer" not in name
+        and any(
+            value.dim() == 2 and not value.is_floating_point() and min(value.shape) > 1
+            for value in (*part.parameters(recurse=False), *part.buffers(recurse=False))
+        )
     ]
 
 
