@@ -23,7 +23,7 @@ from weighbridge.project.report import read_facts, verify_report
 from weighbridge.records import canonical_json
 
 RUN_FILES = ("run.json", "samples.jsonl", "seal.json")
-LARGEST_BYTES = 1 << 20
+LARGEST_BYTES = 3 << 19
 
 
 def main() -> int:

@@ -74,7 +74,8 @@ def test_the_copy_verifies_by_the_command_that_is_printed_and_a_second_replay_ag
     assert again.returncode == 0, again.stderr
     document = json.loads(again.stdout)
     assert (folder / document["report"]).read_bytes() == page
-    assert sorted(document["verified"]) == sorted(document["runs"])
+    tried = [one["run"] for each in document["prompting"] for one in each["tried"]]
+    assert sorted(document["verified"]) == sorted([*document["runs"], *tried])
     assert document["full_demo"]["command"] == "weighbridge demo"
 
 
@@ -109,7 +110,7 @@ def test_where_the_folder_can_t_be_written_a_temporary_one_is_used_and_said(tmp_
 
 def test_the_shipped_evidence_is_small_and_names_no_machine(repository):
     files = [path for path in (repository / SHIPPED).rglob("*") if path.is_file()]
-    assert 0 < sum(path.stat().st_size for path in files) < 1 << 20
+    assert 0 < sum(path.stat().st_size for path in files) < 3 << 19
     for path in files:
         found = re.search(rb"/(?:home|root|Users|srv|mnt|tmp|work)/", path.read_bytes())
         assert found is None, (path, found)
