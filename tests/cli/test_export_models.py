@@ -63,6 +63,13 @@ def test_an_adapter_from_elsewhere_is_merged_and_becomes_a_file(place, tmp_path)
     assert document["type"] == "q8_0" and document["peer"] is None
 
 
+def test_a_file_without_its_record_is_nothing_to_verify(tmp_path):
+    (tmp_path / "m.gguf").write_bytes(b"GGUF of someone")
+    done = CliRunner().invoke(app, ["verify", str(tmp_path / "m.gguf")])
+    assert isinstance(done.exception, WeighbridgeError)
+    assert "has no record of origin; expected m.gguf.lineage.json" in str(done.exception)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

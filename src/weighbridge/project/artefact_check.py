@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from weighbridge.errors import WeighbridgeError
+from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.evidence import RunStore, Verification
 from weighbridge.evidence.listing import run_names
 from weighbridge.evidence.payload import Check
-from weighbridge.sources.artefacts import artefact_digest
+from weighbridge.sources.artefacts import artefact_digest, lineage_file
 from weighbridge.tuning.lineage import has_lineage, lineage_checks
 
 
@@ -20,10 +20,17 @@ def verify_artefact(path: Path, store: RunStore) -> Verification:
     """Check a record's seals and the artefact's bytes; name the runs that measured these bytes.
 
     That no run measured them is told, and is no fault of the artefact.
+
+    Raises:
+        InputError: It has no record, so that there is nothing to hold it against.
     """
-    checks = [Check("lineage", False, "there is no record of origin beside it")]
-    if has_lineage(path):
-        checks = list(lineage_checks(path))
+    if not has_lineage(path):
+        raise InputError(
+            f"{path} has no record of origin",
+            f"{lineage_file(path).name} beside it, as `export gguf` writes it",
+            "keep both files together; without a record there is nothing to verify",
+        )
+    checks = list(lineage_checks(path))
     digest = artefact_digest(path)
     found = runs_that_measured(digest, store)
     told = ", ".join(found) or f"by no run in {store.root}"

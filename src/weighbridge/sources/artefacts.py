@@ -13,6 +13,7 @@ from weighbridge.sources.documents import read_settings
 
 LINEAGE = "weighbridge_lineage.json"
 MERGE_RECORD = "weighbridge_merge.json"
+_TEMPLATES = "additional_chat_templates"
 _SAY_NOTHING = frozenset({LINEAGE, MERGE_RECORD, ".gitattributes", "LICENSE", "NOTICE"})
 
 
@@ -26,14 +27,15 @@ def lineage_file(artefact: Path) -> Path:
 def artefact_files(folder: Path) -> dict[str, str]:
     """Digest each file of a model's folder that a loader may read, by its name.
 
-    What only people read (a model card, a licence) and our own records are left out.
+    What only people read (a model card, a licence), our own records and folders with the same model
+    in other formats are left out.
 
     Raises:
         InputError: One is no regular file.
     """
     return {
         path.relative_to(folder).as_posix(): file_digest(path)
-        for path in sorted(folder.rglob("*"))
+        for path in sorted([*folder.iterdir(), *folder.glob(f"{_TEMPLATES}/*")])
         if path.is_file() and path.name not in _SAY_NOTHING and path.suffix != ".md"
         and not path.name.startswith(".")
     }  # fmt: skip

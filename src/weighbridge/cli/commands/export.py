@@ -66,9 +66,10 @@ def command(
         str, typer.Option(help="URL where readers find the evidence.", rich_help_panel=_OF_RUNS)
     ] = "",
     percent: Annotated[
-        bool, typer.Option(help="Write figures in percent.", rich_help_panel=_OF_RUNS)
+        bool,
+        typer.Option("--percent", help="Write figures in percent.", rich_help_panel=_OF_RUNS),
     ] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     runs: options.Runs = options.DEFAULT_RUNS,
     cache: options.Cache = None,
     threads: options.Threads = 0,
