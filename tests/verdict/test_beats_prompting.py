@@ -81,6 +81,7 @@ def test_a_base_that_says_nothing_without_examples_is_judged_with_them(tuned, ex
     one = replace(one, before=silent, comparison=compare(one.after, silent, margin=0.02))
     judged = judge([one], [])
     assert judged.verdict == expected
+    assert one.needed == (one.after, one.prompted.run) and one.runs[0] is silent
     assert judged.findings[0].outcome == "insufficient"
     assert judged.findings[0].sentence.endswith("with worked examples alone.")
     assert judge([replace(one, prompted=None)], []).verdict == "insufficient evidence"

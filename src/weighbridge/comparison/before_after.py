@@ -63,6 +63,16 @@ class BenchmarkComparison:
         """The runs over the benchmark's items, before and after, and of the prompted base."""
         return (self.before, self.after, *((self.prompted.run,) if self.prompted else ()))
 
+    @property
+    def needed(self) -> tuple[EvalRun, ...]:
+        """The runs without whose figures nothing can be said.
+
+        Where the base was measured with worked examples, too, and said nothing gradable without,
+        its answers with them stand for it.
+        """
+        mute = self.prompted is not None and self.before.estimate.known_mean is None
+        return self.runs[1:] if mute else self.runs
+
 
 def compare_runs(
     wanted: BenchmarkSpec,

@@ -105,7 +105,7 @@ def run_project(
     folder = report_folder(environment.state, project.project.name)
     written = write_report(outcome, folder, environment.started, argument, environment.store)
     emit(document_of(written, outcome), "\n".join(_lines(written, outcome, folder)), json)
-    whole = have_figures([run for w in outcome.weighed for run in w.runs])
+    whole = have_figures([run for w in outcome.weighed for run in w.needed])
     if not conduct.require or written.judged.verdict == conduct.require:
         return 0 if whole else 3
     return 3 if written.judged.verdict == "insufficient evidence" else 1
