@@ -17,6 +17,7 @@ import torch
 from weighbridge.errors import InputError
 from weighbridge.models.load_check import named
 from weighbridge.models.nf4 import trained_against
+from weighbridge.models.nf4_record import Nf4Record
 from weighbridge.patterns import ForeignPattern
 from weighbridge.sources.documents import read_settings
 from weighbridge.sources.model_folders import require_model_files
@@ -42,12 +43,14 @@ class PutOn:
     Attributes:
         module: The peft model.
         tensors: The adapter's tensors, as in its file.
-        notes: Sentences for readers of a run: peft's warnings.
+        notes: Sentences for readers of a run: what became of the base, and peft's warnings.
+        held: What it was trained against, where those are numbers of four bits.
     """
 
     module: Any
     tensors: Mapping[str, torch.Tensor]
     notes: tuple[str, ...]
+    held: Nf4Record | None = None
 
 
 def put_on(module: Any, folder: Path) -> PutOn:
@@ -65,7 +68,7 @@ def put_on(module: Any, folder: Path) -> PutOn:
     _require_kind(folder, config)
     require_patterns_end(module, config, f"{folder}/{CONFIG}")
     stored = read_header(folder / WEIGHTS)
-    trained_against(module, folder)
+    held = trained_against(module, folder)
     _lengthen(module, folder, config, stored)
     plain = probe_logits(module)
     with warnings.catch_warnings(record=True) as caught:
@@ -82,7 +85,8 @@ def put_on(module: Any, folder: Path) -> PutOn:
     tensors = _read(folder / WEIGHTS)
     _require_landed(wrapped, tensors, folder)
     _require_effect(plain, wrapped, folder)
-    return PutOn(wrapped, tensors, _notes(caught))
+    notes = _notes(caught) if held is None else (held.note, *_notes(caught))
+    return PutOn(wrapped, tensors, notes, held)
 
 
 def read_adapter_config(folder: Path) -> dict[str, Any]:

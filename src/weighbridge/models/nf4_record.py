@@ -44,13 +44,27 @@ class Nf4Record:
         """The record's file."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
+    @property
+    def note(self) -> str:
+        """Say, where the adapter is used, what it is put on."""
+        return (
+            f"The base's {self.layers} layers in NF4 have the numbers that the adapter was trained "
+            "against, not the original ones."
+        )
+
     def sentence(self) -> str:
         """Say how much of the base is in four bits."""
         share = self.parameters / (self.parameters + self.parameters_left)
         return (
             f"the base is held in NF4: {self.layers} of {self.layers + self.layers_left} linear "
-            f"layers, {share:.0%} of all parameters"
+            f"layers, {share:.0%} of all parameters{self._left()}"
         )
+
+    def _left(self) -> str:
+        """Name the layers that stayed as they were, each kind once."""
+        names = self.quantization_config.get("llm_int8_skip_modules")
+        kinds = {str(name).rpartition(".")[2] for name in names} if isinstance(names, list) else ()
+        return f"; not {', '.join(sorted(kinds))}" if kinds else ""
 
 
 def read_record(folder: Path) -> Nf4Record | None:

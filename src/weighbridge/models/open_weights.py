@@ -431,6 +431,9 @@ def load(
         digest = base_digest(read.digest, settings_digest(config, end_tokens(module, tokenizer)))
         notes += origin_notes(location.adapter, digest, str(dtype).removeprefix("torch."))
         found = put_on(module, location.adapter)
+        if found.held is not None:  # other numbers of the base are another model
+            adapter = {**adapter, "base_in_four_bits": found.held.digest}
+            facts["quantization"] = ", ".join([*facts.get("quantization", "").split(), "nf4"])
         module, adapter_digest = found.module, digest_tensors(found.tensors)
         rows = module.get_input_embeddings().weight.shape[0]
         tokenizer = with_own_tokens(tokenizer, location.adapter, rows)

@@ -109,6 +109,17 @@ def tune_model(
         )
 
 
+def quantised_twice(base: ModelRef, settings: "TuneSettings") -> tuple[str, ...]:
+    """Return a sentence where a base that was stored quantised is quantised once more."""
+    stored = base.quantization
+    if find_method(settings.method).keeps_base or stored in (None, "F32", "F16", "BF16"):
+        return ()
+    return (
+        f"the base's weights were stored as {stored} and are quantised once more: plain weights "
+        "lose less",
+    )
+
+
 def tuned_weights(base: WeightsLocation, tuned: "TuneResult") -> WeightsLocation:
     """Return where the tuned model is: an adapter on its base, or a whole model."""
     if tuned.adapter is not None:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.models import nf4
+from weighbridge.models.nf4_record import read_record
 from weighbridge.models.reading import digest_of
 from weighbridge.records import Json
 from weighbridge.sources.artefacts import MERGE_RECORD
@@ -161,7 +162,8 @@ def merge_adapter(
 ) -> Merged:
     """Merge an adapter into its base and save the result, proven against adapter on base.
 
-    `module` itself becomes the merged model, so that no second copy need be held.
+    `module` itself becomes the merged model, so that no second copy need be held. An adapter that
+    was trained against numbers of four bits is added to those, and not to the original ones.
 
     Args:
         module: The base that the adapter was trained on.
@@ -205,6 +207,8 @@ def merge_adapter(
         )
         proof = measured_facts(found, dtype, bound.mean)
         proof |= {"max_logit_difference": difference, "weights_digest": digest_of(again)[0]}
+        if (held := read_record(adapter)) is not None:
+            proof["merged_into"] = {"base": "its numbers in four bits", **asdict(held)}
         write_folder_lineage(partial, (*origin, adapter_step(adapter)), "merged", proof)
     return Merged(
         path, difference, int(probe.numel()), divergence=found, dtype=dtype, kl_bound=bound.mean

@@ -196,6 +196,7 @@ def command(
         base_digest_of,
         masks_of,
         merge_tuned,
+        quantised_twice,
         read_tuning_files,
         run_folder,
         tune_model,
@@ -228,7 +229,8 @@ def command(
             tuned = tune_model(opened, model, settings, files, folder, on_event)
         if result.merge and not merged:
             merged = merge_tuned(opened, tuned, result.merge, files, settings)
-    emit(*_outcome(tuned, merged, files.notes), json)
+        notes = (*files.notes, *quantised_twice(opened.ref, settings))
+    emit(*_outcome(tuned, merged, notes), json)
 
 
 def settings_of(*groups: DataOptions | MethodOptions | TrainingOptions) -> TuneSettings:

@@ -253,7 +253,8 @@ def _buffer_bytes(
     shapes = [shape for shape, _ in _shapes(architecture)]
     widest = max(4 * shape.inner + 4 * shape.hidden for shape in shapes)
     largest = max((p.size for shape in shapes for p in shape.products), default=0)
-    matrix = stack.dequantised_bytes * largest if setup.method == "qlora" else 0
+    unpacked = max(stack.dequantised_bytes, setup.element_bytes)  # in the type it is multiplied in
+    matrix = unpacked * largest if setup.method == "qlora" else 0
     return setup.element_bytes * widest * _tokens(setup, adapter) + matrix
 
 

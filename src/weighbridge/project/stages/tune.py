@@ -41,7 +41,7 @@ def _run(work: Work) -> "TuneResult":
     folder = run_folder(
         work.where.state / "tuning", base_digest_of(model.ref), settings, plan.files
     )
-    for note in plan.notes:
+    for note in (*plan.notes, *quantised_twice(model.ref, settings)):
         work.show.say(f"note: {note}")
     with tuning_bar(work.show, "tune") as on_event:
         tuned = tune_model(
