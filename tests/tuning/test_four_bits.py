@@ -222,7 +222,7 @@ def test_the_command_says_what_is_held_and_what_is_merged_into(tiny_model, tmp_p
     assert answer.exit_code == 0, answer.output
     lines = answer.stdout.splitlines()
     assert "the base is held in NF4: 12 of 15 linear layers" in answer.stdout
-    assert "  into the base's numbers in four bits, which the adapter was trained on" in lines
+    assert "  into the base's numbers in four bits, on which the adapter was trained" in lines
     assert max(map(len, lines[-1:])) <= 80
 
 

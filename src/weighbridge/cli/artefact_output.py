@@ -37,6 +37,8 @@ def merged_lines(merged: "Merged") -> list[str]:
     lines = [
         f"merged {merged.path} (logits differ by at most {merged.max_logit_difference:.1e}{before})"
     ]
+    if merged.in_four_bits:
+        lines.append("  into the base's numbers in four bits, on which the adapter was trained")
     return lines + (wrapped(f"read back: {merged.divergence.told()}") if merged.divergence else [])
 
 

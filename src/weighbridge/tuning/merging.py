@@ -63,6 +63,7 @@ class Merged:
             was nothing to merge, or an earlier version of the program merged it.
         dtype: The type of its numbers.
         kl_bound: What the divergence's mean may be at most, in nats.
+        in_four_bits: Whether the adapter was added to the numbers of four bits it was trained on.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class Merged:
     divergence: Divergence | None = None
     dtype: str = "float32"
     kl_bound: float | None = None
+    in_four_bits: bool = False
 
 
 def require_free(path: Path) -> None:
@@ -124,7 +126,7 @@ def merged_before(path: Path, result: Path, run: Path) -> Merged | None:
     return Merged(
         path, record["max_logit_difference"], record["probe_tokens"], True,
         record.get("copied", False), Divergence(**found) if found else None,
-        record.get("dtype", "float32"), record.get("kl_bound"),
+        record.get("dtype", "float32"), record.get("kl_bound"), record.get("in_four_bits", False),
     )  # fmt: skip
 
 
@@ -181,6 +183,7 @@ def merge_adapter(
     """
     require_free(path)
     held_out = held_out or _shipped(module, tokenizer)
+    held = read_record(adapter)
     nf4.dequantise(module)
     adapted = load_adapter(module, adapter).eval()
     with torch.no_grad():
@@ -204,15 +207,17 @@ def merge_adapter(
             dtype=dtype,
             divergence=asdict(found),
             kl_bound=bound.mean,
+            **({"in_four_bits": True} if held else {}),
         )
         proof = measured_facts(found, dtype, bound.mean)
         proof |= {"max_logit_difference": difference, "weights_digest": digest_of(again)[0]}
-        if (held := read_record(adapter)) is not None:
+        if held is not None:
             proof["merged_into"] = {"base": "its numbers in four bits", **asdict(held)}
         write_folder_lineage(partial, (*origin, adapter_step(adapter)), "merged", proof)
     return Merged(
-        path, difference, int(probe.numel()), divergence=found, dtype=dtype, kl_bound=bound.mean
-    )
+        path, difference, int(probe.numel()), divergence=found, dtype=dtype, kl_bound=bound.mean,
+        in_four_bits=held is not None,
+    )  # fmt: skip
 
 
 def _shipped(module: Any, tokenizer: Any) -> HeldOut:

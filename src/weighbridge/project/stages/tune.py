@@ -15,7 +15,7 @@ from weighbridge.project.stage import (
     StageFacts,
     Work,
 )
-from weighbridge.project.tuning import base_digest_of, run_folder, tune_model
+from weighbridge.project.tuning import base_digest_of, quantised_twice, run_folder, tune_model
 from weighbridge.reports import Forecast, TrainingPoint
 from weighbridge.tuning.plan import count
 from weighbridge.tuning.registry import find_method, find_objective
