@@ -66,11 +66,11 @@ def _listed(names: list[str]) -> str:
 
 _METHODS = "; ".join(f"{name}: {find_method(name).summary}" for name in method_names())
 _PARTS = ", ".join(
-    f"{name} {find_objective(name).slower:g}"
+    f"{name} takes 1/{find_objective(name).slower:g}"
     for name in objective_names()
     if find_objective(name).slower != 1
 )
-_RATE = f"At its peak. The default is divided by: {_PARTS}."
+_RATE = f"At its peak. Defaults are for sft; of them {_PARTS}."
 _OBJECTIVES = "; ".join(f"{name}: {find_objective(name).summary}" for name in objective_names())
 
 
