@@ -102,6 +102,7 @@ def test_the_tokens_to_compute_decide():
     assert wanted(count_tokens([alike]), "auto")[0] == "tree"
     assert wanted(count_tokens([apart]), "auto")[0] == "packed"
     assert wanted(count_tokens([alike[:1]]), "auto")[0] == "padded"
+    assert wanted({"padded": 100, "packed": 98, "tree": 97}, "auto")[0] == "padded"
     assert "padded" not in wanted(count_tokens([apart]), "on")
     assert wanted(count_tokens([alike]), "off") == ("padded",)
 
@@ -112,8 +113,9 @@ def train(tmp_path):
 
 
 CHOSEN = TuneSettings(
-    rank=4, dropout=0.1, learning_rate=5e-3, epochs=2, batch_size=4, checkpoint_steps=2
-)
+    rank=4, dropout=0.1, learning_rate=5e-3, epochs=2, batch_size=4, checkpoint_steps=2,
+    packing="on",
+)  # fmt: skip
 
 
 def losses(result):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", bound="MaskedRow")
 
-_COST: Mapping[Arrangement, float] = {"padded": 1.0, "packed": 1.0, "tree": 1.05}
+_COST: Mapping[Arrangement, float] = {"padded": 1.0, "packed": 1.05, "tree": 1.1}
 """Time for a token, next to one of a padded row (`bench/packing.py`)."""
 _MASKED = 1.5
 """The same for packed rows where ends are told by a mask: each token is multiplied with all of the
