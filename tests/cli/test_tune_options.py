@@ -23,8 +23,8 @@ def test_help_is_scanned_by_its_panels_at_80_columns(monkeypatch):
     assert all(len(line) <= 80 for line in shown.splitlines())
     panels = [line for line in shown.splitlines() if line.endswith(":") and line[:1].isalpha()]
     assert panels == [
-        "Arguments:", "Data:", "Method:", "Training:", "Result and files:", "Where it computes:",
-        "Other options:",
+        "Arguments:", "Data:", "Method:", "Training:", "Instead of a run:", "Result and files:",
+        "Where it computes:", "Other options:",
     ]  # fmt: skip
     words = " ".join(shown.split())
     assert "full: every parameter" in words and "5e-05 (full" in words

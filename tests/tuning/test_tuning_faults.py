@@ -9,9 +9,14 @@ import sys
 import time
 
 import pytest
+import torch
 from test_tuning import write_rows
 
 from commands import weighbridge
+from tuning_runs import rows_of, run
+from weighbridge.errors import StorageError
+from weighbridge.models.reading import read_model
+from weighbridge.tuning import Checkpointed, Planned, TuneSettings
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,32 @@ def test_a_full_disk_is_said_and_costs_no_finished_step(words, undisturbed, tmp_
     assert_one_line(child.stderr, "can't use", "what is finished is kept")
     assert not list((tmp_path / "full").rglob("adapter_model.safetensors"))
     assert undisturbed("full") == undisturbed("whole")
+
+
+def test_a_disk_that_fills_up_later_keeps_the_checkpoint_before_whole(tiny_model, data, tmp_path):
+    settings = TuneSettings(rank=4, batch_size=8, max_steps=4, checkpoint_steps=1)
+    train, limits = rows_of(data), resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(event):
+        if isinstance(event, Checkpointed) and event.step == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+
+    try:
+        with pytest.raises(StorageError, match=r"what is finished is kept|free space"):
+            model = read_model(tiny_model, torch.float32, "cpu")
+            run(model, tmp_path / "full", train, settings=settings, on_event=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    kept = sorted(path.name for path in (tmp_path / "full" / "checkpoints").iterdir())
+    assert kept == ["step-000001", "step-000002"]
+    ended, planned = {}, []
+    for folder in ("full", "whole"):
+        model = read_model(tiny_model, torch.float32, "cpu")
+        ended[folder] = run(
+            model, tmp_path / folder, train, settings=settings, on_event=planned.append
+        )
+    assert [e.resumed_step for e in planned if isinstance(e, Planned)] == [2, 0]
+    assert ended["full"].artefact_digest == ended["whole"].artefact_digest
 
 
 def test_a_folder_that_cannot_be_written_is_said(words):

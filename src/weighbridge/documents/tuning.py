@@ -196,6 +196,95 @@ class TuningDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResumeDifferenceDocument:
+    """Where a killed run first differs from an undisturbed one.
+
+    Attributes:
+        step: After which step.
+        tensor: Which tensor: of what is trained, of the optimizer, or of the result.
+    """
+
+    step: int
+    tensor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeDocument:
+    """Whether a killed run ends with the bits of an undisturbed one, on this machine.
+
+    Attributes:
+        same: Whether all bits are the same.
+        steps: Optimizer steps of either run.
+        kills: Moments at which one was killed, in words.
+        checkpoints: Checkpoints compared.
+        tensors: Tensors compared, over all checkpoints and the result.
+        difference: The first; null where there is none.
+        seconds: All of it.
+    """
+
+    same: bool
+    steps: int
+    kills: tuple[str, ...]
+    checkpoints: int
+    tensors: int
+    difference: ResumeDifferenceDocument | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedRateDocument:
+    """A learning rate that was tried.
+
+    Attributes:
+        learning_rate: At its peak.
+        loss: On the measured rows after the last step, nats per learnt token; null where it
+            diverged.
+        change: The loss less the one at the start; null likewise.
+        standard_error: Of `change`, over rows; null likewise.
+        diverged_at: The step at which the loss was no number, or had doubled; else null.
+    """
+
+    learning_rate: float
+    loss: float | None
+    change: float | None
+    standard_error: float | None
+    diverged_at: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSweepDocument:
+    """Short runs from one start, one for each learning rate.
+
+    Attributes:
+        recommended: The rate to take.
+        tells: Whether the curve is why; if not, it is the method's own rate, or the one given.
+        why: In a sentence.
+        middle: The rate that the sweep was laid around.
+        steps: Of each run.
+        rows_per_step: That each step learns from.
+        measured_rows: Rows that the loss is measured on.
+        unseen: Whether the runs learn from none of these.
+        loss_start: The loss before the first step.
+        tried: In rising order.
+        seconds: All of it.
+        chart: The picture; null where none was asked for.
+    """
+
+    recommended: float
+    tells: bool
+    why: str
+    middle: float
+    steps: int
+    rows_per_step: int
+    measured_rows: int
+    unseen: bool
+    loss_start: float
+    tried: tuple[TriedRateDocument, ...]
+    seconds: float
+    chart: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class MasksDocument:
     """What of the first rows is learnt.
 
@@ -209,4 +298,6 @@ class MasksDocument:
 PRINTED = (
     Printed("tune", TuningDocument),
     Printed("tune --show-mask", MasksDocument, "with a number of rows"),
+    Printed("tune --find-lr", RateSweepDocument),
+    Printed("tune --verify-resume", ResumeDocument),
 )

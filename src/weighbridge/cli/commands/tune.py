@@ -20,6 +20,7 @@ from weighbridge.documents.tuning import (
     SelfTestDocument,
     TuningDocument,
 )
+from weighbridge.errors import InputError
 from weighbridge.sources.artefacts import artefact_digest
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
 from weighbridge.tuning.settings import METHOD_SETTINGS, OBJECTIVE_SETTINGS, TuneSettings
@@ -178,19 +179,59 @@ class ResultOptions:
     offline: options.Offline = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class InsteadOptions:
+    """What is done instead of a run."""
+
+    panel: ClassVar[str] = "Instead of a run"
+
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Try learning rates in short runs, and recommend one.")
+    ] = False
+    chart: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.svg|png", help="With --find-lr: draw loss against rate."),
+    ] = None
+    verify_resume: Annotated[
+        bool,
+        typer.Option(
+            "--verify-resume", help="Kill a short run, also as it saves; compare all bits."
+        ),
+    ] = False
+
+    def check(self) -> None:
+        """Refuse what can't go together.
+
+        Raises:
+            InputError: A picture without a curve, or with a name that says no format; or both.
+        """
+        from weighbridge.cli.scaling_output import check_image, check_parent
+
+        if self.find_lr and self.verify_resume:
+            raise InputError("--find-lr and --verify-resume", "one of them at a time")
+        if self.chart and not self.find_lr:
+            raise InputError(f"--chart {self.chart} without --find-lr", "a curve to draw")
+        check_image(self.chart)
+        check_parent(self.chart)
+
+
 @grouped
 def command(
     model: Annotated[str, typer.Argument(help="Alias, folder, .gguf or Hub id.")],
     data: DataOptions,
     method: MethodOptions,
     training: TrainingOptions,
+    instead: InsteadOptions,
     result: ResultOptions,
     compute: options.Compute,
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.cli.drawing import Drawn
+    from weighbridge.cli.rate_output import find_rate
+    from weighbridge.cli.resume_output import verify_resume
     from weighbridge.opening.models import open_model
+    from weighbridge.project.resume_child import ChildRun
     from weighbridge.project.stages.tune import tuning_bar
     from weighbridge.project.tuning import (
         base_digest_of,
@@ -207,12 +248,21 @@ def command(
         runs=result.runs, cache=result.cache, device=compute.device, threads=compute.threads,
         offline=result.offline,
     )  # fmt: skip
+    instead.check()
     settings = settings_of(data, method, training)
     files = read_tuning_files(
         data.train, data.validation, settings.objective, offline=around.offline
     )
     if result.merge:
         require_free(result.merge)
+    root = result.runs.parent / "tuning"
+    if instead.verify_resume:
+        child = ChildRun(
+            model, data.train, data.validation, settings, around.cache, around.device,
+            around.threads, around.offline, root, root,
+        )  # fmt: skip
+        verify_resume(child, root, json)
+        return
     four_bits = not find_method(settings.method).keeps_base
     with open_model(
         model, around.cache, around.device, around.threads, around.offline, four_bits=four_bits
@@ -221,7 +271,9 @@ def command(
             masks = masks_of(opened, files, data.show_mask)
             emit_masks([(mask.header, mask.parts) for mask in masks], json)
             return
-        root = result.runs.parent / "tuning"
+        if instead.find_lr:
+            find_rate(opened, files, settings, root, instead.chart, json)
+            return
         folder = result.out or run_folder(root, base_digest_of(opened.ref), settings, files)
         artefact = folder / find_method(settings.method).output
         merged = merged_before(result.merge, artefact, folder) if result.merge else None
