@@ -1,5 +1,6 @@
 """Tuning has to beat prompting: a prompt is chosen on validation rows, three arms are judged."""
 
+import json
 from contextlib import closing
 from dataclasses import replace
 
@@ -61,6 +62,22 @@ def test_the_examples_are_training_rows_that_are_not_validated_on(three):
         shown = prompts.examples(shots, draw)
         assert len(shown) == shots
         assert not validated.intersection(row.turns[0].content for row in shown)
+
+
+def test_rows_of_another_task_are_no_examples(three):
+    for name in ("train", "validation", "test"):
+        path = three / f"{name}.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        for row in rows:
+            row["messages"].insert(0, {"role": "system", "content": "Say the letter."})
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    general = [{"role": "user", "content": "Tell me"}, {"role": "assistant", "content": "a story"}]
+    with (three / "train.jsonl").open("a") as file:
+        file.write(json.dumps({"messages": general}) + "\n")
+    plan, _ = planned(three)
+    assert len(plan.files.conversations) == 49
+    (prompts,) = plan.prompts
+    assert len(prompts.pool) == 48 and not any("a story" in str(row) for row in prompts.pool)
 
 
 def test_a_draw_depends_on_the_seed_and_the_rows_alone(three):

@@ -25,10 +25,17 @@ HELD_OUT_SHARE = 5
 
 @dataclass(frozen=True)
 class WorkedRow:
-    """A training row that can stand in a prompt as a worked example."""
+    """A training row that can stand in a prompt as a worked example.
+
+    Attributes:
+        name: The row's.
+        turns: Of user and assistant.
+        instruction: What its system turns say.
+    """
 
     name: str
     turns: Example
+    instruction: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,8 +148,8 @@ def _prompts(
             "set chat_template = true for it in [[evaluate]]",
         )
     held_out = {sample.question for sample in rows}
-    distinct = {row.turns: row for row in reversed(worked) if _asked(row.turns) not in held_out}
-    pool = tuple(distinct.values())
+    fitting = [row for row in _of_the_task(worked, rows) if _asked(row.turns) not in held_out]
+    pool = tuple({row.turns: row for row in reversed(fitting)}.values())
     if len(pool) < max(stated.shots):
         raise InputError(
             f"{where}: shots = {max(stated.shots)} of {len(pool)} training rows that can be shown",
@@ -150,6 +157,19 @@ def _prompts(
             "try fewer, or add training rows",
         )
     return Prompts(wanted, task, rows, pool, stated)
+
+
+def _of_the_task(worked: Sequence[WorkedRow], rows: Sequence[Sample]) -> Sequence[WorkedRow]:
+    """Leave out rows of other tasks, such as general text that is learnt against forgetting.
+
+    Where items carry an instruction, those with another one, or none, are such; if no training row
+    carries it, nothing can be told and all are kept.
+    """
+    asked = {
+        "\n".join(turn.content for turn in sample.messages if turn.role == "system")
+        for sample in rows
+    }
+    return [row for row in worked if row.instruction in asked] or worked
 
 
 def _validation_rows(
@@ -205,13 +225,16 @@ def _worked(row: TuningRow) -> WorkedRow | None:
     messages = (*row.prompt, *row.chosen) if isinstance(row, PreferencePair) else row.messages
     if not messages or row.tools:
         return None
-    turns = []
+    turns: list[Message] = []
+    instruction: list[str] = []
     for turn in messages:
         if turn.role == "tool" or turn.tool_calls:
             return None
-        if turn.role != "system":
+        if turn.role == "system":
+            instruction.append(turn.content)
+        else:
             turns.append(Message(turn.role, turn.content))
-    return WorkedRow(row.id, tuple(turns))
+    return WorkedRow(row.id, tuple(turns), "\n".join(instruction))
 
 
 def _asked(turns: Example) -> str:
