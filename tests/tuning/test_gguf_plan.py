@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType as Kind
-from tokenizers import AddedToken, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
 
 import gguf_models
 from tiny import build_tokenizer
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.models.gguf_pretokenizers import PRE_TOKENIZERS, as_tokenizers
 from weighbridge.models.gguf_tensors import read_tensor
+from weighbridge.models.gguf_tokenizer import tokenizer_of_gguf
 from weighbridge.sources.gguf_config import ARCHITECTURES as READ
-from weighbridge.sources.gguf_header import read_gguf_header
+from weighbridge.sources.gguf_header import GgufHeader, read_gguf_header
 from weighbridge.tuning.gguf_export import agreement, tokens
 from weighbridge.tuning.gguf_export.keys import ARCHITECTURES, add_keys, architecture_of, fields_of
 from weighbridge.tuning.gguf_export.storing import as_stored, stored
@@ -113,6 +115,7 @@ def test_a_number_beyond_half_precision_is_refused_by_its_tensor_s_name(llama):
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu'"),
         ({"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4}}, "dynamic"),
         ({"model_type": "mistral", "sliding_window": 64}, "sliding_window 64"),
+        ({"model_type": "gemma2", "tie_word_embeddings": False}, "llama.cpp takes the embeddings"),
     ],
 )  # fmt: skip
 def test_what_gguf_cannot_express_is_refused_by_name(change, said, llama):
@@ -174,3 +177,61 @@ def test_rows_beyond_the_tokenizer_are_filled_up_and_more_tokens_than_rows_refus
     with pytest.raises(InputError, match="a row for each token"):
         planned(module, tokenizer)
     module.resize_token_embeddings(rows, mean_resizing=False)
+
+
+SPM = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), "▁", "a", "b", "c", "t", "h",
+       "e", "▁t", "he", "▁the", "ab", "▁a", "▁▁", "abc", "the", "1", "."]  # fmt: skip
+
+
+@pytest.mark.parametrize("spaced", [True, False])
+@pytest.mark.parametrize("bos", [True, False])
+def test_sentencepiece_comes_back_with_its_merges_as_scores(spaced, bos):
+    fields = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": SPM,
+        "tokenizer.ggml.scores": [-float(index) for index in range(len(SPM))],
+        "tokenizer.ggml.token_type": [2, 3, 3, *[6] * 256, *[1] * (len(SPM) - 259)],
+        "tokenizer.ggml.add_space_prefix": spaced,
+        "tokenizer.ggml.add_bos_token": bos,
+    }
+    tokenizer = tokenizer_of_gguf(GgufHeader(fields, {}, {}, {}, ()), "it")
+    writer = gguf.GGUFWriter(None, "llama")
+    add_tokenizer(writer, tokenizer, len(SPM) + 2, [2])
+    header = plan_file(writer, [], Kind.F32).header()
+    assert header.fields["tokenizer.ggml.add_space_prefix"] is spaced
+    assert header.fields["tokenizer.ggml.add_bos_token"] is bos
+    kinds = header.fields["tokenizer.ggml.token_type"]
+    assert kinds[:5] == [2, 3, 3, 6, 6] and kinds[-3:] == [1, 5, 5]
+    back, _ = agreement.require_tokens(tokenizer, header, "it")
+    assert back.tokenize("the abc") == tokenizer.tokenize("the abc")
+
+
+def test_merges_that_scores_cannot_say_are_refused():
+    """SentencePiece's merges are all pairs that make a token; a list that lacks one is another."""
+    vocabulary = {text: index for index, text in enumerate(SPM)}
+    merges = [("h", "e"), ("▁", "t"), ("▁t", "he"), ("a", "b"), ("ab", "c"), ("t", "he")]
+    backend = Tokenizer(
+        models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
+    backend.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    )
+    writer = gguf.GGUFWriter(None, "llama")
+    add_tokenizer(writer, tokenizer, len(SPM), [2])
+    with pytest.raises(InputError, match="merges don't come back"):
+        agreement.require_tokens(tokenizer, plan_file(writer, [], Kind.F32).header(), "it")
+
+
+def test_other_ids_in_llama_cpp_are_refused_or_told_where_no_file_can_help():
+    tokenizer = build_tokenizer()
+    texts = agreement.peer_texts([tokens.PROBE, "plain text"])
+    own = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    assert agreement.require_peer_ids(tokenizer, texts, own, "it") == ()
+    not_composed = [[9], *own[1:]]
+    (note,) = agreement.require_peer_ids(tokenizer, texts, not_composed, "it")
+    assert "doesn't compose" in note
+    (note,) = agreement.require_peer_ids(tokenizer, texts, [[9], own[1], own[2][:-3]], "it")
+    assert "unusual text" in note
+    with pytest.raises(InputError, match="in it, gives 'plain text' other ids from token 2 on"):
+        agreement.require_peer_ids(tokenizer, texts, [own[0], own[1][:2], own[2]], "it")

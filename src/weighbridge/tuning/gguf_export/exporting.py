@@ -134,7 +134,7 @@ def export_gguf(source: AbstractContextManager[OpenWeights], request: GgufReques
         quantised_by = _quantise(request, partial)
         request.say("reading it back")
         found, bound = _read_back(model, request, partial)
-        by, their = _asked_of_peer(model, request, partial)
+        by, their, apart = _asked_of_peer(model, request, partial)
         size, digest = partial.stat().st_size, file_digest(partial)
         lineage_file(request.path).unlink(missing_ok=True)  # it is not of the new file
     facts = measured_facts(found, request.type.name, bound)
@@ -144,13 +144,14 @@ def export_gguf(source: AbstractContextManager[OpenWeights], request: GgufReques
         "texts": len(model.texts),
         "quantised_by": quantised_by,
         "compared_with": by,
+        "notes": [*model.notes, *apart],
         "peer_kl_mean": their.mean if their else None,
         "peer_kl_max": their.largest if their else None,
     }
     write_whole(lineage_file(request.path), _record(request, digest, facts))
     return ExportedGguf(
         request.path, model.architecture, request.type.name, digest, size, request.source_digest,
-        model.tensors, len(model.texts), found, bound, by, their, model.notes,
+        model.tensors, len(model.texts), found, bound, by, their, (*model.notes, *apart),
     )  # fmt: skip
 
 
@@ -218,14 +219,16 @@ def _read_back(model: _Source, request: GgufRequest, path: Path) -> tuple[Diverg
 
 def _asked_of_peer(
     model: _Source, request: GgufRequest, path: Path
-) -> tuple[str | None, Divergence | None]:
+) -> tuple[str | None, Divergence | None, tuple[str, ...]]:
     """Compare with llama.cpp's own tokenizer and logits, where it is installed."""
     by = peer.peer_name()
     if by is None:
-        return None, None
+        return None, None, ()
     request.say(f"asking {by}")
-    agreement.require_peer_ids(model.tokenizer, model.texts, peer.peer_ids(path, model.texts), by)
+    texts = agreement.peer_texts(model.texts)
+    ids = peer.peer_ids(path, texts)
+    apart = agreement.require_peer_ids(model.tokenizer, texts, ids, by)
     after = peer.peer_log_probabilities(path, model.text.rows, request.threads)
     found = divergence(model.log_probabilities, after, model.text.source)
     require_close(found, request.type.name, f"the GGUF file in {by}", _ELSE)
-    return by, found
+    return by, found, apart

@@ -27,6 +27,7 @@ class Written:
         partial: Whether a part of each head is rotated.
         unrotated: Whether it has no rotary embeddings.
         all_heads: Whether each head has keys and values of its own, whatever the fields say.
+        tied: Whether llama.cpp takes the embeddings for the head, whatever the file holds.
         finish: Sets what is left.
     """
 
@@ -36,6 +37,7 @@ class Written:
     partial: bool = False
     unrotated: bool = False
     all_heads: bool = False
+    tied: bool = False
     finish: Callable[[gguf.GGUFWriter, Fields], None] = lambda writer, config: None
 
 
@@ -71,6 +73,13 @@ def add_keys(writer: gguf.GGUFWriter, config: Fields, rows: int) -> None:
         InputError: Something in it can't be expressed.
     """
     found = architecture_of(config)
+    if found.tied and not config.get("tie_word_embeddings"):
+        raise InputError(
+            f"a {config['model_type']} model whose head is not tied to its embeddings can't be "
+            "expressed in GGUF: llama.cpp takes the embeddings for the head",
+            "a tied head",
+            "use the model's safetensors, or tune neither head nor embeddings",
+        )
     hidden = int(_first(config, "hidden_size", "n_embd"))
     heads = int(_first(config, "num_attention_heads", "n_head"))
     width = int(config.get("head_dim") or hidden // heads)
@@ -247,8 +256,8 @@ ARCHITECTURES: Mapping[str, Written] = {
     ),
     "qwen3": Written("qwen3", wide=True),
     "qwen3_moe": Written("qwen3moe", _SMALL, wide=True),
-    "gemma": Written("gemma", wide=True),
-    "gemma2": Written("gemma2", {**_WINDOW, **_CAPS}, wide=True),
+    "gemma": Written("gemma", wide=True, tied=True),
+    "gemma2": Written("gemma2", {**_WINDOW, **_CAPS}, wide=True, tied=True),
     "gemma3_text": Written("gemma3", {**_WINDOW, **_CAPS}, wide=True, finish=_gemma3),
     "phi": Written("phi2", partial=True),
     "phi3": Written("phi3", _WINDOW, partial=True),
@@ -276,7 +285,7 @@ ARCHITECTURES: Mapping[str, Written] = {
     "starcoder2": Written("starcoder2"),
     "stablelm": Written("stablelm", _PARALLEL, partial=True),
     "nemotron": Written("nemotron", partial=True),
-    "cohere": Written("command-r", {"logit_scale": "logit_scale"}),
-    "cohere2": Written("cohere2", {"logit_scale": "logit_scale", **_WINDOW}),
+    "cohere": Written("command-r", {"logit_scale": "logit_scale"}, tied=True),
+    "cohere2": Written("cohere2", {"logit_scale": "logit_scale", **_WINDOW}, tied=True),
 }
 """By transformers' name of the model type."""
