@@ -10,6 +10,8 @@ import pytest
 from weighbridge.errors import InputError, MissingPiece
 from weighbridge.models import bitsandbytes_library, peft_library
 from weighbridge.models.bitsandbytes_library import bitsandbytes
+from weighbridge.models.open_weights import load
+from weighbridge.sources.weights import WeightsLocation
 
 FETCHING = """
 import logging
@@ -61,10 +63,16 @@ def test_code_that_something_else_has_fetched_is_refused(installed, monkeypatch)
     assert "pip uninstall kernels" in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_what_is_missing_is_one_line_with_the_command_that_installs_it(installed, monkeypatch):
+def test_what_is_missing_is_one_line_with_the_command_that_installs_it(
+    installed, monkeypatch, tmp_path
+):
     with bitsandbytes_library._without("bitsandbytes"), pytest.raises(MissingPiece) as missing:
         bitsandbytes()
     assert "pip install 'weighbridge[qlora]'" in str(missing.value)
+    where = WeightsLocation("big", "safetensors", tmp_path, "directory:big")
+    with bitsandbytes_library._without("bitsandbytes"), pytest.raises(MissingPiece) as early:
+        load(where, cache=tmp_path, four_bits=True)  # before a file is looked for
+    assert str(early.value) == str(missing.value)
     installed(bitsandbytes="raise OSError('libstdc++.so.6: no such file')")
     with pytest.raises(MissingPiece, match=r"can't be imported here .libstdc") as broken:
         bitsandbytes()

@@ -29,13 +29,7 @@ def bitsandbytes() -> Any:
         MissingPiece: It is not installed, is too old, or can't be imported here.
         InputError: It was imported by something else before, and has fetched code.
     """
-    if importlib.util.find_spec(_NAME) is None:
-        raise MissingPiece(
-            "bitsandbytes is not installed", "the package that holds weights in 4 bits", _INSTALL
-        )
-    version = importlib.metadata.version(_NAME)
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _LEAST:
-        raise MissingPiece(f"bitsandbytes {version}", "0.46 or later", _INSTALL)
+    require_installed()
     with _without("kernels"), _quiet(_OF_CPUS):
         try:
             import bitsandbytes as found
@@ -46,6 +40,21 @@ def bitsandbytes() -> Any:
     require_own_code()
     _show_to_peft()
     return found
+
+
+def require_installed() -> None:
+    """Check, without importing it, that bitsandbytes is here.
+
+    Raises:
+        MissingPiece: It is not installed, or is too old.
+    """
+    if importlib.util.find_spec(_NAME) is None:
+        raise MissingPiece(
+            "bitsandbytes is not installed", "the package that holds weights in 4 bits", _INSTALL
+        )
+    version = importlib.metadata.version(_NAME)
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _LEAST:
+        raise MissingPiece(f"bitsandbytes {version}", "0.46 or later", _INSTALL)
 
 
 def require_own_code() -> None:

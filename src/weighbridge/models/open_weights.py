@@ -14,6 +14,7 @@ import torch
 from weighbridge.errors import InputError
 from weighbridge.models.adapter_origin import base_digest, origin_notes
 from weighbridge.models.adapters import put_on, read_adapter_config
+from weighbridge.models.bitsandbytes_library import require_installed
 from weighbridge.models.budget import require_room, share_out
 from weighbridge.models.control_tokens import ControlTokens
 from weighbridge.models.convert import as_safetensors
@@ -407,6 +408,8 @@ def load(
             fit the memory.
         MissingPiece: The device is not there.
     """
+    if four_bits:
+        require_installed()  # before minutes of reading
     if threads:
         torch.set_num_threads(threads)
     chosen = choose_device(device)

@@ -146,11 +146,21 @@ def _training_facts(settings: "TuneSettings", tuned: "TuneResult") -> dict[str, 
     }
 
 
+def _check(work: Work) -> None:
+    """Look whether what holds the base in four bits is here, where the method needs it."""
+    from weighbridge.models.bitsandbytes_library import require_installed
+
+    tune = work.plan.project.tune
+    if tune is not None and not find_method(tune.settings.method).keeps_base:
+        require_installed()
+
+
 STAGE = Stage(
     brings=TUNED,
     applies=lambda plan: plan.files is not None,
     describe=_describe,
     run=_run,
+    check=_check,
     uses=(BASE_RUNS, PROMPT_ARMS),  # it is measured first, so that it is opened once
     facts=_facts,
 )
