@@ -311,3 +311,14 @@ def test_rewards_are_summed_up():
     assert (
         str(Rewards(0.5, 0.75, 0.5, -0.25)) == "preferred answers ahead in 50% of pairs, by -0.250"
     )
+
+
+@pytest.mark.parametrize("name", ["dpo", "orpo"])
+def test_the_self_test_passes_on_pairs_and_leaves_one_reference(name, tmp_path, model):
+    data = pairs_in(tmp_path, count=6)
+    settings = TuneSettings(objective=name, self_test=True, **{**QUICKLY, "max_steps": 1})
+    seen = []
+    result = run(model, tmp_path / "run", data, data[:2], settings, seen.append)
+    assert result.self_test is not None and result.steps == 1
+    told = [event for event in seen if isinstance(event, Referenced)]
+    assert len(told) == len({event.pairs for event in told})  # computed by the self-test alone
