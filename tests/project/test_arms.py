@@ -75,7 +75,7 @@ def test_rows_of_another_task_are_no_examples(three):
     with (three / "train.jsonl").open("a") as file:
         file.write(json.dumps({"messages": general}) + "\n")
     plan, _ = planned(three)
-    assert len(plan.files.conversations) == 49
+    assert len(plan.files.rows) == 49
     (prompts,) = plan.prompts
     assert len(prompts.pool) == 48 and not any("a story" in str(row) for row in prompts.pool)
 
