@@ -49,6 +49,7 @@ def test_an_adapter_on_a_base_of_the_same_shape_and_other_weights_is_named(
     assert notes(other, alone, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_doesn_t_say_its_type_tells_nothing(tuned, tmp_path):
     """Runs from before it was written down, or a base that is read in another type now."""
     run = shutil.copytree(tuned.parent, tmp_path / "run")

@@ -165,6 +165,7 @@ def cut(tiny, tmp_path):
     return path, settings
 
 
+@pytest.mark.slow
 def test_8_what_goes_on_ends_with_the_same_bits(cut, tiny, tmp_path):
     path, settings = cut
     again = run(tiny, tmp_path / "cut", rows_of(path), settings=settings)
@@ -207,6 +208,7 @@ def test_10_a_merge_that_isn_t_the_adapter_on_its_base_is_refused(tiny, tmp_path
     assert not (tmp_path / "merged").exists()
 
 
+@pytest.mark.slow
 def test_11_a_tied_head_that_is_tuned_comes_apart_from_the_embeddings(tiny, tiny_model, tmp_path):
     settings = TuneSettings(rank=2, target=("lm_head",), learning_rate=5e-2)
     result = run(tiny, tmp_path / "run", rows_of(write_rows(tmp_path / "t.jsonl", 4)), (), settings)

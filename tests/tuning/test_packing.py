@@ -70,7 +70,7 @@ def test_loss_and_gradients_are_those_of_padded_rows(name, own, monkeypatch):
         assert float((gradients[parameter] - gradient).norm()) <= 1e-5 * length, parameter
 
 
-@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("own", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MIX)
 def test_a_model_that_carries_something_from_row_to_row_pads_by_itself(name, own, monkeypatch):
     if not own:
