@@ -46,6 +46,7 @@ def test_options_and_project_file_fill_the_same_fields(tmp_path):
         "epochs": 2, "max_steps": 7, "batch_size": 3, "accumulation": 2, "max_tokens": 99,
         "packing": "on", "overflow": "drop", "seed": 4, "checkpoint_steps": 5,
         "self_test": True,
+        "patience": 2, "validation_steps": 3,
     }  # fmt: skip
     others = {"learning_rate_ratio", "beta"}  # LoRA has no ratio, SFT no beta
     assert stated.keys() | others == {field.name for field in fields(TuneSettings)}

@@ -32,7 +32,7 @@ class Collected:
     @contextmanager
     def bar(self, title):
         self.lines.append(title)
-        yield lambda done, total, tokens_per_second=None: None
+        yield lambda done, total, tokens_per_second=None, said="": None
 
 
 def planned(folder):

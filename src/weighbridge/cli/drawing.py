@@ -18,10 +18,11 @@ class Drawn:
     def bar(self, title: str) -> Iterator[StageBar]:
         """Open a progress bar; a figure that grows is turned into a rate."""
         rate = Rate()
-        with progress(title) as draw:
+        with progress(title, more_beside=title == "tune") as draw:
 
-            def show(done: float, total: float, tokens_per_second: float | None = None) -> None:
-                given = "" if tokens_per_second is None else f"{tokens_per_second:,.0f} tok/s"
-                draw(done, total, given if title == "tune" else rate(int(tokens_per_second or 0)))
+            def show(
+                done: float, total: float, tokens_per_second: float | None = None, said: str = ""
+            ) -> None:
+                draw(done, total, said or rate(int(tokens_per_second or 0)))
 
             yield show

@@ -218,8 +218,14 @@ class ProgressBar(Protocol):
 
 
 @contextmanager
-def progress(title: str) -> Iterator[ProgressBar]:
-    """Draw a bar with rate and time left on stderr; nothing where stderr is not a terminal."""
+def progress(title: str, more_beside: bool = False) -> Iterator[ProgressBar]:
+    """Draw a bar with rate and time left on stderr; nothing where stderr is not a terminal.
+
+    Args:
+        title: What stands before it.
+        more_beside: Whether the bar is short, so that a line of 80 columns has room for more than a
+            rate.
+    """
     if not sys.stderr.isatty():
         yield _silent
         return
@@ -227,8 +233,8 @@ def progress(title: str) -> Iterator[ProgressBar]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description:<28}", markup=False),
-        BarColumn(bar_width=18),
+        TextColumn("{task.description}" if more_beside else "{task.description:<28}", markup=False),
+        BarColumn(bar_width=8 if more_beside else 18),
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[rate]:>14}", markup=False),
         TimeRemainingColumn(compact=True),

@@ -137,12 +137,16 @@ class TuningDocument:
         seconds: Time in training steps, interrupted attempts included.
         predicted_seconds: What was forecast for it, validation left out.
         steps: Optimizer steps made.
+        kept_step: The step whose weights came out, where early stopping kept an earlier one than
+            the last; else null.
         arrangement: How the rows of a forward pass were laid out: padded, packed or tree.
         computed_tokens: Positions that all forward passes computed, padding included and shared
             beginnings once; 0 where the run is from before rows could be packed.
         padded_tokens: How many they would have with padded rows; 0 likewise.
         data: The rows that were learnt from.
         validation_data: The validation rows; null without any.
+        data_licence: Of what was learnt from, as stated or as its card on the Hub has it; null
+            where neither says.
         template_date: The day that the chat template writes into every row; null where it writes
             none.
         notes: What must be known of how the adapter was attached.
@@ -180,11 +184,13 @@ class TuningDocument:
     seconds: float
     predicted_seconds: float
     steps: int
+    kept_step: int | None
     arrangement: str
     computed_tokens: int
     padded_tokens: int
     data: RowsDocument
     validation_data: RowsDocument | None
+    data_licence: str | None
     template_date: str | None
     notes: tuple[str, ...]
     self_test: SelfTestDocument | None

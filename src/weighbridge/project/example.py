@@ -28,6 +28,7 @@ base = "smollm2-135m"
 # Only the assistant's turns are learnt; look at them with: weighbridge tune --show-mask
 train = "train.jsonl"
 validation = "validation.jsonl"
+# licence = "CC-BY-4.0"   # of the training data; one that forbids commercial use forbids a release
 # allow_overlap = true    # if items of tickets.toml are meant to stand in the training data
 # lora, rslora, lora-plus, dora, pissa or full; every option of `weighbridge tune` is a key here.
 method = "lora"

@@ -13,6 +13,7 @@ from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.opening.endpoints import Endpoints, address_of
 from weighbridge.opening.judge import JudgeChoice
 from weighbridge.opening.tasks import at_sandbox_level, find_task
+from weighbridge.project.data_licence import require_releasable
 from weighbridge.project.overlap import overlaps_of, validation_overlaps
 from weighbridge.project.project_file import Project, refuse_margin
 from weighbridge.project.prompting import Prompts, plan_prompts
@@ -95,8 +96,10 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
             _data(project, project.tune.train),
             _data(project, validation) if validation else None,
             project.tune.settings.objective,
+            project.tune.licence,
             offline=where.offline,
         )
+    unknown = _licensed(project, files)
     tasks: list[tuple[BenchmarkSpec, Task]] = []
     left: list[SkippedBenchmark] = []
     place = RunContext(
@@ -120,9 +123,18 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
     return Plan(
         project, base, tuple(tasks), tuple(left), files, place, judge, labels, incumbent,
         _overlaps(project, files, found),
-        (*files.notes, *validation_overlaps(found, files.validation_files)) if files else (),
+        (*files.notes, *unknown, *validation_overlaps(found, files.validation_files))
+        if files
+        else (),
         plan_prompts(project, files, tasks),
     )  # fmt: skip
+
+
+def _licensed(project: Project, files: TuningFiles | None) -> tuple[str, ...]:
+    """Check that what is learnt from may become what the project is for."""
+    if files is None:
+        return ()
+    return require_releasable(files.train, files.licence, project.project.use)
 
 
 def _overlaps(

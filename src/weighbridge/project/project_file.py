@@ -105,6 +105,7 @@ class Tune:
         allow_overlap: Whether items of a benchmark of one's own may stand in the training data.
         merge: Folder for the tuned model as one of merged weights, which is measured in place of
             adapter on base; "" for none.
+        licence: Of the training data, an SPDX identifier or a name; "" takes a Hub data set's own.
         settings: All other keys of the table are fields of these.
     """
 
@@ -112,10 +113,11 @@ class Tune:
     validation: str = ""
     allow_overlap: bool = False
     merge: str = ""
+    licence: str = ""
     settings: TuneSettings = field(default_factory=TuneSettings)
 
 
-_NOT_SETTINGS = ("train", "validation", "allow_overlap", "merge")
+_NOT_SETTINGS = ("train", "validation", "allow_overlap", "merge", "licence")
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,10 @@ Brought = TypeVar("Brought", covariant=True)
 class StageBar(Protocol):
     """Shows how far a stage has come."""
 
-    def __call__(self, done: float, total: float, tokens_per_second: float | None = None) -> None:
-        """Show it."""
+    def __call__(
+        self, done: float, total: float, tokens_per_second: float | None = None, said: str = ""
+    ) -> None:
+        """Show it; `said` stands beside the bar in place of the speed."""
 
 
 class Show(Protocol):

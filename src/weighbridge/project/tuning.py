@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.models.adapter_origin import base_digest
+from weighbridge.project.data_licence import licence_of
 from weighbridge.project.overlap import repeated_in
 from weighbridge.records import Json, ModelRef, canonical_digest
 from weighbridge.sources.digests import file_digest, files_digest
@@ -34,6 +35,7 @@ class TuningFiles:
         notes: What was read over, each as a sentence.
         train_files: Where the rows stand.
         validation_files: Where the held-out rows stand.
+        licence: Of the rows to learn from; "" where none is known.
     """
 
     train: Path
@@ -44,12 +46,18 @@ class TuningFiles:
     notes: tuple[str, ...] = ()
     train_files: tuple[Path, ...] = ()
     validation_files: tuple[Path, ...] = ()
+    licence: str = ""
 
 
 def read_tuning_files(
-    train: Path, validation: Path | None, objective: str = "sft", *, offline: bool = False
+    train: Path,
+    validation: Path | None,
+    objective: str = "sft",
+    licence: str = "",
+    *,
+    offline: bool = False,
 ) -> TuningFiles:
-    """Read both sets, each a file or a split of a data set on the Hub.
+    """Read both sets, each a file or a split of a data set on the Hub, and the data's licence.
 
     Raises:
         InputError: A file is missing or empty, or holds what the objective can't learn from;
@@ -61,10 +69,11 @@ def read_tuning_files(
     kept = held_out.rows if held_out else ()
     notes = (*learnt.notes, *(held_out.notes if held_out else ()))
     repeated = repeated_in(learnt.rows, kept)
+    known, said = licence_of(train, licence, offline=offline)
     return TuningFiles(
         train, validation, learnt.rows, kept, learnt.duplicates,
-        (*notes, *([repeated] if repeated else [])), learnt.files,
-        held_out.files if held_out else (),
+        (*notes, *([repeated] if repeated else []), *said), learnt.files,
+        held_out.files if held_out else (), known,
     )  # fmt: skip
 
 
@@ -186,6 +195,7 @@ def origin_of(
 ) -> tuple[LineageStep, ...]:
     """Return the steps from a base to what was tuned of it, for the record of a merged model."""
     read = (*files.train_files, *files.validation_files)
+    licence: dict[str, Json] = {"licence": files.licence} if files.licence else {}
     recipe: dict[str, Json] = {
         "settings": settings.identity(),
         "method": result.method,
@@ -198,7 +208,7 @@ def origin_of(
         LineageStep(
             "data",
             files_digest(read),
-            {"files": {path.name: file_digest(path) for path in read}},
+            {"files": {path.name: file_digest(path) for path in read}} | licence,
         ),
         LineageStep("recipe", canonical_digest(settings.identity()), recipe),
     )

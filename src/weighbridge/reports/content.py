@@ -27,6 +27,8 @@ class TrainingPoint:
         tokens: Target tokens trained on so far.
         seconds: Wall time so far.
         learning_rate: As used in this step.
+        trained_tokens_per_second: Target tokens a second in this step; None before the first, and
+            in reports from before it was kept.
     """
 
     step: int
@@ -35,6 +37,7 @@ class TrainingPoint:
     tokens: int
     seconds: float
     learning_rate: float
+    trained_tokens_per_second: float | None = None
 
 
 @dataclass(frozen=True)

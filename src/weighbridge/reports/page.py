@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from weighbridge.records import Comparison, EvalRun, Flip, Graded, Score
 from weighbridge.records.scale import Scale, advantage
-from weighbridge.reports import charts, palette, wording
+from weighbridge.reports import charts, palette, training_charts, wording
 from weighbridge.reports.content import ArmsSection, BenchmarkSection, Report, TrainingPoint
 from weighbridge.reports.document import asset, environment, script_digest
 from weighbridge.reports.drawing import Drawing
@@ -112,6 +112,14 @@ def compose(report: Report) -> Page:
     overview = _overview(report)
     sections = tuple(_section_view(index, s) for index, s in enumerate(report.sections, start=1))
     arms = tuple(_arms_view(index, each) for index, each in enumerate(report.arms, start=1))
+    beside = [
+        Chart(drawn)
+        for drawn in (
+            training_charts.learning_rate(report.training, "learning-rate"),
+            training_charts.speed(report.training, "training-speed"),
+        )
+        if drawn is not None
+    ]
     training = _both("training", lambda name, px: charts.training(report.training, name, px))
     forecasts = _both("forecasts", lambda name, px: charts.forecasts(report.forecasts, name, px))
     script = asset("report.js")
@@ -124,6 +132,7 @@ def compose(report: Report) -> Page:
             sections=sections,
             arms=arms,
             training=training,
+            training_beside=beside,
             training_steps=_told_steps(report.training),
             forecasts=forecasts,
             limits=limits(report),
@@ -135,7 +144,7 @@ def compose(report: Report) -> Page:
             script_digest=script_digest(script),
         )
     )
-    drawn = [overview, *(view.chart for view in arms), training, forecasts]
+    drawn = [overview, *(view.chart for view in arms), training, *beside, forecasts]
     for view in sections:
         drawn += [view.means, view.difference, view.parts]
     return Page(html, tuple(chart.wide for chart in drawn if chart is not None))

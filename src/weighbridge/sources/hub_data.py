@@ -92,6 +92,21 @@ def splits_of(folder: Path, repo: str = "") -> dict[str, tuple[Path, ...]]:
     }
 
 
+def hub_licence(name: Path, *, offline: bool = False) -> str:
+    """Return the licence that the card of a data set on the Hub states; "" where it states none."""
+    repo = str(name).partition(":")[0]
+    card = hub_snapshot(repo, "dataset", _FETCHED, offline=offline) / "README.md"
+    if not card.is_file():
+        return ""
+    from huggingface_hub import metadata_load
+
+    try:
+        stated = (metadata_load(card) or {}).get("license") or ""
+    except Exception:  # a card is YAML that anyone wrote, and its reader raises anything
+        return ""
+    return ", ".join(map(str, stated)) if isinstance(stated, list) else str(stated)
+
+
 def _configs(folder: Path, repo: str) -> dict[str, dict[str, list[str]]]:
     """Return a card's patterns of files, by configuration and split."""
     card = folder / "README.md"

@@ -25,7 +25,7 @@ from weighbridge.process_memory import (
 )
 from weighbridge.sources.digests import file_digest
 from weighbridge.storage import append_line, sole_owner, write_whole
-from weighbridge.tuning import checkpoint, plan
+from weighbridge.tuning import checkpoint, early_stopping, plan
 from weighbridge.tuning.job import (
     Job,
     arranged_as_before,
@@ -107,6 +107,7 @@ def tune(
     held_lengths = None
     if validation:
         held_out, held_lengths = objective.rows(tokenizer, validation, limit, settings.overflow)
+    early_stopping.require_validation(settings, held_out)
     require_rows(module, tokenizer, parts_of((*rows, *held_out)))
     identity = run_identity(parts_of(rows), parts_of(held_out), settings, base_digest)
     with sole_owner(folder):
@@ -135,6 +136,10 @@ def tune(
                 )
                 state = _train(job, lengths, stopping, warm=tried is not None)
                 job.optimizer.state.clear()  # saving a whole model needs that room
+                kept = early_stopping.restore_best(
+                    folder, state.metrics, job.parameters, settings.patience
+                )
+                said += early_stopping.kept_sentence(state.metrics, kept, job.schedule.total_steps)
                 method.save(model, tokenizer, folder / method.output)
                 result = replace(
                     _result(
@@ -144,6 +149,7 @@ def tune(
                     template_date=date_written(tokenizer),
                     notes=tuple(said),
                     self_test=tried,
+                    kept_step=kept,
                 )
         write_result(folder, result)
         return result
@@ -187,12 +193,9 @@ def _train(
         try:
             if not state.metrics:
                 state = _record(job, state, _validated(job, Metric(step=0)))
-            while state.step < job.schedule.total_steps:
+            while not _ended(job, state):
                 state = _step(job, state, stopping)
-                if (
-                    state.step % job.settings.checkpoint_steps == 0
-                    or state.step == job.schedule.total_steps
-                ):
+                if state.step % job.settings.checkpoint_steps == 0 or _ended(job, state):
                     _checkpoint(job, state)
                     saved = state.step
         except (Stopped, KeyboardInterrupt) as error:
@@ -205,6 +208,12 @@ def _train(
                 do=f"the same command goes on from step {saved}",
             ) from None
         return replace(state, peak_memory_bytes=_peak(state), arrangement=job.arrangement)
+
+
+def _ended(job: Job, state: checkpoint.RunState) -> bool:
+    """Whether every step was made, or the validation loss no longer falls."""
+    every = state.step >= job.schedule.total_steps
+    return every or early_stopping.exhausted(state.metrics, job.settings.patience)
 
 
 def _start(job: Job, warm: bool) -> checkpoint.RunState:
@@ -257,7 +266,7 @@ def _step(job: Job, state: checkpoint.RunState, stopping: threading.Event) -> ch
         seconds=time.perf_counter() - started,
         rewards=Rewards.of(rewards),
     )
-    if job.schedule.ends_epoch(step):
+    if job.schedule.validates_after(step):
         metric = _validated(job, metric)
     return _record(job, state, metric)
 
@@ -284,6 +293,7 @@ def _validated(job: Job, metric: Metric) -> Metric:
 def _record(job: Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.RunState:
     append_line(job.folder / "metrics.jsonl", json.dumps(asdict(metric), allow_nan=False))
     state = replace(state, step=metric.step, metrics=(*state.metrics, metric))
+    early_stopping.keep_best(job.folder, state.metrics, job.parameters, job.settings.patience)
     if metric.loss is not None:
         seconds = sum(m.seconds for m in state.metrics)
         job.on_event(
@@ -294,6 +304,9 @@ def _record(job: Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.
                 tokens_per_second=metric.tokens / metric.seconds,
                 seconds_left=seconds / metric.step * (job.schedule.total_steps - metric.step),
                 rewards=metric.rewards,
+                trained_tokens_per_second=metric.trained_tokens / metric.seconds,
+                learning_rate=metric.learning_rate or 0.0,
+                memory_bytes=_peak(state),
             )
         )
     return state

@@ -46,9 +46,11 @@ class Schedule:
         """Return the seed of a step's dropout."""
         return int(canonical_digest([self._settings.seed, step])[7:22], 16)
 
-    def ends_epoch(self, step: int) -> bool:
+    def validates_after(self, step: int) -> bool:
         """Whether the validation loss is measured after this step."""
-        return step % self.epoch_steps == 0 or step == self.total_steps
+        every = self._settings.validation_steps
+        between = every is not None and step % every == 0
+        return between or step % self.epoch_steps == 0 or step == self.total_steps
 
     def _epoch_order(self, epoch: int) -> tuple[tuple[int, ...], ...]:
         settings = self._settings

@@ -29,7 +29,10 @@ OBJECTIVE_SETTINGS = ("beta",)
 METHOD_SETTINGS = ("rank", "alpha", "dropout", "target", "learning_rate", "learning_rate_ratio")
 """Settings whose default is the method's; those that a method lacks stay None."""
 
-_SINCE_METHODS = {"method": "lora", "objective": "sft", "packing": "auto"}
+_SINCE_METHODS: dict[str, Json] = {
+    "method": "lora", "objective": "sft", "packing": "auto",
+    "patience": None, "validation_steps": None,
+}  # fmt: skip
 """Settings that came later, with the value that runs from before them have."""
 
 
@@ -65,6 +68,10 @@ class TuneSettings:
         max_tokens: Longest row; None for the model's context.
         overflow: What becomes of longer rows.
         seed: Of the adapter's initial values, the order of rows, and dropout.
+        patience: Validation measurements in a row without a lower loss after which the run ends;
+            the weights with the lowest are kept. None makes every step and keeps the last.
+        validation_steps: Steps between measurements of the validation loss, beside those after each
+            epoch; None for those alone.
         checkpoint_steps: Steps between checkpoints: what a crash costs at most.
         self_test: Whether the run is tried out before it begins; None where it is worth its time.
     """
@@ -91,6 +98,8 @@ class TuneSettings:
     max_tokens: int | None = None
     overflow: Overflow = "refuse"
     seed: int = 0
+    patience: int | None = None
+    validation_steps: int | None = None
     checkpoint_steps: int = 10
     self_test: bool | None = None
 
@@ -99,7 +108,7 @@ class TuneSettings:
         self._ask_method()
         for name in ("rank", "epochs", "batch_size", "accumulation", "checkpoint_steps"):
             self._require(name, lambda value: value >= 1, "at least 1")
-        for name in ("max_steps", "max_tokens"):
+        for name in ("max_steps", "max_tokens", "patience", "validation_steps"):
             self._require(name, lambda value: value >= 1, "at least 1, or nothing")
         for name in ("learning_rate", "learning_rate_ratio", "alpha", "beta"):
             self._require(name, lambda value: 0 < value < math.inf, "above 0")
@@ -208,7 +217,7 @@ class StepDone:
     """One optimizer step.
 
     `loss` is nats per learnt token of this step's rows, or the mean loss of its pairs; `rewards`
-    are those of its pairs.
+    are those of its pairs. `memory_bytes` is the process's peak until now.
     """
 
     step: int
@@ -217,6 +226,9 @@ class StepDone:
     tokens_per_second: float
     seconds_left: float
     rewards: Rewards | None = None
+    trained_tokens_per_second: float = 0.0
+    learning_rate: float = 0.0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -236,7 +248,7 @@ class Checkpointed:
     path: Path
 
 
-_OWN_NOTES = ("the base ", "target ", "no adapter ")
+_OWN_NOTES = ("the base ", "target ", "no adapter ", "the validation loss ", "ended after step ")
 """How notes begin that are not peft's."""
 
 _ARRANGED: dict[Arrangement, str] = {
@@ -335,6 +347,8 @@ class TuneResult:
             beginnings once; 0 in results from before rows could be packed.
         padded_tokens: How many they would have with padded rows; 0 likewise.
         self_test: What was measured before the run began; None where nothing was.
+        kept_step: The step whose weights came out, where early stopping kept an earlier one than
+            the last; else None.
     """
 
     artefact: Path
@@ -366,6 +380,7 @@ class TuneResult:
     computed_tokens: int = 0
     padded_tokens: int = 0
     self_test: SelfTest | None = None
+    kept_step: int | None = None
 
     @property
     def adapter(self) -> Path | None:

@@ -11,7 +11,7 @@ from weighbridge.comparison.before_after import BenchmarkComparison
 from weighbridge.comparison.prompted import ArmCosts, PromptedComparison, RequestCost
 from weighbridge.records import Comparison
 from weighbridge.records import Verdict as Supported
-from weighbridge.records.scale import is_share, margin, named
+from weighbridge.records.scale import is_share, margin, measured_in
 from weighbridge.reports import VerdictFinding, wording
 from weighbridge.statistics.families import decide_together
 from weighbridge.verdict.economics import Economics, usd_per_request
@@ -82,7 +82,7 @@ def _figures(found: Comparison, prompt: str) -> str:
     prompted, tuned = (wording.value(mean, found.scale) for mean in (found.mean_a, found.mean_b))
     low, high = found.interval
     gap = wording.difference(-found.difference, (-high, -low), found.scale)
-    unit = "" if is_share(found.scale) else f" on {named(found.scale)}"
+    unit = "" if is_share(found.scale) else f" {measured_in(found.scale)}"
     return f"{tuned} against {prompted}{unit} of {prompt}, a difference of {gap}"
 
 

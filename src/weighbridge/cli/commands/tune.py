@@ -3,7 +3,7 @@
 Killed at any moment, the same command goes on and ends with the same weights, bit for bit.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -22,10 +22,12 @@ from weighbridge.documents.tuning import (
 )
 from weighbridge.errors import InputError
 from weighbridge.sources.artefacts import artefact_digest
+from weighbridge.tuning.curve import curve_names, curves_written, find_curves
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
 from weighbridge.tuning.settings import METHOD_SETTINGS, OBJECTIVE_SETTINGS, TuneSettings
 
 if TYPE_CHECKING:
+    from weighbridge.project.tuning import TuningFiles
     from weighbridge.tuning import TuneResult
     from weighbridge.tuning.merging import Merged
     from weighbridge.tuning.method import Method, Objective
@@ -92,6 +94,9 @@ class DataOptions:
         str | None,
         _setting("overflow", "What becomes of longer rows: refuse, drop or truncate_left."),
     ] = None
+    data_licence: Annotated[
+        str, typer.Option(help="Licence of the data (SPDX); else that of a Hub data set's card.")
+    ] = ""
     show_mask: Annotated[int, typer.Option(help="Show what is learnt of N rows, and stop.")] = 0
 
 
@@ -151,6 +156,13 @@ class TrainingOptions:
         float | None, _setting("clip_norm", "Longest gradient; 0 for any length.")
     ] = None
     seed: Annotated[int | None, _setting("seed", "Seed of everything random.")] = None
+    patience: Annotated[
+        int | None,
+        _setting("patience", "End after so many validations without a lower loss; keep the best."),
+    ] = None
+    validation_steps: Annotated[
+        int | None, _setting("validation_steps", "Steps between validations within an epoch.")
+    ] = None
     checkpoint_steps: Annotated[
         int | None, _setting("checkpoint_steps", "Steps between checkpoints.")
     ] = None
@@ -173,6 +185,10 @@ class ResultOptions:
     out: Annotated[
         Path | None, typer.Option(help="Folder of the tuning run; default: beside the runs.")
     ] = None
+    curves: Annotated[
+        str,
+        typer.Option(metavar="NAME", help=f"Curves for {' or '.join(curve_names())}, too."),
+    ] = ""
     merge: Annotated[Path | None, typer.Option(help="Also write merged safetensors here.")] = None
     runs: options.Runs = options.DEFAULT_RUNS
     cache: options.Cache = None
@@ -232,7 +248,6 @@ def command(
     from weighbridge.cli.resume_output import verify_resume
     from weighbridge.opening.models import open_model
     from weighbridge.project.resume_child import ChildRun
-    from weighbridge.project.stages.tune import tuning_bar
     from weighbridge.project.tuning import (
         base_digest_of,
         masks_of,
@@ -242,6 +257,7 @@ def command(
         run_folder,
         tune_model,
     )
+    from weighbridge.project.tuning_progress import tuning_bar
     from weighbridge.tuning.merging import merged_before, require_free
 
     around = options.surroundings(
@@ -251,8 +267,14 @@ def command(
     instead.check()
     settings = settings_of(data, method, training)
     files = read_tuning_files(
-        data.train, data.validation, settings.objective, offline=around.offline
+        data.train,
+        data.validation,
+        settings.objective,
+        data.data_licence,
+        offline=around.offline,
     )
+    if result.curves:
+        find_curves(result.curves)
     if result.merge:
         require_free(result.merge)
     root = result.runs.parent / "tuning"
@@ -277,12 +299,15 @@ def command(
         folder = result.out or run_folder(root, base_digest_of(opened.ref), settings, files)
         artefact = folder / find_method(settings.method).output
         merged = merged_before(result.merge, artefact, folder) if result.merge else None
-        with tuning_bar(Drawn(), "tune") as on_event:
+        with (
+            curves_written(result.curves, folder) as drawn,
+            tuning_bar(Drawn(), "tune", drawn) as on_event,
+        ):
             tuned = tune_model(opened, model, settings, files, folder, on_event)
         if result.merge and not merged:
             merged = merge_tuned(opened, tuned, result.merge, files, settings)
         notes = (*files.notes, *quantised_twice(opened.ref, settings))
-    emit(*_outcome(tuned, merged, notes), json)
+    emit(*_outcome(tuned, merged, replace(files, notes=notes)), json)
 
 
 def settings_of(*groups: DataOptions | MethodOptions | TrainingOptions) -> TuneSettings:
@@ -308,7 +333,7 @@ def _self_test_document(result: "TuneResult") -> SelfTestDocument | None:
 
 
 def _outcome(
-    result: "TuneResult", merged: "Merged | None", notes: tuple[str, ...]
+    result: "TuneResult", merged: "Merged | None", files: "TuningFiles"
 ) -> tuple[TuningDocument, str]:
     """Return what a run came to, as a document and as text."""
     validation, whole = result.validation_lengths, result.adapter is None
@@ -336,13 +361,15 @@ def _outcome(
         seconds=result.seconds,
         predicted_seconds=result.predicted_seconds,
         steps=result.steps,
+        kept_step=result.kept_step,
         arrangement=result.arrangement,
         computed_tokens=result.computed_tokens,
         padded_tokens=result.padded_tokens,
         data=RowsDocument(**vars(result.lengths)),
         validation_data=RowsDocument(**vars(validation)) if validation else None,
         template_date=result.template_date,
-        notes=(*notes, *result.notes),
+        data_licence=files.licence or None,
+        notes=(*files.notes, *result.notes),
         self_test=_self_test_document(result),
         merged=str(merged.path) if merged else None,
         merged_before=merged.before if merged else False,
@@ -354,7 +381,7 @@ def _outcome(
     )
     lines = [
         *result.told(),
-        *notes,
+        *files.notes,
         f"loss {result.loss_first:.3f} to {result.loss_last:.3f} in {result.steps} steps",
         *_told_rewards("at the last step", result.rewards),
         *_told_rewards("on validation pairs", result.validation_rewards),

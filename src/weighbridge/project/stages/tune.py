@@ -1,21 +1,26 @@
 """Tune the base model on the project's own rows."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+from weighbridge.project.data_licence import NOT_STATED
 from weighbridge.project.plan import Plan
 from weighbridge.project.stage import (
     BASE_RUNS,
     PROMPT_ARMS,
     TUNED,
     Results,
-    Show,
     Stage,
     StageFacts,
     Work,
 )
-from weighbridge.project.tuning import base_digest_of, quantised_twice, run_folder, tune_model
+from weighbridge.project.tuning import (
+    TuningFiles,
+    base_digest_of,
+    quantised_twice,
+    run_folder,
+    tune_model,
+)
+from weighbridge.project.tuning_progress import tuning_bar
 from weighbridge.reports import Forecast, TrainingPoint
 from weighbridge.tuning.plan import count
 from weighbridge.tuning.registry import find_method, find_objective
@@ -54,47 +59,6 @@ def _run(work: Work) -> "TuneResult":
     return tuned
 
 
-@contextmanager
-def tuning_bar(show: Show, title: str) -> "Iterator[Callable[[object], None]]":
-    """Draw tuning events as a progress bar."""
-    from weighbridge.tuning import Checked, Planned, Referenced, StepDone, Validated
-    from weighbridge.tuning.settings import saved_sentences
-
-    tokens = 0.0
-    with show.bar(title) as bar:
-
-        def on_event(event: object) -> None:
-            nonlocal tokens
-            if isinstance(event, Planned):
-                bar(event.resumed_step, event.total_steps, None)
-                for sentence in event.lengths.sentences("learns from"):
-                    show.say(sentence)
-                for sentence in saved_sentences(
-                    event.arrangement, event.computed_tokens, event.padded_tokens
-                ):
-                    show.say(sentence)
-                if event.predicted_seconds:
-                    show.say(
-                        f"tuning: {event.total_steps} steps, forecast "
-                        f"{event.predicted_seconds:,.0f} s and "
-                        f"{event.predicted_memory_bytes / 1e9:.1f} GB"
-                    )
-                elif event.resumed_step:
-                    show.say(f"tuning goes on from step {event.resumed_step}")
-            elif isinstance(event, Referenced):
-                if event.pairs == event.total_pairs:
-                    show.say(f"reference of {count(event.pairs, 'pair')} computed")
-            elif isinstance(event, Validated) and event.rewards:
-                show.say(f"validation after step {event.step}: {event.rewards}")
-            elif isinstance(event, Checked):
-                show.say(f"self-test, {event.number} of {event.total}: {event.result.told()}")
-            elif isinstance(event, StepDone):
-                tokens = event.tokens_per_second
-                bar(event.step, event.total_steps, tokens)
-
-        yield on_event
-
-
 def _facts(plan: Plan, results: Results) -> StageFacts:
     tuned, tune = results[TUNED], plan.project.tune
     assert plan.files is not None and tune is not None
@@ -102,7 +66,7 @@ def _facts(plan: Plan, results: Results) -> StageFacts:
     return StageFacts(
         tuning_data=str(plan.files.train),
         training=_curve(tuned),
-        training_facts=tuple(_training_facts(tune.settings, tuned).items()),
+        training_facts=tuple(_training_facts(tune.settings, tuned, plan.files).items()),
         forecasts=(
             Forecast("Peak memory while tuning", "bytes", predicted, peak),
             Forecast("Time in training steps", "seconds", tuned.predicted_seconds, tuned.seconds),
@@ -117,12 +81,18 @@ def _curve(tuned: "TuneResult") -> tuple[TrainingPoint, ...]:
         tokens, seconds = tokens + m.trained_tokens, seconds + m.seconds
         loss = m.loss if m.loss is not None else m.validation_loss
         if loss is not None:
-            rate = m.learning_rate
-            points.append(TrainingPoint(m.step, loss, m.validation_loss, tokens, seconds, rate))
+            speed = m.trained_tokens / m.seconds if m.seconds else None
+            points.append(
+                TrainingPoint(
+                    m.step, loss, m.validation_loss, tokens, seconds, m.learning_rate, speed
+                )
+            )
     return tuple(points)
 
 
-def _training_facts(settings: "TuneSettings", tuned: "TuneResult") -> dict[str, str]:
+def _training_facts(
+    settings: "TuneSettings", tuned: "TuneResult", files: TuningFiles
+) -> dict[str, str]:
     objective = find_objective(tuned.objective).bound(settings)
     rewards = {
         name: str(measured[1])
@@ -139,8 +109,14 @@ def _training_facts(settings: "TuneSettings", tuned: "TuneResult") -> dict[str, 
         "Trainable parameters": f"{tuned.trainable_parameters:,}",
         "Rows": f"{tuned.lengths.rows:,} of {tuned.lengths.total_tokens:,} tokens, "
         f"{tuned.lengths.trained_share:.0%} of them learnt",
+        "Licence of the data": files.licence or NOT_STATED,
+        "Learnt": f"the assistant's turns and {tuned.end_of_turn!r}, which ends them",
         "Steps": f"{tuned.steps} of {settings.rows_per_step} rows, {settings.epochs} epochs, "
         f"learning rate {settings.learning_rate:g}",
+        **({"Kept": f"step {tuned.kept_step}, early stopping"} if tuned.kept_step else {}),
+        "Recipe": f"{settings.schedule} schedule, warm-up {settings.warmup_share:.0%}, gradients "
+        f"up to {settings.clip_norm:g}, weight decay {settings.weight_decay:g}, seed "
+        f"{settings.seed}, rows {tuned.arrangement}",
         "Speed": f"{tuned.tokens_per_second:,.0f} tokens per second",
         tuned.output.capitalize(): tuned.artefact_digest,
     }
