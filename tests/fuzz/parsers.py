@@ -360,10 +360,10 @@ def _gguf(architecture: str = "llama") -> bytes:
 
 
 def _harnesses(folder: Path) -> list[Parser]:
-    from weighbridge.evidence.importing import ImportRequest, read_foreign
+    from weighbridge.evidence.importing import ImportRequest, read_harness_runs
 
     def read(name: str, path: Path, **more: object) -> object:
-        return read_foreign(name, ImportRequest(path, **more))
+        return read_harness_runs(name, ImportRequest(path, **more))
 
     found = []
     for harness, patterns in {

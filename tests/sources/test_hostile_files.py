@@ -17,7 +17,7 @@ from weighbridge.evaluation.benchmarks import gpqa, mmlu
 from weighbridge.evaluation.fastchat import rows as fastchat_rows
 from weighbridge.evaluation.human_labels import read_human_labels
 from weighbridge.evaluation.own import read_own_benchmark
-from weighbridge.evidence.importing import ImportRequest, read_foreign
+from weighbridge.evidence.importing import ImportRequest, read_harness_runs
 from weighbridge.planning.scaling.reading import read_points
 from weighbridge.pretraining.corpus import read_corpus
 from weighbridge.project.project_file import read_project
@@ -50,7 +50,7 @@ def of_mmlu(path):
 
 
 def imported(harness, path):
-    return read_foreign(harness, ImportRequest(path))
+    return read_harness_runs(harness, ImportRequest(path))
 
 
 def weights(path):

@@ -23,7 +23,7 @@ from weighbridge.evidence.payload import (
     NewerEvidence,
     Payload,
     Sample,
-    newer,
+    newer_evidence_error,
     payload_of,
 )
 from weighbridge.evidence.plain_json import differences, strict_json
@@ -31,7 +31,7 @@ from weighbridge.evidence.seal import SEAL_VERSION
 from weighbridge.records import Json, ModelRef, Provenance, canonical_digest, canonical_json
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 
-_OF_THE_ENVELOPE = (
+_ENVELOPE_FIELDS = (
     "payload", "schema_version", "envelope_version", "identity_fields", "planned_samples",
 )  # fmt: skip
 ENVELOPE_VERSION = FIRST_VERSION
@@ -131,7 +131,7 @@ def load(folder: Path) -> Sealed[Any]:
     stated = {key: document[key] for key in _STATED_BY_ALL if key in document}
     try:
         envelope = _ENVELOPE.validate_python(stated)
-        own = {key: value for key, value in document.items() if key not in _OF_THE_ENVELOPE}
+        own = {key: value for key, value in document.items() if key not in _ENVELOPE_FIELDS}
         content = payload.content(own, _object(document.get("identity_fields")))
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
@@ -178,11 +178,13 @@ def _payload(data: bytes, document: dict[str, Json], seal: dict[str, Json]) -> P
     """
     version = seal.get("schema_version")
     if isinstance(version, int) and not isinstance(version, bool) and version > SEAL_VERSION:
-        raise newer(f"seal {version}, this one reads up to {SEAL_VERSION}")
+        raise newer_evidence_error(f"seal {version}, this one reads up to {SEAL_VERSION}")
     try:
         enveloped = _envelope_version(document)
         if enveloped is not None and enveloped > ENVELOPE_VERSION:
-            raise newer(f"envelope {enveloped}, this one reads up to {ENVELOPE_VERSION}")
+            raise newer_evidence_error(
+                f"envelope {enveloped}, this one reads up to {ENVELOPE_VERSION}"
+            )
         return payload_of(document)
     except NewerEvidence as error:
         if seal.get("run_digest") == f"sha256:{hashlib.sha256(data).hexdigest()}":
@@ -207,15 +209,15 @@ def _envelope_version(document: dict[str, Json]) -> int | None:
 
 def faults(sealed: Sealed[Any]) -> Iterator[Fault]:
     """Yield each contradiction within a run's documents, or between them."""
-    yield from _of_form(sealed)
-    yield from _of_identity(sealed)
+    yield from _form_faults(sealed)
+    yield from _identity_faults(sealed)
     for name in _COUNTS:
         value = getattr(sealed.envelope.provenance, name)
         if value is not None and value < 0:
             yield f"provenance.{name}", f"{value} is below 0"
 
 
-def _of_form(sealed: Sealed[Any]) -> Iterator[Fault]:
+def _form_faults(sealed: Sealed[Any]) -> Iterator[Fault]:
     document, payload = sealed.document, sealed.payload
     version = document.get("schema_version")
     if version != payload.version or isinstance(version, bool):
@@ -233,7 +235,7 @@ def _of_form(sealed: Sealed[Any]) -> Iterator[Fault]:
         del shared["model"]
     keys = ENVELOPE_KEYS.get(enveloped or ENVELOPE_VERSION, ALL_KEYS)
     known = payload.document_keys.of(keys.of(shared | payload.plain(sealed.content)))
-    stated = {key: value for key, value in document.items() if key not in _OF_THE_ENVELOPE}
+    stated = {key: value for key, value in document.items() if key not in _ENVELOPE_FIELDS}
     yield from differences(stated, known, payload.document_keys.may_lack | keys.may_lack)
     for name, data, read in (
         ("run.json", sealed.data, document),
@@ -248,7 +250,7 @@ def _of_form(sealed: Sealed[Any]) -> Iterator[Fault]:
                 yield name, "is not written as it was sealed (RFC 8785)"
 
 
-def _of_identity(sealed: Sealed[Any]) -> Iterator[Fault]:
+def _identity_faults(sealed: Sealed[Any]) -> Iterator[Fault]:
     envelope, fields = sealed.envelope, sealed.document.get("identity_fields")
     name = sealed.folder.resolve().name
     if name != envelope.run_id:

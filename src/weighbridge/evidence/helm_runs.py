@@ -1,6 +1,6 @@
 """HELM's own run folders: what was asked and answered, HELM's value of each answer, its means.
 
-    find the folders -> read one run -> its answers with HELM's value of each -> `Foreign`
+    find the folders -> read one run -> its answers with HELM's value of each -> `HarnessRun`
 
 An answer's value is HELM's own value of one metric: `--metric`, else exact match for multiple
 choice, else the first of `METRICS` that the run has, which is what HELM's leaderboards show for
@@ -25,8 +25,8 @@ from typing import Any
 
 from weighbridge.errors import InputError
 from weighbridge.evidence.importing import (
-    Foreign,
-    Found,
+    HarnessRun,
+    HarnessRuns,
     ImportRequest,
     each_member,
     imported_sample,
@@ -87,12 +87,12 @@ def run_folders(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def read_runs(folders: Sequence[Path], request: ImportRequest) -> Found:
+def read_runs(folders: Sequence[Path], request: ImportRequest) -> HarnessRuns:
     """Read each folder as one run; one that can't be read is left out where there are others."""
     return each_member(folders, lambda folder: _run(folder, request), alone=len(folders) == 1)
 
 
-def _run(folder: Path, request: ImportRequest) -> Foreign:
+def _run(folder: Path, request: ImportRequest) -> HarnessRun:
     spec, files = _spec(folder), [folder / _SPEC]
     answers, read = _answers(folder)
     split, kept, notes = _kept(answers)
@@ -115,7 +115,7 @@ def _run(folder: Path, request: ImportRequest) -> Foreign:
         for answer in kept
     )
     others = [each for each in METRICS if each != metric and each in totals]
-    return Foreign(
+    return HarnessRun(
         model=str(spec.get("model_deployment") or spec.get("model") or "unknown"),
         benchmark=name,
         benchmark_version=f"helm {metric}",

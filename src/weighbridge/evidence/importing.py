@@ -1,6 +1,6 @@
 """Imports other harnesses' results as sealed runs, and records what their files do not tell.
 
-    read a harness's files -> `Foreign` runs in our records -> journal -> estimate -> seal
+    read a harness's files -> `HarnessRun` runs in our records -> journal -> estimate -> seal
 
 The folder `imports/` is the list of harnesses; each file defines one `IMPORTER`. An imported run is
 evidence like any other from its samples on: `verify` recomputes it, `compare` pairs it. What came
@@ -84,7 +84,7 @@ class ImportRequest:
 
 
 @dataclass(frozen=True)
-class Foreign:
+class HarnessRun:
     """One model's answers to one benchmark, as another harness left them.
 
     Attributes:
@@ -133,10 +133,10 @@ class Foreign:
 
 
 @dataclass(frozen=True)
-class Found:
+class HarnessRuns:
     """What an importer read: runs, and what it left out, each with the reason."""
 
-    runs: tuple[Foreign, ...]
+    runs: tuple[HarnessRun, ...]
     left_out: tuple[str, ...] = ()
 
 
@@ -152,10 +152,12 @@ class Importer:
 
     name: str
     reads: str
-    read: Callable[[ImportRequest], Found]
+    read: Callable[[ImportRequest], HarnessRuns]
 
 
-def each_member(members: Sequence[Path], read: Callable[[Path], Foreign], *, alone: bool) -> Found:
+def each_member(
+    members: Sequence[Path], read: Callable[[Path], HarnessRun], *, alone: bool
+) -> HarnessRuns:
     """Read each member of a folder as a run; one that can't be read becomes a line of `left_out`.
 
     Args:
@@ -166,7 +168,7 @@ def each_member(members: Sequence[Path], read: Callable[[Path], Foreign], *, alo
     Raises:
         InputError: `alone`, and the member can't be read. Any other of `UNREADABLE` likewise.
     """
-    runs, left_out = list[Foreign](), list[str]()
+    runs, left_out = list[HarnessRun](), list[str]()
     for member in members:
         try:
             runs.append(read(member))
@@ -174,7 +176,7 @@ def each_member(members: Sequence[Path], read: Callable[[Path], Foreign], *, alo
             if alone:
                 raise
             left_out.append(f"{member.name}: {why_unread(error)}")
-    return Found(tuple(runs), tuple(left_out))
+    return HarnessRuns(tuple(runs), tuple(left_out))
 
 
 def why_unread(error: BaseException) -> str:
@@ -201,7 +203,7 @@ def find_importer(name: str) -> Importer:
     return defined_in(module, "IMPORTER", Importer)
 
 
-def read_foreign(name: str, request: ImportRequest) -> Found:
+def read_harness_runs(name: str, request: ImportRequest) -> HarnessRuns:
     """Read a harness's files, sealing nothing yet.
 
     Raises:
@@ -243,7 +245,7 @@ def import_runs(
     Raises:
         InputError: Nothing there can be read, or a value is off the scale.
     """
-    found = read_foreign(name, request)
+    found = read_harness_runs(name, request)
     sealed, left_out = list[EvalRun](), list(found.left_out)
     for run in found.runs:
         try:
@@ -253,7 +255,7 @@ def import_runs(
             raise  # a fault of the disk concerns every run
         except UNREADABLE as error:
             if len(found.runs) == 1:
-                raise _in_our_words(error, request.path, name) from error
+                raise _as_weighbridge_error(error, request.path, name) from error
             left_out.append(f"{run.model} on {run.benchmark}: {why_unread(error)}")
     if not sealed:
         raise _nothing(request.path, find_importer(name).reads, left_out)
@@ -266,7 +268,7 @@ def _nothing(path: Path, reads: str, why: Sequence[str]) -> InputError:
     return InputError(f"no run in {path} can be imported{reasons}", reads)
 
 
-def _in_our_words(error: BaseException, path: Path, name: str) -> WeighbridgeError:
+def _as_weighbridge_error(error: BaseException, path: Path, name: str) -> WeighbridgeError:
     if isinstance(error, WeighbridgeError):
         return error
     saw = f"{path} has another form than {name}'s files ({in_one_line(error)})"
@@ -327,10 +329,10 @@ def imported_sample(
         sample_id=clean(sample_id),
         repeat=repeat,
         cluster=clean(cluster) if cluster is not None else None,
-        sample_digest=canonical_digest(plain(item)),
+        sample_digest=canonical_digest(clean_json(item)),
         prompt_digest=text_digest(prompt) if prompt is not None else UNKNOWN,
         question=clean(question) if shown else None,
-        target=plain(target) if shown else None,
+        target=clean_json(target) if shown else None,
         output=clean(output),
         logprobs=logprobs if all(map(math.isfinite, logprobs)) else (),
         stop=stop,
@@ -362,12 +364,12 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def plain(value: Json) -> Json:
+def clean_json(value: Json) -> Json:
     """Return JSON that evidence can hold: NaN, Infinity and huge numbers become texts."""
     if isinstance(value, dict):
-        return plain_fields(value)
+        return clean_fields(value)
     if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
+        return [clean_json(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
@@ -375,9 +377,9 @@ def plain(value: Json) -> Json:
     return clean(value) if isinstance(value, str) else value
 
 
-def plain_fields(fields: Mapping[str, Json]) -> dict[str, Json]:
-    """Return an object that evidence can hold, as `plain` does."""
-    return {clean(str(key)): plain(each) for key, each in fields.items()}
+def clean_fields(fields: Mapping[str, Json]) -> dict[str, Json]:
+    """Return an object that evidence can hold, as `clean_json` does."""
+    return {clean(str(key)): clean_json(each) for key, each in fields.items()}
 
 
 def number(value: Json) -> float | None:
@@ -393,7 +395,7 @@ def _without_texts(score: Score) -> Score:
     return Graded(score.value, score.answer if len(score.answer) <= _LETTERS else "")
 
 
-def _check_values(run: Foreign, request: ImportRequest) -> None:
+def _check_values(run: HarnessRun, request: ImportRequest) -> None:
     low, high = request.scale
     for sample in run.samples:
         score = sample.score
@@ -406,7 +408,7 @@ def _check_values(run: Foreign, request: ImportRequest) -> None:
 
 
 def _seal(
-    run: Foreign, harness: str, request: ImportRequest, store: RunStore, imported: str
+    run: HarnessRun, harness: str, request: ImportRequest, store: RunStore, imported: str
 ) -> EvalRun:
     files = {path.name: file_digest(path) for path in run.files}
     # The weights are unknown. The digest of the files takes the place of theirs, so that other
@@ -418,7 +420,7 @@ def _seal(
         revision=run.revision,
         dtype=run.dtype,
     )
-    settings: dict[str, Json] = plain_fields(run.settings) | {"imported": harness}
+    settings: dict[str, Json] = clean_fields(run.settings) | {"imported": harness}
     if request.metric:
         settings["metric"] = request.metric
     fields: dict[str, Json] = {
@@ -459,7 +461,7 @@ def agrees(origin: Origin, mean: float) -> bool:
     return stated is None or abs(stated - mean) <= STATED_TOLERANCE
 
 
-def _notes(origin: Origin, run: Foreign, mean: float) -> list[str]:
+def _notes(origin: Origin, run: HarnessRun, mean: float) -> list[str]:
     count = f"{len(origin.files)} file" + ("s" if len(origin.files) != 1 else "")
     by = f"{origin.harness} {origin.version or '(version not stated)'}"
     notes = [f"Imported from {by}, {count}; not measured here."]
@@ -475,7 +477,9 @@ def _notes(origin: Origin, run: Foreign, mean: float) -> list[str]:
     return notes
 
 
-def _provenance(run: Foreign, origin: Origin, notes: tuple[str, ...], imported: str) -> Provenance:
+def _provenance(
+    run: HarnessRun, origin: Origin, notes: tuple[str, ...], imported: str
+) -> Provenance:
     return Provenance(
         packages=run.packages | {"weighbridge": importlib.metadata.version("weighbridge")},
         python=UNKNOWN,

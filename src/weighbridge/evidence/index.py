@@ -62,7 +62,7 @@ class RunIndex:
         if row is None:
             return None
         try:
-            found = _summary(name, row) if row[0] == self._stands(name) else None
+            found = _summary(name, row) if row[0] == self._current_stamp(name) else None
         except (LookupError, TypeError, ValueError):  # a row that was never written like this
             found = None
         if found is None:
@@ -76,13 +76,13 @@ class RunIndex:
         Returns None where a file is missing or is not a regular file, and where one was changed so
         recently that a further change could get the same time: then nothing may be noted.
         """
-        stamp = self._stands(name)
+        stamp = self._current_stamp(name)
         if stamp is None:
             return None
         times = [stamp[at + 3 : at + _OF_A_FILE] for at in range(0, len(stamp), _OF_A_FILE)]
         return stamp if settled(max(map(max, times))) else None
 
-    def _stands(self, name: str) -> Stamp | None:
+    def _current_stamp(self, name: str) -> Stamp | None:
         stamp: Stamp = []
         for file in FILES:
             try:

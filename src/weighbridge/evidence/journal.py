@@ -50,7 +50,7 @@ class Journal(Generic[Sample]):
         self._finished: set[int] = set()
         if os.path.lexists(path):
             self._repair()
-        self._stands = self._state()
+        self._known_state = self._state()
 
     def finished_units(self) -> frozenset[int]:
         """Numbers of the units that are whole."""
@@ -62,7 +62,7 @@ class Journal(Generic[Sample]):
         Raises:
             StorageError: They can't be written, or another process wrote to the file.
         """
-        if self._state() != self._stands:
+        if self._state() != self._known_state:
             raise StorageError(
                 f"{self.path} was changed by another process",
                 "one process at a time",
@@ -80,7 +80,7 @@ class Journal(Generic[Sample]):
             except OSError:
                 os.truncate(self.path, size)
                 raise
-            self._stands = self._state()
+            self._known_state = self._state()
         self._count(unit, len(samples))
 
     def samples(self) -> Iterator[Sample]:

@@ -7,22 +7,22 @@ from pathlib import Path
 from weighbridge.evidence.index import CHECKS, RunIndex
 from weighbridge.evidence.payload import RunSummary
 
-Listener = Callable[[int, int], object]
+ListingProgress = Callable[[int, int], object]
 """Called with the number of runs looked at so far, and the number of all runs."""
 
 
-def _unheard(done: int, total: int) -> None:
+def _ignore_progress(done: int, total: int) -> None:
     return None
 
 
-def summaries(root: Path, heard: Listener = _unheard) -> list[RunSummary]:
+def summaries(root: Path, on_progress: ListingProgress = _ignore_progress) -> list[RunSummary]:
     """Return all runs of a store, newest first, unfinished ones included.
 
     A run whose files are as they were when it was last checked is not opened; see `index`.
 
     Args:
         root: The store's folder.
-        heard: Called before each run that has to be read and checked, so that progress can be
+        on_progress: Called before each run that has to be read and checked, so that progress can be
             shown: the first listing of a large store checks all of its runs.
     """
     index, names = RunIndex(root, CHECKS), run_names(root)
@@ -30,7 +30,7 @@ def summaries(root: Path, heard: Listener = _unheard) -> list[RunSummary]:
     for number, name in enumerate(names):
         summary = index.find(name)
         if summary is None:
-            heard(number, len(names))
+            on_progress(number, len(names))
             stamp = index.stamp(name)
             summary = _read(root / name)
             if summary is not None and not summary.altered and stamp is not None:

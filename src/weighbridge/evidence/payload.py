@@ -344,15 +344,17 @@ def payload_of(document: dict[str, Json], default: int | None = None) -> Payload
         payload = find_payload(name)
     except LookupError as error:
         known = ", ".join(payload_names())
-        raise newer(f"a run of the kind {name!r:.60}, this one reads {known}") from error
+        raise newer_evidence_error(
+            f"a run of the kind {name!r:.60}, this one reads {known}"
+        ) from error
     version = document.get("schema_version", default)
     if isinstance(version, bool) or not isinstance(version, int) or version < FIRST_VERSION:
         return payload
     if version > payload.newest:
-        raise newer(f"schema {version}, this one reads up to {payload.newest}")
+        raise newer_evidence_error(f"schema {version}, this one reads up to {payload.newest}")
     return payload.at(version)
 
 
-def newer(how: str) -> NewerEvidence:
+def newer_evidence_error(how: str) -> NewerEvidence:
     """Return the error for evidence that a newer version of the program wrote."""
     return NewerEvidence(f"{_NEWER}: {how}", "", "install that version to read it")

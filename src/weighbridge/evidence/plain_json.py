@@ -21,7 +21,7 @@ def strict_json(data: bytes) -> Json:
 
 
 def differences(
-    stands: Json, read: Json, may_lack: Container[str] = (), where: str = ""
+    stated: Json, read: Json, may_lack: Container[str] = (), where: str = ""
 ) -> Iterator[tuple[str, str]]:
     """Yield each path at which a document and the record parsed from it differ.
 
@@ -29,7 +29,7 @@ def differences(
     can give the same record as the one that was written. This comparison finds such alterations.
 
     Args:
-        stands: The value in the file.
+        stated: The value in the file.
         read: The parsed record, as plain data.
         may_lack: Paths that may be missing in the file.
         where: Path of both values; "" for the whole document.
@@ -37,20 +37,20 @@ def differences(
     Yields:
         A path, and what is wrong there.
     """
-    if isinstance(stands, dict) and isinstance(read, dict):
-        for key in stands.keys() | read.keys():
+    if isinstance(stated, dict) and isinstance(read, dict):
+        for key in stated.keys() | read.keys():
             path = f"{where}.{key}" if where else str(key)
             if key not in read:
                 yield path, "is no field"
-            elif key in stands:
-                yield from differences(stands[key], read[key], may_lack, path)
+            elif key in stated:
+                yield from differences(stated[key], read[key], may_lack, path)
             elif path not in may_lack:
                 yield path, "is missing"
-    elif isinstance(stands, list) and isinstance(read, (list, tuple)) and len(stands) == len(read):
-        for number, (one, other) in enumerate(zip(stands, read, strict=True)):
+    elif isinstance(stated, list) and isinstance(read, (list, tuple)) and len(stated) == len(read):
+        for number, (one, other) in enumerate(zip(stated, read, strict=True)):
             yield from differences(one, other, may_lack, f"{where}.{number}")
-    elif _kind(stands) != _kind(read) or stands != read:
-        yield where, f"{stands!r:.60} stands where {_kind(read)} belongs"
+    elif _kind(stated) != _kind(read) or stated != read:
+        yield where, f"{stated!r:.60} stands where {_kind(read)} belongs"
 
 
 def _kind(value: Json) -> str:

@@ -9,13 +9,13 @@ from weighbridge.statistics import compare
 from weighbridge.statistics.conditions import ANYTHING
 from weighbridge.statistics.sequential import place_in_order
 
-Found = tuple[str, Json, Json]
+RecomputedCheck = tuple[str, Json, Json]
 """Name of a check, the stated value, and the recomputed one."""
 
 
 def stopping_checks(
     run: EvalRun, read: Callable[[str], tuple[EvalRun, str]], fields: dict[str, Json]
-) -> list[Found]:
+) -> list[RecomputedCheck]:
     """Recompute how a run ended, from its samples and those of its reference.
 
     Args:

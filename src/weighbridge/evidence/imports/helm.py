@@ -20,8 +20,8 @@ from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evidence.helm_runs import read_runs, run_folders
 from weighbridge.evidence.importing import (
     UNREADABLE,
-    Foreign,
-    Found,
+    HarnessRun,
+    HarnessRuns,
     Importer,
     ImportRequest,
     imported_sample,
@@ -50,7 +50,7 @@ class _Row:
     answers: dict[str, str]
 
 
-def _read(request: ImportRequest) -> Found:
+def _read(request: ImportRequest) -> HarnessRuns:
     if folders := run_folders(request.path):
         return read_runs(folders, request)
     if request.gold is None:
@@ -80,7 +80,7 @@ def _read(request: ImportRequest) -> Found:
             for model, answer in row.answers.items():
                 samples[model].append(_sample(item, row, answer, shown))
     if left_out and not samples:
-        return Found((), tuple(left_out))
+        return HarnessRuns((), tuple(left_out))
     if not samples:
         raise InputError(
             f"none of {sum(counts.values())} questions in {request.path} is in --gold",
@@ -88,9 +88,9 @@ def _read(request: ImportRequest) -> Found:
             "check --gold and --benchmark",
         )
     notes = _notes(counts, gold)
-    return Found(
+    return HarnessRuns(
         tuple(
-            Foreign(
+            HarnessRun(
                 model=model,
                 benchmark=request.benchmark,
                 benchmark_version="helm",

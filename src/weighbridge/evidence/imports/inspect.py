@@ -21,8 +21,8 @@ from typing import get_args
 
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evidence.importing import (
-    Foreign,
-    Found,
+    HarnessRun,
+    HarnessRuns,
     Importer,
     ImportRequest,
     each_member,
@@ -57,7 +57,7 @@ NO_GRADE: dict[str, UngradedReason] = {
 STOPS = {"stop": "end", "max_tokens": "length", "model_length": "length"}
 JUDGING = "model_graded"
 """Prefix of the names of Inspect's scorers that ask a model: by default the measured model."""
-OURS = "weighbridge"
+EXPORTED_SCORER = "weighbridge"
 """The scorer of a log that we exported."""
 REASONS: tuple[str, ...] = get_args(UngradedReason)
 UNKNOWN = ("the weights' digest", "the machine")
@@ -74,7 +74,7 @@ class _Log:
     samples: Iterable[Row]
 
 
-def _read(request: ImportRequest) -> Found:
+def _read(request: ImportRequest) -> HarnessRuns:
     one = not request.path.is_dir()
     return each_member(
         _paths(request.path),
@@ -137,62 +137,64 @@ def _member(archive: Archive, path: Path, name: str) -> Row:
     return read
 
 
-def _run(log: _Log, request: ImportRequest) -> Foreign:
-    said = log.header["eval"]
-    task = str(said.get("task", "unknown"))
+def _run(log: _Log, request: ImportRequest) -> HarnessRun:
+    eval_spec = log.header["eval"]
+    task = str(eval_spec.get("task", "unknown"))
     results = log.header.get("results") or {}
     scorers = [score["name"] for score in results.get("scores", ()) if "name" in score]
     wanted = request.metric.partition("/")[0] or next(iter(scorers), "")
     samples = tuple(_samples(log, task, request, wanted))
     if not samples:
         raise InputError(f"{log.path} holds no samples", "a log with samples", "--log-samples")
-    config = said.get("config") or {}
+    config = eval_spec.get("config") or {}
     stats = log.header.get("stats") or {}
     stated, headline = _stated(results, wanted)
     status = log.header.get("status")
-    judge = _judge(said, wanted)
-    version = f"inspect:{said.get('task_version', 0)} {request.metric or wanted}"
+    judge = _judge(eval_spec, wanted)
+    version = f"inspect:{eval_spec.get('task_version', 0)} {request.metric or wanted}"
     notes = () if status == "success" else (f"The log's status is {status}, not success.",)
-    return Foreign(
-        model=str(said.get("model", "unknown")),
+    return HarnessRun(
+        model=str(eval_spec.get("model", "unknown")),
         benchmark=task.rsplit("/", 1)[-1],
         benchmark_version=f"{version} by {judge}" if judge else version,
         protocol="generative",
         samples=samples,
         files=(log.path,),
         unknown=UNKNOWN,
-        version=(said.get("packages") or {}).get("inspect_ai"),
-        settings=_settings(said, config, wanted),
+        version=(eval_spec.get("packages") or {}).get("inspect_ai"),
+        settings=_settings(eval_spec, config, wanted),
         stated=stated,
         headline=headline,
         notes=notes,
-        packages={str(k): str(v) for k, v in (said.get("packages") or {}).items()},
-        started=str(stats.get("started_at") or said.get("created") or ""),
+        packages={str(k): str(v) for k, v in (eval_spec.get("packages") or {}).items()},
+        started=str(stats.get("started_at") or eval_spec.get("created") or ""),
         judge=judge,
     )
 
 
-def _judge(said: Row, scorer: str) -> str | None:
+def _judge(eval_spec: Row, scorer: str) -> str | None:
     """Return the judge: the scorer's model or models, else its role's, else the measured model."""
-    if scorer == OURS:
-        return (said.get("metadata") or {}).get("judge")
-    known = {str(one.get("name")): one.get("options") or {} for one in said.get("scorers") or ()}
+    if scorer == EXPORTED_SCORER:
+        return (eval_spec.get("metadata") or {}).get("judge")
+    known = {
+        str(one.get("name")): one.get("options") or {} for one in eval_spec.get("scorers") or ()
+    }
     options = known.get(scorer, {})
     if not scorer.rsplit("/", 1)[-1].startswith(JUDGING) and "model" not in options:
         return None
     role = options.get("model_role") or "grader"
-    named = options.get("model") or (said.get("model_roles") or {}).get(str(role))
-    models = named if isinstance(named, list) else [named or said.get("model", "unknown")]
+    named = options.get("model") or (eval_spec.get("model_roles") or {}).get(str(role))
+    models = named if isinstance(named, list) else [named or eval_spec.get("model", "unknown")]
     return ", ".join(str(one["model"] if isinstance(one, dict) else one) for one in models)
 
 
-def _settings(said: Row, config: Row, scorer: str) -> dict[str, Json]:
+def _settings(eval_spec: Row, config: Row, scorer: str) -> dict[str, Json]:
     told = {
         "scorer": scorer,
         "limit": config.get("limit"),
         "epochs": config.get("epochs"),
-        "task_args": said.get("task_args"),
-        "generate": said.get("model_generate_config"),
+        "task_args": eval_spec.get("task_args"),
+        "generate": eval_spec.get("model_generate_config"),
     }
     return {name: value for name, value in told.items() if value not in (None, {}, "")}
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evidence.importing import (
     UNREADABLE,
-    Foreign,
-    Found,
+    HarnessRun,
+    HarnessRuns,
     Importer,
     ImportRequest,
     imported_sample,
@@ -100,33 +100,33 @@ class _Task:
         return shots
 
 
-def _read(request: ImportRequest) -> Found:
-    found = list[Found]()
+def _read(request: ImportRequest) -> HarnessRuns:
+    found = list[HarnessRuns]()
     for path in _results_files(request.path):
         try:
             found.append(_read_one(path, request))
         except UNREADABLE as error:
             if not request.path.is_dir():
                 raise
-            found.append(Found((), (f"{path.name}: {why_unread(error)}",)))
-    return Found(
+            found.append(HarnessRuns((), (f"{path.name}: {why_unread(error)}",)))
+    return HarnessRuns(
         tuple(run for each in found for run in each.runs),
         tuple(line for each in found for line in each.left_out),
     )
 
 
-def _read_one(path: Path, request: ImportRequest) -> Found:
+def _read_one(path: Path, request: ImportRequest) -> HarnessRuns:
     """Read one results file with its samples; in a folder, damaged tasks are left out."""
     whole = request.path.is_dir()
     results = _json(path)
     found = _samples_files(request.path, path, results)
-    tasks, runs, left_out = dict[str, _Task](), list[Foreign](), list[str]()
+    tasks, runs, left_out = dict[str, _Task](), list[HarnessRun](), list[str]()
     for name, samples in found.items():
         try:
             tasks[name] = _task(name, samples, results, request)
         except UNREADABLE as error:
-            harness_s_own = isinstance(error, InputError) and not isinstance(error, MalformedRow)
-            if not whole and not harness_s_own:
+            unsupported = isinstance(error, InputError) and not isinstance(error, MalformedRow)
+            if not whole and not unsupported:
                 raise  # the file that a person named is damaged
             left_out.append(f"{name}: {why_unread(error)}")
     waiting = list(_grouped(tasks, results).items())
@@ -142,7 +142,7 @@ def _read_one(path: Path, request: ImportRequest) -> Found:
                 waiting[:0] = [(member.name, [member]) for member in members]
     if whole:
         left_out += _without_samples(found, results)
-    return Found(tuple(runs), tuple(left_out))
+    return HarnessRuns(tuple(runs), tuple(left_out))
 
 
 def _results_files(path: Path) -> list[Path]:
@@ -318,7 +318,7 @@ def _leaves(name: str, members: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 def _run(
     name: str, tasks: Sequence[_Task], path: Path, results: Row, request: ImportRequest
-) -> Foreign:
+) -> HarnessRun:
     samples = _with_shared_parts(
         [s for task in tasks for s in _samples(task, len(tasks) > 1, name, request)]
     )
@@ -332,7 +332,7 @@ def _run(
     old = any(task.old for task in tasks)
     if not any(sample.cluster for sample in samples):
         unknown = (*unknown, "which items share a source (name the field with --cluster)")
-    return Foreign(
+    return HarnessRun(
         model=_model(results, config),
         benchmark=name,
         benchmark_version=f"lm-eval:{version} {key}",
