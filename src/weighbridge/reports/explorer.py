@@ -29,7 +29,7 @@ from weighbridge.records.scale import Scale, advantage, is_share
 from weighbridge.reports import palette, wording
 from weighbridge.reports.document import asset, data_block, environment, script_digest
 from weighbridge.statistics.aggregates import part
-from weighbridge.statistics.columns import worth
+from weighbridge.statistics.columns import score_value
 
 RESULTS = ("lost", "won", "both right", "neither right", "even", "not paired")
 """What an item says of the two; `even` where the scale knows no right and wrong."""
@@ -252,7 +252,7 @@ def _answer(
     if not answers:
         return ShownAnswer(ABSENT, None, "", "", 0)
     text, score = telling or (answers[0].output, answers[0].score)
-    read = [worth(s, scale[0]) if metric == "value" else part(s, metric) for s in answers]
+    read = [score_value(s, scale[0]) if metric == "value" else part(s, metric) for s in answers]
     values = [value for value in read if value is not None]
     # Of a part, right and wrong are the part's own.
     judged = _of_part(score, metric) if metric != "value" else score

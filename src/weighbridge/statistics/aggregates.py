@@ -12,9 +12,9 @@ from weighbridge.errors import EvidenceError, InputError, UnknownName
 from weighbridge.records import Estimate, Figure, Graded, GroupMeans, ScoredSample, Slicing
 from weighbridge.records.scale import ends
 from weighbridge.statistics.columns import (
-    ALONE,
     GRADED,
     REASONS,
+    UNCLUSTERED,
     Columns,
     Flags,
     Floats,
@@ -157,8 +157,8 @@ def estimate(
     labels = SliceLabels(slicing or {})
     read = columns_of(labels.noted(samples), scale)
     _check_answers(read, aggregate)
-    items, values = chosen.figures(read.worth, read.item, ~read.lost)
-    _, graded = chosen.figures(read.worth, read.item, read.reason == GRADED)
+    items, values = chosen.figures(read.value, read.item, ~read.lost)
+    _, graded = chosen.figures(read.value, read.item, read.reason == GRADED)
     # An item's cluster is that of its first answer.
     clusters = read.cluster[np.searchsorted(read.item, items)]
     means = by_cluster(values, clusters, read.cluster_names)
@@ -190,7 +190,7 @@ def _beside(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> dic
         if asked < aggregate.answers:
             continue
         # An item that lost so many answers that too few are left is left out, and n says so.
-        items, values = aggregate.figures(read.worth, read.item, ~read.lost)
+        items, values = aggregate.figures(read.value, read.item, ~read.lost)
         clusters = read.cluster[np.searchsorted(read.item, items)]
         found[name] = Figure(
             mean=float(np.mean(values)) if len(values) else scale[0],
@@ -216,7 +216,7 @@ def group_means(estimate: Estimate, groups: Mapping[str, tuple[str, ...]]) -> di
 
 
 def _sizes(clusters: Integers, names: Sequence[str]) -> dict[str, int]:
-    codes, counts = np.unique(clusters[clusters != ALONE], return_counts=True)
+    codes, counts = np.unique(clusters[clusters != UNCLUSTERED], return_counts=True)
     sizes = {names[c]: n for c, n in zip(codes.tolist(), counts.tolist(), strict=True)}
     return {name: sizes[name] for name in sorted(sizes)}
 
@@ -240,7 +240,7 @@ def _bounds(read: Columns, chosen: Aggregate, scale: tuple[float, float]) -> tup
         return ends(scale)
     every = np.ones(len(read.item), dtype=bool)
     low, high = (
-        chosen.figures(np.where(read.lost, end, read.worth), read.item, every)[1]
+        chosen.figures(np.where(read.lost, end, read.value), read.item, every)[1]
         for end in ends(scale)
     )
     return float(np.mean(low)), float(np.mean(high))
@@ -256,7 +256,7 @@ def _parts(read: Columns) -> dict[str, float]:
 
 
 def part(sample: ScoredSample, name: str) -> float | None:
-    """Return one part of a sample's score, by the same rules as `worth`."""
+    """Return one part of a sample's score, by the same rules as `score_value`."""
     if isinstance(sample.score, Graded):
         return sample.score.parts.get(name, 0.0)
     return None if sample.score.reason == "infrastructure" else 0.0

@@ -15,14 +15,14 @@ from weighbridge.statistics.distinct import Fingerprints
 
 REASONS: tuple[str, ...] = get_args(UngradedReason)
 GRADED = -1
-ALONE = -1
+UNCLUSTERED = -1
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 
-def worth(sample: ScoredSample, floor: float = 0.0) -> float | None:
+def score_value(sample: ScoredSample, floor: float = 0.0) -> float | None:
     """Return a sample's value in the mean.
 
     It is the graded value; `floor`, the scale's lowest value, where the model gave no answer that
@@ -58,9 +58,9 @@ class Columns:
         items: Number of items.
         item: Index of each sample's item, in ascending order.
         position: Position of each sample in the stream that was read.
-        worth: Value of each sample in the mean, see `worth`; NaN where infrastructure lost it.
+        value: Value of each sample in the mean, see `score_value`; NaN where infrastructure lost it.
         reason: Index into `REASONS`, or `GRADED`.
-        cluster: Index into `cluster_names`, or `ALONE`.
+        cluster: Index into `cluster_names`, or `UNCLUSTERED`.
         cluster_names: Names of the clusters, in order of appearance.
         parts: By a part's name: the positions of the samples that have the part, and its values.
     """
@@ -68,7 +68,7 @@ class Columns:
     items: int
     item: Integers
     position: Integers
-    worth: Floats
+    value: Floats
     reason: npt.NDArray[np.int8]
     cluster: Integers
     cluster_names: tuple[str, ...]
@@ -77,7 +77,7 @@ class Columns:
     @property
     def lost(self) -> Flags:
         """Whether infrastructure lost each sample, shape (samples,)."""
-        return np.isnan(self.worth)
+        return np.isnan(self.value)
 
     def part(self, name: str) -> Floats:
         """Return one part of every sample's score, shape (samples,); 0 where a sample has none."""
@@ -96,11 +96,11 @@ def columns_of(samples: Iterable[ScoredSample], scale: tuple[float, float]) -> C
     """
     ids, repeats = Fingerprints(), array("q")
     values, reasons = array("d"), array("b")
-    clusters, cluster_codes = array("q"), dict[str | None, int]({None: ALONE})
+    clusters, cluster_codes = array("q"), dict[str | None, int]({None: UNCLUSTERED})
     parts: dict[str, tuple[array[int], array[float]]] = {}
     for position, sample in enumerate(samples):
         check_value(sample, scale)
-        value = worth(sample, scale[0])
+        value = score_value(sample, scale[0])
         ids.add(sample.sample_id)
         repeats.append(sample.repeat)
         values.append(np.nan if value is None else value)
@@ -122,7 +122,7 @@ def columns_of(samples: Iterable[ScoredSample], scale: tuple[float, float]) -> C
         items=int(item[-1]) + 1 if len(item) else 0,
         item=item,
         position=order,
-        worth=_floats(values)[order],
+        value=_floats(values)[order],
         reason=np.frombuffer(reasons, dtype=np.int8)[order],
         cluster=_integers(clusters)[order],
         cluster_names=tuple(name for name in cluster_codes if name is not None),
@@ -151,7 +151,7 @@ def _floats(values: "array[float]") -> Floats:
 def by_cluster(
     values: Sequence[float] | Floats, clusters: Integers, names: Sequence[str]
 ) -> dict[str, float]:
-    """Return the mean of each cluster, sorted by name; values that are `ALONE` are left out."""
+    """Return the mean of each cluster, sorted by name; values that are `UNCLUSTERED` are left out."""
     data = np.asarray(values, dtype=np.float64)
     order = np.argsort(clusters, kind="stable")
     codes, begins = np.unique(clusters[order], return_index=True)
@@ -159,6 +159,6 @@ def by_cluster(
     means = {
         names[code]: float(np.mean(group))
         for code, group in zip(codes.tolist(), grouped, strict=True)
-        if code != ALONE
+        if code != UNCLUSTERED
     }
     return {name: means[name] for name in sorted(means)}

@@ -32,17 +32,21 @@ _OTHER_NAMES = {
 _NESTED = ("gen_kwargs", "generation_kwargs", "generate")
 # Settings that have rules of their own (the judge and the protocol), that only say where or how
 # many items were asked, or that do not affect answers (a batch's size, a connection's timeouts).
-_ELSEWHERE = (
+_NOT_COMPARED = (
     "protocol", "judge", "imported", "metric", "batch_size", "max_connections", "max_retries",
     "timeout", "model_base_url", "limit",
 )  # fmt: skip
 # Listed, but no confounders: they mean more draws, or other draws, of the same distribution.
-_NOTED = ("repeats", "seed")
+_NOT_CONFOUNDING = ("repeats", "seed")
 
 
 def differences(run_a: EvalRun, run_b: EvalRun) -> tuple[Difference, ...]:
     """Return everything in which two runs differ besides the weights, confounders first."""
-    found = [*_asked_otherwise(run_a, run_b), *_models(run_a, run_b), *_prompts(run_a, run_b)]
+    found = [
+        *_setting_differences(run_a, run_b),
+        *_model_differences(run_a, run_b),
+        *_prompt_differences(run_a, run_b),
+    ]
     return tuple(sorted(found, key=lambda difference: not difference.confounds))
 
 
@@ -80,7 +84,7 @@ def refuse_confounders(run_a: EvalRun, run_b: EvalRun, accepted: Accepted = NOTH
     if not found:
         return
     listed = ", ".join(f"{one.what} ({shown(one.a)} against {shown(one.b)})" for one in found)
-    names = ",".join(one.what for one in (*found, *_already(run_a, run_b, accepted)))
+    names = ",".join(one.what for one in (*found, *_accepted_confounders(run_a, run_b, accepted)))
     raise InputError(
         f"{run_a.run_id} and {run_b.run_id} differ in {listed}",
         "two runs that differ in the model alone",
@@ -88,7 +92,7 @@ def refuse_confounders(run_a: EvalRun, run_b: EvalRun, accepted: Accepted = NOTH
     )
 
 
-def _already(run_a: EvalRun, run_b: EvalRun, accepted: Accepted) -> list[Difference]:
+def _accepted_confounders(run_a: EvalRun, run_b: EvalRun, accepted: Accepted) -> list[Difference]:
     return [one for one in confounders(run_a, run_b) if one in accepted]
 
 
@@ -106,20 +110,20 @@ def shown(value: Json) -> str:
 
 def conditions(run: EvalRun) -> dict[str, Json]:
     """Return what affects a run's answers besides the model, by the names that users type."""
-    told = _flat(run.settings)
+    stated = _flat(run.settings)
     drawn = run.conditions.get("sampling")
     if run.protocol in BY_LIKELIHOOD:
-        told = {key: value for key, value in told.items() if key not in (*_SAMPLING, "seed")}
+        stated = {key: value for key, value in stated.items() if key not in (*_SAMPLING, "seed")}
     elif isinstance(drawn, Mapping) and run.asked.judge is None:
         # A setting that the user left open has the benchmark's value. A judged benchmark may draw
         # each category at a temperature of its own, so there an open setting stays open.
-        told |= {key: told.get(key) or drawn.get(key) for key in _SAMPLING if key in drawn}
-        said = run.asked.temperature
-        told["temperature"] = drawn.get("temperature") if said is None else said
-    told["chat_template"] = bool(told.get("chat_template"))
-    beside = {"sandbox": "sandbox", "replies": "reading of thoughts"}
-    told |= {name: run.conditions.get(key) for key, name in beside.items()}
-    return told
+        stated |= {key: stated.get(key) or drawn.get(key) for key in _SAMPLING if key in drawn}
+        temperature = run.asked.temperature
+        stated["temperature"] = drawn.get("temperature") if temperature is None else temperature
+    stated["chat_template"] = bool(stated.get("chat_template"))
+    recorded = {"sandbox": "sandbox", "replies": "reading of thoughts"}
+    stated |= {name: run.conditions.get(key) for key, name in recorded.items()}
+    return stated
 
 
 def _flat(settings: Mapping[str, Json]) -> dict[str, Json]:
@@ -127,12 +131,12 @@ def _flat(settings: Mapping[str, Json]) -> dict[str, Json]:
     for key, value in settings.items():
         if key in _NESTED and isinstance(value, Mapping):
             found |= _flat(value)
-        elif key not in _ELSEWHERE and not (key == "stop" and isinstance(value, Mapping)):
+        elif key not in _NOT_COMPARED and not (key == "stop" and isinstance(value, Mapping)):
             found[_OTHER_NAMES.get(key, key)] = value
     return found
 
 
-def _asked_otherwise(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
+def _setting_differences(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
     a, b = conditions(run_a), conditions(run_b)
     across = run_a.protocol != run_b.protocol
     known = [key for key in {**a, **b} if _plain(a.get(key)) != _plain(b.get(key))]
@@ -141,7 +145,7 @@ def _asked_otherwise(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
         known = [key for key in known if key not in brought]
     if _imported(run_a) != _imported(run_b):  # what one of the two does not state is no difference
         known = [key for key in known if a.get(key) is not None and b.get(key) is not None]
-    return [Difference(k, a.get(k), b.get(k), k not in _NOTED) for k in sorted(known)]
+    return [Difference(k, a.get(k), b.get(k), k not in _NOT_CONFOUNDING) for k in sorted(known)]
 
 
 def _plain(value: Json) -> Json:
@@ -155,7 +159,7 @@ def _imported(run: EvalRun) -> bool:
     return run.provenance.origin is not None
 
 
-def _models(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
+def _model_differences(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
     """Return differences of tokenizer and chat template, which confound only equal weights.
 
     Where the weights differ, a tokenizer belongs to its model and is not listed.
@@ -173,7 +177,7 @@ def _models(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
     ]
 
 
-def _prompts(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
+def _prompt_differences(run_a: EvalRun, run_b: EvalRun) -> list[Difference]:
     """Count the items that were prompted differently although tokenizer and template agree.
 
     The count is no confounder, because later turns of a conversation contain the model's answers.

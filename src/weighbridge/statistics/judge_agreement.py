@@ -40,7 +40,7 @@ def position_consistency(samples: Iterable[ScoredSample]) -> PositionConsistency
     """
     same: list[float] = []
     clusters: list[str] = []
-    leaning = {"first": 0, "second": 0}
+    preferred_position = {"first": 0, "second": 0}
     unreadable = 0
     for sample in samples:
         score = sample.score
@@ -48,18 +48,18 @@ def position_consistency(samples: Iterable[ScoredSample]) -> PositionConsistency
             same.append(score.parts[PART])
             clusters.append(sample.cluster or sample.sample_id)
             if score.answer in _BOTH:
-                leaning[_BOTH[score.answer]] += 1
+                preferred_position[_BOTH[score.answer]] += 1
         elif not isinstance(score, Graded) and score.reason == "unparsed":
             unreadable += 1
     if not same:
         return None
-    mixed = len(same) - int(sum(same)) - sum(leaning.values())
+    mixed = len(same) - int(sum(same)) - sum(preferred_position.values())
     return PositionConsistency(
         pairs=len(same),
         consistent=math.fsum(same) / len(same),
         interval=mean_interval(same, clusters),
-        first=leaning["first"],
-        second=leaning["second"],
+        first=preferred_position["first"],
+        second=preferred_position["second"],
         mixed=mixed,
         unreadable=unreadable,
     )
@@ -93,7 +93,7 @@ def self_preference(
     a, b, other_a, other_b = (np.array([values[i] for i in items]) for values in both)
     excess = (a - b) - (other_a - other_b)
     groups = [clusters[i] for i in items]
-    half = _half(excess, groups)
+    half = _half_width(excess, groups)
     mean = float(excess.mean())
     return SelfPreference(name, mean, (mean - half, mean + half), len(items))
 
@@ -120,7 +120,7 @@ def human_agreement(
     matched = len(rated) + sum(label.preferred is not None for label, _ in chosen)
     people = [said for label, said in chosen]
     machine = [
-        _leaning(judge[0][label.sample_id], judge[1][label.sample_id]) for label, _ in chosen
+        _preference_of(judge[0][label.sample_id], judge[1][label.sample_id]) for label, _ in chosen
     ]
     groups = [clusters[label.sample_id] for label, _ in chosen]
     firm = [i for i, pair in enumerate(zip(people, machine, strict=True)) if "tie" not in pair]
@@ -215,7 +215,7 @@ FEWEST_LABELLED = 10
 """With fewer items rated by people, the judge's bias is too uncertain to correct for."""
 
 
-def _half(values: np.ndarray, clusters: Sequence[str]) -> float:
+def _half_width(values: np.ndarray, clusters: Sequence[str]) -> float:
     spread = spread_of(values, clusters)
     reach = float(values.max() - values.min())
     return spread.quantile * spread.guarded_stderr(reach)
@@ -228,7 +228,7 @@ def _mean_gap(
         return None
     gaps = np.array(first) - np.array(second)
     mean = float(gaps.mean())
-    half = _half(gaps, groups)
+    half = _half_width(gaps, groups)
     return Agreement(mean, (mean - half, mean + half), len(gaps))
 
 
@@ -259,7 +259,7 @@ def _preferences(
     ]
     first, second = ratings_by_item(labels, names)
     rated = [item for item in first if item in second and item in both]
-    found += [(HumanLabel(item), _leaning(first[item], second[item])) for item in rated]
+    found += [(HumanLabel(item), _preference_of(first[item], second[item])) for item in rated]
     return found
 
 
@@ -275,5 +275,5 @@ def _preferred(said: str, names: tuple[str, str]) -> str | None:
     return None if place is None else "AB"[place]
 
 
-def _leaning(first: float, second: float) -> str:
+def _preference_of(first: float, second: float) -> str:
     return "tie" if first == second else "A" if first > second else "B"

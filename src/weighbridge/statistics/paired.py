@@ -83,11 +83,11 @@ def compare(
     check_margin(margin, read.scale)
     check_comparable(run_a, run_b, across_protocols, accepted)
     _check_metric(run_a, run_b, metric)
-    law = _Law(run_a, run_b, read)
-    return _compared(run_a, run_b, pair(run_a, run_b, read), margin, law)
+    infer = _InferenceRule(run_a, run_b, read)
+    return _compared(run_a, run_b, pair(run_a, run_b, read), margin, infer)
 
 
-class _Law:
+class _InferenceRule:
     """Infers from differences, by the rule that fits two runs.
 
     The rule is `anytime` if either run could stop early, else `fixed`. Where none of a run's
@@ -109,7 +109,9 @@ class _Law:
         return fixed(difference, clusters, self._width, measured=self._measured)
 
 
-def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: _Law) -> Comparison:
+def _compared(
+    run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, infer: _InferenceRule
+) -> Comparison:
     worst, paired = pairs.metric.scale[0], pairs.paired
     a = np.array([item.mean(False) for item in paired], dtype=np.float64)
     b = np.array([item.mean(True) for item in paired], dtype=np.float64)
@@ -134,19 +136,19 @@ def _compared(run_a: EvalRun, run_b: EvalRun, pairs: Pairs, margin: float, law: 
         flips=flips(pairs),
         lost=pairs.lost,
         variance=variance_split(paired),
-        anytime=law.anytime,
+        anytime=infer.anytime,
         cluster_sizes=_sizes(clusters),
         design_effect=_design_effect(difference, clusters),
         differences=differences(run_a, run_b),
-        ungraded_a=law.ungraded_a,
-        ungraded_b=law.ungraded_b,
-        **_concluded(margin, pairs, law),
+        ungraded_a=infer.ungraded_a,
+        ungraded_b=infer.ungraded_b,
+        **_concluded(margin, pairs, infer),
     )
 
 
-def _concluded(margin: float, pairs: Pairs, law: "_Law") -> Conclusion:
+def _concluded(margin: float, pairs: Pairs, infer: _InferenceRule) -> Conclusion:
     """Conclude from what A is better by; intervals are of A - B as it stands."""
-    found = conclude(margin, *_inferences(pairs, law))
+    found = conclude(margin, *_inferences(pairs, infer))
     if pairs.metric.sign == 1:
         return found
     (low, high), (least, most) = found["interval"], found["bounds_interval"]
@@ -191,14 +193,14 @@ def check_margin(margin: float, scale: tuple[float, float]) -> None:
     )
 
 
-def _inferences(pairs: Pairs, law: _Law) -> tuple[Inference, Inference, Inference]:
+def _inferences(pairs: Pairs, infer: _InferenceRule) -> tuple[Inference, Inference, Inference]:
     """Infer A's advantage: from the items as they are, with lost answers against A, and for A."""
     sign = pairs.metric.sign
-    known = law(sign * pairs.differences(), [item.cluster for item in pairs.paired])
+    known = infer(sign * pairs.differences(), [item.cluster for item in pairs.paired])
     if not (pairs.lost and pairs.paired):
         return known, known, known
     clusters = [item.cluster for item in pairs.items]
-    return known, law(sign * pairs.worst(), clusters), law(sign * pairs.best(), clusters)
+    return known, infer(sign * pairs.worst(), clusters), infer(sign * pairs.best(), clusters)
 
 
 def check_comparable(
@@ -268,7 +270,7 @@ def variance_split(items: Sequence[Item]) -> VarianceSplit | None:
     Returns:
         None where no item has two answers of either run, or fewer than two items are paired.
     """
-    a, b = [item.worths_a for item in items], [item.worths_b for item in items]
+    a, b = [item.values_a for item in items], [item.values_b for item in items]
     if len(items) < 2 or max(map(len, (*a, *b))) < 2:
         return None
     observed = float(np.var([np.mean(x) - np.mean(y) for x, y in zip(a, b, strict=True)], ddof=1))
@@ -278,12 +280,12 @@ def variance_split(items: Sequence[Item]) -> VarianceSplit | None:
     return VarianceSplit(repeats_a, repeats_b, between, within_a, within_b)
 
 
-def _answers_an_item(worths: Sequence[tuple[float, ...]]) -> float:
+def _answers_an_item(values_by_item: Sequence[tuple[float, ...]]) -> float:
     """Return the harmonic mean of the numbers of answers per item."""
-    return 1.0 / float(np.mean([1.0 / len(values) for values in worths]))
+    return 1.0 / float(np.mean([1.0 / len(values) for values in values_by_item]))
 
 
-def _within_items(worths: Sequence[tuple[float, ...]]) -> float:
+def _within_items(values_by_item: Sequence[tuple[float, ...]]) -> float:
     """Return the mean variance of one answer within an item, over items with at least two."""
-    several = [values for values in worths if len(values) > 1]
+    several = [values for values in values_by_item if len(values) > 1]
     return float(np.mean([np.var(values, ddof=1) for values in several])) if several else 0.0

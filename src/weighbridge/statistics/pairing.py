@@ -12,7 +12,7 @@ from weighbridge.errors import InputError
 from weighbridge.records import EvalRun, Flip, ScoredSample
 from weighbridge.records.scale import less_is_better, width
 from weighbridge.statistics.aggregates import items_of, part
-from weighbridge.statistics.columns import Floats, worth
+from weighbridge.statistics.columns import Floats, score_value
 
 ROUNDING = 1e-12
 """Means over repeats that are closer than this are equal."""
@@ -42,7 +42,9 @@ class Metric:
 
     def read(self, answer: ScoredSample) -> float | None:
         """Return the answer's value in the mean; None if it was lost to infrastructure."""
-        return worth(answer, self.scale[0]) if self.name == "value" else part(answer, self.name)
+        return (
+            score_value(answer, self.scale[0]) if self.name == "value" else part(answer, self.name)
+        )
 
     def items(self, samples: Iterable[ScoredSample]) -> dict[str, list[ScoredSample]]:
         """Group answers by item; values are checked against the scale if they are compared."""
@@ -58,27 +60,27 @@ class Item:
         cluster: The sample's cluster.
         answers_a: A's answers, lost ones included.
         answers_b: B's answers, lost ones included.
-        worths_a: Values of A's answers, in their order; lost ones are left out.
-        worths_b: Values of B's answers, likewise.
+        values_a: Values of A's answers, in their order; lost ones are left out.
+        values_b: Values of B's answers, likewise.
     """
 
     id: str
     cluster: str | None
     answers_a: Sequence[ScoredSample]
     answers_b: Sequence[ScoredSample]
-    worths_a: tuple[float, ...]
-    worths_b: tuple[float, ...]
+    values_a: tuple[float, ...]
+    values_b: tuple[float, ...]
 
     @property
     def paired(self) -> bool:
         """Whether both runs have an answer that was not lost."""
-        return bool(self.worths_a and self.worths_b)
+        return bool(self.values_a and self.values_b)
 
     @property
     def lost(self) -> int:
         """Number of answers, of both runs, that infrastructure lost."""
         asked = len(self.answers_a) + len(self.answers_b)
-        return asked - len(self.worths_a) - len(self.worths_b)
+        return asked - len(self.values_a) - len(self.values_b)
 
     def mean(self, of_b: bool, lost_as: float | None = None) -> float:
         """Return the mean of A's answers, or of B's.
@@ -87,12 +89,12 @@ class Item:
             of_b: Whether B's answers are meant.
             lost_as: Value that a lost answer counts as; None leaves lost answers out.
         """
-        answers, worths = (
-            (self.answers_b, self.worths_b) if of_b else (self.answers_a, self.worths_a)
+        answers, values = (
+            (self.answers_b, self.values_b) if of_b else (self.answers_a, self.values_a)
         )
         if lost_as is None:
-            return float(np.mean(worths))
-        return (math.fsum(worths) + lost_as * (len(answers) - len(worths))) / len(answers)
+            return float(np.mean(values))
+        return (math.fsum(values) + lost_as * (len(answers) - len(values))) / len(answers)
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,11 @@ class Pairs:
 
     def differences(self) -> Floats:
         """Return A - B of each paired item, repeats averaged first."""
-        return _even_out([item.mean(False) - item.mean(True) for item in self.paired])
+        return _without_rounding([item.mean(False) - item.mean(True) for item in self.paired])
 
     def differences_if(self, lost_of_a: float, lost_of_b: float) -> Floats:
         """Return A - B of each shared item, with lost answers of A and B counted as given."""
-        return _even_out(
+        return _without_rounding(
             [item.mean(False, lost_of_a) - item.mean(True, lost_of_b) for item in self.items]
         )
 
@@ -154,15 +156,15 @@ def item_of(
 ) -> Item:
     """Put two runs' answers to one item side by side."""
     first = answers_a[0]
-    worths_a, worths_b = _known(metric, answers_a), _known(metric, answers_b)
-    return Item(first.sample_id, first.cluster, answers_a, answers_b, worths_a, worths_b)
+    values_a, values_b = _known(metric, answers_a), _known(metric, answers_b)
+    return Item(first.sample_id, first.cluster, answers_a, answers_b, values_a, values_b)
 
 
 def _known(metric: Metric, answers: Iterable[ScoredSample]) -> tuple[float, ...]:
     return tuple(value for value in map(metric.read, answers) if value is not None)
 
 
-def _even_out(differences: Sequence[float]) -> Floats:
+def _without_rounding(differences: Sequence[float]) -> Floats:
     found = np.array(differences, dtype=np.float64)
     return np.where(np.abs(found) < ROUNDING, 0.0, found)
 
@@ -188,7 +190,7 @@ def flips(pairs: Pairs) -> tuple[Flip, ...]:
 
 
 def _flip(item: Item, gap: float, metric: Metric) -> Flip:
-    a, b = _telling(item, gap, metric)
+    a, b = _example_answers(item, gap, metric)
     target = a.target if isinstance(a.target, str) or a.target is None else json.dumps(a.target)
     return Flip(
         sample_id=item.id,
@@ -203,10 +205,10 @@ def _flip(item: Item, gap: float, metric: Metric) -> Flip:
     )
 
 
-def _telling(item: Item, gap: float, metric: Metric) -> tuple[ScoredSample, ScoredSample]:
+def _example_answers(item: Item, gap: float, metric: Metric) -> tuple[ScoredSample, ScoredSample]:
     """Return one answer of each run whose difference has the same sign as the item's."""
     pairs = ((a, b, metric.read(a), metric.read(b)) for a in item.answers_a for b in item.answers_b)
-    leaning = (
+    same_sign = (
         (a, b) for a, b, x, y in pairs if x is not None and y is not None and (x - y) * gap > 0
     )
-    return next(leaning, (item.answers_a[0], item.answers_b[0]))
+    return next(same_sign, (item.answers_a[0], item.answers_b[0]))

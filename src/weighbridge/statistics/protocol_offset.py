@@ -15,7 +15,7 @@ from weighbridge.errors import InputError
 from weighbridge.records import AcrossProtocols, Comparison, EvalRun, ProtocolOffset, ScoredSample
 from weighbridge.records.scale import margin_or_default, width
 from weighbridge.statistics.aggregates import items_of
-from weighbridge.statistics.columns import worth
+from weighbridge.statistics.columns import score_value
 from weighbridge.statistics.conditions import NOTHING, Accepted
 from weighbridge.statistics.inference import ShiftedByLostAnswers, conclude, fixed
 from weighbridge.statistics.intervals import clustered_standard_error
@@ -165,7 +165,9 @@ def _values(run: EvalRun, scale: tuple[float, float]) -> dict[str, float]:
     """Return each item's mean over the answers that were not lost."""
     found = {}
     for item, answers in items_of(run.samples, scale).items():
-        counted = [v for v in (worth(answer, scale[0]) for answer in answers) if v is not None]
+        counted = [
+            v for v in (score_value(answer, scale[0]) for answer in answers) if v is not None
+        ]
         if counted:
             found[item] = math.fsum(counted) / len(counted)
     return found

@@ -40,7 +40,7 @@ from weighbridge.statistics.inference import ALPHA, Inference, NoData
 _SHARES = np.sin(np.pi * (2 * np.arange(64) + 1) / 256) ** 2
 """Betting fractions: quantiles of the arcsine distribution, equally weighted."""
 
-_NEAR = 1e-9
+_EPSILON = 1e-9
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def of_rounds(sums: Floats, sizes: Floats, width: float, largest: int) -> Infere
 
 def _lowest(log_capital: Callable[[float], float], mean: float) -> float:
     """Find the lowest mean that is not rejected; the capital falls as the tested mean rises."""
-    end, wanted = -1 + _NEAR, -math.log(ALPHA)
+    end, wanted = -1 + _EPSILON, -math.log(ALPHA)
     if mean <= end or log_capital(end) < wanted:
         return -1.0
     return float(optimize.brentq(lambda bound: log_capital(bound) - wanted, end, mean, xtol=1e-10))
