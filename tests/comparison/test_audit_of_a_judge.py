@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from weighbridge.comparison.judge_evidence import audit_judge, check_other_judge, told
+from weighbridge.comparison.judge_evidence import audit_judge, audit_sentences, check_other_judge
 from weighbridge.comparison.two_runs import compare_with_evidence
 from weighbridge.errors import InputError
 from weighbridge.evaluation.judges import pairwise
@@ -38,7 +38,7 @@ HIGH, LOW = [[8], [7], [9], [6]], [[6], [7], [5], [6]]
 
 def audited(a, b, **evidence):
     found = compare_with_evidence(a, b, None, **evidence)
-    sentences = told(found.audit, found.comparison)
+    sentences = audit_sentences(found.audit, found.comparison)
     return found.audit, " ".join(sentence for _, sentence in sentences)
 
 
@@ -112,9 +112,9 @@ def test_a_judge_that_moves_between_passes_is_said_to_widen_the_interval():
 
 
 def _nothing():
-    from weighbridge.comparison.judge_evidence import Evidence
+    from weighbridge.comparison.judge_evidence import JudgeEvidence
 
-    return Evidence()
+    return JudgeEvidence()
 
 
 def test_places_that_the_judge_prefers_are_said():

@@ -94,7 +94,7 @@ def test_scores_and_choices_are_those_of_one_request_at_a_time(name, depth, monk
     assert clear.all(), "the test's own questions must not be ties"
     for pack_tokens, cluster_tokens, worth_rows in SHAPES:
         monkeypatch.setattr(tree, "CLUSTER_TOKENS", cluster_tokens)
-        monkeypatch.setattr(scoring, "WORTH_ROWS", worth_rows)
+        monkeypatch.setattr(scoring, "MAX_ROWS_PER_SHARED_TOKEN", worth_rows)
         got = scores(name, likelihoods, pack_tokens)
         assert np.abs(got - expected).max() < 2e-4  # the contract is 1e-3
         assert (choices(got)[0] == chosen).all()

@@ -12,10 +12,10 @@ from architectures import plain_scores, plain_text, tokens, write
 from every_architecture import NAMES, build_tiny
 from tiny import build_tokenizer
 from weighbridge.errors import WeighbridgeError
-from weighbridge.models.engine.alone import own_inputs
 from weighbridge.models.engine.generation import GenerationJob
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.scoring import Likelihood, score_tokens
+from weighbridge.models.engine.unbatched import own_inputs
 from weighbridge.models.reading import read_model
 from weighbridge.tuning import adapters
 from weighbridge.tuning.batches import collate

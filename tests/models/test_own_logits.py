@@ -50,7 +50,7 @@ def test_heads_that_do_more_than_project_are_the_models_own(name, plain):
     assert np.allclose(scores(network, [row]), plain_scores(plain_model(name), [row]), atol=2e-4)
     with torch.no_grad():
         expected = plain_model(name)(torch.from_numpy(text)[None]).logits[0]
-    assert torch.allclose(network.logits_alone(text, whole), expected, atol=1e-4)
+    assert torch.allclose(network.logits_unbatched(text, whole), expected, atol=1e-4)
 
 
 def without(**changes):

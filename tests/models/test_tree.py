@@ -14,10 +14,12 @@ SEQUENCES = st.lists(
 
 
 @given(SEQUENCES, st.integers(1, 6), st.sampled_from([0, 1, 3, 1 << 30]), st.sampled_from([1, 384]))
-def test_every_sequence_is_the_path_to_its_leaf(sequences, longest, worth_rows, cluster_tokens):
+def test_every_sequence_is_the_path_to_its_leaf(
+    sequences, longest, max_rows_per_shared_token, cluster_tokens
+):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CLUSTER_TOKENS", cluster_tokens)
-        tree = build_tree(sequences, longest, worth_rows)
+        tree = build_tree(sequences, longest, max_rows_per_shared_token)
     for index, tokens in enumerate(sequences):
         path = tree.path(tree.leaf_of[index])
         assert np.concatenate([tree.segments[i].tokens for i in path]).tolist() == tokens.tolist()
@@ -54,8 +56,8 @@ def test_packs_cover_the_tree_and_keep_what_later_packs_need(sequences, pack_tok
 def test_a_short_beginning_of_long_questions_is_not_worth_sharing():
     rng = np.random.default_rng(0)
     questions = [np.append([1, 2], rng.integers(10, 10_000, 300)) for _ in range(5)]
-    tree = build_tree(questions, worth_rows=20)
+    tree = build_tree(questions, max_rows_per_shared_token=20)
     assert [len(s.tokens) for s in tree.segments] == [302] * 5
     few_shot = np.arange(600)
-    tree = build_tree([np.append(few_shot, q) for q in questions], worth_rows=20)
+    tree = build_tree([np.append(few_shot, q) for q in questions], max_rows_per_shared_token=20)
     assert tree.tokens == 602 + 5 * 300

@@ -31,7 +31,7 @@ SMALL = LadderSettings(
 
 
 def losses(ladder):
-    return {one.rung.name: one.trained.loss for one in ladder.climbed}
+    return {one.rung.name: one.trained.loss for one in ladder.trained_rungs}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def ladder(tmp_path_factory):
 @pytest.mark.slow
 def test_a_ladder_learns_and_concludes(ladder):
     found, _, _, done = ladder
-    assert len(found.climbed) == len(rungs(SMALL))
+    assert len(found.trained_rungs) == len(rungs(SMALL))
     values = np.array(list(losses(found).values()))
     assert (values < 0.7 * np.log(256)).all()  # a uniform guess is 5.55 nats
     assert float(found.law.law.alpha) > 0
@@ -66,7 +66,7 @@ def test_the_prediction_rests_on_the_smaller_models_alone(ladder):
     found, folder, said, _ = ladder
     written = json.loads((folder / "prediction.json").read_text())
     assert written["loss"] == found.prediction.loss
-    smaller = [one for one in found.climbed if one.rung.role in ("dense", "mixture")]
+    smaller = [one for one in found.trained_rungs if one.rung.role in ("dense", "mixture")]
     again = as_points(smaller, "dense", "")
     assert len(again) == found.law.points == len(found.points)
     assert again.budgets.max() < written["parameters"] * written["tokens"] * 6
@@ -96,8 +96,8 @@ def test_a_finished_ladder_is_not_trained_again(ladder):
     found, folder, *_ = ladder
     again = train_ladder(SMALL, None, "", folder, 2)
     assert losses(again) == losses(found)
-    assert [one.trained.seconds for one in again.climbed] == [
-        one.trained.seconds for one in found.climbed
+    assert [one.trained.seconds for one in again.trained_rungs] == [
+        one.trained.seconds for one in found.trained_rungs
     ]
 
 
@@ -130,7 +130,7 @@ def test_killed_again_and_again_it_ends_with_the_same_losses(ladder, tmp_path):
         process.wait()
         while _alive_in(process.pid):  # for ever, if a worker outlives its parent
             time.sleep(0.1)
-    assert len(journal.read_bytes().splitlines()) < len(found.climbed)
+    assert len(journal.read_bytes().splitlines()) < len(found.trained_rungs)
     again = train_ladder(SMALL, None, "", folder, 1)
     assert losses(again) == losses(found)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sample_report import choices, service_desk_report
 
-from weighbridge.comparison.judge_evidence import readings, told
+from weighbridge.comparison.judge_evidence import audit_sentences, readings
 from weighbridge.comparison.two_runs import compare_with_evidence, without_samples
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.benchmarks.mt_bench import BENCHMARK
@@ -47,7 +47,7 @@ def judged_section(home: Path, folder: Path, noise: float = 0.0) -> BenchmarkSec
         reference=without_samples(b),
         comparison=comparison,
         role="target",
-        audit=told(audit, comparison),
+        audit=audit_sentences(audit, comparison),
         readings=readings(audit, comparison),
     )
 

@@ -27,12 +27,12 @@ from weighbridge.records.scale import margin as margin_in_words
 
 if TYPE_CHECKING:
     from weighbridge.comparison.groups import GroupComparison
-    from weighbridge.comparison.two_runs import Compared
+    from weighbridge.comparison.two_runs import AuditedComparison
 
 PAIR = "RUN_A,RUN_B"
 
 
-def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
+def compared_text(found: "AuditedComparison", flips: int, by_default: bool) -> list[str]:
     """Return a comparison with the judge's audit and the differing settings, as lines.
 
     Args:
@@ -57,10 +57,10 @@ def compared_text(found: "Compared", flips: int, by_default: bool) -> list[str]:
         *(_flip(flip, result.scale) for flip in result.flips[:flips]),
     ]
     if found.audit is not None:
-        from weighbridge.comparison.judge_evidence import told
+        from weighbridge.comparison.judge_evidence import audit_sentences
 
         lines.append(f"  Judge audit ({found.audit.judge}):")
-        for label, sentence in told(found.audit, result):
+        for label, sentence in audit_sentences(found.audit, result):
             lines += wrapped(f"{label}: {sentence}", "    ")
     return lines
 
@@ -99,7 +99,7 @@ def _verdict(result: Comparison, by_default: bool, indent: str = "  ") -> list[s
     )
 
 
-def _across(found: "Compared", by_default: bool) -> list[str]:
+def _across(found: "AuditedComparison", by_default: bool) -> list[str]:
     across = found.across
     assert across is not None
     raw, offset = across.raw, across.offset
@@ -155,7 +155,7 @@ def groups_text(found: "Sequence[GroupComparison]", scale: Scale) -> list[str]:
 
 
 def comparison_document(
-    found: "Compared", groups: "Sequence[GroupComparison]"
+    found: "AuditedComparison", groups: "Sequence[GroupComparison]"
 ) -> ComparisonDocument:
     """Return a comparison with its audit, offset and groups, as a document.
 

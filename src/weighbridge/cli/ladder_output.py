@@ -98,7 +98,7 @@ def ladder_document(found: "Ladder", written: Sequence[str]) -> LadderDocument:
         corpus=found.corpus,
         corpus_bytes=found.corpus_bytes,
         corpus_digest=found.digest,
-        models=len(found.climbed),
+        models=len(found.trained_rungs),
         law=fit_document(found.law, found.points),
         isoflop=None if found.isoflops is None else _isoflop_document(found.isoflops),
         joint=None if found.joint is None else mixture_document(found.joint, ABSENT),
@@ -138,9 +138,9 @@ def _pair_document(pair: EqualCompute) -> EqualComputeDocument:
 
 def ladder_text(found: "Ladder") -> str:
     """Return what a ladder says."""
-    mixtures = sum(one.rung.shape.experts > 1 for one in found.climbed)
+    mixtures = sum(one.rung.shape.experts > 1 for one in found.trained_rungs)
     lines = [
-        f"{len(found.climbed) - mixtures} dense models and {mixtures} mixtures of experts on "
+        f"{len(found.trained_rungs) - mixtures} dense models and {mixtures} mixtures of experts on "
         f"{found.corpus}",
         f"  {found.corpus_bytes:,} bytes to learn; losses are nats per byte, on text held out",
         f"  {_duration(found.seconds)} of one core",
@@ -222,7 +222,7 @@ def draw_ladder(found: "Ladder", path: Path) -> None:
     from weighbridge.storage import replace_file
 
     at: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for one in found.climbed:
+    for one in found.trained_rungs:
         at[one.rung.role].append((one.rung.budget, one.trained.loss))
     budget, loss = at["held_out"][0]
     flops = np.geomspace(min(x for x, _ in at["dense"]) / 1.5, budget * 1.3, 60)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from weighbridge.comparison.contamination import score_without, without
+from weighbridge.comparison.contamination import score_without, without_overlap
 from weighbridge.comparison.prompted import PromptedComparison, compare_prompted
 from weighbridge.comparison.two_runs import compare_with_evidence, without_samples
 from weighbridge.evidence import RunStore
@@ -112,7 +112,7 @@ def compare_runs(
     clean: Comparison | None = None
     scores: tuple[CleanSubset, ...] = ()
     if contamination is not None and contamination.found:
-        kept = without(new, contamination), without(old, contamination)
+        kept = without_overlap(new, contamination), without_overlap(old, contamination)
         if kept[0].samples and kept[1].samples:
             clean = compare_with_evidence(
                 *kept, None, margin=wanted.margin, labels=labels, accepted=ANYTHING

@@ -93,7 +93,7 @@ def score_without(run: EvalRun, found: Contamination) -> CleanSubset:
     return clean_subset(run.samples, found.found, run.estimate.aggregate, run.estimate.scale)
 
 
-def without(run: EvalRun, found: Contamination) -> EvalRun:
+def without_overlap(run: EvalRun, found: Contamination) -> EvalRun:
     """Return a run with only those samples whose items don't overlap."""
     kept: tuple[ScoredSample, ...] = tuple(
         sample for sample in run.samples if sample.sample_id not in found.found

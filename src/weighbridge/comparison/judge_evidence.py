@@ -45,7 +45,7 @@ OtherJudge = tuple[EvalRun, EvalRun]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class JudgeEvidence:
     """What an audit may use beyond the two runs.
 
     Attributes:
@@ -70,7 +70,7 @@ def judge_of(run: EvalRun) -> str:
 
 
 def audit_judge(
-    comparison: Comparison, run_a: EvalRun, run_b: EvalRun, evidence: Evidence
+    comparison: Comparison, run_a: EvalRun, run_b: EvalRun, evidence: JudgeEvidence
 ) -> tuple[Comparison, JudgeAudit]:
     """Audit the judge of two runs, and widen their comparison by the judge's own noise.
 
@@ -89,11 +89,11 @@ def audit_judge(
     values = (means_by_item(judged[0]), means_by_item(judged[1]))
     widened = with_judge_noise(comparison, spreads, len(set(clusters.values())))
     names = (run_a.model.name, run_b.model.name)
-    kin = _kin(run_a, run_b)
+    kin = _related_models(run_a, run_b)
     agreement = corrected = None
     preferences: list[SelfPreference] = []
     if evidence.other is not None:
-        preferences += _against(values, evidence.other, clusters)
+        preferences += _other_judge_preference(values, evidence.other, clusters)
     if evidence.labels:
         agreement = human_agreement(evidence.labels, values, names, clusters)
         people = ratings_by_item(evidence.labels, names)
@@ -125,7 +125,7 @@ def _gaps(values: tuple[Mapping[str, float], Mapping[str, float]]) -> dict[str, 
     return {item: first[item] - second[item] for item in first if item in second}
 
 
-def _against(
+def _other_judge_preference(
     values: tuple[Mapping[str, float], Mapping[str, float]],
     other: OtherJudge,
     clusters: Mapping[str, str],
@@ -211,7 +211,7 @@ def family(name: str) -> str:
     return found[0] if found else ""
 
 
-def _kin(run_a: EvalRun, run_b: EvalRun) -> tuple[tuple[Who, str], ...]:
+def _related_models(run_a: EvalRun, run_b: EvalRun) -> tuple[tuple[Who, str], ...]:
     """Return which of the two models the judge is related to, and how: by weights, else by name."""
     asked = run_a.asked.judge
     identity = asked.model_identity if asked is not None else {}
@@ -221,13 +221,13 @@ def _kin(run_a: EvalRun, run_b: EvalRun) -> tuple[tuple[Who, str], ...]:
     for who, run in sides:
         weights = identity.get("weights_digest")
         if weights is not None and run.model.weights_digest == weights:
-            found.append((who, f"has the judge's own weights{_unlike(identity, run)}"))
+            found.append((who, f"has the judge's own weights{_difference_clause(identity, run)}"))
         elif family(judge) and family(run.model.name) == family(judge):
             found.append((who, f"shares the judge's family by name ({family(judge)})"))
     return tuple(found)
 
 
-def _unlike(judge: Mapping[str, Json], run: EvalRun) -> str:
+def _difference_clause(judge: Mapping[str, Json], run: EvalRun) -> str:
     """Return a clause on how a model differs from a judge with the same weights, or ""."""
     own = run.model
     if "adapter_digest" in judge and judge["adapter_digest"] != own.adapter_digest:
@@ -242,7 +242,7 @@ def _unknown(
     spreads: tuple[RepeatSpread | None, RepeatSpread | None],
     kin: bool,
     preferences: Sequence[SelfPreference],
-    evidence: Evidence,
+    evidence: JudgeEvidence,
 ) -> tuple[str, ...]:
     said = []
     if None in spreads:
@@ -260,11 +260,11 @@ def _unknown(
     return tuple(said)
 
 
-Told = tuple[tuple[str, str], ...]
+LabelledSentences = tuple[tuple[str, str], ...]
 """Pairs of a label and a sentence."""
 
 
-def told(audit: JudgeAudit, comparison: Comparison) -> Told:
+def audit_sentences(audit: JudgeAudit, comparison: Comparison) -> LabelledSentences:
     """Describe an audit in sentences, each with a label of one or two words."""
     scale = comparison.scale
     lines: list[tuple[str, str]] = []

@@ -83,7 +83,7 @@ def compare_stages(runs: Sequence[EvalRun], margin: float | None = None) -> Line
         _step(before, after, one, next(joint) if one is not None else None)
         for (before, after), one in zip(pairs, compared, strict=True)
     ]
-    return Lineage(tuple(map(_bare, runs)), tuple(steps[:-1]), steps[-1])
+    return Lineage(tuple(map(_without_samples, runs)), tuple(steps[:-1]), steps[-1])
 
 
 def _step(
@@ -102,8 +102,16 @@ def _step(
         for x, y in zip(one.logprobs, other.logprobs, strict=False)
     ]
     shift = max(shifts) if shifts else None
-    return Step(_bare(before), _bare(after), comparison, joint, len(both), changed, shift)
+    return Step(
+        _without_samples(before),
+        _without_samples(after),
+        comparison,
+        joint,
+        len(both),
+        changed,
+        shift,
+    )
 
 
-def _bare(run: EvalRun) -> EvalRun:
+def _without_samples(run: EvalRun) -> EvalRun:
     return replace(run, samples=())

@@ -30,7 +30,7 @@ from weighbridge.statistics.power import (
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PowerRequest:
     """What the user asks of `power`; None where not given.
 
     Attributes:
@@ -71,19 +71,19 @@ class PowerForecast:
     enough: bool
 
 
-def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerForecast:
+def forecast(request: PowerRequest, pilot: tuple[str, ...], store: RunStore) -> PowerForecast:
     """Compute how many items show the claim, and what the available items can show.
 
     Args:
-        wanted: What is asked.
+        request: What is asked.
         pilot: Names of two runs to take the variance from, or none.
         store: The store that holds them.
 
     Raises:
         InputError: The assumptions contradict each other, or leave the variance open.
     """
-    if not 0 < wanted.power < 1:
-        raise InputError(f"--power {wanted.power:g}", "a probability between 0 and 1")
+    if not 0 < request.power < 1:
+        raise InputError(f"--power {request.power:g}", "a probability between 0 and 1")
     runs = _pilot(pilot, store)
     scale = runs[0].estimate.scale if runs else SHARE
     if less_is_better(scale):
@@ -92,9 +92,9 @@ def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerFo
             "one whose values lie between a worst and a best",
             "compare the two runs: the interval's width falls with the root of the texts",
         )
-    design, source = _design(wanted, runs, scale)
-    usd = wanted.usd_per_item if wanted.usd_per_item is not None else _usd(runs)
-    needed = items_needed(design, wanted.power, wanted.repeats)
+    design, source = _design(request, runs, scale)
+    usd = request.usd_per_item if request.usd_per_item is not None else _usd(runs)
+    needed = items_needed(design, request.power, request.repeats)
     assumed = {one.name: getattr(design, one.name) for one in fields(design)}
     assumed |= {name: width(scale) * assumed[name] for name in ("margin", "difference")}
     document = PowerDocument(
@@ -102,16 +102,17 @@ def forecast(wanted: Wanted, pilot: tuple[str, ...], store: RunStore) -> PowerFo
         assumed_from=source,
         **assumed,
         scale=scale,
-        power=wanted.power,
-        repeats=wanted.repeats,
+        power=request.power,
+        repeats=request.repeats,
         items_needed=needed,
-        usd_needed=_cost(needed, wanted.repeats, usd),
+        usd_needed=_cost(needed, request.repeats, usd),
     )
-    enough, lines = bool(needed), _lines(design, wanted, document, scale)
-    if wanted.items is not None:
-        given = _with_items(design, wanted, wanted.items, usd, scale)
-        enough = enough and given.achieved_power >= wanted.power
-        document, lines = replace(document, given=given), lines + _items_lines(given, wanted, scale)
+    enough, lines = bool(needed), _lines(design, request, document, scale)
+    if request.items is not None:
+        given = _with_items(design, request, request.items, usd, scale)
+        enough = enough and given.achieved_power >= request.power
+        document = replace(document, given=given)
+        lines += _items_lines(given, request, scale)
     return PowerForecast(document, tuple(lines), enough)
 
 
@@ -121,11 +122,11 @@ def _pilot(names: tuple[str, ...], store: RunStore) -> tuple[EvalRun, ...]:
     return tuple(store.read(name) for name in names)
 
 
-def _design(wanted: Wanted, runs: tuple[EvalRun, ...], scale: Scale) -> tuple[Design, str]:
+def _design(request: PowerRequest, runs: tuple[EvalRun, ...], scale: Scale) -> tuple[Design, str]:
     """Return the assumptions about the items, in shares of the scale, and their source."""
-    margin = margin_or_default(wanted.margin, scale)
+    margin = margin_or_default(request.margin, scale)
     check_margin(margin, scale)
-    said = [n for n in ("rate", "disagreement", "within") if getattr(wanted, n) is not None]
+    said = [n for n in ("rate", "disagreement", "within") if getattr(request, n) is not None]
     if runs:
         if said:
             raise InputError(f"pilot runs and --{said[0]}", "one of them: the runs already show it")
@@ -133,21 +134,21 @@ def _design(wanted: Wanted, runs: tuple[EvalRun, ...], scale: Scale) -> tuple[De
         found = design_from(seen, 0.0, width(scale))
         source = f"a pilot of {seen.n:,} items"
     else:
-        found, source = _assumed(wanted)
-    stated = {"icc": wanted.icc, "cluster_size": wanted.cluster_size}
+        found, source = _assumed(request)
+    stated = {"icc": request.icc, "cluster_size": request.cluster_size}
     changed: dict[str, Any] = {name: value for name, value in stated.items() if value is not None}
     return (
         replace(
             found,
-            margin=margin / width(scale), difference=wanted.difference / width(scale),
-            alpha=wanted.alpha, **changed,
+            margin=margin / width(scale), difference=request.difference / width(scale),
+            alpha=request.alpha, **changed,
         ),
         source,
     )  # fmt: skip
 
 
-def _assumed(wanted: Wanted) -> tuple[Design, str]:
-    rate, share = wanted.rate, wanted.disagreement
+def _assumed(request: PowerRequest) -> tuple[Design, str]:
+    rate, share = request.rate, request.disagreement
     if rate is None and share is None:
         raise InputError(
             "nothing says how often the two models disagree",
@@ -166,22 +167,22 @@ def _assumed(wanted: Wanted) -> tuple[Design, str]:
     if share is None:
         assert rate is not None
         share, source = 2 * rate * (1 - rate), "rate, as if the two erred on unrelated items"
-    design = Design(0.0, disagreement=share, within=wanted.within or 0.0)
+    design = Design(0.0, disagreement=share, within=request.within or 0.0)
     return design, source
 
 
 def _with_items(
-    design: Design, wanted: Wanted, items: int, usd: float | None, scale: Scale
+    design: Design, request: PowerRequest, items: int, usd: float | None, scale: Scale
 ) -> PowerOfItems:
-    margin = smallest_margin(design, items, wanted.power, wanted.repeats)
-    difference = smallest_difference(design, items, wanted.power, wanted.repeats)
+    margin = smallest_margin(design, items, request.power, request.repeats)
+    difference = smallest_difference(design, items, request.power, request.repeats)
     return PowerOfItems(
         items=items,
-        achieved_power=power_of(design, items, wanted.repeats),
+        achieved_power=power_of(design, items, request.repeats),
         smallest_margin=width(scale) * margin,
         smallest_difference=width(scale) * difference,
-        repeats_needed=repeats_needed(design, items, wanted.power),
-        usd=_cost(items, wanted.repeats, usd),
+        repeats_needed=repeats_needed(design, items, request.power),
+        usd=_cost(items, request.repeats, usd),
     )
 
 
@@ -196,7 +197,7 @@ def _cost(items: int | None, repeats: int, usd: float | None) -> float | None:
     return None if items is None or usd is None else items * repeats * usd
 
 
-def _lines(design: Design, wanted: Wanted, found: PowerDocument, scale: Scale) -> list[str]:
+def _lines(design: Design, request: PowerRequest, found: PowerDocument, scale: Scale) -> list[str]:
     claim = "A is better than B"
     if found.margin:
         claim = f"A is at most {_exactly(found.margin, scale)} worse than B"
@@ -205,7 +206,7 @@ def _lines(design: Design, wanted: Wanted, found: PowerDocument, scale: Scale) -
     if design.cluster_size > 1:
         clusters = f",\n  with an ICC of {design.icc:.2g} in clusters of {design.cluster_size:.3g}"
     lines = [
-        f"To show that {claim}, with a chance of {wanted.power:.0%},",
+        f"To show that {claim}, with a chance of {request.power:.0%},",
         f"  if A - B is {_exactly(found.difference, scale)} and the two differ on "
         f"{design.disagreement:.1%} of answers{clusters}",
         f"  (from {found.assumed_from}{units}):",
@@ -213,7 +214,7 @@ def _lines(design: Design, wanted: Wanted, found: PowerDocument, scale: Scale) -
     if found.items_needed is None:
         return [*lines, f"  {_why_none(design)}"]
     price = "" if found.usd_needed is None else f", ${found.usd_needed:,.2f}"
-    many = "" if wanted.repeats == 1 else f", {wanted.repeats} answers each"
+    many = "" if request.repeats == 1 else f", {request.repeats} answers each"
     return [*lines, f"  {found.items_needed:,} items{many}{price}"]
 
 
@@ -223,19 +224,19 @@ def _why_none(design: Design) -> str:
     return f"more than {MOST_ITEMS:,} items would be needed"
 
 
-def _items_lines(found: PowerOfItems, wanted: Wanted, scale: Scale) -> list[str]:
+def _items_lines(found: PowerOfItems, request: PowerRequest, scale: Scale) -> list[str]:
     usd = "" if found.usd is None else f", ${found.usd:,.2f}"
     lines = [
         f"With {found.items:,} items{usd}:",
         f"  the chance to show it is {found.achieved_power:.1%}",
-        f"  the smallest margin shown with a chance of {wanted.power:.0%} is "
+        f"  the smallest margin shown with a chance of {request.power:.0%} is "
         f"{_gap(found.smallest_margin, scale)},",
         "  the smallest true advantage detected with that chance is "
         f"{_gap(found.smallest_difference, scale)}",
     ]
     if found.repeats_needed is None:
         lines.append("  no number of repeats is enough: it takes more items")
-    elif found.repeats_needed > wanted.repeats:
+    elif found.repeats_needed > request.repeats:
         lines.append(f"  {found.repeats_needed} answers to each item would be enough")
     return lines
 

@@ -6,7 +6,7 @@ how they were asked is refused.
 
 from dataclasses import dataclass
 
-from weighbridge.comparison.contamination import without
+from weighbridge.comparison.contamination import without_overlap
 from weighbridge.comparison.two_runs import compare_with_evidence, without_samples
 from weighbridge.evidence import RunStore
 from weighbridge.records import (
@@ -146,7 +146,7 @@ def compare_prompted(
     clean: Comparison | None = None
     overlapping = contamination is not None and bool(contamination.found)
     if contamination is not None and overlapping:
-        kept = without(prompted, contamination), without(tuned, contamination)
+        kept = without_overlap(prompted, contamination), without_overlap(tuned, contamination)
         clean = compared(*kept) if kept[0].samples and kept[1].samples else None
     return PromptedComparison(
         arm,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from weighbridge.comparison.judge_evidence import (
-    Evidence,
+    JudgeEvidence,
     audit_judge,
     check_other_judge,
     find_other_judge,
@@ -26,7 +26,7 @@ from weighbridge.statistics.conditions import NOTHING, Accepted, confounders
 
 
 @dataclass(frozen=True)
-class Compared:
+class AuditedComparison:
     """Two runs compared.
 
     Attributes:
@@ -53,7 +53,7 @@ def compare_with_evidence(
     other_judge: tuple[EvalRun, EvalRun] | None = None,
     offset: tuple[EvalRun, EvalRun] | None = None,
     accepted: Accepted = NOTHING,
-) -> Compared:
+) -> AuditedComparison:
     """Compare two runs; further runs that help (another judge, an offset) are found in the store.
 
     Args:
@@ -75,17 +75,17 @@ def compare_with_evidence(
     if run_a.protocol != run_b.protocol and metric == "value":
         measured = offset or (find_offset(store, run_a, run_b) if store else None)
         across = across_protocols(run_a, run_b, measured, margin, accepted)
-        return Compared(across.corrected or across.raw, across=across)
+        return AuditedComparison(across.corrected or across.raw, across=across)
     comparison = compare(run_a, run_b, margin=margin, metric=metric, accepted=accepted)
     if not is_judged(run_a) or metric != "value":
-        return Compared(comparison)
+        return AuditedComparison(comparison)
     if other_judge is not None:
         other_judge = check_other_judge(run_a, run_b, other_judge)
     elif store is not None:
         other_judge = find_other_judge(store, run_a, run_b)
-    evidence = Evidence(labels, other_judge)
+    evidence = JudgeEvidence(labels, other_judge)
     widened, audit = audit_judge(comparison, run_a, run_b, evidence)
-    return Compared(widened, audit)
+    return AuditedComparison(widened, audit)
 
 
 def _check_fits(run_a: EvalRun, run_b: EvalRun, other_judge: bool, offset: bool) -> None:
@@ -113,7 +113,7 @@ def find_offset(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> tuple[EvalRu
             continue
         run = store.read(summary.run_id, samples=False)
         like = {run_a.protocol: run_a, run_b.protocol: run_b}.get(run.protocol)
-        if like is not None and _same_items(run, run_a) and not _asked_otherwise(run, like):
+        if like is not None and _same_items(run, run_a) and not _settings_differ(run, like):
             found.setdefault(str(run.model.identity), {}).setdefault(run.protocol, run)
     both = [runs for runs in found.values() if len(runs) == 2]
     first = [str(run.model.identity) for run in (run_a, run_b)]
@@ -127,7 +127,7 @@ def find_offset(store: RunStore, run_a: EvalRun, run_b: EvalRun) -> tuple[EvalRu
     return None
 
 
-def _asked_otherwise(run: EvalRun, like: EvalRun) -> bool:
+def _settings_differ(run: EvalRun, like: EvalRun) -> bool:
     """Whether an offset's run differs in its settings from the run that it would correct."""
     return any(found.what != "tokenizer" for found in confounders(run, like))
 

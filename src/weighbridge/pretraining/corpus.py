@@ -20,7 +20,7 @@ HELD_OUT_SHARE = 20
 _FEW_FILES = 40
 _LEAST = 0.02  # smallest share of bytes to hold out as whole files: chance may choose too few
 _BETWEEN = b"\0"
-_NOT_EVERYWHERE = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
+_EXCLUDED_FOLDERS = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def _files(path: Path | None, pattern: str) -> Iterator[tuple[str, Path]]:
     if path is None:
         root = Path(sysconfig.get_paths()["stdlib"])
         for file in sorted(root.rglob("*.py")):
-            if not _NOT_EVERYWHERE & set(file.relative_to(root).parts):
+            if not _EXCLUDED_FOLDERS & set(file.relative_to(root).parts):
                 yield file.relative_to(root).as_posix(), file
         return
     if path.is_file():

@@ -38,7 +38,7 @@ class Ladder:
         corpus: The text's name.
         corpus_bytes: Number of bytes to train on.
         digest: Digest of the text.
-        climbed: Every rung with its result, in the ladder's order.
+        trained_rungs: Every rung with its result, in the ladder's order.
         points: The dense runs that the law is fitted to.
         law: Approach 3 of Hoffmann et al. 2022, fitted to `points`.
         isoflops: Approach 2, fitted to `points`; None where the budgets don't allow it.
@@ -56,7 +56,7 @@ class Ladder:
     corpus: str
     corpus_bytes: int
     digest: str
-    climbed: tuple[TrainedRung, ...]
+    trained_rungs: tuple[TrainedRung, ...]
     points: Points
     law: ParametricFit
     isoflops: IsoFlopFit | None
@@ -70,16 +70,16 @@ class Ladder:
     seconds: float
 
 
-def as_points(climbed: Iterable[TrainedRung], kind: str, source: str) -> Points:
+def as_points(trained_rungs: Iterable[TrainedRung], kind: str, source: str) -> Points:
     """Return runs as points of a fit.
 
     Args:
-        climbed: Rungs with their results.
+        trained_rungs: Rungs with their results.
         kind: ``dense`` leaves mixtures out; ``all`` takes both. Held-out rungs are always left out.
         source: Name of the points in results.
     """
     kinds = {"dense": ("dense",), "all": ("dense", "mixture")}[kind]
-    taken = [one for one in climbed if one.rung.role in kinds]
+    taken = [one for one in trained_rungs if one.rung.role in kinds]
     over = [one.rung.flops / (6 * one.rung.shape.active_parameters * one.rung.tokens)
             for one in taken]  # fmt: skip
     note = (
@@ -133,7 +133,7 @@ def conclude(
         corpus=corpus.name,
         corpus_bytes=len(corpus.train),
         digest=corpus.digest,
-        climbed=tuple(done),
+        trained_rungs=tuple(done),
         points=points,
         law=law,
         isoflops=isoflops,

@@ -65,9 +65,9 @@ def train_ladder(
         job = RungJob(
             corpus_path, pattern, corpus.digest, settings.learning_rate, folder / "checkpoints"
         )
-        site = LadderRun(folder, job, workers, planned, on_flops)
+        ladder_run = LadderRun(folder, job, workers, planned, on_flops)
         fitted = [rung for rung in planned if not rung.role.startswith("held_out")]
-        done = site.train(fitted)
+        done = ladder_run.train(fitted)
         write_runs(folder, done)
         points = as_points(done, "dense", corpus.name)
         law = parametric.fit(points, bootstraps=BOOTSTRAPS, seed=settings.seed, threads=workers)
@@ -81,7 +81,7 @@ def train_ladder(
             f"95% interval {prediction.interval[0]:.3f} to {prediction.interval[1]:.3f}, for "
             f"{held_out.name}"
         )
-        done = site.train(planned)
+        done = ladder_run.train(planned)
         table = write_runs(folder, done)
     return conclude(corpus, done, points, law, prediction, table, settings.seed)
 

@@ -20,7 +20,7 @@ from weighbridge.planning.scaling.ladder import Rung
 from weighbridge.pretraining.corpus import read_corpus
 from weighbridge.pretraining.training import Trained, train
 
-_TOLD_SECONDS = 0.5
+_REPORT_INTERVAL_SECONDS = 0.5
 _ENDED_BY_PARENT = 75
 
 
@@ -186,7 +186,7 @@ class _Progress:
 
     def __call__(self, tokens: int) -> None:
         now = time.monotonic()
-        if now - self._last > _TOLD_SECONDS:
+        if now - self._last > _REPORT_INTERVAL_SECONDS:
             self._last = now
             self._connection.send(tokens * self._per_token)
 

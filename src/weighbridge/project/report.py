@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from weighbridge.comparison.before_after import BenchmarkComparison, compare_runs
 from weighbridge.comparison.contamination import overlap_again
-from weighbridge.comparison.judge_evidence import readings, told
+from weighbridge.comparison.judge_evidence import audit_sentences, readings
 from weighbridge.comparison.two_runs import offsets_among
 from weighbridge.documents import ABSENT
 from weighbridge.documents.overlap import OverlapOfComparison
@@ -229,7 +229,7 @@ def _report(
                 role=w.weigh.role,
                 part_comparisons=w.parts,
                 items_page=f"items-{number}.html",
-                audit=told(w.audit, w.comparison) if w.audit is not None else (),
+                audit=audit_sentences(w.audit, w.comparison) if w.audit is not None else (),
                 readings=readings(w.audit, w.comparison) if w.audit is not None else (),
                 contamination=w.contamination,
                 clean_scores=w.clean_scores,

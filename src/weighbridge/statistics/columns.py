@@ -58,7 +58,8 @@ class Columns:
         items: Number of items.
         item: Index of each sample's item, in ascending order.
         position: Position of each sample in the stream that was read.
-        value: Value of each sample in the mean, see `score_value`; NaN where infrastructure lost it.
+        value: Value of each sample in the mean, see `score_value`; NaN where it was lost to
+            infrastructure.
         reason: Index into `REASONS`, or `GRADED`.
         cluster: Index into `cluster_names`, or `UNCLUSTERED`.
         cluster_names: Names of the clusters, in order of appearance.
@@ -151,7 +152,7 @@ def _floats(values: "array[float]") -> Floats:
 def by_cluster(
     values: Sequence[float] | Floats, clusters: Integers, names: Sequence[str]
 ) -> dict[str, float]:
-    """Return the mean of each cluster, sorted by name; values that are `UNCLUSTERED` are left out."""
+    """Return the mean of each cluster, sorted by name; `UNCLUSTERED` values are left out."""
     data = np.asarray(values, dtype=np.float64)
     order = np.argsort(clusters, kind="stable")
     codes, begins = np.unique(clusters[order], return_index=True)

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weighbridge.errors import InputError
-from weighbridge.models.engine.alone import own_inputs
 from weighbridge.models.engine.attention import IMPLEMENTATION
 from weighbridge.models.engine.check import differs
 from weighbridge.models.engine.head import OwnHead, find_head
 from weighbridge.models.engine.layout import Layout, packed
+from weighbridge.models.engine.unbatched import own_inputs
 from weighbridge.tuning.batches import Batch
 from weighbridge.tuning.fused import cross_entropies, cross_entropy_sum
 

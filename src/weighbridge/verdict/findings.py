@@ -25,7 +25,7 @@ class ProjectVerdict:
 
 
 @dataclass(frozen=True)
-class Decided:
+class BenchmarkVerdict:
     """A benchmark with its verdict after correction for several comparisons (Holm).
 
     Attributes:
@@ -49,24 +49,24 @@ class Decided:
         return self.supports in ("superior", "equivalent", "non_inferior")
 
     @property
-    def told_no_better(self) -> bool:
+    def shown_no_better(self) -> bool:
         """Whether the candidate is shown not to be better; being no worse doesn't show that."""
         return self.supports in ("inferior", "equivalent")
 
 
-def decide(weighed: Sequence[BenchmarkComparison]) -> list[Decided]:
+def decide(weighed: Sequence[BenchmarkComparison]) -> list[BenchmarkVerdict]:
     """Correct each benchmark's verdict for the number of benchmarks."""
     decidable = [w for w in weighed if w.decisive is not None]
     joint = iter(decide_together([w.decisive for w in decidable if w.decisive is not None]))
     return [
-        Decided(
+        BenchmarkVerdict(
             w, next(joint).verdict if w.decisive is not None else "inconclusive", len(decidable)
         )
         for w in weighed
     ]
 
 
-def points(decided: Decided, what: str) -> str:
+def result_sentence(decided: BenchmarkVerdict, what: str) -> str:
     """Return a benchmark's result in a sentence, with the figures behind it.
 
     Args:
@@ -99,7 +99,7 @@ def _left_out(weighed: BenchmarkComparison) -> str:
     )
 
 
-def _uncorrected(decided: Decided, comparison: Comparison) -> str:
+def _uncorrected(decided: BenchmarkVerdict, comparison: Comparison) -> str:
     if decided.supports == comparison.verdict:
         return ""
     by_itself = comparison.verdict.replace("_", "-")
@@ -124,7 +124,7 @@ def _lost(comparison: Comparison) -> str:
     )
 
 
-def undecided(decided: Decided) -> str:
+def undecided(decided: BenchmarkVerdict) -> str:
     """Return the words for an undecided benchmark: "at this size" if more items could decide it."""
     c = decided.weighed.decisive
     if c is None or c.why_unknown:
@@ -132,8 +132,8 @@ def undecided(decided: Decided) -> str:
     return "can't be told at this size"
 
 
-def missing(left: SkippedBenchmark) -> VerdictFinding:
+def not_measured(skipped: SkippedBenchmark) -> VerdictFinding:
     """Return the finding on a benchmark that was not run."""
-    do = f" Get it: {left.get_it}" if left.get_it else ""
-    title = f"{left.weigh.benchmark}: not measured"
-    return VerdictFinding(title, "insufficient", f"{left.why[:1].upper()}{left.why[1:]}.{do}")
+    do = f" Get it: {skipped.get_it}" if skipped.get_it else ""
+    title = f"{skipped.weigh.benchmark}: not measured"
+    return VerdictFinding(title, "insufficient", f"{skipped.why[:1].upper()}{skipped.why[1:]}.{do}")

@@ -16,12 +16,12 @@ from weighbridge.records.scale import margin
 from weighbridge.reports import VerdictFinding
 from weighbridge.verdict.economics import Economics
 from weighbridge.verdict.findings import (
-    Decided,
+    BenchmarkVerdict,
     ProjectVerdict,
     Verdict,
     decide,
-    missing,
-    points,
+    not_measured,
+    result_sentence,
     undecided,
 )
 from weighbridge.verdict.prompted import AgainstPrompt, against_prompts, finding
@@ -29,7 +29,7 @@ from weighbridge.verdict.prompted import AgainstPrompt, against_prompts, finding
 
 def judge(
     weighed: Sequence[BenchmarkComparison],
-    left: Sequence[SkippedBenchmark],
+    skipped: Sequence[SkippedBenchmark],
     economics: Economics | None = None,
 ) -> ProjectVerdict:
     """Judge a tuning project.
@@ -43,7 +43,7 @@ def judge(
 
     Args:
         weighed: The benchmarks that were compared.
-        left: The benchmarks that were skipped, with the reasons.
+        skipped: The benchmarks that were skipped, with the reasons.
         economics: What the machine costs, for the price of a request.
     """
     prompts = against_prompts(weighed)
@@ -54,16 +54,16 @@ def judge(
         *map(_target, targets),
         *(finding(each.prompt, economics) for each in targets if each.prompt is not None),
         *map(_guard, guards),
-        *map(missing, left),
+        *map(not_measured, skipped),
     )
-    return ProjectVerdict(*_conclude(targets, guards, left), findings)
+    return ProjectVerdict(*_conclude(targets, guards, skipped), findings)
 
 
 @dataclass(frozen=True)
 class _Target:
     """A target against the base as it is, and where it was measured, against the best prompt."""
 
-    decided: Decided
+    decided: BenchmarkVerdict
     prompt: AgainstPrompt | None
 
     @property
@@ -80,54 +80,59 @@ class _Target:
         return self.prompt is not None and found is not None and bool(found.ungraded_b)
 
     @property
-    def told_no_better(self) -> bool:
+    def shown_no_better(self) -> bool:
         """Whether tuning is shown not to be better than one of them."""
         matched = self.prompt is not None and self.prompt.matched
-        return self.decided.told_no_better or matched
+        return self.decided.shown_no_better or matched
 
-    def told(self, what: str) -> str:
+    def sentence(self, what: str) -> str:
         """Return the result in a sentence: of the comparison on which the target hangs.
 
         Args:
             what: What to say of it where it hangs on the base as it is.
         """
-        prompt, alone = self.prompt, points(self.decided, what)
-        if prompt is None or self.decided.told_no_better:
+        prompt, alone = self.prompt, result_sentence(self.decided, what)
+        if prompt is None or self.decided.shown_no_better:
             return alone
         if self.decided.supports == "superior" or prompt.matched or self.base_is_mute:
-            return prompt.told
+            return prompt.sentence
         return alone
 
 
 def _conclude(
-    targets: Sequence[_Target], guards: Sequence[Decided], left: Sequence[SkippedBenchmark]
+    targets: Sequence[_Target],
+    guards: Sequence[BenchmarkVerdict],
+    skipped: Sequence[SkippedBenchmark],
 ) -> tuple[Verdict, str]:
     """Return the verdict and its headline; `judge` states the rule."""
     broken = [d for d in guards if d.supports == "inferior"]
     improved = [t for t in targets if t.improved]
     others = [t for t in targets if not t.improved]
-    untold = [t for t in others if not t.told_no_better]
-    left_targets = [x.weigh for x in left if x.weigh.role == "target"]
+    inconclusive = [t for t in others if not t.shown_no_better]
+    skipped_targets = [x.weigh for x in skipped if x.weigh.role == "target"]
     if broken:
-        return "did not pay", points(broken[0], "got worse")
-    if untold:
-        return "insufficient evidence", untold[0].told("can't be told")
-    if left_targets:
-        return "insufficient evidence", f"The target {left_targets[0].benchmark} was not measured."
+        return "did not pay", result_sentence(broken[0], "got worse")
+    if inconclusive:
+        return "insufficient evidence", inconclusive[0].sentence("can't be told")
+    if skipped_targets:
+        return (
+            "insufficient evidence",
+            f"The target {skipped_targets[0].benchmark} was not measured.",
+        )
     if not targets:
         return "insufficient evidence", "No target was measured."
     if not improved:
-        return "did not pay", others[0].told("did not improve")
+        return "did not pay", others[0].sentence("did not improve")
     if others:
-        better, not_better = improved[0].told("improved"), others[0].told("did not improve")
+        better, not_better = improved[0].sentence("improved"), others[0].sentence("did not improve")
         return "insufficient evidence", f"Not every target improved. {better} {not_better}"
     open_guards = [d.weighed.weigh for d in guards if d.weighed.weigh.required and not d.holds]
-    open_guards += [x.weigh for x in left if x.weigh.required]
+    open_guards += [x.weigh for x in skipped if x.weigh.required]
     if open_guards:
         name = open_guards[0].benchmark
         headline = f"Targets improved, but the required guard {name} leaves it open."
         return "insufficient evidence", headline
-    return "paid", improved[0].told("improved")
+    return "paid", improved[0].sentence("improved")
 
 
 def _target(target: _Target) -> VerdictFinding:
@@ -135,22 +140,22 @@ def _target(target: _Target) -> VerdictFinding:
     outcome: Literal["yes", "no", "insufficient"] = "insufficient"
     if decided.supports == "superior":
         outcome = "yes"
-    elif decided.told_no_better:
+    elif decided.shown_no_better:
         outcome = "no"
     what = {"yes": "improved", "no": "did not improve", "insufficient": "can't be told"}[outcome]
     title = f"{decided.weighed.comparison.benchmark}: better"
     title += " than the base as it is" if target.prompt is not None else ""
-    sentence = points(decided, what)
+    sentence = result_sentence(decided, what)
     if target.base_is_mute:
         sentence += " The base is judged by its answers with worked examples alone."
     return VerdictFinding(title, outcome, sentence)
 
 
-def _guard(decided: Decided) -> VerdictFinding:
+def _guard(decided: BenchmarkVerdict) -> VerdictFinding:
     c = decided.weighed.comparison
     title = f"{c.benchmark}: no worse than {margin(c.margin, c.scale)}"
     if decided.holds:
-        return VerdictFinding(title, "yes", points(decided, "held"))
+        return VerdictFinding(title, "yes", result_sentence(decided, "held"))
     if decided.supports == "inferior":
-        return VerdictFinding(title, "no", points(decided, "got worse"))
-    return VerdictFinding(title, "insufficient", points(decided, undecided(decided)))
+        return VerdictFinding(title, "no", result_sentence(decided, "got worse"))
+    return VerdictFinding(title, "insufficient", result_sentence(decided, undecided(decided)))

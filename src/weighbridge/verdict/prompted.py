@@ -40,7 +40,7 @@ class AgainstPrompt:
         return self.supports in ("superior", "equivalent", "non_inferior")
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """The result in a sentence, with the figures behind it."""
         arm, found = self.prompted.arm, self.prompted.decisive
         prompt = f"the base with {arm.shots} worked example{'s' * (arm.shots != 1)} in its prompt"
@@ -71,7 +71,7 @@ def finding(against: AgainstPrompt, economics: Economics | None) -> VerdictFindi
     """Return the finding on one target: whether tuning beat the prompt, and at what cost."""
     c = against.prompted.comparison
     title = f"{c.benchmark}: better than the best prompt by more than {margin(c.margin, c.scale)}"
-    sentence = f"{against.told} {_validation(against.prompted)} {_costs(against, economics)}"
+    sentence = f"{against.sentence} {_validation(against.prompted)} {_costs(against, economics)}"
     if against.beaten:
         return VerdictFinding(title, "yes", sentence)
     return VerdictFinding(title, "no" if against.matched else "insufficient", sentence)

@@ -13,7 +13,14 @@ from weighbridge.records import SkippedBenchmark
 from weighbridge.records.scale import margin
 from weighbridge.reports import VerdictFinding
 from weighbridge.verdict.economics import Economics, viability
-from weighbridge.verdict.findings import Decided, ProjectVerdict, decide, missing, points, undecided
+from weighbridge.verdict.findings import (
+    BenchmarkVerdict,
+    ProjectVerdict,
+    decide,
+    not_measured,
+    result_sentence,
+    undecided,
+)
 
 Use = Literal["in house", "release"]
 """What becomes of a model that passes: used, or its weights released, which needs gates."""
@@ -21,7 +28,7 @@ Use = Literal["in house", "release"]
 
 def judge_replacement(
     weighed: Sequence[BenchmarkComparison],
-    left: Sequence[SkippedBenchmark],
+    skipped: Sequence[SkippedBenchmark],
     economics: Economics | None,
     use: Use,
 ) -> ProjectVerdict:
@@ -34,15 +41,15 @@ def judge_replacement(
 
     Args:
         weighed: The benchmarks that were run.
-        left: The benchmarks that were not run, with the reasons.
+        skipped: The benchmarks that were not run, with the reasons.
         economics: What the candidate costs where it would run; None if the project doesn't say.
         use: What the model is to be used for.
     """
     parity = [_parity(d) for d in decide(weighed)]
     money = _economy(weighed, economics)
     fitness = _fitness(use)
-    findings = (*parity, *map(missing, left), money, fitness)
-    needed = [*parity, *(missing(x) for x in left if _needed(x)), money]
+    findings = (*parity, *map(not_measured, skipped), money, fitness)
+    needed = [*parity, *(not_measured(x) for x in skipped if _needed(x)), money]
     needed += [fitness] if use == "release" else []
     against = next((f for f in needed if f.outcome == "no"), None)
     if against is not None:
@@ -55,18 +62,18 @@ def judge_replacement(
     return ProjectVerdict("replace", headline, findings)
 
 
-def _parity(decided: Decided) -> VerdictFinding:
+def _parity(decided: BenchmarkVerdict) -> VerdictFinding:
     weighed = decided.weighed
     c = weighed.comparison
     title = f"{c.benchmark}: no worse than the incumbent by {margin(c.margin, c.scale)}"
     if unasked := max(weighed.before.unasked_samples, weighed.after.unasked_samples):
         part = f"was asked in part ({unasked} samples are missing)"
-        return VerdictFinding(title, "insufficient", points(decided, part))
+        return VerdictFinding(title, "insufficient", result_sentence(decided, part))
     if decided.holds:
-        return VerdictFinding(title, "yes", points(decided, "holds"))
+        return VerdictFinding(title, "yes", result_sentence(decided, "holds"))
     if decided.supports == "inferior":
-        return VerdictFinding(title, "no", points(decided, "is worse"))
-    return VerdictFinding(title, "insufficient", points(decided, undecided(decided)))
+        return VerdictFinding(title, "no", result_sentence(decided, "is worse"))
+    return VerdictFinding(title, "insufficient", result_sentence(decided, undecided(decided)))
 
 
 def _economy(weighed: Sequence[BenchmarkComparison], economics: Economics | None) -> VerdictFinding:
@@ -101,5 +108,5 @@ def _fitness(use: Use) -> VerdictFinding:
     return VerdictFinding(title, "insufficient", why)
 
 
-def _needed(left: SkippedBenchmark) -> bool:
-    return left.weigh.required or left.weigh.role == "target"
+def _needed(skipped: SkippedBenchmark) -> bool:
+    return skipped.weigh.required or skipped.weigh.role == "target"

@@ -28,7 +28,7 @@ from weighbridge.records import EvalRun, HumanLabel
 
 if TYPE_CHECKING:
     from weighbridge.comparison.groups import GroupComparison
-    from weighbridge.comparison.two_runs import Compared
+    from weighbridge.comparison.two_runs import AuditedComparison
     from weighbridge.evidence import RunStore
     from weighbridge.statistics.conditions import Accepted
 
@@ -165,7 +165,7 @@ def _pair(store: "RunStore", option: str, named_runs: str) -> tuple[EvalRun, Eva
     return store.read(first.strip()), store.read(second.strip())
 
 
-def _write_items(path: Path, run_a: EvalRun, run_b: EvalRun, found: "Compared") -> None:
+def _write_items(path: Path, run_a: EvalRun, run_b: EvalRun, found: "AuditedComparison") -> None:
     from weighbridge.reports import render_explorer
     from weighbridge.storage import write_whole
 

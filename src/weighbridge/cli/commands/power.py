@@ -52,14 +52,14 @@ def command(
     json: options.Json = False,
 ) -> None:
     """See the module's docstring, which is the help."""
-    from weighbridge.comparison.power import Wanted, forecast
+    from weighbridge.comparison.power import PowerRequest, forecast
     from weighbridge.evidence import RunStore
 
-    wanted = Wanted(
+    request = PowerRequest(
         margin=margin, difference=difference, items=items, repeats=repeats, rate=rate,
         disagreement=disagreement, within=within, icc=icc, cluster_size=cluster_size, power=power,
         alpha=alpha, usd_per_item=usd_per_item,
     )  # fmt: skip
-    found = forecast(wanted, tuple(pilot or ()), RunStore(runs))
+    found = forecast(request, tuple(pilot or ()), RunStore(runs))
     emit(found.document, "\n".join(found.lines), json)
     raise typer.Exit(0 if found.enough else 3)

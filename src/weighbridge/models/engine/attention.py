@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from weighbridge.models.engine.layout import Layout, Rule, Square, current_layout
+from weighbridge.models.engine.layout import ClusterMask, Layout, Rule, current_layout
 from weighbridge.models.engine.slots import decode_attention
 
 IMPLEMENTATION = "weighbridge_tree"
@@ -180,7 +180,7 @@ def _dense_parts(
 
 
 def _attend_square(
-    query: Tensor, key: Tensor, value: Tensor, own: Square, rule: Rule
+    query: Tensor, key: Tensor, value: Tensor, own: ClusterMask, rule: Rule
 ) -> tuple[Tensor, Tensor]:
     """Attend within a cluster: return output (1, heads, rows, value_dim) and log-sum-exp."""
     q, k, v = (x[:, :, own.rows] for x in (query, key, value))

@@ -160,7 +160,7 @@ def freeze_linears(module: nn.Module) -> None:
         for parameter in child.parameters(recurse=False):
             owners[id(parameter)] = owners.get(id(parameter), 0) + 1
     with torch.inference_mode(False), torch.no_grad():
-        for parent, name, child in _places(module):
+        for parent, name, child in _replaceable_layers(module):
             plain: Any = child.base_layer if _is_plain_lora(child) else child
             if type(plain) is nn.Linear and _can_freeze(plain.weight):
                 shared = owners[id(plain.weight)] > 1
@@ -201,12 +201,12 @@ def thaw_linears(module: nn.Module) -> None:
         if isinstance(vars(block).get("forward"), GatedBlock):
             del block.forward
     with torch.inference_mode(False), torch.no_grad():
-        for parent, name, child in _places(module):
+        for parent, name, child in _replaceable_layers(module):
             if isinstance(child, FrozenLinear | FrozenLora):
                 setattr(parent, name, child.thaw())
 
 
-def _places(module: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
+def _replaceable_layers(module: nn.Module) -> list[tuple[nn.Module, str, nn.Module]]:
     """List the layers that may be replaced, each with its parent and name, outermost first.
 
     A LoRA layer is replaced as a whole, so the layers inside it are left out. Other adapters are

@@ -19,7 +19,12 @@ from torch import Tensor
 from weighbridge.models.engine.layout import KeyValue, Layout, layout_of, packed
 from weighbridge.models.engine.network import Network
 from weighbridge.models.engine.slots import Slots, decoding
-from weighbridge.models.engine.tree import WORTH_ROWS, TokenIds, build_tree, cut_into_packs
+from weighbridge.models.engine.tree import (
+    MAX_ROWS_PER_SHARED_TOKEN,
+    TokenIds,
+    build_tree,
+    cut_into_packs,
+)
 
 WINDOW = 256  # jobs looked at together, to see how many positions their slots need
 SLOTS = 64  # more rows a step use a CPU's matrix units better; beyond this little is gained
@@ -93,35 +98,35 @@ def write_sequences(
     """
     network.check()
     numbered = enumerate(jobs)
-    apart: deque[tuple[int, GenerationJob]] = deque()
+    unshareable: deque[tuple[int, GenerationJob]] = deque()
     more = True
     while more:
         more = False
         decoder = _SlotDecoder(network, pack_tokens, memory_bytes, on_tokens)
-        for ended in decoder.run(_windows(_sharing(network, numbered, apart))):
+        for ended in decoder.run(_windows(_shareable(network, numbered, unshareable))):
             # Sequences that must be written alone don't wait until all others have ended.
-            while apart:
-                yield _write_alone(network, *apart.popleft(), on_tokens)
+            while unshareable:
+                yield _generate_unbatched(network, *unshareable.popleft(), on_tokens)
             yield ended
             more = True
-        while apart:
-            yield _write_alone(network, *apart.popleft(), on_tokens)
+        while unshareable:
+            yield _generate_unbatched(network, *unshareable.popleft(), on_tokens)
             more = True
 
 
-def _sharing(
+def _shareable(
     network: Network,
     numbered: Iterator[tuple[int, GenerationJob]],
-    apart: deque[tuple[int, GenerationJob]],
+    unshareable: deque[tuple[int, GenerationJob]],
 ) -> Iterator[tuple[int, GenerationJob]]:
-    """Yield jobs that may share passes; move the others to `apart`, and stop when it is full."""
+    """Yield jobs that may share passes; stop when `unshareable` is full of the others."""
     at_once = WINDOW if network.packs else 1
-    while len(apart) < at_once and (following := next(numbered, None)) is not None:
+    while len(unshareable) < at_once and (following := next(numbered, None)) is not None:
         _, job = following
         if network.shares(len(job.tokens) + job.max_tokens):
             yield following
         else:
-            apart.append(following)
+            unshareable.append(following)
 
 
 def _windows(numbered: Iterator[tuple[int, GenerationJob]]) -> Iterator[Window]:
@@ -158,7 +163,7 @@ class _SlotDecoder:
                         waiting.extend(held)
                         held = None
                 if not waiting:
-                    running = _close_ranks(slots, running)
+                    running = _compacted(slots, running)
                     if not running:
                         break
                 free = [slot for slot, who in enumerate(running) if who is None]
@@ -180,7 +185,9 @@ class _SlotDecoder:
         running: list[_Running | None],
     ) -> Iterator[tuple[int, list[int]]]:
         """Compute a wave of prompts as a tree, write each one's first token, and give it a slot."""
-        tree = build_tree([job.tokens for _, job in wave], self.pack_tokens, WORTH_ROWS)
+        tree = build_tree(
+            [job.tokens for _, job in wave], self.pack_tokens, MAX_ROWS_PER_SHARED_TOKEN
+        )
         ending_in: dict[int, Window] = {}
         for (index, job), leaf in zip(wave, tree.leaf_of, strict=True):
             ending_in.setdefault(leaf, []).append((index, job))
@@ -201,7 +208,7 @@ class _SlotDecoder:
                         yield index, who.written
                         continue
                     slot = free.pop(0)
-                    slots.seat(slot, path)
+                    slots.fill(slot, path)
                     running[slot] = who
             for segment in [s for s in store if tree.segments[s].last_descendant < pack.last]:
                 del store[segment]
@@ -210,23 +217,23 @@ class _SlotDecoder:
         self, slots: Slots, running: list[_Running | None]
     ) -> Iterator[tuple[int, list[int]]]:
         """Write one more token of every running sequence."""
-        seated = [(slot, who) for slot, who in enumerate(running) if who is not None]
-        active = [slot for slot, _ in seated]
-        tokens = np.array([[who.written[-1]] for _, who in seated], dtype=np.int64)
+        occupied = [(slot, who) for slot, who in enumerate(running) if who is not None]
+        active = [slot for slot, _ in occupied]
+        tokens = np.array([[who.written[-1]] for _, who in occupied], dtype=np.int64)
         positions = np.array([[slots.lengths[slot]] for slot in active], dtype=np.int64)
         with packed(Layout(torch.from_numpy(positions[:, 0]))), decoding(slots, active):
             hidden = self.network.hidden(tokens, positions)[:, 0]
         logits = self.network.logits(hidden)
         greedy = logits.argmax(-1).tolist()
         self.on_tokens(len(active))
-        for row, (slot, who) in enumerate(seated):
+        for row, (slot, who) in enumerate(occupied):
             who.written.append(who.choose(logits[row], greedy[row]))
             if _ended(who):
                 running[slot] = None
                 yield who.index, who.written
 
 
-def _close_ranks(slots: Slots, running: list[_Running | None]) -> list[_Running | None]:
+def _compacted(slots: Slots, running: list[_Running | None]) -> list[_Running | None]:
     """Drop empty slots once at least half are empty, because a step reads all slots."""
     kept = [slot for slot, who in enumerate(running) if who is not None]
     if len(kept) > slots.count // 2:
@@ -252,7 +259,7 @@ def _ended(who: _Running) -> bool:
     return who.job.finished(who.written) or len(who.written) >= who.job.max_tokens
 
 
-def _write_alone(
+def _generate_unbatched(
     network: Network, index: int, job: GenerationJob, on_tokens: Callable[[int], None]
 ) -> tuple[int, list[int]]:
     """Write one sequence with the architecture's own attention, cache and loop."""
@@ -263,5 +270,5 @@ def _write_alone(
         who.written.append(who.choose(logits, int(logits.argmax())))
         return who.written[-1], _ended(who)
 
-    network.write_alone(job.tokens, job.max_tokens, choose)
+    network.generate_unbatched(job.tokens, job.max_tokens, choose)
     return index, who.written

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from weighbridge.models.engine.alone import logits_alone
+from weighbridge.models.engine.unbatched import logits_unbatched
 
 
 class OwnHead:
@@ -26,7 +26,7 @@ class OwnHead:
     def __init__(self, causal: Any, decoder: nn.Module, answer: Any) -> None:
         """See `find_head`; `answer` is an output of the decoder, of which the type is used."""
         self._causal, self.decoder = causal, decoder
-        self._answers = type(answer)
+        self._output_type = type(answer)
         self.plain = False
 
     def __call__(self, hidden: Tensor) -> Tensor:
@@ -34,13 +34,13 @@ class OwnHead:
         if self.plain:
             projected: Tensor = self._causal.get_output_embeddings()(hidden)
             return projected
-        answer = self._answers(last_hidden_state=hidden[None])
+        answer = self._output_type(last_hidden_state=hidden[None])
         ids = torch.zeros(1, len(hidden), dtype=torch.long, device=hidden.device)
-        with _answering(self.decoder, answer):
+        with _returning(self.decoder, answer):
             logits: Tensor = self._causal(input_ids=ids).logits[0]
         return logits
 
-    def gives(self, hidden: Tensor, logits: Tensor) -> bool:
+    def reproduces(self, hidden: Tensor, logits: Tensor) -> bool:
         """Whether this head maps these hidden states to these logits; decides `plain`, too."""
         self.plain = self._projects(hidden, logits)
         if self.plain:
@@ -63,7 +63,7 @@ class OwnHead:
 
 
 @contextmanager
-def _answering(module: nn.Module, answer: Any) -> Iterator[None]:
+def _returning(module: nn.Module, answer: Any) -> Iterator[None]:
     before = vars(module).get("forward")
     module.forward = lambda *args, **kwargs: answer
     try:
@@ -94,7 +94,7 @@ def find_head(
         for part in _decoders(causal)
     ]
     try:
-        logits = logits_alone(causal, tokens, wanted, float32=False)
+        logits = logits_unbatched(causal, tokens, wanted, float32=False)
     finally:
         for handle in handles:
             handle.remove()
@@ -104,7 +104,7 @@ def find_head(
         if hidden is None or hidden.shape[:2] != (1, len(tokens)):
             continue
         head = OwnHead(causal, decoder, answer)
-        if head.gives(hidden[0, wanted], logits):
+        if head.reproduces(hidden[0, wanted], logits):
             return head, hidden[0], logits
     return None, None, logits
 

@@ -35,7 +35,7 @@ class Rule:
         return self.window is None and self.softcap is None and self.sinks is None
 
 
-class Square:
+class ClusterMask:
     """One cluster's attention to itself: a square of scores, some of which are masked."""
 
     def __init__(self, cluster: Cluster, positions: Tensor) -> None:
@@ -96,7 +96,7 @@ class Layout:
     """
 
     positions: Tensor
-    own: list[Square] = field(default_factory=list)
+    own: list[ClusterMask] = field(default_factory=list)
     inner: list[tuple[int, int, int, int]] = field(default_factory=list)
     outer: list[tuple[int, int, int]] = field(default_factory=list)
     keep: list[tuple[int, int, int]] = field(default_factory=list)
@@ -109,7 +109,7 @@ def layout_of(pack: Pack, store: dict[int, list[KeyValue]]) -> Layout:
     positions = torch.from_numpy(pack.positions)
     layout = Layout(
         positions,
-        own=[Square(cluster, positions) for cluster in pack.clusters],
+        own=[ClusterMask(cluster, positions) for cluster in pack.clusters],
         store=store,
         depths=pack.depths,
     )

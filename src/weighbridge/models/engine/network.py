@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from weighbridge.errors import InputError
-from weighbridge.models.engine.alone import logits_alone, own_inputs, write_alone
 from weighbridge.models.engine.attention import IMPLEMENTATION, UnsupportedAttention
 from weighbridge.models.engine.check import (
     WRITTEN,
@@ -26,6 +25,7 @@ from weighbridge.models.engine.layout import KeyValue, Layout, layout_of, packed
 from weighbridge.models.engine.rotary import forget_length, length_limit
 from weighbridge.models.engine.slots import Slots, decoding
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
+from weighbridge.models.engine.unbatched import generate_unbatched, logits_unbatched, own_inputs
 from weighbridge.models.key_values import key_value_heads
 
 
@@ -196,7 +196,7 @@ class Network:
         ]
         slots = Slots(WRITTEN)
         for slot, leaf in enumerate(tree.leaf_of[2:]):
-            slots.seat(slot, [store[segment] for segment in tree.path(leaf)])
+            slots.fill(slot, [store[segment] for segment in tree.path(leaf)])
         positions = np.array([[len(text)] for text in begun], dtype=np.int64)
         layout = Layout(torch.from_numpy(positions[:, 0]))
         with packed(layout), decoding(slots, list(range(WRITTEN))):
@@ -279,18 +279,18 @@ class Network:
         self._freeze(True)
         return self._head(hidden).float()
 
-    def logits_alone(self, tokens: TokenIds, wanted: Sequence[int]) -> Tensor:
+    def logits_unbatched(self, tokens: TokenIds, wanted: Sequence[int]) -> Tensor:
         """Return float32 logits (wanted, vocabulary) of a sequence, by the model's own code."""
         self._prepare(self._plain)
         rows = torch.tensor(wanted, dtype=torch.long, device=self.device)
-        return logits_alone(self.causal, self._tensor(tokens), rows)
+        return logits_unbatched(self.causal, self._tensor(tokens), rows)
 
-    def write_alone(
+    def generate_unbatched(
         self, tokens: TokenIds, max_tokens: int, choose: Callable[[Tensor], tuple[int, bool]]
     ) -> None:
-        """Write after a prompt with the model's own code; see `alone.write_alone`."""
+        """Write after a prompt with the model's own code; see `unbatched.generate_unbatched`."""
         self._prepare(self._plain)
-        write_alone(self.causal, self._tensor(tokens), max_tokens, choose)
+        generate_unbatched(self.causal, self._tensor(tokens), max_tokens, choose)
 
     def _prepare(self, implementation: str) -> None:
         self._freeze(True)

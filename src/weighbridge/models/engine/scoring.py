@@ -9,7 +9,13 @@ from torch import Tensor
 
 from weighbridge.models.engine.layout import KeyValue, layout_of, packed
 from weighbridge.models.engine.network import Network
-from weighbridge.models.engine.tree import WORTH_ROWS, TokenIds, Tree, build_tree, cut_into_packs
+from weighbridge.models.engine.tree import (
+    MAX_ROWS_PER_SHARED_TOKEN,
+    TokenIds,
+    Tree,
+    build_tree,
+    cut_into_packs,
+)
 
 OnTokens = Callable[[int, int], None]
 """Called after each pass with the number of tokens computed, and the number still to come."""
@@ -98,20 +104,20 @@ def _rows_of_logits(
 ) -> Iterator[tuple[list[list[_Wanted]], Tensor]]:
     """Yield wanted tokens, grouped by the position that predicts them, with its logits."""
     network.check()
-    apart = {i for i, sequence in enumerate(sequences) if not network.shares(len(sequence))}
-    alone = [want for want in wanted if want.index in apart]
-    distinct = {sequences[i].tobytes() for i in apart}
+    unshareable = {i for i, sequence in enumerate(sequences) if not network.shares(len(sequence))}
+    unshared = [want for want in wanted if want.index in unshareable]
+    distinct = {sequences[i].tobytes() for i in unshareable}
     later = sum(len(key) for key in distinct) // np.dtype(np.int64).itemsize
-    if len(apart) < len(sequences):
-        places = [i for i in range(len(sequences)) if i not in apart]
-        tree = build_tree([sequences[i] for i in places], pack_tokens, WORTH_ROWS)
+    if len(unshareable) < len(sequences):
+        places = [i for i in range(len(sequences)) if i not in unshareable]
+        tree = build_tree([sequences[i] for i in places], pack_tokens, MAX_ROWS_PER_SHARED_TOKEN)
         in_tree = {index: place for place, index in enumerate(places)}
         together = [want for want in wanted if want.index in in_tree]
         yield from _by_tree(
             network, tree, in_tree, together, pack_tokens,
             lambda tokens, to_come: on_tokens(tokens, to_come + later),
         )  # fmt: skip
-    yield from _by_sequence(network, sequences, alone, on_tokens)
+    yield from _by_sequence(network, sequences, unshared, on_tokens)
 
 
 def _by_tree(
@@ -160,6 +166,6 @@ def _by_sequence(
     for key, by_position in by_sequence.items():
         tokens = np.frombuffer(key, dtype=np.int64).copy()
         positions = sorted(by_position)
-        yield [by_position[p] for p in positions], network.logits_alone(tokens, positions)
+        yield [by_position[p] for p in positions], network.logits_unbatched(tokens, positions)
         to_come -= len(tokens)
         on_tokens(len(tokens), to_come)

@@ -26,7 +26,7 @@ class Slots:
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
 
-    def seat(self, slot: int, path: list[list[KeyValue]]) -> None:
+    def fill(self, slot: int, path: list[list[KeyValue]]) -> None:
         """Copy a prompt's keys and values, given by segment and layer, into a slot."""
         length = sum(layers[0][0].shape[2] for layers in path)
         if not self._keys:

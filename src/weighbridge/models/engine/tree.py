@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 TokenIds = npt.NDArray[np.int64]
 
-WORTH_ROWS = 20
+MAX_ROWS_PER_SHARED_TOKEN = 20
 """Rows whose attention to an ancestor costs as much as one token's computation.
 
 Rows merge each ancestor outside their cluster in every layer, however short it is. So two tokens
@@ -73,16 +73,18 @@ class Tree:
 
 
 def build_tree(
-    sequences: Sequence[TokenIds], longest_segment_tokens: int = 1 << 30, worth_rows: int = 1 << 30
+    sequences: Sequence[TokenIds],
+    longest_segment_tokens: int = 1 << 30,
+    max_rows_per_shared_token: int = 1 << 30,
 ) -> Tree:
     """Arrange sequences as a prefix tree.
 
     Args:
         sequences: Token ids, each of shape (length,), none empty. Equal ones share their leaf.
         longest_segment_tokens: Longer segments are cut into chains, so that each fits a pack.
-        worth_rows: A segment above a large subtree is shared only if the rows below it are at most
-            this many per token of the segment and branch; see `WORTH_ROWS`. By default, everything
-            is shared.
+        max_rows_per_shared_token: A segment above a large subtree is shared only if the rows below
+            it are at most this many per token of the segment and branch; see
+            `MAX_ROWS_PER_SHARED_TOKEN`. By default, everything is shared.
     """
     order = sorted(range(len(sequences)), key=lambda i: sequences[i].tobytes())
     # Bytes of little-endian integers don't sort like the integers, but any total order in which
@@ -107,7 +109,7 @@ def build_tree(
             path.append(len(segments) - 1)
         leaf_of[index] = path[-1]
         previous = tokens
-    return _finish(segments, leaf_of, longest_segment_tokens, worth_rows)
+    return _finish(segments, leaf_of, longest_segment_tokens, max_rows_per_shared_token)
 
 
 def side_by_side(sequences: Sequence[TokenIds]) -> Tree:
@@ -138,12 +140,14 @@ def _split(segments: list[Segment], path: list[int], leaf_of: list[int], at: int
             leaf_of[i] = lower
 
 
-def _finish(segments: list[Segment], leaf_of: list[int], longest: int, worth_rows: int) -> Tree:
+def _finish(
+    segments: list[Segment], leaf_of: list[int], longest: int, max_rows_per_shared_token: int
+) -> Tree:
     """Order segments depth-first, cut long ones into chains, and note where each subtree ends."""
     children: dict[int, list[int]] = {}
     for index, segment in enumerate(segments):
         children.setdefault(segment.parent, []).append(index)
-    repeated = _not_worth_sharing(segments, children, worth_rows)
+    repeated = _not_worth_sharing(segments, children, max_rows_per_shared_token)
     ends = set(leaf_of)
     ordered: list[Segment] = []
     renamed: dict[int, int] = {-1: -1}
@@ -174,7 +178,7 @@ def _finish(segments: list[Segment], leaf_of: list[int], longest: int, worth_row
 
 
 def _not_worth_sharing(
-    segments: list[Segment], children: dict[int, list[int]], worth_rows: int
+    segments: list[Segment], children: dict[int, list[int]], max_rows_per_shared_token: int
 ) -> set[int]:
     """Find short segments above large branches; each branch computes their tokens again."""
     rows = [len(segment.tokens) for segment in segments]
@@ -186,7 +190,8 @@ def _not_worth_sharing(
         for index, segment in enumerate(segments)
         if len(below := children.get(index, [])) > 1
         and rows[index] > CLUSTER_TOKENS
-        and worth_rows * len(segment.tokens) * len(below) < rows[index] - len(segment.tokens)
+        and max_rows_per_shared_token * len(segment.tokens) * len(below)
+        < rows[index] - len(segment.tokens)
     }
 
 

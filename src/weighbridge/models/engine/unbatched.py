@@ -16,7 +16,9 @@ from torch import Tensor
 
 
 @torch.inference_mode()
-def logits_alone(causal: Any, tokens: Tensor, wanted: Tensor, *, float32: bool = True) -> Tensor:
+def logits_unbatched(
+    causal: Any, tokens: Tensor, wanted: Tensor, *, float32: bool = True
+) -> Tensor:
     """Return logits (wanted, vocabulary) of some positions of tokens (T,)."""
     inputs = own_inputs(causal, tokens)
     if "logits_to_keep" in _parameters(causal):
@@ -40,7 +42,7 @@ def _parameters(causal: Any) -> frozenset[str]:
 
 
 @torch.inference_mode()
-def write_alone(
+def generate_unbatched(
     causal: Any, tokens: Tensor, max_tokens: int, choose: Callable[[Tensor], tuple[int, bool]]
 ) -> None:
     """Write a sequence with transformers' own loop.
@@ -69,7 +71,7 @@ def write_alone(
     while not ended:
         read = torch.cat([tokens, tokens.new_tensor(written)])
         last = torch.tensor([len(read) - 1], device=tokens.device)
-        note(logits_alone(causal, read, last)[0])
+        note(logits_unbatched(causal, read, last)[0])
 
 
 def _generate(
