@@ -8,7 +8,7 @@ import pytest
 from commands import weighbridge as run
 from weighbridge.catalog.models import find_model
 from weighbridge.planning.anatomy import read_architecture
-from weighbridge.planning.tuning_memory import STACKS, Room, TuningSetup
+from weighbridge.planning.tuning_memory import STACKS, MemoryBudget, TuningSetup
 
 SEVENTY = ["llama-3-70b", "--method", "qlora", "--optimizer", "adamw-8bit"]
 
@@ -111,44 +111,44 @@ def test_what_is_taken_for_granted_of_a_mixture_is_said():
     assert plan("llama-3-8b", "--method", "qlora", "--gpu", "l40s")["notes"] == []
 
 
-class TestRoom:
+class TestMemoryBudget:
     """The search behind the command."""
 
-    room = Room(
+    budget = MemoryBudget(
         read_architecture(find_model("llama-3-8b").config, "m"), STACKS["weighbridge"], int(24e9)
     )
 
     def test_the_most_is_the_last_that_fits(self):
         setup = TuningSetup(method="qlora", row_tokens=512)
         for name in ("row_tokens", "batch_size", "rank"):
-            most = self.room.most(setup, name)
-            assert self.room.fits(replace(setup, **{name: most}))
-            assert not self.room.fits(replace(setup, **{name: most + 1})) or name == "rank"
+            most = self.budget.most(setup, name)
+            assert self.budget.fits(replace(setup, **{name: most}))
+            assert not self.budget.fits(replace(setup, **{name: most + 1})) or name == "rank"
 
     @pytest.mark.parametrize("method", ["full", "lora", "qlora"])
     @pytest.mark.parametrize("tokens", [512, 8192, 131072])
     @pytest.mark.parametrize("batch", [1, 16])
     def test_the_nearest_fits_and_changes_nothing_that_it_need_not(self, method, tokens, batch):
         setup = TuningSetup(method=method, row_tokens=tokens, batch_size=batch, loss="whole")
-        if self.room.fits(setup):
+        if self.budget.fits(setup):
             return
-        near = self.room.nearest(setup)
-        assert near is not None and self.room.fits(near)
+        near = self.budget.nearest(setup)
+        assert near is not None and self.budget.fits(near)
         assert near.batch_size * near.accumulation == batch
         for change in (
             {"checkpointing": setup.checkpointing}, {"loss": setup.loss},
             {"optimizer": setup.optimizer}, {"method": setup.method},
         ):  # fmt: skip
             back = replace(near, **change)
-            assert back == near or not self.room.fits(back)
+            assert back == near or not self.budget.fits(back)
 
     def test_without_a_size_everything_fits(self):
-        room = replace(self.room, memory_bytes=None)
-        assert room.fits(TuningSetup(method="full", row_tokens=10**6))
+        budget = replace(self.budget, memory_bytes=None)
+        assert budget.fits(TuningSetup(method="full", row_tokens=10**6))
 
     def test_the_fewest_devices_that_hold_a_sharded_run(self):
         setup = TuningSetup(method="full", row_tokens=512, checkpointing=True)
-        count = self.room.devices(setup)
+        count = self.budget.devices(setup)
         assert count is not None and count > 1
-        assert self.room.fits(replace(setup, devices=count))
-        assert not self.room.fits(replace(setup, devices=count // 2))
+        assert self.budget.fits(replace(setup, devices=count))
+        assert not self.budget.fits(replace(setup, devices=count // 2))

@@ -109,7 +109,7 @@ def test_one_target_that_did_not_improve_is_not_all_of_them(targets, expected):
 @pytest.mark.parametrize(
     "mutant",
     [
-        lambda t, g, m: ("did not pay", "") if any(d.told_no_better for d in t) else None,
+        lambda t, g, m: ("did not pay", "") if any(d.shown_no_better for d in t) else None,
         lambda t, g, m: ("paid", "") if any(d.decided.supports == "superior" for d in t) else None,
         lambda t, g, m: ("paid", "") if t and all(d.decided.holds for d in t) else None,
         lambda t, g, m: ("did not pay", "") if any(not d.holds for d in g) else None,

@@ -12,7 +12,7 @@ from weighbridge.cli.output import emit
 if TYPE_CHECKING:
     from weighbridge.cli.tune_plan_output import TunePlan
     from weighbridge.planning.anatomy import Architecture
-    from weighbridge.planning.tuning_memory import Room, Stack, TuningSetup
+    from weighbridge.planning.tuning_memory import MemoryBudget, Stack, TuningSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,14 +114,14 @@ def tune(
     """
     from weighbridge.cli.tune_plan_output import tune_plan_document, tune_plan_text
     from weighbridge.planning.anatomy import read_architecture
-    from weighbridge.planning.tuning_memory import Room
+    from weighbridge.planning.tuning_memory import MemoryBudget
     from weighbridge.sources.configs import find_config
 
     setup, stack = _setup(method, training, machine), _stack(training.stack)
     device, capacity = _device(machine.gpu, machine.memory)
     found = find_config(model, offline=options.stays_offline(offline))
-    room = Room(read_architecture(found.config, found.where), stack, capacity)
-    made = _tune_plan(room, setup, found.name, found.source, device)
+    budget = MemoryBudget(read_architecture(found.config, found.where), stack, capacity)
+    made = _tune_plan(budget, setup, found.name, found.source, device)
     emit(tune_plan_document(made), tune_plan_text(made), json)
     if made.fits is False:
         raise typer.Exit(1)
@@ -177,7 +177,7 @@ def _device(gpu: str, memory: str) -> tuple[str, int | None]:
 
 
 def _tune_plan(
-    room: "Room", setup: "TuningSetup", name: str, source: str, device: str
+    budget: "MemoryBudget", setup: "TuningSetup", name: str, source: str, device: str
 ) -> "TunePlan":
     from dataclasses import replace
 
@@ -186,35 +186,35 @@ def _tune_plan(
     from weighbridge.planning.anatomy import parameters
     from weighbridge.planning.tuning_memory import lora_footprint
 
-    memory, architecture = room.forecast(setup), room.architecture
+    memory, architecture = budget.forecast(setup), budget.architecture
     trained = (
         parameters(architecture)
         if setup.method == "full"
-        else lora_footprint(architecture, setup, room.stack).trainable_parameters
+        else lora_footprint(architecture, setup, budget.stack).trainable_parameters
     )
     made = TunePlan(
-        name, source, setup, room.stack, trained, memory, notes=_notes(architecture, setup)
+        name, source, setup, budget.stack, trained, memory, notes=_notes(architecture, setup)
     )
-    if room.memory_bytes is None:
+    if budget.memory_bytes is None:
         known = {accelerator(name) for name in accelerator_names()}
         large = [one for one in known if one.memory_bytes >= memory.peak_bytes]
         large.sort(key=lambda one: (one.memory_bytes, one.name))
         return replace(made, suited=tuple(one.name for one in large))
-    made = replace(made, capacity_bytes=room.memory_bytes, device=device, fits=room.fits(setup))
+    made = replace(made, capacity_bytes=budget.memory_bytes, device=device, fits=budget.fits(setup))
     if made.fits:
         named = ["row_tokens", "batch_size", *([] if setup.method == "full" else ["rank"])]
         return replace(
             made,
-            conditions=room.conditions(setup),
-            most={one: room.most(setup, one) for one in named},
-            one_is_enough=setup.devices > 1 and room.fits(replace(setup, devices=1)),
+            conditions=budget.conditions(setup),
+            most={one: budget.most(setup, one) for one in named},
+            one_is_enough=setup.devices > 1 and budget.fits(replace(setup, devices=1)),
         )
-    near = room.nearest(setup)
+    near = budget.nearest(setup)
     return replace(
         made,
         nearest=near,
-        nearest_bytes=None if near is None else room.forecast(near).peak_bytes,
-        devices=room.devices(setup) if near is None else None,
+        nearest_bytes=None if near is None else budget.forecast(near).peak_bytes,
+        devices=budget.devices(setup) if near is None else None,
     )
 
 

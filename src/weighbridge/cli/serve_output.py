@@ -181,8 +181,8 @@ def _goal_lines(made: ServingPlan) -> list[str]:
     ]
     if made.trace is not None:
         lines.append(
-            f"             {within.met:.1%} of the log's {made.trace.requests:,} requests meet "
-            f"them: {within.good_tokens_per_second:,.0f} a second"
+            f"             {within.share_in_time:.1%} of the log's {made.trace.requests:,} "
+            f"requests meet them: {within.good_tokens_per_second:,.0f} a second"
         )
     good = usd_per_million(made, within.good_tokens_per_second)
     every = usd_per_million(made, within.speed.tokens_per_second)
@@ -275,7 +275,7 @@ def _goal_document(made: ServingPlan, goal: Latency) -> ServingGoal:
         layout=within.layout.title,
         largest_batch=within.batch,
         **{f"at_batch_{name}": value for name, value in vars(speed).items()},
-        share_of_requests_met=within.met,
+        share_of_requests_met=within.share_in_time,
         good_output_tokens_per_second=within.good_tokens_per_second,
         usd_per_million_good_output_tokens=usd_per_million(made, within.good_tokens_per_second),
         offered_share_of_capacity=within.offered,

@@ -11,7 +11,7 @@ from typing import Any
 
 from weighbridge.errors import InputError
 from weighbridge.models.key_values import key_value_heads
-from weighbridge.planning.anatomy import ALL_LINEAR, knows, read_architecture
+from weighbridge.planning.anatomy import ALL_LINEAR, has_family, read_architecture
 from weighbridge.planning.tuning_memory import WEIGHBRIDGE, TuningSetup
 from weighbridge.planning.tuning_memory.activations import adapter_bytes, layer_bytes
 from weighbridge.planning.tuning_memory.shapes import LayerShape, shape_of, usual_shape
@@ -187,7 +187,7 @@ def _known_layers(config: Any) -> tuple[tuple[LayerShape, int], ...]:
     Nothing for recurrent ones either: without their kernels they keep much that is not counted.
     """
     fields: Mapping[str, Any] = config.to_dict() if hasattr(config, "to_dict") else {}
-    if not knows(fields):
+    if not has_family(fields):
         return ()
     try:
         found = read_architecture(fields, "the model's configuration")

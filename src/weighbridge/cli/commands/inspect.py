@@ -51,13 +51,18 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.cli.anatomy_table import anatomy_text
-    from weighbridge.planning.anatomy import knows, lora_parameters, read_architecture, summarise
+    from weighbridge.planning.anatomy import (
+        has_family,
+        lora_parameters,
+        read_architecture,
+        summarise,
+    )
     from weighbridge.sources.configs import find_config
 
     chosen = _targets(targets)
     _check_picture(image)
     found = find_config(model, offline=options.stays_offline(offline))
-    if not knows(found.config):
+    if not has_family(found.config):
         _count_only(found, image, json)
         return
     architecture = read_architecture(found.config, found.where)

@@ -14,7 +14,12 @@ from weighbridge.planning.anatomy.counts import (
 )
 from weighbridge.planning.anatomy.lora import ALL_LINEAR, lora_parameters, lora_targets
 from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, State, Weight
-from weighbridge.planning.anatomy.registry import family_names, knows, read_architecture, relatives
+from weighbridge.planning.anatomy.registry import (
+    family_names,
+    has_family,
+    read_architecture,
+    relatives,
+)
 from weighbridge.planning.anatomy.stored import element_bytes, read_scheme, stored_bytes
 from weighbridge.planning.anatomy.summary import DEFAULT_CONTEXT_TOKENS, summarise
 
@@ -31,7 +36,7 @@ __all__ = [
     "element_bytes",
     "family_names",
     "forward_flops",
-    "knows",
+    "has_family",
     "kv_cache_bytes",
     "kv_cache_bytes_per_token",
     "linear_flops",

@@ -87,7 +87,7 @@ def kv_cache_bytes_per_token(architecture: Architecture, element_bytes: int = BF
         architecture: The architecture.
         element_bytes: Bytes of one number; 2 for bf16.
     """
-    return element_bytes * sum(layer.attention.kept_by_one for layer in architecture.layers)
+    return element_bytes * sum(layer.attention.cached_per_token for layer in architecture.layers)
 
 
 def kv_cache_bytes(

@@ -154,7 +154,7 @@ class Fields:
             if kind not in known:
                 raise self.wrong(there[0], kind, f"one of {', '.join(known)}")
         count = self.layers() if layers is None else layers
-        self.same(there[0], len(kinds), "num_hidden_layers", count)
+        self.require_length(there[0], len(kinds), "num_hidden_layers", count)
         return tuple(kinds)
 
     def divides(self, small: str, parts: int, large: str, whole: int) -> int:
@@ -184,7 +184,7 @@ class Fields:
                 "correct one of them",
             )
 
-    def same(self, name: str, length: int, other: str, count: int) -> None:
+    def require_length(self, name: str, length: int, other: str, count: int) -> None:
         """Check that a list has as many entries as another field says.
 
         Raises:
@@ -197,7 +197,7 @@ class Fields:
                 "correct one of them",
             )
 
-    def refuse(self, name: str, value: Any, why: str) -> None:
+    def require_default(self, name: str, value: Any, why: str) -> None:
         """Check that a field that would change the structure is absent, null or as expected.
 
         Raises:

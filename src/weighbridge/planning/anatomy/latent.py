@@ -44,7 +44,7 @@ def read_deepseek(
             have an indexer, and the other layers use the choice of the last one before them.
     """
     fields.assume(q_lora_rank=1536, first_k_dense_replace=dense_first)
-    fields.refuse("moe_layer_freq", 1, "as in every published model")
+    fields.require_default("moe_layer_freq", 1, "as in every published model")
     count = fields.layers()
     weights, attention = latent_attention(fields)
     chooses = [indexed] * count if isinstance(indexed, bool) else list(indexed)

@@ -133,7 +133,7 @@ class Attention:
         return near + self.compressed * self.entries(context_tokens)
 
     @property
-    def kept_by_one(self) -> int:
+    def cached_per_token(self) -> int:
         """Elements that one more token adds while no window is full, compressed ones on average."""
         every = self.compressed_every
         return self.cached + (0 if every is None else -(-self.compressed // every))

@@ -13,7 +13,7 @@ from weighbridge.planning.anatomy.skeleton import (
     head_norms,
     later_tokens,
     linear,
-    outside,
+    outer_weights,
     read_heads,
     two_norms,
 )
@@ -80,7 +80,9 @@ def read_qwen_hybrid(
     }
     layers = [made[kind, moe] for kind, moe in zip(kinds, is_sparse, strict=True)]
     notes = later_tokens(fields)
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures, notes=notes)
+    return assemble(
+        fields, heads, outer_weights(fields, heads.hidden), layers, **figures, notes=notes
+    )
 
 
 def _gated_attention(fields: Fields, heads: Heads) -> tuple[Weight, ...]:

@@ -150,7 +150,9 @@ def read_mamba2(
     heads = fields.count("mamba_n_heads")
     width = fields.divides("mamba_n_heads", heads, "mamba channels", inner)
     if fields.values.get("mamba_d_head") not in (None, "auto"):
-        fields.refuse("mamba_d_head", width, f"as {heads:,} heads share {inner:,} channels")
+        fields.require_default(
+            "mamba_d_head", width, f"as {heads:,} heads share {inner:,} channels"
+        )
     bias = fields.flag("mamba_proj_bias", False)
     return mamba2(
         hidden,

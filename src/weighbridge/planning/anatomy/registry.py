@@ -49,7 +49,7 @@ def find_family(name: str) -> Family:
     return found
 
 
-def knows(config: Mapping[str, Any]) -> bool:
+def has_family(config: Mapping[str, Any]) -> bool:
     """Whether a family reads configurations of this `model_type`."""
     return config.get("model_type") in family_names()
 

@@ -25,7 +25,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     gated,
     later_tokens,
-    outside,
+    outer_weights,
     two_norms,
 )
 
@@ -76,4 +76,4 @@ def read_routed(
     held = fields.count(shared, zero=True)
     figures = {**found.figures, "shared_experts": held} if any(is_sparse) else {}
     said = (*notes, *later_tokens(fields))
-    return assemble(fields, heads, outside(fields, hidden), layers, **figures, notes=said)
+    return assemble(fields, heads, outer_weights(fields, hidden), layers, **figures, notes=said)

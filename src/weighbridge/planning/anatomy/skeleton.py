@@ -155,7 +155,7 @@ def joint_norms(heads: Heads) -> tuple[Weight, ...]:
     )
 
 
-def outside(
+def outer_weights(
     fields: Fields,
     hidden: int,
     *,

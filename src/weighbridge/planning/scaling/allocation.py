@@ -187,8 +187,8 @@ def with_repeats(known: KnownLaw, flops: float, unique_tokens: float) -> Repeate
     at_optimum = float(np.asarray(law.optimal_parameters(flops)))
     sizes = at_optimum * np.geomspace(0.01, 10, 6000)
     tokens = np.asarray(tokens_at(flops, sizes))
-    counted_tokens = _worth(tokens, unique_tokens, REUSE)
-    counted_sizes = _worth(sizes, np.minimum(fed, sizes), EXCESS)
+    counted_tokens = _effective_amount(tokens, unique_tokens, REUSE)
+    counted_sizes = _effective_amount(sizes, np.minimum(fed, sizes), EXCESS)
     losses = np.asarray(law.loss(counted_sizes, counted_tokens))
     best = int(np.argmin(losses))
     return RepeatedPlan(
@@ -201,7 +201,7 @@ def with_repeats(known: KnownLaw, flops: float, unique_tokens: float) -> Repeate
     )
 
 
-def _worth(amount: Array, unique: Values, half_life: float) -> Array:
+def _effective_amount(amount: Array, unique: Values, half_life: float) -> Array:
     """Return the effective amount: repetitions beyond the unique part count less and less."""
     repeats = np.maximum(amount / unique - 1, 0)
     first = np.minimum(amount, unique)

@@ -13,7 +13,7 @@ _LARGEST = {"parameters": 1e14, "tokens": 1e16, "FLOPs": 1e30}
 _SMALLEST = 100.0
 _MOST_TOKENS_PER_PARAMETER = 1e6
 _HIGHEST_LOSS = 20.0  # nats: a uniform guess over half a billion tokens
-_OFF = 4.0  # largest factor between C and 6ND: attention and embeddings explain less than that
+_MAX_COMPUTE_RATIO = 4.0  # between C and 6ND: attention and embeddings explain less than that
 
 
 def check(points: Points, lines: Sequence[int], entropy_floor: float, tokens_given: bool) -> None:
@@ -127,12 +127,12 @@ def _losses(points: Points, lines: Sequence[int], entropy_floor: float) -> None:
 def _compute(points: Points, lines: Sequence[int]) -> None:
     ratio = points.flops / (FLOPS_PER_PARAMETER_TOKEN * points.parameters * points.tokens)
     worst = int(np.argmax(np.abs(np.log(ratio))))
-    if not 1 / _OFF < ratio[worst] < _OFF:
-        many = int(np.sum((ratio <= 1 / _OFF) | (ratio >= _OFF)))
+    if not 1 / _MAX_COMPUTE_RATIO < ratio[worst] < _MAX_COMPUTE_RATIO:
+        many = int(np.sum((ratio <= 1 / _MAX_COMPUTE_RATIO) | (ratio >= _MAX_COMPUTE_RATIO)))
         raise InputError(
             f"{points.source}, line {lines[worst]}: FLOPs are {ratio[worst]:.3g} times 6ND "
             f"({many} of {len(points)} rows are off)",
-            f"within a factor of {_OFF:g}",
+            f"within a factor of {_MAX_COMPUTE_RATIO:g}",
             "correct units, or leave out the flops or the tokens column",
         )
 

@@ -90,9 +90,9 @@ def _differing(table: Rows, used: Sequence[int], several: Sequence[Sequence[int]
         values = [{table.rows[place][1][at] for place in places} for places in several]
         distinct = len(set().union(*values))
         rows = sum(map(len, several))
-        apart = sum(len(each) > 1 for each in values)
-        if apart and distinct <= max(2, rows // 2):
-            found.append((-apart, distinct, name))
+        varying = sum(len(each) > 1 for each in values)
+        if varying and distinct <= max(2, rows // 2):
+            found.append((-varying, distinct, name))
     return [name for *_, name in sorted(found)]
 
 

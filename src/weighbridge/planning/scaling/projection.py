@@ -71,12 +71,12 @@ class ExponentGrid:
         """
         squares, scales = self._project(weights / self.loss**2)
         rows, side = len(weights), len(EXPONENTS)
-        walled = np.pad(squares, ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
+        padded = np.pad(squares, ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
         lowest = np.isfinite(squares)
         for i in (-1, 0, 1):
             for j in (-1, 0, 1):
                 if i or j:
-                    lowest &= squares <= walled[:, 1 + i : 1 + i + side, 1 + j : 1 + j + side]
+                    lowest &= squares <= padded[:, 1 + i : 1 + i + side, 1 + j : 1 + j + side]
         ranked = np.where(lowest, squares, np.inf).reshape(rows, -1)
         best = np.argpartition(ranked, count, axis=1)[:, :count]
         height = np.take_along_axis(ranked, best, axis=1)

@@ -222,7 +222,7 @@ def _whole(table: Table, columns: Mapping[str, tuple[int, Header]]) -> tuple[Tab
 def _said(table: Table, columns: Mapping[str, tuple[int, Header]]) -> list[str]:
     """Return notes on how columns were read, and on other columns whose names fit."""
     chosen = {at for at, _ in columns.values()}
-    said = [f"columns read: {', '.join(header.said for _, header in columns.values())}"]
+    said = [f"columns read: {', '.join(header.description for _, header in columns.values())}"]
     meant = [read_header(name, _MEANINGS.get).name in _MEANINGS for name in table.header]
     others = [
         name

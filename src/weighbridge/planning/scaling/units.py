@@ -63,7 +63,7 @@ class Header:
     problem: InputError | None = None
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """The header, with how its cells are read."""
         if self.base is not None:
             return f"{self.text} (read as the exponent of {self.base:.4g})"
@@ -155,10 +155,10 @@ def _bare(unit: str) -> str:
 
 def _factor(unit: str, meaning: str) -> float | None:
     """Return the factor of a unit for a meaning's cells; None for an unknown unit."""
-    said = [part for part in re.split("[,;]", unit) if _bare(part) not in _NEUTRAL]
-    if len(said) > 1:
+    parts = [part for part in re.split("[,;]", unit) if _bare(part) not in _NEUTRAL]
+    if len(parts) > 1:
         return None
-    unit = (said[0] if said else "").rstrip(".")
+    unit = (parts[0] if parts else "").rstrip(".")
     if meaning != "loss" and _POWER.fullmatch(power := _COUNTED.sub("", unit)):
         unit = power  # of 1e21 FLOPs, 10^9 tokens
     bare = _bare(unit)

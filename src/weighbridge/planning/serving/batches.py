@@ -42,7 +42,7 @@ def served_batch(costs: Costs, demand: Demand, rates: Rates) -> Number:
     square root (square-root staffing), so that nearly all requests find a free place.
     """
     own = np.asarray(demand.concurrency) / costs.replicas
-    batch = np.where(np.isnan(own), costs.most, np.minimum(own, costs.most))
+    batch = np.where(np.isnan(own), costs.max_batch, np.minimum(own, costs.max_batch))
     batch = np.maximum(batch, 1.0)
     limit = np.asarray(demand.each_seconds)
     batch = np.where(np.isnan(limit), batch, _within(costs, batch, limit * HEADROOM, rates))

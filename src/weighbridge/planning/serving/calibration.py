@@ -69,7 +69,7 @@ _FULL_WEIGHT = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class CalibrationProblem:
     """Measurements as arrays. A row whose layout isn't stated has several layouts, one by one.
 
     Attributes:
@@ -113,7 +113,7 @@ def _cost(
     return cost_of(served(model, precision), _machine(machine), layout, *tokens)
 
 
-def prepare(rows: Sequence[Measurement]) -> Problem:
+def prepare(rows: Sequence[Measurement]) -> CalibrationProblem:
     """Compute the costs of rows, and refuse those that are physically impossible."""
     refused: Counter[str] = Counter()
     kept: list[Measurement] = []
@@ -127,7 +127,7 @@ def prepare(rows: Sequence[Measurement]) -> Problem:
         where = row.model, row.precision, row.accelerator
         tokens = row.input_tokens, row.output_tokens
         each = [_cost(*where, layout, tokens) for layout in tried]
-        fitting = [cost for cost in each if cost.most >= 1]
+        fitting = [cost for cost in each if cost.max_batch >= 1]
         if not fitting:
             refused["weights and one sequence do not fit where they are said to have run"] += 1
             continue
@@ -142,7 +142,7 @@ def prepare(rows: Sequence[Measurement]) -> Problem:
     newest = max(row.measured for row in kept)
     index = np.array(owner)
     asked = [kept[i] for i in owner]
-    return Problem(
+    return CalibrationProblem(
         rows=tuple(kept),
         kinds=tuple(served(row.model, row.precision).kind for row in kept),
         rates=np.log([row.tokens_per_second for row in kept]),
@@ -159,13 +159,13 @@ def prepare(rows: Sequence[Measurement]) -> Problem:
 
 
 def _batch_at_most(cost: Costs, row: Measurement) -> float:
-    most = float(cost.most)
+    most = float(cost.max_batch)
     if row.concurrency is None:
         return most
     return max(1.0, min(most, row.concurrency / float(cost.replicas)))
 
 
-def modelled(problem: Problem, rates: Rates) -> tuple[Array, Array]:
+def modelled(problem: CalibrationProblem, rates: Rates) -> tuple[Array, Array]:
     """Return the logarithm of each row's rate without effects, and its multiplying share, (rows,).
 
     Where the layout isn't stated, the fastest one counts.
@@ -197,7 +197,7 @@ class Design:
     widths: Array
 
 
-def design_of(problem: Problem) -> Design:
+def design_of(problem: CalibrationProblem) -> Design:
     """Return the effects of a problem's rows."""
     labels = [row_labels(r, k) for r, k in zip(problem.rows, problem.kinds, strict=True)]
     seen = {kind: sorted({one[kind] for one in labels} - {""}) for kind in WIDTHS}
@@ -234,7 +234,7 @@ class Linear:
     prior: Array
 
 
-def linearise(problem: Problem, design: Design, point: Array) -> Linear:
+def linearise(problem: CalibrationProblem, design: Design, point: Array) -> Linear:
     """Return the problem linearised at a point."""
     value, share = modelled(problem, Rates(*np.exp(point)))
     step = 0.02
@@ -256,7 +256,7 @@ def linearise(problem: Problem, design: Design, point: Array) -> Linear:
     )
 
 
-def weights_of(problem: Problem, kept: Mask) -> Array:
+def weights_of(problem: CalibrationProblem, kept: Mask) -> Array:
     """Return each row's weight, so that many rows of one model and machine count little more."""
     keys = [(r.publisher, group_of(r.model), r.accelerator, r.precision) for r in problem.rows]
     counts = Counter(key for key, keep in zip(keys, kept, strict=True) if keep)
@@ -284,7 +284,7 @@ def solve(linear: Linear, weights: Array, rounds: int = 3) -> tuple[Array, Array
 
 
 def fit(
-    problem: Problem,
+    problem: CalibrationProblem,
     design: Design,
     kept: Mask | None = None,
     point: Array | None = None,
@@ -334,6 +334,6 @@ def effects_of(design: Design, found: Array) -> dict[str, dict[str, dict[str, fl
     return effects
 
 
-def newest_day(problem: Problem) -> date:
+def newest_day(problem: CalibrationProblem) -> date:
     """Return the day of the last measurement."""
     return max(row.measured for row in problem.rows)

@@ -89,7 +89,7 @@ class Costs:
     Attributes:
         step_read: Bytes of weights that each step reads, without routed experts.
         expert_read: Bytes of routed experts, if all are read.
-        miss: Chance that a token does not choose a given expert.
+        unchosen_chance: Chance that a token does not choose a given expert.
         sequence_read: Bytes of cache on this accelerator that one sequence of the group takes.
         decode_flops: FLOPs of one decoded token, without routed experts.
         prefill_flops: FLOPs of one token of a prompt, without routed experts.
@@ -107,13 +107,13 @@ class Costs:
         flops: Peak FLOPs a second.
         link: Bytes a second to the other accelerators of the group.
         prompts: Input tokens for one output token.
-        most: Largest batch of the group, by memory and by what engines run.
+        max_batch: Largest batch of the group, by memory and by what engines run.
         replicas: Number of groups.
     """
 
     step_read: Number
     expert_read: Number
-    miss: Number
+    unchosen_chance: Number
     sequence_read: Number
     decode_flops: Number
     prefill_flops: Number
@@ -130,7 +130,7 @@ class Costs:
     flops: Number
     link: Number
     prompts: Number
-    most: Number
+    max_batch: Number
     replicas: Number
 
 
@@ -142,7 +142,7 @@ def stack(rows: Sequence[Costs]) -> Costs:
 def decode_seconds(costs: Costs, batch: Number, rates: Rates) -> Number:
     """Return how long one decoding step of a group takes."""
     c = costs
-    coverage = 1 - c.miss ** (batch / c.stages)
+    coverage = 1 - c.unchosen_chance ** (batch / c.stages)
     own = (c.stages * c.step_read + batch * c.sequence_read) / rates.reading
     experts = c.stages * coverage * c.expert_read / rates.expert_reading
     reading = (own + experts) / c.bandwidth
@@ -175,7 +175,7 @@ def output_rate(costs: Costs, batch: Number, rates: Rates) -> Number:
 def ceiling(costs: Costs, batch: Number) -> Number:
     """Return the rate that no software exceeds, by the longer of reading and multiplying."""
     c = costs
-    coverage = 1 - c.miss ** (batch / c.stages)
+    coverage = 1 - c.unchosen_chance ** (batch / c.stages)
     read = c.stages * (c.step_read + coverage * c.expert_read) + batch * c.sequence_read
     work = c.decode_flops + c.expert_flops + c.prompts * (c.prefill_flops + c.expert_flops)
     return c.replicas * batch / np.maximum(read / c.bandwidth, batch * work / c.flops)
@@ -211,7 +211,7 @@ def cost_of(
     return Costs(
         step_read=model.step_bytes / dense_share,
         expert_read=model.expert_bytes / size,
-        miss=_miss(model),
+        unchosen_chance=_unchosen_chance(model),
         sequence_read=per_sequence / shards,
         decode_flops=(model.decode_flops(context) - experts) / size,
         prefill_flops=(model.prefill_flops(prompt) / prompt - experts) / size,
@@ -230,7 +230,7 @@ def cost_of(
         if size <= machine.linked
         else min(machine.link_bytes_per_second, NETWORK_BYTES_PER_SECOND),
         prompts=input_tokens / output_tokens,
-        most=largest_batch(model, machine, layout, context),
+        max_batch=largest_batch(model, machine, layout, context),
         replicas=layout.replicas,
     )
 
@@ -280,7 +280,7 @@ def largest_batch(
     return max(0.0, min(float(most), float(int(room / each))))
 
 
-def _miss(model: Footprint) -> float:
+def _unchosen_chance(model: Footprint) -> float:
     experts = model.architecture.experts
     return 1 - model.architecture.experts_per_token / experts if experts else 0.0
 

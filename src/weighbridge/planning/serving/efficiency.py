@@ -19,7 +19,7 @@ CALIBRATED, NEIGHBOURING, OUTSIDE = "calibrated", "neighbouring", "outside"
 ENOUGH = 5
 """Number of measurements from which on a cell is calibrated."""
 REGIMES = ("multiplying", "rest")
-TOLD = ("class", "accelerator", "precision", "pair", "cell", "model", "scenario")
+FORECAST_EFFECTS = ("class", "accelerator", "precision", "pair", "cell", "model", "scenario")
 """Kinds of effects that a forecast uses; publishers and engines are left out on purpose."""
 
 
@@ -105,7 +105,7 @@ class Calibration:
         total = self.per_year * (min(measured, self.newest) - self.newest).days / 365.25
         for regime, share in zip(REGIMES, (multiplying, 1 - multiplying), strict=True):
             held = self.effects[regime]
-            own = sum(held[kind].get(labels.get(kind, ""), 0.0) for kind in TOLD)
+            own = sum(held[kind].get(labels.get(kind, ""), 0.0) for kind in FORECAST_EFFECTS)
             total += share * own
         return exp(total)
 

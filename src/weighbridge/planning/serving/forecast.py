@@ -150,7 +150,7 @@ def plan(asked: Deployment, constants: Calibration, limit: Latency = SERVER_LIMI
     """
     layouts = _layouts(asked)
     costs = [_cost(asked, layout) for layout in layouts]
-    fitting = [i for i, cost in enumerate(costs) if cost.most >= 1]
+    fitting = [i for i, cost in enumerate(costs) if cost.max_batch >= 1]
     if not fitting:
         raise _too_large(asked, layouts)
     speeds = [speed(asked, layouts[i], costs[i], constants) for i in fitting]
@@ -226,18 +226,18 @@ def largest_batch_within(
 ) -> tuple[float, Speed] | None:
     """Return the largest batch of a group whose mean latencies keep to a limit; None for none."""
     cost = _cost(asked, layout)
-    if cost.most < 1:
+    if cost.max_batch < 1:
         return None
 
-    def met(batch: int) -> bool:
+    def within_limit(batch: int) -> bool:
         found = speed(asked, layout, cost, constants, batch=float(batch))
         first = inf if found.first_seconds is None else found.first_seconds
         return found.each_seconds <= limit.each and first <= limit.first
 
-    low, high = 0, int(cost.most)
+    low, high = 0, int(cost.max_batch)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if met(middle) else (low, middle - 1)
+        low, high = (middle, high) if within_limit(middle) else (low, middle - 1)
     if low == 0:
         return None
     return float(low), speed(asked, layout, cost, constants, batch=float(low))

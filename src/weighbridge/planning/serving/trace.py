@@ -77,7 +77,7 @@ class WithinGoals:
         layout: How the model is spread.
         batch: Number of sequences at once in each group.
         speed: Speed at that batch.
-        met: Share of the log's requests whose first token comes in time; 1 without a log.
+        share_in_time: Share of the log's requests whose first token comes in time; 1 without a log.
         good_tokens_per_second: Output tokens a second of requests that met the goals.
         offered: The log's own output tokens a second, divided by the forecast rate; None without
             times.
@@ -86,7 +86,7 @@ class WithinGoals:
     layout: Layout
     batch: float
     speed: Speed
-    met: float
+    share_in_time: float
     good_tokens_per_second: float
     offered: float | None
 
@@ -208,7 +208,7 @@ def within_goals(
     """Return the layout and largest batch within goals with the highest good rate; None for none.
 
     Mean latencies keep to the goals. The prompts of a log differ in length: requests whose first
-    token comes late are counted in `met`, and their tokens are not part of the good rate.
+    token comes late are counted in `share_in_time`, and their tokens are not part of the good rate.
     """
     best: WithinGoals | None = None
     for layout in candidate_layouts(asked):
@@ -216,18 +216,18 @@ def within_goals(
         if found is None:
             continue
         batch, speed = found
-        met, good = _shares_met(asked, speed, goal, trace)
+        in_time, good = _shares_in_time(asked, speed, goal, trace)
         rate = speed.tokens_per_second
         offered = None
         if trace is not None and trace.requests_per_second is not None:
             offered = trace.requests_per_second * float(trace.outputs.mean()) / rate
-        one = WithinGoals(layout, batch, speed, met, rate * good, offered)
+        one = WithinGoals(layout, batch, speed, in_time, rate * good, offered)
         if best is None or one.good_tokens_per_second > best.good_tokens_per_second:
             best = one
     return best
 
 
-def _shares_met(
+def _shares_in_time(
     asked: Deployment, speed: Speed, goal: Latency, trace: Trace | None
 ) -> tuple[float, float]:
     """Return the shares of requests, and of output tokens, whose first token comes in time."""
@@ -237,5 +237,5 @@ def _shares_met(
     each = speed.each_seconds
     whole = math.inf if speed.first_seconds is None else speed.first_seconds
     first = each + longer * max(0.0, whole - each)
-    met = first <= goal.first
-    return float(met.mean()), float(trace.outputs[met].sum() / trace.outputs.sum())
+    in_time = first <= goal.first
+    return float(in_time.mean()), float(trace.outputs[in_time].sum() / trace.outputs.sum())

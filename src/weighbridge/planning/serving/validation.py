@@ -16,9 +16,9 @@ import numpy as np
 from weighbridge.planning.serving.batches import served_batch, step_seconds
 from weighbridge.planning.serving.calibration import (
     Array,
+    CalibrationProblem,
     Design,
     Mask,
-    Problem,
     effects_of,
     fit,
     modelled,
@@ -90,7 +90,7 @@ class HeldOut:
 
 
 def leave_out(
-    problem: Problem, design: Design, point: Array, by: Callable[[Measurement], str]
+    problem: CalibrationProblem, design: Design, point: Array, by: Callable[[Measurement], str]
 ) -> HeldOut:
     """Forecast every row by a fit to the rows of other groups.
 
@@ -111,7 +111,7 @@ def leave_out(
     return HeldOut(tuple(groups), left, tuple(support))
 
 
-def _supports(problem: Problem, held: Mask) -> list[str]:
+def _supports(problem: CalibrationProblem, held: Mask) -> list[str]:
     cells: dict[str, int] = {}
     machines: set[str] = set()
     names = _cell_names(problem)
@@ -127,7 +127,7 @@ def _supports(problem: Problem, held: Mask) -> list[str]:
     return found
 
 
-def _cell_names(problem: Problem) -> list[str]:
+def _cell_names(problem: CalibrationProblem) -> list[str]:
     return [
         cell_name(kind, row.accelerator, row.precision)
         for row, kind in zip(problem.rows, problem.kinds, strict=True)
@@ -178,7 +178,7 @@ def coverage(judged: HeldOut, held: Sequence[HeldOut]) -> Array:
     return inside
 
 
-def drift_of(problem: Problem) -> float:
+def drift_of(problem: CalibrationProblem) -> float:
     """Return how a rate drifts with software: a standard deviation per root of a year.
 
     It is computed from cells that two editions of one publisher's table share, and from one
@@ -198,7 +198,9 @@ def drift_of(problem: Problem) -> float:
     return float(np.sqrt(np.mean(squares)))
 
 
-def first_token_of(problem: Problem, found: Array, left: Array) -> tuple[FirstToken, Array]:
+def first_token_of(
+    problem: CalibrationProblem, found: Array, left: Array
+) -> tuple[FirstToken, Array]:
     """Fit the time to a first token as in `FirstToken`; also return the fit's errors."""
     rates = rates_of(found)
     costs, batch = problem.costs, served_batch(problem.costs, problem.demand, rates)
@@ -218,7 +220,7 @@ def first_token_of(problem: Problem, found: Array, left: Array) -> tuple[FirstTo
     return FirstToken(float(np.exp(start)), float(slope), within), errors
 
 
-def cells_of(problem: Problem) -> tuple[Cell, ...]:
+def cells_of(problem: CalibrationProblem) -> tuple[Cell, ...]:
     """Return all cells that were measured."""
     rows: dict[tuple[str, str, str], list[Measurement]] = {}
     for row, kind in zip(problem.rows, problem.kinds, strict=True):
@@ -235,7 +237,7 @@ def cells_of(problem: Problem) -> tuple[Cell, ...]:
 
 
 def assemble(
-    problem: Problem,
+    problem: CalibrationProblem,
     design: Design,
     found: Array,
     held: Sequence[HeldOut],

@@ -1,5 +1,6 @@
 """Forecasts the memory of a tuning run before it begins, from its configuration alone."""
 
+from weighbridge.planning.tuning_memory.budget import Condition, MemoryBudget
 from weighbridge.planning.tuning_memory.forecast import (
     CONTEXT_BYTES,
     FRAGMENTATION_SHARE,
@@ -8,7 +9,6 @@ from weighbridge.planning.tuning_memory.forecast import (
     forecast,
     lora_footprint,
 )
-from weighbridge.planning.tuning_memory.room import Condition, Room
 from weighbridge.planning.tuning_memory.setup import Loss, Method, Optimizer, TuningSetup
 from weighbridge.planning.tuning_memory.stacks import LITGPT, PEFT, STACKS, WEIGHBRIDGE, Stack
 
@@ -22,9 +22,9 @@ __all__ = [
     "Condition",
     "Footprint",
     "Loss",
+    "MemoryBudget",
     "Method",
     "Optimizer",
-    "Room",
     "Stack",
     "TuningMemory",
     "TuningSetup",

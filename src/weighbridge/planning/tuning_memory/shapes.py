@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from weighbridge.planning.anatomy import Layer, Weight
 
-_CLOSING = frozenset(
+_OUTPUT_PROJECTIONS = frozenset(
     [
         "o_proj", "out_proj", "dense", "proj", "c_proj", "down_proj", "fc2", "fc_out", "w2",
         "dense_4h_to_h", "linear_fc2", "output_linear",
@@ -113,7 +113,7 @@ def shape_of(layer: Layer, hidden: int) -> LayerShape:
             for weight in layer.weights
             if weight.role == "recurrent"
             and weight.kind in ("linear", "matrix")
-            and weight.name.rpartition(".")[2] not in _CLOSING
+            and weight.name.rpartition(".")[2] not in _OUTPUT_PROJECTIONS
         ),
     )
 
@@ -125,7 +125,7 @@ def _product(weight: Weight) -> Product:
         name=weight.name,
         inputs=weight.active * weight.inputs,
         outputs=weight.active * weight.outputs,
-        reads=closing if weight.name.rpartition(".")[2] in _CLOSING else opening,
+        reads=closing if weight.name.rpartition(".")[2] in _OUTPUT_PROJECTIONS else opening,
         size=weight.inputs * weight.outputs,
         is_linear=bool(weight.kind == "linear" if weight.as_linear is None else weight.as_linear),
     )

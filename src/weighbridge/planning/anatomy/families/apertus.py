@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     head_norms,
     norm,
-    outside,
+    outer_weights,
     plain_block,
     read_heads,
     same_layers,
@@ -32,7 +32,7 @@ def read(fields: Fields) -> Architecture:
         norm("feedforward_layernorm", heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("apertus", NEEDS, read)

@@ -11,7 +11,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     norm,
-    outside,
+    outer_weights,
     read_heads,
     usual_attention,
 )
@@ -34,7 +34,7 @@ def read(fields: Fields) -> Architecture:
         LINEAR: Layer((*weights, *around), state=state),
     }
     last = (norm("final_layernorm", heads.hidden),)
-    outer = outside(fields, heads.hidden, last_norm=last)
+    outer = outer_weights(fields, heads.hidden, last_norm=last)
     return assemble(fields, heads, outer, [made[kind] for kind in default])
 
 

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
     two_norms,
 )
 
@@ -38,7 +38,7 @@ def read(fields: Fields) -> Architecture:
     around = ("word_embeddings_layernorm", "ln_f")
     last = tuple(norm(name, hidden, bias=True) for name in around)
     layers = [Layer(weights, attention_of(heads))] * fields.layers("n_layer|num_hidden_layers")
-    return assemble(fields, heads, outside(fields, hidden, tied=True, last_norm=last), layers)
+    return assemble(fields, heads, outer_weights(fields, hidden, tied=True, last_norm=last), layers)
 
 
 FAMILY = Family("bloom", _NEEDS, read)

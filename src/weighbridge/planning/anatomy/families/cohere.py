@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     norm,
-    outside,
+    outer_weights,
     read_heads,
     same_layers,
     usual_attention,
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
         norm("input_layernorm", heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    return assemble(fields, heads, outside(fields, heads.hidden, tied=True), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, tied=True), layers)
 
 
 FAMILY = Family("cohere", NEEDS, read)

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     gated,
     layers_by_kind,
     norm,
-    outside,
+    outer_weights,
     read_heads,
     usual_attention,
 )
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
     period = fields.optional_count("sliding_window_pattern|_sliding_window_pattern") or 4
     kinds = fields.layer_types(every(period, fields.layers()))
     layers = layers_by_kind(kinds, weights, heads, fields.optional_count("sliding_window"))
-    return assemble(fields, heads, outside(fields, heads.hidden, tied=True), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, tied=True), layers)
 
 
 FAMILY = Family("cohere2", NEEDS, read)

@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.registry import Family
 
 def read(fields: Fields) -> Architecture:
     """Read DeepSeek-V3 (arXiv:2412.19437) without its multi-token prediction."""
-    fields.refuse("mlp_bias", False, "as V3 has none")
+    fields.require_default("mlp_bias", False, "as V3 has none")
     return read_deepseek(fields, dense_first=3)
 
 

@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.registry import Family
 
 def read(fields: Fields) -> Architecture:
     """Read DeepSeek sparse attention (arXiv:2512.02556) without multi-token prediction."""
-    fields.refuse("mlp_bias", False, "as V3 has none")
+    fields.require_default("mlp_bias", False, "as V3 has none")
     fields.assume(index_topk=2048, index_head_dim=128, index_n_heads=64)
     return read_deepseek(fields, dense_first=3, indexed=True)
 

@@ -15,7 +15,7 @@ from weighbridge.planning.anatomy.skeleton import (
     later_tokens,
     linear,
     norm,
-    outside,
+    outer_weights,
     two_norms,
 )
 
@@ -45,8 +45,8 @@ def read(fields: Fields) -> Architecture:
     key-value head.
     """
     fields.assume(hc_mult=4, index_n_heads=64, index_head_dim=128, index_topk=512)
-    fields.refuse("n_shared_experts", 1, "as transformers builds one")
-    fields.refuse("attention_bias", False, "as transformers builds none")
+    fields.require_default("n_shared_experts", 1, "as transformers builds one")
+    fields.require_default("attention_bias", False, "as transformers builds none")
     hidden, kinds = fields.count("hidden_size"), _kinds(fields)
     bias = fields.flag("mlp_bias", False)
     heads = Heads(hidden, fields.count("num_attention_heads"), 1, fields.count("head_dim"))
@@ -61,7 +61,7 @@ def read(fields: Fields) -> Architecture:
         *_connection("ffn_hc", hidden, fields.count("hc_mult")),
     )
     made = {kind: _layer(fields, heads, kind, around) for kind in set(kinds)}
-    outer = (*outside(fields, hidden), *_last_connection(hidden, fields.count("hc_mult")))
+    outer = (*outer_weights(fields, hidden), *_last_connection(hidden, fields.count("hc_mult")))
     figures = {**experts.figures, "shared_experts": 1}
     layers = [made[kind] for kind in kinds]
     waiting = "tokens that wait to be compressed are not in the cache's figures"

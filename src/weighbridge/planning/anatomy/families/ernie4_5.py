@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     gated,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -26,7 +26,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    return assemble(fields, heads, outside(fields, heads.hidden, tied=True), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, tied=True), layers)
 
 
 FAMILY = Family("ernie4_5", (*NEEDS, "num_key_value_heads"), read)

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     gated,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -36,7 +36,7 @@ def read(fields: Fields) -> Architecture:
     layers = [Layer((*around, *(sparse if moe else dense)), attention) for moe in is_sparse]
     held = fields.count(shared, zero=True)
     figures = {**experts.figures, "shared_experts": held} if any(is_sparse) else {}
-    outer = outside(fields, heads.hidden, tied=True, head_bias=bias)
+    outer = outer_weights(fields, heads.hidden, tied=True, head_bias=bias)
     return assemble(fields, heads, outer, layers, **figures)
 
 

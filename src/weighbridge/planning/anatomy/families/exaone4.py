@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     head_norms,
     layers_by_kind,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
 )
@@ -29,7 +29,7 @@ def read(fields: Fields) -> Architecture:
         norm("post_feedforward_layernorm", heads.hidden),
     )
     layers = layers_by_kind(kinds, weights, heads, window)
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("exaone4", (*NEEDS, "num_key_value_heads"), read)

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     head_norms,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -45,7 +45,7 @@ def read(fields: Fields) -> Architecture:
     ]
     shared = fields.count("num_shared_experts", zero=True)
     figures = {**experts.figures, "shared_experts": shared} if any(is_sparse) else {}
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **figures)
 
 
 FAMILY = Family("exaone_moe", _NEEDS, read)

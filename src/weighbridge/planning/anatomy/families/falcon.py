@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
     two_norms,
 )
 
@@ -40,7 +40,7 @@ def read(fields: Fields) -> Architecture:
     )
     last = (norm("ln_f", hidden, bias=True),)
     layers = [Layer(weights, attention_of(heads))] * fields.layers()
-    return assemble(fields, heads, outside(fields, hidden, tied=True, last_norm=last), layers)
+    return assemble(fields, heads, outer_weights(fields, hidden, tied=True, last_norm=last), layers)
 
 
 def _norms(fields: Fields, hidden: int, new: bool) -> tuple[Weight, ...]:

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     norm,
-    outside,
+    outer_weights,
     read_heads,
     usual_attention,
 )
@@ -36,7 +36,7 @@ def read(fields: Fields) -> Architecture:
     )
     layers = [Layer(whole, attention_of(heads), state)] * fields.layers()
     last = (norm("final_layernorm", heads.hidden),)
-    return assemble(fields, heads, outside(fields, heads.hidden, last_norm=last), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, last_norm=last), layers)
 
 
 FAMILY = Family("falcon_h1", NEEDS, read)

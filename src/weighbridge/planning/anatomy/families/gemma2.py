@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     four_norms,
     gated,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
 )
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
     )
     kinds = fields.layer_types(every(2, fields.layers()))
     layers = layers_by_kind(kinds, weights, heads, fields.optional_count("sliding_window"))
-    return assemble(fields, heads, outside(fields, heads.hidden, tied=True), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, tied=True), layers)
 
 
 FAMILY = Family("gemma2", (*NEEDS, "num_key_value_heads"), read)

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     gated,
     head_norms,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
 )
@@ -39,7 +39,7 @@ def read(fields: Fields) -> Architecture:
     period = fields.optional_count("sliding_window_pattern|_sliding_window_pattern") or 6
     kinds = fields.layer_types(every(period, fields.layers()))
     layers = layers_by_kind(kinds, weights, heads, fields.optional_count("sliding_window"))
-    return assemble(fields, heads, outside(fields, heads.hidden, tied=True), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, tied=True), layers)
 
 
 FAMILY = Family("gemma3_text", ("hidden_size", "num_hidden_layers", "intermediate_size"), read)

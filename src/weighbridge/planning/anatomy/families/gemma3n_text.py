@@ -18,7 +18,7 @@ from weighbridge.planning.anatomy.skeleton import (
     head_norms,
     linear,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
 )
@@ -61,7 +61,7 @@ def read(fields: Fields) -> Architecture:
         for index, (kind, inner) in enumerate(zip(kinds, _inner(fields, count), strict=True))
     ]
     outer = (
-        *outside(fields, heads.hidden, tied=True),
+        *outer_weights(fields, heads.hidden, tied=True),
         *_around(fields, heads.hidden, count * own, own, streams),
     )
     return assemble(fields, heads, outer, layers)
@@ -78,7 +78,7 @@ def _inner(fields: Fields, layers: int) -> list[int]:
     if not isinstance(fields.values["intermediate_size"], list):
         return [fields.count("intermediate_size")] * layers
     found = fields.numbers("intermediate_size") or []
-    fields.same("intermediate_size", len(found), "num_hidden_layers", layers)
+    fields.require_length("intermediate_size", len(found), "num_hidden_layers", layers)
     if 0 in found:
         raise InputError(f"{fields.where}: intermediate_size holds 0", "widths above 0")
     return found

@@ -17,7 +17,7 @@ from weighbridge.planning.anatomy.skeleton import (
     head_norms,
     linear,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
 )
@@ -34,8 +34,12 @@ def read(fields: Fields) -> Architecture:
         vocab_size_per_layer_input=262_144,
         num_kv_shared_layers=0,
     )
-    fields.refuse("use_bidirectional_attention", None if _causal(fields) else "vision", "as causal")
-    fields.refuse("per_layer_config", None, "as published models name global heads by fields")
+    fields.require_default(
+        "use_bidirectional_attention", None if _causal(fields) else "vision", "as causal"
+    )
+    fields.require_default(
+        "per_layer_config", None, "as published models name global heads by fields"
+    )
     heads, count = read_heads(fields), fields.layers()
     kinds = list(fields.layer_types(every(6, count)))
     kinds[-1] = FULL  # whatever the list says
@@ -52,7 +56,7 @@ def read(fields: Fields) -> Architecture:
         for reads in (False, True)
     }
     layers = [made[kind, index >= first] for index, kind in enumerate(kinds)]
-    outer = (*outside(fields, heads.hidden, tied=True), *_own_embeddings(fields, heads, own))
+    outer = (*outer_weights(fields, heads.hidden, tied=True), *_own_embeddings(fields, heads, own))
     return assemble(fields, heads, outer, layers, **(experts.figures if experts else {}))
 
 

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
 )
 
 _HIDDEN, _HEADS = "n_embd|hidden_size", "n_head|num_attention_heads"
@@ -18,7 +18,7 @@ _LAYERS, _POSITIONS = "n_layer|num_hidden_layers", "n_positions|max_position_emb
 
 def read(fields: Fields) -> Architecture:
     """Read layers under their old names (Radford et al. 2019)."""
-    fields.refuse("add_cross_attention", False, "since only decoders are counted")
+    fields.require_default("add_cross_attention", False, "since only decoders are counted")
     hidden, queries = fields.count(_HIDDEN), fields.count(_HEADS)
     heads = Heads(hidden, queries, queries, fields.divides("n_head", queries, "n_embd", hidden))
     inner = fields.optional_count("n_inner") or 4 * hidden
@@ -31,7 +31,7 @@ def read(fields: Fields) -> Architecture:
         norm("ln_2", hidden, bias=True),
     )
     outer = (
-        *outside(fields, hidden, tied=True, last_norm=(norm("ln_f", hidden, bias=True),)),
+        *outer_weights(fields, hidden, tied=True, last_norm=(norm("ln_f", hidden, bias=True),)),
         Weight("wpe", "embedding", fields.count(_POSITIONS), hidden, "table"),
     )
     layers = [Layer(weights, attention_of(heads))] * fields.layers(_LAYERS)

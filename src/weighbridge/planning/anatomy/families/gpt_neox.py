@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
     same_layers,
     two_norms,
 )
@@ -29,7 +29,7 @@ def read(fields: Fields) -> Architecture:
         linear("mlp.dense_4h_to_h", "mlp", inner, hidden, bias=True),
         *two_norms(hidden, bias=True),
     )
-    outer = outside(fields, hidden, last_norm=(norm("final_layer_norm", hidden, bias=True),))
+    outer = outer_weights(fields, hidden, last_norm=(norm("final_layer_norm", hidden, bias=True),))
     return assemble(fields, heads, outer, same_layers(fields, weights, attention_of(heads)))
 
 

@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.skeleton import (
     NEEDS,
     assemble,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -32,7 +32,7 @@ def read(fields: Fields) -> Architecture:
     )
     kinds = fields.layer_types(every(2, fields.layers()))
     layers = layers_by_kind(kinds, weights, heads, fields.optional_count("sliding_window"))
-    outer = outside(fields, heads.hidden)
+    outer = outer_weights(fields, heads.hidden)
     return assemble(fields, heads, outer, layers, **experts.figures)
 
 

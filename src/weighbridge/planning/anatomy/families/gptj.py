@@ -11,7 +11,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
     projections,
 )
 
@@ -40,7 +40,9 @@ def read(fields: Fields) -> Architecture:
     )
     last = (norm("ln_f", hidden, bias=True),)
     layers = [Layer(weights, attention_of(heads))] * fields.layers("n_layer|num_hidden_layers")
-    return assemble(fields, heads, outside(fields, hidden, head_bias=True, last_norm=last), layers)
+    return assemble(
+        fields, heads, outer_weights(fields, hidden, head_bias=True, last_norm=last), layers
+    )
 
 
 FAMILY = Family("gptj", _NEEDS, read)

@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.skeleton import (
     NEEDS,
     assemble,
     attention_of,
-    outside,
+    outer_weights,
     read_heads,
     same_layers,
     two_norms,
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **experts.figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **experts.figures)
 
 
 FAMILY = Family("granitemoe", (*NEEDS, _EXPERTS, "num_experts_per_tok"), read)

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     FULL,
     assemble,
     attention_of,
-    outside,
+    outer_weights,
     read_heads,
     two_norms,
     usual_attention,
@@ -35,7 +35,7 @@ def read(fields: Fields) -> Architecture:
         made[LINEAR] = Layer((*weights, *around), state=state)
     layers = [made[kind] for kind in kinds]
     figures = {**experts.figures, "shared_experts": 1} if experts else {}
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **figures)
 
 
 def _block(fields: Fields, hidden: int, experts: Experts | None) -> tuple[Weight, ...]:

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     linear,
-    outside,
+    outer_weights,
     read_heads,
     same_layers,
     two_norms,
@@ -37,7 +37,7 @@ def read(fields: Fields) -> Architecture:
     )
     layers = same_layers(fields, weights, attention_of(heads))
     figures = {**experts.figures, "shared_experts": int(inner > 0)}
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **figures)
 
 
 FAMILY = Family("granitemoeshared", (*NEEDS, _EXPERTS, "num_experts_per_tok"), read)

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     norm,
-    outside,
+    outer_weights,
     read_heads,
     same_layers,
     two_norms,
@@ -24,12 +24,16 @@ def read(fields: Fields) -> Architecture:
     """Read layers whose router is a linear layer; lists with one value a layer must agree."""
     for name in ("num_experts", "moe_topk", "num_shared_expert", "moe_intermediate_size"):
         fields.one_for_all(name)
-    fields.refuse("num_shared_expert", 1, "as transformers builds one")
-    fields.refuse("use_mixed_mlp_moe", True, "as transformers builds a shared expert")
-    fields.refuse("moe_layer_num_skipped", 0, "as transformers builds a mixture in every layer")
+    fields.require_default("num_shared_expert", 1, "as transformers builds one")
+    fields.require_default("use_mixed_mlp_moe", True, "as transformers builds a shared expert")
+    fields.require_default(
+        "moe_layer_num_skipped", 0, "as transformers builds a mixture in every layer"
+    )
     heads = read_heads(fields)
     inner = fields.count("intermediate_size")
-    fields.refuse("moe_intermediate_size", inner, "as experts are as wide as the shared one")
+    fields.require_default(
+        "moe_intermediate_size", inner, "as experts are as wide as the shared one"
+    )
     experts = read_experts(fields, _EXPERTS, "intermediate_size", "moe_topk|num_experts_per_tok")
     weights = (
         *usual_attention(fields, heads),
@@ -41,7 +45,7 @@ def read(fields: Fields) -> Architecture:
     )
     layers = same_layers(fields, weights, attention_of(heads))
     figures = {**experts.figures, "shared_experts": 1}
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **figures)
 
 
 FAMILY = Family("hunyuan_v1_moe", (*NEEDS, _EXPERTS, "moe_topk|num_experts_per_tok"), read)

@@ -11,7 +11,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
 )
@@ -42,7 +42,7 @@ def read(fields: Fields) -> Architecture:
         for here, moe in zip(attending, mixed, strict=True)
     ]
     last = (norm("final_layernorm", heads.hidden),)
-    outer = outside(fields, heads.hidden, last_norm=last)
+    outer = outer_weights(fields, heads.hidden, last_norm=last)
     figures = experts.figures if any(mixed) else {}
     return assemble(fields, heads, outer, layers, **figures)
 

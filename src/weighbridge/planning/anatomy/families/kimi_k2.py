@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.registry import Family
 
 def read(fields: Fields) -> Architecture:
     """Read Kimi K2 (arXiv:2507.20534); its own code is DeepSeek V3's."""
-    fields.refuse("mlp_bias", False, "as V3 has none")
+    fields.require_default("mlp_bias", False, "as V3 has none")
     return read_deepseek(fields, dense_first=1)
 
 

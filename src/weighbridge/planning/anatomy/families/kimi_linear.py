@@ -30,8 +30,8 @@ _OWN_NAMES = ("num_heads", "head_dim", "short_conv_kernel_size")
 def read(fields: Fields) -> Architecture:
     """Read Kimi delta attention (arXiv:2510.26692), which has one decay per channel."""
     fields.assume(q_lora_rank=None, num_shared_experts=1, first_k_dense_replace=1)
-    fields.refuse("tie_word_embeddings", False, "as transformers ties none")
-    fields.refuse("moe_layer_freq", 1, "as in every published model")
+    fields.require_default("tie_word_embeddings", False, "as transformers ties none")
+    fields.require_default("moe_layer_freq", 1, "as in every published model")
     for name in ("n_shared_experts", "num_experts_per_token"):
         if name in fields.values:
             other = {"n_shared_experts": "num_shared_experts"}.get(name, "num_experts_per_tok")

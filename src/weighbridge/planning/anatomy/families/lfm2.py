@@ -12,7 +12,7 @@ from weighbridge.planning.anatomy.lfm import (
 )
 from weighbridge.planning.anatomy.parts import Architecture
 from weighbridge.planning.anatomy.registry import Family
-from weighbridge.planning.anatomy.skeleton import assemble, norm, outside, read_heads
+from weighbridge.planning.anatomy.skeleton import assemble, norm, outer_weights, read_heads
 
 
 def read(fields: Fields) -> Architecture:
@@ -25,7 +25,7 @@ def read(fields: Fields) -> Architecture:
     made = lfm2_layers(fields, heads)
     layers = [replace(made[kind], weights=(*made[kind].weights, *around)) for kind in kinds]
     last = (norm("embedding_norm", heads.hidden),)
-    outer = outside(fields, heads.hidden, tied=True, last_norm=last)
+    outer = outer_weights(fields, heads.hidden, tied=True, last_norm=last)
     return assemble(fields, heads, outer, layers)
 
 

@@ -13,7 +13,7 @@ from weighbridge.planning.anatomy.lfm import (
 from weighbridge.planning.anatomy.mixture import first_dense, mixture, read_experts
 from weighbridge.planning.anatomy.parts import Architecture
 from weighbridge.planning.anatomy.registry import Family
-from weighbridge.planning.anatomy.skeleton import assemble, norm, outside, read_heads
+from weighbridge.planning.anatomy.skeleton import assemble, norm, outer_weights, read_heads
 
 _NEEDS = (
     *LFM2_NEEDS,
@@ -38,7 +38,7 @@ def read(fields: Fields) -> Architecture:
         for kind, moe in zip(kinds, is_sparse, strict=True)
     ]
     last = (norm("embedding_norm", heads.hidden),)
-    outer = outside(fields, heads.hidden, tied=True, last_norm=last)
+    outer = outer_weights(fields, heads.hidden, tied=True, last_norm=last)
     figures = experts.figures if any(is_sparse) else {}
     return assemble(fields, heads, outer, layers, **figures)
 

@@ -11,7 +11,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     gated,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -47,7 +47,7 @@ def read(fields: Fields) -> Architecture:
         for index, kind in enumerate(fields.layer_types(_kinds(fields, count)))
     ]
     figures = {**experts.figures, "shared_experts": 1} if mixtures else {}
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **figures)
 
 
 def _mixtures(fields: Fields, layers: int) -> set[int]:
@@ -68,7 +68,7 @@ def _kinds(fields: Fields, layers: int) -> list[str]:
         period = fields.optional_count("no_rope_layer_interval") or 4
         rotary = [int((index + 1) % period != 0) for index in range(layers)]
     if len(rotary) < layers:
-        fields.same("no_rope_layers", len(rotary), "num_hidden_layers", layers)
+        fields.require_length("no_rope_layers", len(rotary), "num_hidden_layers", layers)
     return [CHUNKED if rotary[index] else FULL for index in range(layers)]
 
 

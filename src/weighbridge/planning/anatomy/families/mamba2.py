@@ -4,7 +4,7 @@ from weighbridge.planning.anatomy.fields import Fields
 from weighbridge.planning.anatomy.parts import Architecture, Layer
 from weighbridge.planning.anatomy.recurrent import mamba2
 from weighbridge.planning.anatomy.registry import Family
-from weighbridge.planning.anatomy.skeleton import Heads, assemble, norm, outside
+from weighbridge.planning.anatomy.skeleton import Heads, assemble, norm, outer_weights
 
 _NEEDS = (
     "hidden_size",
@@ -35,7 +35,7 @@ def read(fields: Fields) -> Architecture:
         adapted=False,
     )
     layers = [Layer((norm("norm", hidden), *weights), state=state)] * fields.layers()
-    outer = outside(fields, hidden, last_norm=(norm("norm_f", hidden),))
+    outer = outer_weights(fields, hidden, last_norm=(norm("norm_f", hidden),))
     return assemble(fields, Heads(hidden, 0, 0, 0), outer, layers)
 
 

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     gated,
     later_tokens,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -27,7 +27,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = layers_by_kind(kinds, weights, heads, window)
-    outer = outside(fields, heads.hidden)
+    outer = outer_weights(fields, heads.hidden)
     return assemble(fields, heads, outer, layers, notes=later_tokens(fields))
 
 

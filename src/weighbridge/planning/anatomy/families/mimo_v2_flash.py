@@ -55,7 +55,7 @@ def _read_published_names(fields: Fields, heads: Heads, wide: int, layers: int) 
     if given is not None:  # counts the tokens before the one that attends
         fields.values["sliding_window"] = given + 1
     fields.assume(sliding_window=129, no_shared_experts=0, first_k_dense_replace=1)
-    fields.refuse("n_shared_experts", 0, "as it has no shared expert")
+    fields.require_default("n_shared_experts", 0, "as it has no shared expert")
     for name, expected in (
         ("swa_num_attention_heads", heads.queries),
         ("swa_num_key_value_heads", 2 * heads.key_values),
@@ -64,7 +64,7 @@ def _read_published_names(fields: Fields, heads: Heads, wide: int, layers: int) 
         ("add_swa_attention_sink_bias", True),
         ("add_full_attention_sink_bias", False),
     ):
-        fields.refuse(name, expected, "as transformers builds it")
+        fields.require_default(name, expected, "as transformers builds it")
     pattern, kept = fields.numbers("hybrid_layer_pattern"), fields.numbers("moe_layer_freq")
     if pattern is not None and fields.values.get("layer_types") is None:
         fields.values["layer_types"] = [SLIDING if local else FULL for local in pattern]

@@ -13,7 +13,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -34,7 +34,7 @@ def read(fields: Fields) -> Architecture:
         LINEAR: Layer((*weights, *around), state=state),
     }
     layers = [made[kind] for kind in kinds]
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **experts.figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **experts.figures)
 
 
 def _kinds(fields: Fields, layers: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     joint_norms,
     later_tokens,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -23,8 +23,8 @@ _EXPERTS = "num_local_experts|num_experts"
 def read(fields: Fields) -> Architecture:
     """Read mixtures without shared experts."""
     fields.assume(head_dim=128)
-    fields.refuse("use_qk_norm", True, "as in every published model")
-    fields.refuse("shared_intermediate_size", 0, "as it has no shared expert")
+    fields.require_default("use_qk_norm", True, "as in every published model")
+    fields.require_default("shared_intermediate_size", 0, "as it has no shared expert")
     heads = read_heads(fields)
     experts = read_experts(fields, _EXPERTS, "intermediate_size")
     weights = (
@@ -34,7 +34,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    outer = outside(fields, heads.hidden)
+    outer = outer_weights(fields, heads.hidden)
     notes = later_tokens(fields) if fields.flag("use_mtp", False) else ()
     return assemble(fields, heads, outer, layers, **experts.figures, notes=notes)
 

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     gated,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
     )
     kinds = fields.layer_types([SLIDING if window else FULL] * fields.layers())
     layers = layers_by_kind(kinds, weights, heads, window)
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("ministral", (*NEEDS, "num_key_value_heads"), read)

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     gated,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
     )
     attention = attention_of(heads, SLIDING, fields.optional_count("sliding_window"))
     layers = same_layers(fields, weights, attention)
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("ministral3", (*NEEDS, "num_key_value_heads"), read)

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     SLIDING,
     assemble,
     attention_of,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -30,7 +30,7 @@ def read(fields: Fields) -> Architecture:
     )
     attention = attention_of(heads, SLIDING, fields.optional_count("sliding_window"))
     layers = same_layers(fields, weights, attention)
-    outer = outside(fields, heads.hidden)
+    outer = outer_weights(fields, heads.hidden)
     return assemble(fields, heads, outer, layers, **experts.figures)
 
 

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
 )
 
 _NEEDS = (
@@ -22,13 +22,13 @@ _NEEDS = (
 
 def read(fields: Fields) -> Architecture:
     """Read layers without biases and with a tied head."""
-    fields.refuse("no_bias", True, "as transformers builds it")
+    fields.require_default("no_bias", True, "as transformers builds it")
     hidden, queries = (
         fields.count("d_model|hidden_size"),
         fields.count("n_heads|num_attention_heads"),
     )
     heads = Heads(hidden, queries, queries, fields.divides("n_heads", queries, "d_model", hidden))
-    fields.refuse("expansion_ratio", 4, "as transformers builds it")
+    fields.require_default("expansion_ratio", 4, "as transformers builds it")
     weights = (
         linear("attn.Wqkv", "attention", hidden, 3 * hidden),
         linear("attn.out_proj", "attention", hidden, hidden),
@@ -39,7 +39,7 @@ def read(fields: Fields) -> Architecture:
     )
     last = (norm("norm_f", hidden),)
     layers = [Layer(weights, attention_of(heads))] * fields.layers("n_layers|num_hidden_layers")
-    return assemble(fields, heads, outside(fields, hidden, tied=True, last_norm=last), layers)
+    return assemble(fields, heads, outer_weights(fields, hidden, tied=True, last_norm=last), layers)
 
 
 FAMILY = Family("mpt", _NEEDS, read)

@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     norm,
-    outside,
+    outer_weights,
     plain_block,
     read_heads,
     same_layers,
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
     )
     layers = same_layers(fields, weights, attention_of(heads))
     last = (norm("norm", heads.hidden, bias=True),)
-    return assemble(fields, heads, outside(fields, heads.hidden, last_norm=last), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, last_norm=last), layers)
 
 
 FAMILY = Family("nemotron", NEEDS, read)

@@ -15,7 +15,7 @@ from weighbridge.planning.anatomy.skeleton import (
     later_tokens,
     linear,
     norm,
-    outside,
+    outer_weights,
     plain_block,
     projections,
     read_heads,
@@ -36,13 +36,13 @@ _NEEDS = (
 def read(fields: Fields) -> Architecture:
     """Read layers of one mixer after one norm (arXiv:2504.03624)."""
     fields.assume(head_dim=128, num_key_value_heads=8)
-    fields.refuse("n_shared_experts", 1, "as transformers builds one")
-    fields.refuse("tie_word_embeddings", False, "as transformers ties none")
-    fields.refuse("sliding_window", None, "as in every published model")
+    fields.require_default("n_shared_experts", 1, "as transformers builds one")
+    fields.require_default("tie_word_embeddings", False, "as transformers ties none")
+    fields.require_default("sliding_window", None, "as in every published model")
     heads, kinds = read_heads(fields), _kinds(fields)
     experts = _experts(fields) if "moe" in kinds else None
     made = {kind: _layer(fields, heads, kind, experts) for kind in set(kinds)}
-    outer = outside(fields, heads.hidden, last_norm=(norm("norm_f", heads.hidden),))
+    outer = outer_weights(fields, heads.hidden, last_norm=(norm("norm_f", heads.hidden),))
     figures = {**experts.figures, "shared_experts": 1} if experts else {}
     layers = [made[kind] for kind in kinds]
     return assemble(fields, heads, outer, layers, **figures, notes=later_tokens(fields))

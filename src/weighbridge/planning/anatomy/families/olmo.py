@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     gated,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -23,7 +23,7 @@ def read(fields: Fields) -> Architecture:
         *projections(heads, bias=bias, out_bias=bias),
         *gated(heads.hidden, fields.count("intermediate_size")),
     )
-    outer = outside(fields, heads.hidden, last_norm=())
+    outer = outer_weights(fields, heads.hidden, last_norm=())
     return assemble(fields, heads, outer, same_layers(fields, weights, attention_of(heads)))
 
 

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     joint_norms,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("olmo2", NEEDS, read)

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     gated,
     joint_norms,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -30,7 +30,7 @@ def read(fields: Fields) -> Architecture:
     )
     kinds = fields.layer_types(every(4, fields.layers()))
     layers = layers_by_kind(kinds, weights, heads, fields.optional_count("sliding_window"))
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("olmo3", NEEDS, read)

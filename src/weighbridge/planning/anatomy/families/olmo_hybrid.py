@@ -19,7 +19,7 @@ from weighbridge.planning.anatomy.skeleton import (
     joint_norms,
     linear,
     norm,
-    outside,
+    outer_weights,
     read_heads,
     two_norms,
     usual_attention,
@@ -42,7 +42,7 @@ def read(fields: Fields) -> Architecture:
         LINEAR: Layer((*weights, *two_norms(heads.hidden), *block), state=state),
     }
     layers = [made[kind] for kind in kinds]
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 def _kinds(fields: Fields) -> tuple[str, ...]:

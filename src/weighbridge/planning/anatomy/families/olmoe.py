@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     joint_norms,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -31,7 +31,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    outer = outside(fields, heads.hidden)
+    outer = outer_weights(fields, heads.hidden)
     return assemble(fields, heads, outer, layers, **experts.figures)
 
 

@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -46,7 +46,7 @@ def read(fields: Fields) -> Architecture:
     )
     norms = (norm("final_layer_norm", hidden, bias=True),) if last else ()
     outer = (
-        *outside(fields, narrow, tied=True, last_norm=norms),
+        *outer_weights(fields, narrow, tied=True, last_norm=norms),
         Weight("embed_positions", "embedding", positions, hidden, "table"),
         *(maps if narrow != hidden else ()),
     )

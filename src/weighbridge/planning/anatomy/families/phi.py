@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -31,7 +31,7 @@ def read(fields: Fields) -> Architecture:
         norm("input_layernorm", heads.hidden, bias=True),
     )
     last = (norm("final_layernorm", heads.hidden, bias=True),)
-    outer = outside(fields, heads.hidden, head_bias=True, last_norm=last)
+    outer = outer_weights(fields, heads.hidden, head_bias=True, last_norm=last)
     return assemble(fields, heads, outer, same_layers(fields, weights, attention_of(heads)))
 
 

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     linear,
-    outside,
+    outer_weights,
     read_heads,
     same_layers,
     two_norms,
@@ -30,7 +30,7 @@ def read(fields: Fields) -> Architecture:
     )
     attention = attention_of(heads, SLIDING, fields.optional_count("sliding_window"))
     layers = same_layers(fields, weights, attention)
-    return assemble(fields, heads, outside(fields, hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, hidden), layers)
 
 
 FAMILY = Family("phi3", NEEDS, read)

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     attention_of,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -31,7 +31,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden, bias=True),
     )
     attention = attention_of(heads, SLIDING, fields.optional_count("sliding_window"))
-    outer = outside(
+    outer = outer_weights(
         fields,
         heads.hidden,
         head_bias=fields.flag("lm_head_bias", False),

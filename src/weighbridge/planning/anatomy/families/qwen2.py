@@ -8,7 +8,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     gated,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -26,7 +26,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = layers_by_kind(kinds, weights, heads, window)
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("qwen2", (*NEEDS, "num_key_value_heads"), read)

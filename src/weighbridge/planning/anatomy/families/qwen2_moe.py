@@ -12,7 +12,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     linear,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -49,7 +49,7 @@ def read(fields: Fields) -> Architecture:
         for moe, (kind, window) in zip(is_sparse, _windows(fields), strict=True)
     ]
     figures = {**experts.figures, "shared_experts": 1} if any(is_sparse) else {}
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **figures)
 
 
 def _windows(fields: Fields) -> list[tuple[str, int | None]]:

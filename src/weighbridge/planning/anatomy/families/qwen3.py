@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     gated,
     head_norms,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -30,7 +30,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = layers_by_kind(kinds, weights, heads, window)
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("qwen3", (*NEEDS, "num_key_value_heads"), read)

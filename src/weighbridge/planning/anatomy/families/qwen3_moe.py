@@ -11,7 +11,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     head_norms,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -45,7 +45,7 @@ def read(fields: Fields) -> Architecture:
     is_sparse = sparse_layers(fields, fields.layers())
     layers = [Layer((*around, *(sparse if moe else dense)), attention) for moe in is_sparse]
     figures = experts.figures if any(is_sparse) else {}
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **figures)
 
 
 FAMILY = Family("qwen3_moe", _NEEDS, read)

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     head_norms,
-    outside,
+    outer_weights,
     read_heads,
     two_norms,
     usual_attention,
@@ -36,7 +36,7 @@ def read(fields: Fields) -> Architecture:
     is_sparse, attention = sparse_layers(fields, fields.layers()), attention_of(heads)
     layers = [Layer((*around, *(sparse if moe else dense)), attention) for moe in is_sparse]
     figures = experts.figures if any(is_sparse) else {}
-    return assemble(fields, heads, outside(fields, heads.hidden), layers, **figures)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers, **figures)
 
 
 FAMILY = Family("qwen3_vl_moe_text", _NEEDS, read)

@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     head_norms,
-    outside,
+    outer_weights,
     read_heads,
     same_layers,
     two_norms,
@@ -28,7 +28,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("qwen3_vl_text", (*NEEDS, "num_key_value_heads"), read)

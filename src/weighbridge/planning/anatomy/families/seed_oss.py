@@ -7,7 +7,7 @@ from weighbridge.planning.anatomy.skeleton import (
     NEEDS,
     assemble,
     attention_of,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -27,7 +27,7 @@ def read(fields: Fields) -> Architecture:
         *two_norms(heads.hidden),
     )
     layers = same_layers(fields, weights, attention_of(heads))
-    return assemble(fields, heads, outside(fields, heads.hidden), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden), layers)
 
 
 FAMILY = Family("seed_oss", (*NEEDS, "num_key_value_heads"), read)

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     assemble,
     gated,
     layers_by_kind,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     two_norms,
@@ -32,7 +32,7 @@ def read(fields: Fields) -> Architecture:
     window = fields.optional_count("sliding_window") if used else None
     kinds = fields.layer_types(_kinds(fields, window))
     layers = layers_by_kind(kinds, weights, heads, window)
-    return assemble(fields, heads, outside(fields, heads.hidden, tied=True), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, tied=True), layers)
 
 
 def _kinds(fields: Fields, window: int | None) -> list[str]:
@@ -42,7 +42,7 @@ def _kinds(fields: Fields, window: int | None) -> list[str]:
         period = fields.optional_count("no_rope_layer_interval") or 4
         rotary = [int((index + 1) % period != 0) for index in range(layers)]
     if len(rotary) < layers:
-        fields.same("no_rope_layers", len(rotary), "num_hidden_layers", layers)
+        fields.require_length("no_rope_layers", len(rotary), "num_hidden_layers", layers)
     return [SLIDING if window and not rotary[index] else FULL for index in range(layers)]
 
 

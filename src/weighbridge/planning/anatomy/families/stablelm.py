@@ -9,7 +9,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     gated,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -31,7 +31,7 @@ def read(fields: Fields) -> Architecture:
     )
     last = (norm("norm", heads.hidden, bias=True),)
     layers = same_layers(fields, weights, attention_of(heads))
-    return assemble(fields, heads, outside(fields, heads.hidden, last_norm=last), layers)
+    return assemble(fields, heads, outer_weights(fields, heads.hidden, last_norm=last), layers)
 
 
 FAMILY = Family("stablelm", (*NEEDS, "num_key_value_heads"), read)

@@ -10,7 +10,7 @@ from weighbridge.planning.anatomy.skeleton import (
     attention_of,
     linear,
     norm,
-    outside,
+    outer_weights,
     projections,
     read_heads,
     same_layers,
@@ -30,7 +30,7 @@ def read(fields: Fields) -> Architecture:
     )
     attention = attention_of(heads, SLIDING, fields.optional_count("sliding_window"))
     last = (norm("norm", heads.hidden, bias=True),)
-    outer = outside(fields, heads.hidden, tied=True, last_norm=last)
+    outer = outer_weights(fields, heads.hidden, tied=True, last_norm=last)
     return assemble(fields, heads, outer, same_layers(fields, weights, attention))
 
 

@@ -91,7 +91,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryBudget:
     """Says what fits, for a model, a training program and a device.
 
     Attributes:
@@ -152,7 +152,7 @@ class Room:
         Savings that don't change the result are tried first, then fewer rows at once (with as many
         more passes per step), then shorter rows and a smaller rank, then another method.
         """
-        for method in _lighter(setup):
+        for method in _methods_to_try(setup):
             for tokens, rank in _smaller(setup):
                 asked = replace(setup, method=method, row_tokens=tokens, rank=rank, devices=1)
                 found = self._with_savings(asked)
@@ -191,7 +191,7 @@ class Room:
         return None
 
 
-def _lighter(setup: TuningSetup) -> tuple[Method, ...]:
+def _methods_to_try(setup: TuningSetup) -> tuple[Method, ...]:
     methods: tuple[Method, ...] = get_args(Method)
     return methods[methods.index(setup.method) :]
 
