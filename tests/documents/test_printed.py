@@ -17,6 +17,8 @@ ELSEWHERE = {
     "run": "tests/project/test_project.py",
     "run --dry-run": "tests/project/test_project.py",
     "import": "tests/cli/test_import_export.py",
+    "tune --find-lr": "tests/tuning/test_rate_sweep.py",
+    "tune --verify-resume": "tests/project/test_resume_proof.py",
     "scaling sweep": "tests/cli/test_scaling_sweep.py",
     "scaling sweep --dry-run": "tests/cli/test_scaling_sweep.py",
 }
@@ -114,7 +116,7 @@ def test_models_and_laws(work, tmp_path):
     plan = printed_by(work, "plan", "train", "--compute", "5.76e23", *more)
     assert plan["serving"]["saved"] > 0 and plan["repeated"]["epochs"] > 1
     assert printed_by(work, "scaling", "laws")["laws"]
-    tuned = printed_by(work, "plan", "tune", "llama-3-8b", "--memory", "24GB")
+    tuned = printed_by(work, "plan", "tune", "llama-3-8b", "--memory", "24GB", codes=(1,))
     assert tuned["fits"] in (True, False) and tuned["breakdown_bytes"]["weights_bytes"] > 0
     served = printed_by(work, "plan", "serve", "llama-3-8b", "--gpu", "h100", "--ttft", 5)
     assert served["offline"]["interval"] == served["interval"] and served["goal"]["met"]

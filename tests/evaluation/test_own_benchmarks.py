@@ -63,6 +63,7 @@ def test_the_documented_benchmarks_run_from_the_command_line(documented, long_mo
     runs = {run["benchmark"]: run for run in weighbridge(*words)["runs"]}
     assert {name: run["n"] for name, run in runs.items()} == {
         "tickets": 3, "totals": 2, "orders": 2, "capitals": 3, "functions": 3, "letters": 2,
+        "house_style": 2,
     }  # fmt: skip
     assert runs["capitals"]["protocol"] == "loglikelihood"
     assert runs["functions"]["sandbox"] == "bubblewrap+outside-tester"
@@ -80,7 +81,7 @@ def test_gold_scores_full_marks_and_a_wrong_answer_none(documented, kind):
         "choice": "D", "code": "```python\ndef double(x): return 7\n```",
     }  # fmt: skip
     for sample in load(documented[kind]):
-        if kind == "judge":
+        if benchmark.grading.grade is None:  # a judge grades it, or the text's own probability
             continue
         gold = reply(benchmark.grading.gold(sample))
         assert grade(benchmark, sample, gold).value == 1, (kind, sample)

@@ -113,7 +113,7 @@ def test_no_forecast_is_above_the_roofline(name, machine, lengths):
         assert "do not fit" in str(error)
         return
     cost = cost_of(found.deployment.model, found.deployment.machine, found.layout, inputs, outputs)
-    assert found.offline.tokens_per_second <= found.ceiling <= float(ceiling(cost, cost.most))
+    assert found.offline.tokens_per_second <= found.ceiling <= float(ceiling(cost, cost.max_batch))
     low, high = found.offline.interval
     assert low < found.offline.tokens_per_second <= high <= found.ceiling * 1.0001
     assert found.server.tokens_per_second <= found.offline.tokens_per_second

@@ -1,9 +1,11 @@
 """`tune --verify-resume`: real kills, every tensor compared, and the first difference named."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from commands import weighbridge
 from tuning_runs import write_rows
 from weighbridge.errors import InputError
 from weighbridge.project.resume_child import ChildRun, run_child
@@ -69,6 +71,19 @@ def test_what_the_run_itself_refuses_is_said(child, tmp_path):
     missing = replace(child, train=tmp_path / "none.jsonl")
     with pytest.raises(InputError, match=r"none\.jsonl"):
         prove_resume(missing, tmp_path, lambda line: None)
+
+
+@pytest.mark.slow
+def test_the_command_says_what_was_compared(child, tiny_model, tmp_path):
+    words = (
+        "tune", tiny_model, "--train", child.train, "--max-steps", 2, "--rank", 4, "--threads", 1,
+        "--cache", tmp_path / "cache", "--runs", tmp_path / "w" / "runs", "--verify-resume",
+    )  # fmt: skip
+    done = weighbridge(*words, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["difference"] is None and found["steps"] == 2 and len(found["kills"]) == 4
+    assert list((tmp_path / "w" / "tuning").iterdir()) == []
 
 
 def test_moments_lie_within_the_run():

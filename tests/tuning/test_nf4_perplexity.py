@@ -31,6 +31,7 @@ def perplexity(module, rows):
     return math.exp(total / (rows.numel() - len(rows)))
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_nf4_costs_the_embedded_model_least_and_integers_most(rows, cache):
     found = {}

@@ -8,6 +8,7 @@ from weighbridge.evidence import RunStore, Verification
 from weighbridge.evidence.listing import run_names
 from weighbridge.evidence.payload import Check
 from weighbridge.sources.artefacts import artefact_digest, lineage_file
+from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
 from weighbridge.tuning.lineage import has_lineage, lineage_checks
 
 
@@ -52,8 +53,11 @@ def runs_that_measured(digest: str, store: RunStore) -> list[str]:
 def _names(folder: Path, digest: str) -> bool:
     """Whether a run's document holds the digest: few do, and only those are read and checked."""
     try:
-        return digest.encode() in (folder / "run.json").read_bytes()
-    except OSError:
+        path = folder / "run.json"
+        return digest.encode() in read_regular(
+            path, DOCUMENT_BYTES, "a run's document", within=folder
+        )
+    except (OSError, InputError):
         return False
 
 

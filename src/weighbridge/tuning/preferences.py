@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from weighbridge.errors import InputError
 from weighbridge.sources.digests import file_digest
+from weighbridge.sources.regular_files import read_regular
 from weighbridge.storage import whole_folder
 from weighbridge.tuning.batches import Batch, collate
 from weighbridge.tuning.loss import token_losses
@@ -104,10 +106,10 @@ def with_reference(
 def _read(kept: Path) -> Tensor | None:
     """Return what an earlier attempt computed; None where it is not there whole."""
     try:
-        digest = (kept / _DIGEST).read_text(encoding="ascii")
+        digest = read_regular(kept / _DIGEST, what="a digest", within=kept).decode("ascii")
         if digest != file_digest(kept / _TENSORS):
             return None
-    except (OSError, ValueError):
+    except (OSError, ValueError, InputError):
         return None
     return read_tensors(kept / _TENSORS)["log_probs"]
 
