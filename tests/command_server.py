@@ -28,7 +28,8 @@ import weighbridge
 
 LIBRARIES = (
     "torch", "transformers.models.auto.modeling_auto", "transformers.models.llama.modeling_llama",
-    "peft", "scipy.stats", "scipy.optimize", "altair", "openai", "rich.progress", "pyarrow.parquet",
+    "weighbridge.models.peft_library", "scipy.stats", "scipy.optimize", "altair", "openai",
+    "rich.progress", "pyarrow.parquet",
 )  # fmt: skip
 NOT_OURS = ("weighbridge.__main__", "weighbridge.sandbox.inside")
 """What runs on import, and what runs in a jail."""

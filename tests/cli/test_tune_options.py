@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from commands import weighbridge
 from tuning_runs import write_rows
-from weighbridge.cli.commands import tune
+from weighbridge.cli import tuning_options as tune
 from weighbridge.cli.main import app
 from weighbridge.project.project_file import read_project
 from weighbridge.tuning import TuneSettings
