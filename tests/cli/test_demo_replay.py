@@ -62,6 +62,7 @@ def test_a_verdict_comes_without_torch_or_network_and_says_what_the_full_demo_ta
     assert not (folder / ".weighbridge/runs").exists()
 
 
+@pytest.mark.slow
 def test_the_copy_verifies_by_the_command_that_is_printed_and_a_second_replay_agrees(replayed):
     done, folder = replayed
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("Verify:")]

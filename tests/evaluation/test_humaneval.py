@@ -35,6 +35,7 @@ def marks(problems, text_of):
         return [score.value for score in pool.map(mark, problems)]
 
 
+@pytest.mark.slow
 def test_all_164_canonical_solutions_pass(problems):
     assert marks(problems, lambda sample: sample.target) == [1.0] * 164
 

@@ -314,6 +314,7 @@ def test_a_wrong_address_is_one_clear_error(spec, said):
     assert "hush" not in str(refused.value) and "sk-proj" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_cap_is_not_exceeded_by_what_is_in_flight(opened, served):
     with proxying(served.url) as proxy:
         proxy.usd = lambda usage: PRICE.rate(0).usd(

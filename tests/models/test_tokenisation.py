@@ -237,6 +237,7 @@ def test_a_slow_tokenizer_is_read_whole_and_said():
     assert "doesn't say where its tokens lie" in engine.notes[0]
 
 
+@pytest.mark.slow
 def test_mmlu_has_the_ids_of_the_harness(smollm2, real_data):
     benchmark = find_benchmark("mmlu")
     asked = Settings(shots=5, limit=12, protocol="loglikelihood")

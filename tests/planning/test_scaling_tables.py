@@ -284,6 +284,7 @@ def scaling(*words):
     return weighbridge("scaling", "fit", *words)
 
 
+@pytest.mark.slow
 def test_an_e_at_its_bound_is_said(tmp_path):
     rows = [(n, d, loss) for n, d, _, loss in runs(Chinchilla(480.0, 2100.0, 0.0, 0.35, 0.37))]
     path = table(tmp_path / "a.csv", ["N", "D", "loss"], rows)
