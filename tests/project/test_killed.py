@@ -33,7 +33,7 @@ def kill_after(words, measure, rng):
     while measure() <= before:
         assert child.poll() is None, "it ended before it could be killed"
         time.sleep(0.01)
-    time.sleep(rng.uniform(0, 0.5))
+    time.sleep(rng.uniform(0, 1.0))
     assert child.poll() is None, "it ended before it could be killed"
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -44,8 +44,8 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cac
 
     def words(folder):
         return (
-            "evaluate", "smollm2-135m", "-b", "service_desk", "--limit", 100, "--max-tokens", 24,
-            "--threads", 1, "--runs", tmp_path / folder, "--cache", cache,
+            "evaluate", "smollm2-135m", "-b", "service_desk", "--limit", 140, "--threads", 1,
+            "--runs", tmp_path / folder, "--cache", cache,
         )  # fmt: skip
 
     def units_done():
@@ -54,7 +54,7 @@ def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cac
 
     for _ in range(3):
         kill_after(words("killed"), units_done, rng)
-    assert 0 < units_done() < 100
+    assert 0 < units_done() < 140
     # The untuned model writes nothing that can be graded, and a run of that concludes nothing.
     killed, whole = (run(*words(folder), code=3)["runs"][0] for folder in ("killed", "whole"))
     assert killed["samples_digest"] == whole["samples_digest"]
