@@ -31,7 +31,7 @@ test-slow: $(VENV)/.dev  ## Run the tests that take minutes: matrices, kills, re
 
 test-all: test test-slow  ## Both
 
-soak: $(VENV)/.dev  ## Run the tests that take tens of minutes: a ladder, a million samples
+soak: $(VENV)/.dev  ## Run the tests that take tens of minutes: a ladder, a million samples, coverage by simulation
 	$(BIN)/python -m pytest -m "soak and not network and not gpu"
 
 fuzz: $(VENV)/.dev  ## A million invalid inputs for the parsers of foreign bytes (20 min)

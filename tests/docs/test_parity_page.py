@@ -6,6 +6,7 @@ import pytest
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_the_parity_page_is_made_from_the_answers(repository, real_data):
     script = repository / "docs" / "make_parity_page.py"
     specification = importlib.util.spec_from_file_location("make_parity_page", script)

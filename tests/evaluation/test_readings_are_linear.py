@@ -84,6 +84,7 @@ def test_twice_the_text_takes_about_twice_the_time(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READINGS)
+@pytest.mark.soak
 def test_endless_answers_are_read_too(name):
     for unit in UNITS:
         long, short = (

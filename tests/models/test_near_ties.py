@@ -42,6 +42,7 @@ def test_pack_sizes_change_less_than_the_threshold(name):
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_pack_sizes_change_less_than_the_threshold_on_a_real_model(smollm2, real_data):
     settings = Settings(shots=5, limit=2, protocol="loglikelihood")
     request = LoadRequest(real_data / "mmlu", "astronomy", replace(settings, limit=4))

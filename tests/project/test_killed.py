@@ -39,6 +39,7 @@ def kill_after(words, measure, rng):
     child.wait()
 
 
+@pytest.mark.soak
 def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cache, tmp_path):
     rng = random.Random(1)
 

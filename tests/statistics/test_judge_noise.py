@@ -140,7 +140,7 @@ def _quick(runs, scale):
 
 def slow(*cases):
     """Cases that ask the same of other numbers."""
-    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+    return [pytest.param(*case, marks=(pytest.mark.slow, pytest.mark.soak)) for case in cases]
 
 
 @pytest.mark.slow
