@@ -70,7 +70,7 @@ def test_a_tuning_killed_three_times_ends_with_the_same_bits(smollm2, cache, rep
         data = repository / "examples/service_desk/data/train.jsonl"
         return (
             "tune", "smollm2-135m", "--train", data, "--out", tmp_path / folder, "--cache", cache,
-            "--batch-size", 2, "--max-steps", 40, "--lr", 2e-3, "--threads", 1,
+            "--batch-size", 2, "--max-steps", 24, "--lr", 2e-3, "--threads", 1,
         )  # fmt: skip
 
     def steps_done():
@@ -78,7 +78,7 @@ def test_a_tuning_killed_three_times_ends_with_the_same_bits(smollm2, cache, rep
         return file.read_bytes().count(b"\n") if file.is_file() else 0
 
     def far_enough():
-        return steps_done() // 9
+        return steps_done() // 6
 
     for _ in range(3):
         kill_after(words("killed"), far_enough, rng)
