@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 
 def command(*words):
@@ -39,7 +39,6 @@ def kill_after(words, measure, rng):
     child.wait()
 
 
-@pytest.mark.soak
 def test_an_evaluation_killed_three_times_ends_with_the_same_digest(smollm2, cache, tmp_path):
     rng = random.Random(1)
 
