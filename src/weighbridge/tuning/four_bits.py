@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from weighbridge.tuning.settings import TuneSettings
 
 
+@contextmanager
 def attached_in_four_bits(
     module: Any,
     settings: "TuneSettings",
@@ -18,14 +19,20 @@ def attached_in_four_bits(
     folder: Path,
     notes: list[str],
     options: Mapping[str, Any],
-) -> AbstractContextManager[Any]:
+) -> Iterator[Any]:
     """Lend the base in four bits with an adapter on it, and give it back as it was.
 
     Raises:
         InputError: It can't be held so, or has become another one since the run began.
         MissingPiece: bitsandbytes is not here.
     """
-    return _attached(module, settings, base, folder, notes, options)
+    from weighbridge.tuning.adapters import attached_adapter
+
+    with _in_four_bits(module, folder) as record:
+        _require_same(record, folder)
+        notes.append(record.sentence())
+        with attached_adapter(module, settings, base, notes, options) as adapted:
+            yield adapted
 
 
 def save_with_record(adapted: Any, path: Path) -> None:
@@ -45,18 +52,14 @@ def save_with_record(adapted: Any, path: Path) -> None:
     )
 
 
-def loaded_in_four_bits(module: Any, result: Path) -> AbstractContextManager[Any]:
+@contextmanager
+def loaded_in_four_bits(module: Any, result: Path) -> Iterator[Any]:
     """Lend the base that an adapter was trained against, with the adapter on it.
 
     Raises:
         InputError: It is another base.
         MissingPiece: bitsandbytes is not here.
     """
-    return _loaded(module, result)
-
-
-@contextmanager
-def _loaded(module: Any, result: Path) -> Iterator[Any]:
     from weighbridge.models import nf4
     from weighbridge.tuning.adapters import loaded_adapter
 
@@ -102,28 +105,10 @@ def _merged_layer(layer: Any) -> Callable[[], None]:
 
 
 def largest_matrix(adapted: Any) -> int:
-    """Count the numbers of the largest matrix in four bits."""
+    """Return how many weights the largest matrix in four bits has."""
     from weighbridge.models import nf4
 
     return nf4.largest_matrix(adapted)
-
-
-@contextmanager
-def _attached(
-    module: Any,
-    settings: "TuneSettings",
-    base: str,
-    folder: Path,
-    notes: list[str],
-    options: Mapping[str, Any],
-) -> Iterator[Any]:
-    from weighbridge.tuning.adapters import attached_adapter
-
-    with _in_four_bits(module, folder) as record:
-        _require_same(record, folder)
-        notes.append(record.sentence())
-        with attached_adapter(module, settings, base, notes, options) as adapted:
-            yield adapted
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from one computation to the next, and a resumed run must start from the same one
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -23,6 +23,7 @@ _SAME = 1e-4  # of the largest logit: W is W - BA + BA but for rounding
 _STARTS: "WeakKeyDictionary[Any, dict[str, Tensor]]" = WeakKeyDictionary()
 
 
+@contextmanager
 def attached_principal(
     module: Any,
     settings: "TuneSettings",
@@ -30,24 +31,12 @@ def attached_principal(
     folder: Path,
     notes: list[str],
     options: Mapping[str, Any],
-) -> AbstractContextManager[Any]:
+) -> Iterator[Any]:
     """Lend the base with its principal part in an adapter, and give it back as it was.
 
     Raises:
         WeighbridgeError: The logits are no longer the base's.
     """
-    return _attached(module, settings, base, folder, notes, options)
-
-
-@contextmanager
-def _attached(
-    module: Any,
-    settings: "TuneSettings",
-    base: str,
-    folder: Path,
-    notes: list[str],
-    options: Mapping[str, Any],
-) -> Iterator[Any]:
     from weighbridge.tuning.adapters import attached_adapter
 
     expected = _logits(module)
