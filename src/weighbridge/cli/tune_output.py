@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from weighbridge.cli.artefact_output import divergence_document, merged_lines
+from weighbridge.cli.output import wrapped
 from weighbridge.documents.tuning import (
     CheckDocument,
     RewardsDocument,
@@ -75,8 +76,7 @@ def outcome(
         else None,
     )
     lines = [
-        *result.told(),
-        *files.notes,
+        *(line for said in (*result.told(), *files.notes) for line in wrapped(said)),
         f"loss {result.loss_first:.3f} to {result.loss_last:.3f} in {result.steps} steps",
         *_told_rewards("at the last step", result.rewards),
         *_told_rewards("on validation pairs", result.validation_rewards),

@@ -122,7 +122,9 @@ class Spread:
         return self.quantile if self.clustered else float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 
     def guarded_stderr(self, width: float) -> float:
-        """Return the standard error, widened by what the values could hide on a scale of `width`.
+        """Return the standard error, widened for differences too rare to show among the values.
+
+        `width` is the scale's: the most that two scores can differ by.
 
         Where all values are equal, a share of up to z²/(n+z²) of items may still lie elsewhere
         (Wilson's bound at zero events), so the interval gets that half-width; each value that

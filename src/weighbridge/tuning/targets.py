@@ -17,7 +17,7 @@ _LAYER = re.compile(r"(?:^|\.)(\d+)\.")
 
 
 def require_named(module: Any, target: Sequence[str], known: str) -> None:
-    """Refuse names that no layer has.
+    """Require that each target name is that of a layer, with the nearest names where it isn't.
 
     Args:
         module: The base.

@@ -15,6 +15,7 @@ import typer
 from weighbridge.cli import options
 from weighbridge.cli.commands.run import Conduct, run_project
 from weighbridge.cli.option_groups import grouped
+from weighbridge.cli.output import wrapped
 from weighbridge.documents.project import FullDemo, ReplayDocument
 
 if TYPE_CHECKING:
@@ -63,9 +64,12 @@ def _replay(example: Path, runs: Path, json: bool) -> None:
     say(f"copied    {len(files)} files, {size / 1e3:,.0f} kB, to {state}", err=True)
 
     def verified(run: EvalRun, result: Verification) -> None:
-        said = f"{run.title} of {run.model.name}: {run.estimate.n} answers"
+        shots = run.asked.shots
+        asked = f", {shots} examples in the prompt" if shots else ""
+        said = f"verified  {run.title} of {run.model.name}{asked}"
         checks = f"{len(result.checks)} checks hold (seal, digests, every figure recomputed)"
-        say(f"verified  {said}; {checks}", err=True)
+        for line in wrapped(f"{said}: {run.estimate.n} answers; {checks}"):
+            say(line, err=True)
 
     replayed = judge_again(report, RunStore(state / "runs"), example, verified)
     judged = judged_document(replayed.written, replayed.weighed, replayed.facts.left)

@@ -54,7 +54,11 @@ def _attention(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
 
 
 def _block(shape: LayerShape, setup: TuningSetup) -> int:
-    """Return the activation function's input; with a gate also its output and the other factor."""
+    """Return the bytes a token of the feed-forward block's inner width keeps for the backward pass.
+
+    Without a gate that is the activation function's input; with one, its input, its output, and
+    what the output is multiplied by.
+    """
     return setup.element_bytes * shape.inner * (3 if shape.gated else 1)
 
 

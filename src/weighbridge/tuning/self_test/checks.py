@@ -39,7 +39,7 @@ class Check:
 
 
 def start(bench: Bench) -> Found:
-    """The untrained model says what the base says."""
+    """Before the first step, the model to be trained gives the base's logits."""
     gap = largest_gap(bench.say(), bench.base_logits)
     if bench.job.method.keeps_base:
         return Found(gap, bench.tolerance, "of the largest logit before the first step")
