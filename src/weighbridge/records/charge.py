@@ -41,7 +41,7 @@ class Rate:
                 most = f"{MOST_USD_PER_MILLION_TOKENS:g}"
                 raise ValueError(f"{usd} is no price; expected 0 to {most} USD a million tokens")
 
-    def usd(self, input_tokens: int, cached_input_tokens: int, output_tokens: int) -> float:
+    def usd(self, input_tokens: float, cached_input_tokens: float, output_tokens: float) -> float:
         """Return what one request costs; `input_tokens` include the cached ones."""
         return (
             (input_tokens - cached_input_tokens) * self.input_usd_per_million_tokens
@@ -62,7 +62,7 @@ class Price:
     rates: tuple[Rate, ...]
     source: str
 
-    def rate(self, input_tokens: int) -> Rate:
+    def rate(self, input_tokens: float) -> Rate:
         """Return the rate for a prompt of this length."""
         holding = [rate for rate in self.rates if input_tokens > rate.above_input_tokens]
         return holding[-1] if holding else self.rates[0]

@@ -4,13 +4,11 @@ The package carries a dated list; nothing is fetched. Prices for a batch, a serv
 images are left out: requests are sent one by one, and are text.
 """
 
-import importlib.metadata
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
+from weighbridge.catalog.api_prices import list_name, rates_of
 from weighbridge.models.endpoint.address import EndpointAddress
-from weighbridge.records import Price, Rate
+from weighbridge.records import Price
 
 
 def find_price(address: EndpointAddress, when: datetime) -> Price | None:
@@ -34,26 +32,4 @@ def find_price(address: EndpointAddress, when: datetime) -> Price | None:
     listed = model.get_prices(when)
     if listed.input_mtok is None or listed.output_mtok is None:
         return None
-    version = importlib.metadata.version("genai-prices")
-    return Price(_rates(listed), f"genai-prices {version}: {provider.id}/{model.id}")
-
-
-def _rates(listed: Any) -> tuple[Rate, ...]:
-    kinds = (listed.input_mtok, listed.output_mtok, listed.cache_read_mtok or listed.input_mtok)
-    thresholds = sorted({0, *(start for kind in kinds for start in _starts(kind))})
-    return tuple(
-        Rate(start if start else -1, *(_beyond(kind, start) for kind in kinds))
-        for start in thresholds
-    )
-
-
-def _starts(kind: Any) -> Iterable[int]:
-    return (tier.start for tier in getattr(kind, "tiers", ()))
-
-
-def _beyond(kind: Any, start: int) -> float:
-    """Return a kind's price for prompts of more tokens than a threshold."""
-    if not hasattr(kind, "tiers"):
-        return float(kind)
-    holding = [tier.price for tier in kind.tiers if tier.start <= start]
-    return float(holding[-1] if holding else kind.base)
+    return Price(rates_of(listed), f"{list_name()}: {provider.id}/{model.id}")
