@@ -8,7 +8,7 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine bench-memory parity-page json-reference serving-page clean
+.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine bench-memory parity-page json-reference serving-page catalog clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ json-reference: $(VENV)/.dev  ## Write docs/reference/json.md from the documents
 serving-page: $(VENV)/.dev  ## Calibrate serving and write how far it is off (DATA=PATH with its CSV files)
 	$(BIN)/python bench/serving_forecast.py --data "$(DATA)" --calibrate
 	$(BIN)/python docs/make_serving_page.py --data "$(DATA)"
+
+catalog: $(VENV)/.dev  ## Build the catalogue of published models and scores (DATA=PATH with catalog/, scaling/)
+	$(BIN)/python scripts/build_catalog.py "$(DATA)"
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
