@@ -202,7 +202,7 @@ def catalogue() -> Catalogue:
         newest=date.fromisoformat(read["newest"]),
         models=models,
         benchmarks={name: Benchmark(name, **row) for name, row in read["benchmarks"].items()},
-        scores=tuple(Score(*row[:-1], source=places[row[-1]]) for row in read["scores"]),
+        scores=tuple(Score(*row[:-1], places[row[-1]]) for row in read["scores"]),
         sources=sources,
         aliases=read["aliases"],
     )
