@@ -7,7 +7,7 @@ are in the file. A model of `catalog.models` whose architecture is known here is
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -202,7 +202,7 @@ def catalogue() -> Catalogue:
         newest=date.fromisoformat(read["newest"]),
         models=models,
         benchmarks={name: Benchmark(name, **row) for name, row in read["benchmarks"].items()},
-        scores=tuple(Score(*row[:-1], places[row[-1]]) for row in read["scores"]),
+        scores=tuple(_score(row, places) for row in read["scores"]),
         sources=sources,
         aliases=read["aliases"],
     )
@@ -218,6 +218,11 @@ def _model(row: Mapping[str, Any]) -> PublishedModel:
         usd_per_million_tokens=None if price is None else (price[0], price[1]),
         sources=tuple(row["sources"]),
     )
+
+
+def _score(row: Sequence[Any], places: Sequence[Source]) -> Score:
+    model, benchmark, value, stderr, variant, shots, setting, source = row
+    return Score(model, benchmark, value, stderr, variant, shots, setting, places[source])
 
 
 _READ = ("released", "retires", "usd_per_million_tokens", "sources")
