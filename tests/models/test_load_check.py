@@ -109,6 +109,23 @@ def test_a_configuration_of_another_model_is_refused(fields, said, folder):
         load_it(folder)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"attn_logit_softcapping": 30.0}, {"logits_scaling": 8.0}, {"query_pre_attn_scalar": 64}],
+)
+def test_a_field_that_the_architecture_ignores_is_refused_where_it_would_change_numbers(
+    fields, folder
+):
+    configure(folder, **fields)
+    with pytest.raises(InputError, match=f"{next(iter(fields))} = .* for llama models ignores"):
+        load_it(folder)
+
+
+def test_a_field_that_changes_nothing_is_let_through(folder):
+    configure(folder, logits_scaling=1.0, attn_logit_softcapping=None)
+    load_it(folder)
+
+
 def shard(folder, parts=2):
     """Store the weights as shards with an index, as the Hub does."""
     tensors = load_file(folder / "model.safetensors")

@@ -26,6 +26,7 @@ from weighbridge.models.load_check import (
     require_shapes,
 )
 from weighbridge.models.quantised import not_read, quantisation_method, require_readable
+from weighbridge.models.unread_fields import refuse_unread_fields
 from weighbridge.sources.digests import weights_digest
 from weighbridge.sources.gguf_header import read_gguf_header
 from weighbridge.sources.model_folders import require_model_files
@@ -164,7 +165,8 @@ def _config_for(folder: Path) -> Any:
     of the machine that it was saved on, is left aside: it changes speed, not numbers.
 
     Raises:
-        InputError: The installed transformers has no causal language model for it.
+        InputError: The installed transformers has no causal language model for it, or it has a
+            field that would change numbers and that the architecture's code ignores.
     """
     import transformers
 
@@ -189,6 +191,7 @@ def _config_for(folder: Path) -> Any:
             "a causal language model",
             "use another model",
         )
+    refuse_unread_fields(config, str(folder))
     config._attn_implementation = None
     return config
 
