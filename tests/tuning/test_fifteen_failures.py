@@ -4,6 +4,7 @@ The table in docs/how-to/tuning-failures.md has the same numbers.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -248,8 +249,15 @@ def test_13_a_setting_that_nothing_reads_is_an_error(tmp_path):
 def test_14_data_that_changed_under_its_name_is_not_taken_for_the_old(cut, tiny, tmp_path):
     path, settings = cut
     path.write_text(path.read_text().replace("question 3", "question 9"))
-    with pytest.raises(InputError, match="holds another tuning run"):
+    with pytest.raises(InputError, match=r"holds another tuning run \(other training rows\)"):
         run(tiny, tmp_path / "cut", rows_of(path), settings=settings)
+
+
+def test_a_changed_recipe_is_refused_with_what_changed(cut, tiny, tmp_path):
+    path, settings = cut
+    other = replace(settings, learning_rate=3e-3, rank=4)
+    with pytest.raises(InputError, match=r"learning_rate .* there, 0\.003 here; rank 2 "):
+        run(tiny, tmp_path / "cut", rows_of(path), settings=other)
 
 
 def test_15_whether_it_fits_is_said_before_anything_is_loaded():

@@ -44,7 +44,7 @@ from weighbridge.tuning.run_folder import (
     claim,
     finished,
     result_weights,
-    run_identity,
+    run_parts,
     write_result,
 )
 from weighbridge.tuning.self_test.running import Trial, tried_out
@@ -109,11 +109,9 @@ def tune(
         held_out, held_lengths = objective.rows(tokenizer, validation, limit, settings.overflow)
     early_stopping.require_validation(settings, held_out)
     require_rows(module, tokenizer, parts_of((*rows, *held_out)))
-    identity = run_identity(parts_of(rows), parts_of(held_out), settings, base_digest)
+    decisive = run_parts(parts_of(rows), parts_of(held_out), settings, base_digest)
     with sole_owner(folder):
-        threads = claim(
-            folder, identity, settings, base, base_digest, date_written(tokenizer), type_of(module)
-        )
+        threads = claim(folder, decisive, base, date_written(tokenizer), type_of(module))
         if (done := finished(folder, method.output)) is not None:
             return done
         said: list[str] = []
@@ -143,7 +141,11 @@ def tune(
                 method.save(model, tokenizer, folder / method.output)
                 result = replace(
                     _result(
-                        job, state, identity, lengths, _end_of_turn(tokenizer, parts_of(rows)[0])
+                        job,
+                        state,
+                        decisive.identity,
+                        lengths,
+                        _end_of_turn(tokenizer, parts_of(rows)[0]),
                     ),
                     validation_lengths=held_lengths,
                     template_date=date_written(tokenizer),

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from array import array
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -29,21 +30,36 @@ def result_weights(folder: Path) -> Path:
     return adapter if adapter.is_file() else folder / "model.safetensors"
 
 
-def run_identity(
+@dataclass(frozen=True)
+class RunParts:
+    """What decides a tuning run's result.
+
+    Attributes:
+        settings: All settings that have an effect on the values, as plain JSON.
+        base_digest: Of the base's weights and settings.
+        train_digest: Of the training rows' token ids and masks.
+        validation_digest: Of the validation rows'.
+    """
+
+    settings: dict[str, Json]
+    base_digest: str
+    train_digest: str
+    validation_digest: str
+
+    @property
+    def identity(self) -> str:
+        """The digest of all of it."""
+        return canonical_digest(asdict(self))
+
+
+def run_parts(
     rows: Sequence[MaskedRow],
     validation: Sequence[MaskedRow],
     settings: TuneSettings,
     base_digest: str,
-) -> str:
-    """Return the digest of all that decides the result's values, the data as token ids."""
-    return canonical_digest(
-        {
-            "settings": settings.identity(),
-            "base_digest": base_digest,
-            "train_digest": _rows_digest(rows),
-            "validation_digest": _rows_digest(validation),
-        }
-    )
+) -> RunParts:
+    """Return all that decides the result's values, the data as token ids."""
+    return RunParts(settings.identity(), base_digest, _rows_digest(rows), _rows_digest(validation))
 
 
 def _rows_digest(rows: Sequence[MaskedRow]) -> str:
@@ -57,22 +73,24 @@ def _rows_digest(rows: Sequence[MaskedRow]) -> str:
 
 def claim(
     folder: Path,
-    identity: str,
-    settings: TuneSettings,
+    parts: RunParts,
     base: str,
-    base_digest: str,
     template_date: str | None = None,
     dtype: str | None = None,
 ) -> int:
-    """Make `folder` this run's own; return the number of threads that it is computed with."""
+    """Make `folder` this run's own; return the number of threads that it is computed with.
+
+    Raises:
+        InputError: It holds another run, and what differs; or something else.
+    """
     path = folder / "run.json"
     if path.exists():
         sweep(folder)
         sweep(folder / CHECKPOINTS)
         run = read_settings(path, "a tuning run's own record", within=folder)
-        if run.get("identity") != identity:
+        if run.get("identity") != parts.identity:
             raise InputError(
-                f"{folder} holds another tuning run (its settings, data or base differ)",
+                f"{folder} holds another tuning run ({_differences(run, parts)})",
                 "a folder of its own for each run",
                 "choose another folder, or remove this one",
             )
@@ -83,10 +101,9 @@ def claim(
     _require_own(folder)
     threads = torch.get_num_threads()
     run = {
-        "identity": identity,
-        "settings": settings.identity(),
+        "identity": parts.identity,
+        **asdict(parts),
         "base": base,
-        "base_digest": base_digest,
         "dtype": dtype,
         "threads": threads,
         "torch": torch.__version__,
@@ -94,6 +111,34 @@ def claim(
     }
     write_whole(path, json.dumps(run, indent=2) + "\n")
     return threads
+
+
+def _differences(run: Mapping[str, Any], parts: RunParts) -> str:
+    """Say in what a folder's run differs from the one that is asked for."""
+    said, stored = [], run.get("settings")
+    asked = json.loads(json.dumps(parts.settings))
+    if isinstance(stored, dict):
+        said += [
+            f"{name} {_plain(stored.get(name))} there, {_plain(asked.get(name))} here"
+            for name in sorted({*stored, *asked})
+            if stored.get(name) != asked.get(name)
+        ]
+    for part, words in _PARTS.items():
+        # Runs from before the digests of rows were written down have none.
+        if part in run and run[part] != getattr(parts, part):
+            said.append(f"other {words}")
+    return "; ".join(said) or "its training or validation rows differ"
+
+
+def _plain(value: Any) -> str:
+    return "unset" if value is None else json.dumps(value)
+
+
+_PARTS = {
+    "base_digest": "weights or settings of the base",
+    "train_digest": "training rows",
+    "validation_digest": "validation rows",
+}
 
 
 def _require_own(folder: Path) -> None:
