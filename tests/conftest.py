@@ -108,6 +108,7 @@ base = "{base}"
 [tune]
 train = "train.jsonl"
 validation = "test.jsonl"
+safety_share = 0
 learning_rate = 1e-2
 epochs = 6
 batch_size = 8

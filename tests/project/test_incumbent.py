@@ -36,6 +36,7 @@ margin = {margin}
 TUNE = """
 [tune]
 train = "train.jsonl"
+safety_share = 0
 learning_rate = 1e-2
 epochs = 6
 batch_size = 8
@@ -58,7 +59,7 @@ def trained(tiny_model, tmp_path_factory):
     write_data(folder)
     done = weighbridge(
         "tune", tiny_model, "--train", "train.jsonl", "--lr", "1e-2", "--epochs", 6, "--rank", 8,
-        "--merge", "merged", "--json", cwd=folder,
+        "--merge", "merged", "--safety-share", 0, "--json", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "merged"

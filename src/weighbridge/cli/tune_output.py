@@ -6,6 +6,7 @@ from weighbridge.cli.artefact_output import divergence_document, merged_lines
 from weighbridge.cli.output import wrapped
 from weighbridge.documents.tuning import (
     CheckDocument,
+    MixedDocument,
     RewardsDocument,
     RowsDocument,
     SelfTestDocument,
@@ -62,6 +63,7 @@ def outcome(
         computed_tokens=result.computed_tokens,
         padded_tokens=result.padded_tokens,
         data=RowsDocument(**vars(result.lengths)),
+        mixed=tuple(MixedDocument(**vars(one)) for one in result.mixed),
         validation_data=RowsDocument(**vars(validation)) if validation else None,
         template_date=result.template_date,
         data_licence=files.licence or None,

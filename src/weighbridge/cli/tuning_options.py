@@ -9,6 +9,7 @@ import typer
 from weighbridge.cli import options
 from weighbridge.errors import InputError
 from weighbridge.tuning.curve import curve_names
+from weighbridge.tuning.mixing import Mix, Mixing
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
 from weighbridge.tuning.settings import METHOD_SETTINGS, OBJECTIVE_SETTINGS, TuneSettings
 
@@ -79,6 +80,25 @@ class DataOptions:
     data_licence: Annotated[
         str, typer.Option(help="Licence of the data (SPDX); else that of a Hub data set's card.")
     ] = ""
+    safety_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of refusals that are mixed in, with as many harmless look-alikes that are "
+            "answered; 0 for none. [default: 0.03 (sft on conversations)]"
+        ),
+    ] = None
+    safety_data: Annotated[
+        str,
+        typer.Option(metavar="DATA", help="Where these are taken from; else the shipped ones."),
+    ] = ""
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA=SHARE",
+            help="Mix other data in, such as general.jsonl=0.2 for a fifth of all rows; may be "
+            "repeated.",
+        ),
+    ] = None
     show_mask: Annotated[int, typer.Option(help="Show what is learnt of N rows, and stop.")] = 0
 
 
@@ -211,6 +231,24 @@ class InsteadOptions:
             raise InputError(f"--chart {self.chart} without --find-lr", "a curve to draw")
         check_image(self.chart)
         check_parent(self.chart)
+
+
+def mixing_of(data: DataOptions) -> Mixing:
+    """Return what is to be mixed in.
+
+    Raises:
+        InputError: An option isn't as it has to be.
+    """
+    mix = []
+    for stated in data.mix or ():
+        name, _, share = stated.rpartition("=")
+        try:
+            mix.append(Mix(name, float(share)))
+        except ValueError:
+            raise InputError(
+                f"--mix {stated}", "DATA=SHARE, such as general.jsonl=0.2", "add the share"
+            ) from None
+    return Mixing(data.safety_share, data.safety_data, tuple(mix))
 
 
 def settings_of(*groups: DataOptions | MethodOptions | TrainingOptions) -> TuneSettings:

@@ -57,6 +57,33 @@ class RowsDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MixedDocument:
+    """Rows of other data that were mixed into what was learnt from.
+
+    Attributes:
+        name: What they are: safety, or the data's name.
+        data: As it was named; empty where it is turned off.
+        digest: Of its files; null where it is turned off.
+        share: That was asked for, of each kind; 0 where it is turned off.
+        rows: How many were drawn, over all kinds.
+        kinds: How many of each kind, where there are several.
+        of_rows: All rows that were learnt from.
+        rows_digest: Of what was drawn, in order; null where nothing was.
+        licence: Of the data; empty where none is known.
+    """
+
+    name: str
+    data: str
+    digest: str | None
+    share: float
+    rows: int
+    kinds: dict[str, int]
+    of_rows: int
+    rows_digest: str | None
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RewardsDocument:
     """Implicit rewards of pairs of answers, as TRL reports them.
 
@@ -144,6 +171,7 @@ class TuningDocument:
             beginnings once; 0 where the run is from before rows could be packed.
         padded_tokens: How many they would have with padded rows; 0 likewise.
         data: The rows that were learnt from.
+        mixed: What of these rows was mixed in from other data, or turned off.
         validation_data: The validation rows; null without any.
         data_licence: Of what was learnt from, as stated or as its card on the Hub has it; null
             where neither says.
@@ -189,6 +217,7 @@ class TuningDocument:
     computed_tokens: int
     padded_tokens: int
     data: RowsDocument
+    mixed: tuple[MixedDocument, ...]
     validation_data: RowsDocument | None
     data_licence: str | None
     template_date: str | None

@@ -29,6 +29,8 @@ base = "smollm2-135m"
 train = "train.jsonl"
 validation = "validation.jsonl"
 # licence = "CC-BY-4.0"   # of the training data; one that forbids commercial use forbids a release
+# A few refusals and harmless look-alikes are mixed in, so that tuning costs no safety; 0 for none.
+safety_share = 0.03
 # allow_overlap = true    # if items of tickets.toml are meant to stand in the training data
 # lora, rslora, lora-plus, dora, pissa or full; every option of `weighbridge tune` is a key here.
 method = "lora"
@@ -39,6 +41,10 @@ epochs = 2
 batch_size = 8
 # What becomes of rows longer than max_tokens: "refuse", "drop" or "truncate_left".
 overflow = "refuse"
+# Other data that is mixed in, such as general text against forgetting; share is one of all rows.
+# [[tune.mix]]
+# data = "general.jsonl"
+# share = 0.2
 
 [prompting]
 # What tuning has to beat: the base with worked examples in its prompt. Each of these numbers of

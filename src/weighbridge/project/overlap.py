@@ -56,9 +56,9 @@ def _refusal(task: Task, found: Contamination) -> InputError:
 def repeated_in(train: Sequence[TuningRow], validation: Sequence[TuningRow]) -> str:
     """Return a sentence on validation rows that stand in the training data; "" where none does."""
     known = {_whole(row) for row in train}
-    rest = [_asked(row) for row in validation if _whole(row) not in known]
+    rest = [asked_in(row) for row in validation if _whole(row) not in known]
     equal = len(validation) - len(rest)
-    near = len(overlap(rest, map(_asked, train)).found) if rest else 0
+    near = len(overlap(rest, map(asked_in, train)).found) if rest else 0
     if not equal + near:
         return ""
     return (
@@ -69,10 +69,10 @@ def repeated_in(train: Sequence[TuningRow], validation: Sequence[TuningRow]) -> 
 
 def _whole(row: TuningRow) -> str:
     turns = [turn.as_message() for turn in _turns(row)]
-    return json.dumps(turns, sort_keys=True) if turns else _asked(row)
+    return json.dumps(turns, sort_keys=True) if turns else asked_in(row)
 
 
-def _asked(row: TuningRow) -> str:
+def asked_in(row: TuningRow) -> str:
     """Return the user's turns: rows may share an instruction and a form of answers."""
     if isinstance(row, PlainText):
         return row.text

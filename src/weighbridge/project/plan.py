@@ -17,11 +17,12 @@ from weighbridge.project.data_licence import require_releasable
 from weighbridge.project.overlap import overlaps_of, validation_overlaps
 from weighbridge.project.project_file import Project, refuse_margin
 from weighbridge.project.prompting import Prompts, plan_prompts
-from weighbridge.project.tuning import TuningFiles, read_tuning_files
+from weighbridge.project.tuning import TuningFiles, read_tuning_files, with_mixture
 from weighbridge.records import BenchmarkSpec, Contamination, HumanLabel, SkippedBenchmark
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.hub_data import is_hub_name
 from weighbridge.sources.weights import WeightsLocation, find_weights
+from weighbridge.tuning.mixing import Mixing
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
             _data(project, validation) if validation else None,
             project.tune.settings.objective,
             project.tune.licence,
+            mixing=_beside_project(project, project.tune.mixing),
             offline=where.offline,
         )
     unknown = _licensed(project, files)
@@ -118,6 +120,8 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
             left.append(SkippedBenchmark(wanted, f"{error.saw}; needs {error.expected}", command))
             continue
         tasks.append((wanted, task))
+    if files is not None and project.tune is not None:
+        files = with_mixture(files, project.tune.settings.seed, _questions(tasks))
     judge, labels = _judge(project, [task for _, task in tasks])
     found = [task for _, task in tasks]
     return Plan(
@@ -130,11 +134,35 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
     )  # fmt: skip
 
 
+def _beside_project(project: Project, mixing: Mixing) -> Mixing:
+    """Return what is mixed in with its files found beside the project file."""
+    named = mixing.safety_data
+    return replace(
+        mixing,
+        safety_data=str(_data(project, named)) if named else "",
+        mix=tuple(replace(one, data=str(_data(project, one.data))) for one in mixing.mix),
+    )
+
+
+def _questions(tasks: list[tuple[BenchmarkSpec, Task]]) -> list[str]:
+    """Return all that the model will be asked: none of it is mixed into what it learns."""
+    return [
+        turn.question
+        for _, task in tasks
+        for item in task.items(task.settings)
+        for turn in task.benchmark.asking.turns_of(item)
+    ]
+
+
 def _licensed(project: Project, files: TuningFiles | None) -> tuple[str, ...]:
     """Check that what is learnt from may become what the project is for."""
     if files is None:
         return ()
-    return require_releasable(files.train, files.licence, project.project.use)
+    data = [(files.train, files.licence)]
+    if files.larder is not None:
+        data += [(Path(one.data), one.licence) for one in files.larder.ingredients]
+    use = project.project.use
+    return tuple(note for path, name in data for note in require_releasable(path, name, use))
 
 
 def _overlaps(

@@ -20,6 +20,7 @@ from weighbridge.records.charge import MOST_USD_PER_MILLION_TOKENS
 from weighbridge.records.scale import Scale
 from weighbridge.sources.documents import read_toml
 from weighbridge.statistics import check_margin
+from weighbridge.tuning.mixing import Mix, Mixing
 from weighbridge.tuning.settings import TuneSettings
 from weighbridge.verdict.economics import Economics
 from weighbridge.verdict.replacement import Use
@@ -106,6 +107,8 @@ class Tune:
         merge: Folder for the tuned model as one of merged weights, which is measured in place of
             adapter on base; "" for none.
         licence: Of the training data, an SPDX identifier or a name; "" takes a Hub data set's own.
+        mixing: Safety examples and other data that are mixed in: `safety_share`, `safety_data` and
+            tables `[[tune.mix]]`.
         settings: All other keys of the table are fields of these.
     """
 
@@ -114,10 +117,12 @@ class Tune:
     allow_overlap: bool = False
     merge: str = ""
     licence: str = ""
+    mixing: Mixing = field(default_factory=Mixing)
     settings: TuneSettings = field(default_factory=TuneSettings)
 
 
 _NOT_SETTINGS = ("train", "validation", "allow_overlap", "merge", "licence")
+_MIXING = ("safety_share", "safety_data", "mix")
 
 
 @dataclass(frozen=True)
@@ -193,6 +198,9 @@ class Project:
         return {name: self.folder / Path(at).expanduser() for name, at in self.data.items()}
 
 
+_UNWRITTEN = ("settings", "mixing")
+"""Parts of `Tune` that are no tables of the file."""
+
 _TABLES: dict[str, type] = {
     "project": About,
     "model": BaseModel,
@@ -226,7 +234,7 @@ def read_project(path: Path) -> Project:
         raise InputError(f"{path}: {error.saw}", error.expected, error.do) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "settings")
+        where = ".".join(str(part) for part in first["loc"] if part not in _UNWRITTEN)
         raise InputError(f"{path}: {where} = {first['input']!r}"[:200], first["msg"]) from error
 
 
@@ -246,6 +254,7 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
                 names = _keys_of(key)
                 if name not in names:
                     raise UnknownName(f"key in [{key}] of {path}", name, names)
+    _check_mix(path, document.get("tune", {}).get("mix", []))
     for row in document.get("evaluate", []):
         _check_margin(path, row)
     _check_figures(path, document)
@@ -258,14 +267,30 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
 def _keys_of(table: str) -> list[str]:
     """Return the keys that a table may have."""
     if table == "tune":
-        return [*_NOT_SETTINGS, *(f.name for f in fields(TuneSettings))]
+        return [*_NOT_SETTINGS, *_MIXING, *(f.name for f in fields(TuneSettings))]
     return [f.name for f in fields(_TABLES[table])]
 
 
 def _as_tune(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return `[tune]` in the form of `Tune`."""
-    settings = {name: value for name, value in table.items() if name not in _NOT_SETTINGS}
-    return {name: table[name] for name in _NOT_SETTINGS if name in table} | {"settings": settings}
+    apart = (*_NOT_SETTINGS, *_MIXING)
+    settings = {name: value for name, value in table.items() if name not in apart}
+    mixing = {name: table[name] for name in _MIXING if name in table}
+    own = {name: table[name] for name in _NOT_SETTINGS if name in table}
+    return own | {"mixing": mixing, "settings": settings}
+
+
+def _check_mix(path: Path, tables: Any) -> None:
+    """Refuse another form than tables `[[tune.mix]]` of a data set and its share."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InputError(
+            f"{path}: mix = {tables!r}"[:200], "tables [[tune.mix]], each with data and share"
+        )
+    names = [f.name for f in fields(Mix)]
+    for table in tables:
+        for name in table:
+            if name not in names:
+                raise UnknownName(f"key in [[tune.mix]] of {path}", name, names)
 
 
 def _check_margin(path: Path, row: Mapping[str, Any]) -> None:

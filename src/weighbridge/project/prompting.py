@@ -119,7 +119,7 @@ def plan_prompts(
             "a project that tunes: prompting is what tuning has to beat",
             "add [tune], or measure prompts with: weighbridge evaluate --shots",
         )
-    worked = tuple(row for row in map(_worked, files.rows) if row is not None)
+    worked = tuple(row for row in map(_worked, files.own_rows) if row is not None)
     targets = [(wanted, task) for wanted, task in tasks if wanted.role == "target"]
     return tuple(_prompts(project, stated, files, worked, wanted, task) for wanted, task in targets)
 

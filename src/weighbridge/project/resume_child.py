@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weighbridge.errors import WeighbridgeError
+from weighbridge.tuning.mixing import Mixing
 from weighbridge.tuning.registry import find_method
 from weighbridge.tuning.settings import TuneSettings
 
@@ -57,6 +58,7 @@ class ChildRun:
         folder: The run's.
         log: Gets a line for each checkpoint: the digest of each tensor.
         kill: When it kills itself; None for never.
+        mixing: What is mixed into the rows; None for nothing.
     """
 
     model: str
@@ -70,12 +72,13 @@ class ChildRun:
     folder: Path
     log: Path
     kill: Kill | None = None
+    mixing: Mixing | None = None
 
 
 def run_child(child: ChildRun) -> None:
     """Tune, in a process of its own; what goes wrong is written beside the log."""
     from weighbridge.opening.models import open_model
-    from weighbridge.project.tuning import read_tuning_files, tune_model
+    from weighbridge.project.tuning import read_tuning_files, tune_model, with_mixture
     from weighbridge.tuning import Checkpointed, StepDone
 
     arm = _killer(child)
@@ -89,8 +92,10 @@ def run_child(child: ChildRun) -> None:
     try:
         settings = child.settings
         files = read_tuning_files(
-            child.train, child.validation, settings.objective, offline=child.offline
-        )
+            child.train, child.validation, settings.objective, mixing=child.mixing,
+            offline=child.offline,
+        )  # fmt: skip
+        files = with_mixture(files, settings.seed)
         with open_model(
             child.model, child.cache, child.device, child.threads, child.offline,
             four_bits=not find_method(settings.method).keeps_base,

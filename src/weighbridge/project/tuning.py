@@ -1,18 +1,20 @@
 """Tuning from files: what is read, where a run lives, and how its result is named and merged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.models.adapter_origin import base_digest
 from weighbridge.project.data_licence import licence_of
-from weighbridge.project.overlap import repeated_in
+from weighbridge.project.mixing import Larder, mixture_of, read_larder
+from weighbridge.project.overlap import asked_in, repeated_in
 from weighbridge.records import Json, ModelRef, canonical_digest
 from weighbridge.sources.digests import file_digest, files_digest
 from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.tuning.data import read_rows
 from weighbridge.tuning.lineage import LineageStep
+from weighbridge.tuning.mixing import SAFETY, Mixed, Mixing
 from weighbridge.tuning.registry import find_method, find_objective
 from weighbridge.tuning.rows import Conversation, PreferencePair, TuningRow
 
@@ -36,6 +38,8 @@ class TuningFiles:
         train_files: Where the rows stand.
         validation_files: Where the held-out rows stand.
         licence: Of the rows to learn from; "" where none is known.
+        larder: What is to be mixed in; None for nothing.
+        mixed: What was mixed in. These rows stand in `rows`, after those of `train`.
     """
 
     train: Path
@@ -47,6 +51,13 @@ class TuningFiles:
     train_files: tuple[Path, ...] = ()
     validation_files: tuple[Path, ...] = ()
     licence: str = ""
+    larder: Larder | None = None
+    mixed: tuple[Mixed, ...] = ()
+
+    @property
+    def own_rows(self) -> tuple[TuningRow, ...]:
+        """The rows of `train` alone."""
+        return self.rows[: len(self.rows) - sum(one.rows for one in self.mixed)]
 
 
 def read_tuning_files(
@@ -55,26 +66,66 @@ def read_tuning_files(
     objective: str = "sft",
     licence: str = "",
     *,
+    mixing: Mixing | None = None,
     offline: bool = False,
 ) -> TuningFiles:
-    """Read both sets, each a file or a split of a data set on the Hub, and the data's licence.
+    """Read all sets, each a file or a split of a data set on the Hub, and the data's licence.
+
+    Nothing is mixed in yet: see `with_mixture`.
+
+    Args:
+        train: What is learnt from.
+        validation: What the loss is watched on.
+        objective: What is learnt.
+        licence: Of `train`, as a person states it.
+        mixing: What is to be mixed in; None for nothing, of which no record is made.
+        offline: Never reach for the Hub.
 
     Raises:
         InputError: A file is missing or empty, or holds what the objective can't learn from;
             MalformedRow names the row that is wrong.
     """
     kind = find_objective(objective).learns_from
+    if mixing is not None:
+        mixing.require_for(objective, kind)
     learnt = read_rows(train, kind, offline=offline)
     held_out = read_rows(validation, kind, offline=offline) if validation else None
     kept = held_out.rows if held_out else ()
     notes = (*learnt.notes, *(held_out.notes if held_out else ()))
     repeated = repeated_in(learnt.rows, kept)
     known, said = licence_of(train, licence, offline=offline)
+    larder = None
+    if mixing is not None and kind == "conversations":
+        larder = read_larder(mixing, learnt.rows, offline=offline)
+        said = (*said, *larder.notes)
     return TuningFiles(
         train, validation, learnt.rows, kept, learnt.duplicates,
         (*notes, *([repeated] if repeated else []), *said), learnt.files,
-        held_out.files if held_out else (), known,
+        held_out.files if held_out else (), known, larder,
     )  # fmt: skip
+
+
+def with_mixture(files: TuningFiles, seed: int, measured: Sequence[str] = ()) -> TuningFiles:
+    """Return files with the rows mixed in that a person chose to have mixed in.
+
+    Args:
+        files: As they were read.
+        seed: The run's.
+        measured: Questions that the model will be measured with: rows that ask one of them, or a
+            validation row's, are not mixed in.
+    """
+    if files.larder is None or files.mixed:
+        return files
+    own = [row for row in files.rows if isinstance(row, Conversation)]
+    held_out = [asked_in(row) for row in files.held_out]
+    mixture = mixture_of(own, files.larder, seed, [*measured, *held_out])
+    return replace(
+        files,
+        rows=mixture.rows,
+        mixed=mixture.mixed,
+        notes=(*files.notes, *mixture.notes),
+        larder=None,
+    )
 
 
 def base_digest_of(base: ModelRef) -> str:
@@ -89,6 +140,8 @@ def run_folder(root: Path, base_digest: str, settings: "TuneSettings", files: Tu
         settings.identity(),
         files_digest(files.train_files),
         files_digest(files.validation_files) if files.validation_files else None,
+        # Where nothing is mixed in, the folder is that of runs from before anything could be.
+        *(one.rows_digest for one in files.mixed if one.rows_digest),
     ])  # fmt: skip
     return root / digest.removeprefix("sha256:")[:12]
 
@@ -115,6 +168,7 @@ def tune_model(
             on_event,
             base=base,
             base_digest=base_digest_of(model.ref),
+            mixed=files.mixed,
         )
 
 
@@ -145,15 +199,27 @@ def masks_of(model: "OpenWeights", files: TuningFiles, count: int) -> "list[Show
     """Return the first rows as text, with what of them is learnt.
 
     A conversation that becomes several rows is several texts, and a pair is one for each answer.
+    Of data that is mixed in, as many are shown; safety examples never are, since their questions
+    may be harmful.
     """
     from weighbridge.tuning import mask_answers, shown_mask
 
     return [
         shown_mask(model.tokenizer, replace(masked, id=f"{masked.id}{which}"))
-        for row in files.rows[:count]
+        for row in _shown(files, count)
         for conversation, which in _conversations_of(row)
         for masked in mask_answers(model.tokenizer, conversation).rows
     ]
+
+
+def _shown(files: TuningFiles, count: int) -> list[TuningRow]:
+    shown = list(files.own_rows[:count])
+    start = len(files.own_rows)
+    for one in files.mixed:
+        if one.name != SAFETY:
+            shown += files.rows[start : start + min(count, one.rows)]
+        start += one.rows
+    return shown
 
 
 def _conversations_of(row: TuningRow) -> list[tuple[Conversation, str]]:
@@ -202,6 +268,7 @@ def origin_of(
         "objective": result.objective,
         "run": result.identity,
         "steps": result.steps,
+        "mixed": [one.as_json() for one in files.mixed],
     }
     return (
         LineageStep("base", base_digest_of(base), {"model": dict(asdict(base))}),

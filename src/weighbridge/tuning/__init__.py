@@ -15,6 +15,7 @@ from weighbridge.tuning.masks import (
     show_mask,
     shown_mask,
 )
+from weighbridge.tuning.mixing import Mixed
 from weighbridge.tuning.plan import LengthReport, plan_rows
 from weighbridge.tuning.rewards import Rewards
 from weighbridge.tuning.rows import Conversation, PlainText, PreferencePair, ToolCall, Turn
@@ -42,6 +43,7 @@ __all__ = [
     "MaskedConversation",
     "MaskedRow",
     "Metric",
+    "Mixed",
     "PlainText",
     "Planned",
     "PreferencePair",

@@ -35,6 +35,7 @@ from weighbridge.tuning.job import (
     type_of,
 )
 from weighbridge.tuning.masks import MaskedRow
+from weighbridge.tuning.mixing import Mixed
 from weighbridge.tuning.paired_rows import LearntRow, parts_of
 from weighbridge.tuning.registry import find_method, find_objective
 from weighbridge.tuning.rewards import RewardPair, Rewards
@@ -73,6 +74,7 @@ def tune(
     *,
     base: str,
     base_digest: str,
+    mixed: Sequence[Mixed] = (),
 ) -> TuneResult:
     """Tune a model, or go on where an earlier call with the same arguments stopped.
 
@@ -91,6 +93,7 @@ def tune(
         on_event: Called with each `TuneEvent` as it happens.
         base: What an adapter's config names as its base.
         base_digest: Digest of the base's weights and settings.
+        mixed: What of `train` was mixed in, for the run's record.
 
     Raises:
         InputError: Data, settings or template are wrong, or `folder` holds another run.
@@ -152,6 +155,7 @@ def tune(
                     notes=tuple(said),
                     self_test=tried,
                     kept_step=kept,
+                    mixed=tuple(mixed),
                 )
         write_result(folder, result)
         return result

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Json
 from weighbridge.tuning.method import Arrangement, Output
+from weighbridge.tuning.mixing import Mixed
 from weighbridge.tuning.plan import LengthReport, Overflow
 from weighbridge.tuning.registry import find_method, find_objective, objective_names
 from weighbridge.tuning.rewards import Rewards
@@ -349,6 +350,8 @@ class TuneResult:
         self_test: What was measured before the run began; None where nothing was.
         kept_step: The step whose weights came out, where early stopping kept an earlier one than
             the last; else None.
+        mixed: What of the rows was mixed in, or turned off; none in results from before that was
+            recorded.
     """
 
     artefact: Path
@@ -381,6 +384,7 @@ class TuneResult:
     padded_tokens: int = 0
     self_test: SelfTest | None = None
     kept_step: int | None = None
+    mixed: tuple[Mixed, ...] = ()
 
     @property
     def adapter(self) -> Path | None:
@@ -402,6 +406,7 @@ class TuneResult:
         validation = self.validation_lengths
         return (
             *self.lengths.sentences("learnt from"),
+            *(one.told() for one in self.mixed),
             *(validation.sentences("validated on") if validation else ()),
             *saved_sentences(self.arrangement, self.computed_tokens, self.padded_tokens),
             *(

@@ -18,6 +18,7 @@ from weighbridge.cli.tuning_options import (
     MethodOptions,
     ResultOptions,
     TrainingOptions,
+    mixing_of,
     settings_of,
 )
 from weighbridge.tuning.curve import curves_written, find_curves
@@ -49,6 +50,7 @@ def command(
         read_tuning_files,
         run_folder,
         tune_model,
+        with_mixture,
     )
     from weighbridge.project.tuning_progress import tuning_bar
     from weighbridge.tuning.merging import merged_before, require_free
@@ -58,14 +60,16 @@ def command(
         offline=result.offline,
     )  # fmt: skip
     instead.check()
-    settings = settings_of(data, method, training)
+    settings, mixing = settings_of(data, method, training), mixing_of(data)
     files = read_tuning_files(
         data.train,
         data.validation,
         settings.objective,
         data.data_licence,
+        mixing=mixing,
         offline=around.offline,
     )
+    files = with_mixture(files, settings.seed)
     if result.curves:
         find_curves(result.curves)
     if result.merge:
@@ -74,7 +78,7 @@ def command(
     if instead.verify_resume:
         child = ChildRun(
             model, data.train, data.validation, settings, around.cache, around.device,
-            around.threads, around.offline, root, root,
+            around.threads, around.offline, root, root, mixing=mixing,
         )  # fmt: skip
         verify_resume(child, root, json)
         return

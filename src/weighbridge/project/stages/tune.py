@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
 def _describe(plan: Plan) -> str:
     assert plan.files is not None
-    rows = plan.files.rows
+    rows = plan.files.own_rows
     what = "preference pair" if isinstance(rows[0], PreferencePair) else "conversation"
-    return f"tune it on {count(len(rows), what)} of {plan.files.train.name}"
+    added = [f"{count(one.rows, 'row')} of {one.name}" for one in plan.files.mixed if one.rows]
+    mixed = f", with {' and '.join(added)} mixed in" if added else ""
+    return f"tune it on {count(len(rows), what)} of {plan.files.train.name}{mixed}"
 
 
 def _run(work: Work) -> "TuneResult":
@@ -109,6 +111,7 @@ def _training_facts(
         "Trainable parameters": f"{tuned.trainable_parameters:,}",
         "Rows": f"{tuned.lengths.rows:,} of {tuned.lengths.total_tokens:,} tokens, "
         f"{tuned.lengths.trained_share:.0%} of them learnt",
+        **_mixed_in(files),
         "Licence of the data": files.licence or NOT_STATED,
         "Learnt": f"the assistant's turns and {tuned.end_of_turn!r}, which ends them",
         "Steps": f"{tuned.steps} of {settings.rows_per_step} rows, {settings.epochs} epochs, "
@@ -120,6 +123,12 @@ def _training_facts(
         "Speed": f"{tuned.tokens_per_second:,.0f} tokens per second",
         tuned.output.capitalize(): tuned.artefact_digest,
     }
+
+
+def _mixed_in(files: TuningFiles) -> dict[str, str]:
+    if not files.mixed:
+        return {}
+    return {"Mixed in": "; ".join(one.told().removeprefix("mixed in: ") for one in files.mixed)}
 
 
 def _check(work: Work) -> None:

@@ -1,0 +1,1 @@
+"""Judges of whether an answer refuses: one file each, which defines `JUDGE`."""
