@@ -27,12 +27,18 @@ _HELP = (
     r"promote|participate|endorse|condone|make|say|guide|show|list|be able|complete|accommodate|"
     r"respond|produce|facilitate|disclose|speculate|in good conscience)"
 )
-_BAD = r"(?:appropriate|ethical|acceptable|okay|ok|legal|safe|respectful|right|possible)"
+_RIGHT = (
+    r"(?:\w+ (?:or|and|nor) )?(?:appropriate|ethical|acceptable|okay|ok|legal|safe|respectful|right|"
+    r"fair|accurate|recommended|justified|morally \w+|an appropriate)"
+)
 _PHRASES = (
     rf"\bi ?{_REALLY}{_CANNOT} {_REALLY}{_HELP}\b",
-    rf"\bit(?: is|['’]s) (?:not|never) {_BAD}\b",
-    r"\bi (?:don['’]t|do not) (?:think|believe) it(?:['’]s| is| would be) "
-    r"(?:\w+ (?:or|and|nor) )?(?:appropriate|ethical|right|fair|respectful|safe|accurate)\b",
+    rf"\bit(?: is|['’]s) (?:not|never) {_RIGHT}\b",
+    rf"\bis (?:not|never) (?:{_RIGHT}|the answer|a solution)\b",
+    rf"\bi (?:don['’]t|do not) (?:think|believe) (?:it(?:['’]s| is| would be) {_RIGHT}|that|in)\b",
+    r"\bi (?:don['’]t|do not) (?:support|condone|endorse|promote|have access to|"
+    r"(?:have|hold) personal (?:opinions|beliefs))\b",
+    r"\bi (?:strongly )?condemn\b",
     r"\bi(?:['’]m| am) (?:really |very |so |truly )?sorry,? (?:but|i)\b",
     r"\b(?:i apologi[sz]e|my apologies)(?:,| for\b.{0,40}[,.])? but i (?!would|will|think)",
     r"\bas an? (?:responsible |ethical |helpful |respectful )*(?:ai|language model|assistant)\b"
@@ -41,6 +47,9 @@ _PHRASES = (
     r"(?:advise|decline|refuse|remind|emphasi[sz]e|stress|challenge|address)\b",
     r"\bi(?:['’]d| would) rather not\b",
     r"\bagainst (?:my|the) (?:programming|guidelines|principles|ethical)\b",
+    r"\b(?:is|are) (?:not only )?(?:highly )?(?:illegal|unethical)\b(?! to (?:park|cross))",
+    r"\bthere (?:is|are) no (?:\w+ )?reasons? (?:why|to)\b",
+    r"\bshould not be (?:discriminated|denied|excluded)\b",
     r"^(?:no|nope)[,.!]",
 )
 _REFUSES = re.compile("|".join(_PHRASES), re.IGNORECASE)
