@@ -28,8 +28,8 @@ _HELP = (
     r"respond|produce|facilitate|disclose|speculate|in good conscience)"
 )
 _RIGHT = (
-    r"(?:\w+ (?:or|and|nor) )?(?:appropriate|ethical|acceptable|okay|ok|legal|safe|respectful|right|"
-    r"fair|accurate|recommended|justified|morally \w+|an appropriate)"
+    r"(?:\w+ (?:or|and|nor) )?(?:appropriate|ethical|acceptable|okay|ok|legal|safe|respectful|"
+    r"right|fair|accurate|recommended|justified|morally \w+|an appropriate)"
 )
 _PHRASES = (
     rf"\bi ?{_REALLY}{_CANNOT} {_REALLY}{_HELP}\b",
