@@ -41,9 +41,11 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "plan tune": ["plan", "tune", "llama-3-70b", "--method", "qlora", "--memory", "48GB"],
         "plan serve": ["plan", "serve", "deepseek-v3", "--gpu", "b200", "--gpus", "8",
                        "--precision", "fp4", "--tpot", "0.05"],
+        "plan cost": ["plan", "cost", "--self-hosted", "llama-3.3-70b", "--precision", "fp8",
+                      "--api", "gpt-5"],
     }  # fmt: skip
     helps = ["inspect", "scaling", "scaling fit", "scaling compare", "scaling mixture"]
-    helps += ["scaling laws", "plan", "plan train", "plan tune", "plan serve"]
+    helps += ["scaling laws", "plan", "plan train", "plan tune", "plan serve", "plan cost"]
     return {
         **{name: [*words, "--json"] for name, words in answers.items()},
         **{f"{name} --help": [*name.split(), "--help"] for name in helps},

@@ -72,6 +72,11 @@ def serving(found):
     assert low < found["output_tokens_per_second"] < high and found["goal"]["met"]
 
 
+def costing(found):
+    low, high = found["cost_ratio_interval"]
+    assert low < found["cost_ratio"] < high and len(found["comparators"]) == 4
+
+
 def parameters(count):
     def check(found):
         assert found["parameters"] == count
@@ -90,10 +95,11 @@ CHECKS = {
     "plan train": plan,
     "plan tune": tuned,
     "plan serve": serving,
+    "plan cost": costing,
 }
 
 
-AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve")
+AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve", "plan cost")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_it_answers_without_torch(name, commands):
 
 def test_every_one_explains_itself_without_torch(commands):
     explaining = {name: words for name, words in commands.items() if name.endswith("--help")}
-    assert len(explaining) == len(commands) - len(CHECKS) == 10
+    assert len(explaining) == len(commands) - len(CHECKS) == 11
     for name, words in explaining.items():
         done = answer(words)
         assert done.returncode == 0 and "Usage: " in done.stdout, (name, done.stderr)

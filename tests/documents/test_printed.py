@@ -120,6 +120,10 @@ def test_models_and_laws(work, tmp_path):
     assert tuned["fits"] in (True, False) and tuned["breakdown_bytes"]["weights_bytes"] > 0
     served = printed_by(work, "plan", "serve", "llama-3-8b", "--gpu", "h100", "--ttft", 5)
     assert served["offline"]["interval"] == served["interval"] and served["goal"]["met"]
+    words = ("plan", "cost", "--self-hosted", "llama-3-8b", "--api", "gpt-4o", "--log", "log.csv")
+    (work / "log.csv").write_text("input_tokens,output_tokens,time\n90,9,0\n80,8,60\n")
+    costs = printed_by(work, *words, "--accepted", 0.8)
+    assert costs["load"]["requests"] == 2 and costs["comparators"][3]["accepted"]["share"] == 0.8
 
 
 def test_a_tuned_model_and_its_merged_weights(work, tiny_model):

@@ -1,6 +1,7 @@
 """What an hour of an accelerator costs: rows of ``accelerator_prices.json``, each with its day.
 
-Accelerators without a row have no price that could be cited: then the user has to state one.
+A source that tells only the month counts from its first day. Accelerators without a row have no
+price that could be cited: then the user has to state one.
 """
 
 import json
@@ -21,6 +22,7 @@ class AcceleratorPrice:
     """What an hour of one accelerator costs.
 
     Attributes:
+        accelerator: Its name.
         usd_per_hour: Dollars.
         basis: What it is: one of `BASES`, or "as given".
         day: The day that it is of.
@@ -29,6 +31,7 @@ class AcceleratorPrice:
         note: What else to know.
     """
 
+    accelerator: str
     usd_per_hour: float
     basis: str
     day: date
@@ -55,6 +58,7 @@ def accelerator_price(name: str, basis: str = "rental") -> AcceleratorPrice | No
     row = max(rows, key=lambda one: str(table["sources"][one["from"]]["day"]))
     origin = table["sources"][row["from"]]
     return AcceleratorPrice(
+        accelerator=wanted,
         usd_per_hour=row[basis],
         basis=basis,
         day=date.fromisoformat(origin["day"]),

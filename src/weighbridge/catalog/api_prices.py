@@ -30,7 +30,7 @@ class ApiPrice:
     """What one provider charges for one model.
 
     Attributes:
-        provider: The provider's name in the list.
+        provider: The provider's name in the list; "" for a price that the user states.
         model: The model's name there.
         price: Dollars per million tokens, by prompt length.
         batch: The same for requests sent as a batch; None where the provider has no such price.
@@ -50,7 +50,7 @@ class ApiPrice:
     @property
     def name(self) -> str:
         """Provider and model: `openai/gpt-4o`."""
-        return f"{self.provider}/{self.model}"
+        return f"{self.provider}/{self.model}" if self.provider else self.model
 
     def age_days(self, as_of: date) -> int:
         """Return how old the price is on a day; 0 where it was known later than that day."""
@@ -77,14 +77,14 @@ def find_api_price(name: str, as_of: date) -> ApiPrice:
         raise InputError(
             f"{provider.id}/{model.id} has no price per token in {list_name()}",
             "a model that is paid by input and output tokens",
-            "state its price: --api-price INPUT/OUTPUT, USD per million tokens",
+            "state its price instead: INPUT/OUTPUT in USD per million tokens, such as 0.5/1.5",
         )
     return price
 
 
 def stated_api_price(name: str, price: Price, day: date) -> ApiPrice:
     """Return a price that the user states."""
-    return ApiPrice("stated", name, price, None, day, None, price.source)
+    return ApiPrice("", name, price, None, day, None, price.source)
 
 
 def hosted_offers(names: Iterable[str], as_of: date) -> list[ApiPrice]:
@@ -221,7 +221,9 @@ def _unknown(name: str) -> InputError:
     }
     close = difflib.get_close_matches(name.strip().lower(), known, n=9, cutoff=0.6)
     near = [one for one in close if _find(one) is not None][:3]
-    do = f"did you mean {' or '.join(near)}?" if near else "state its price: --api-price"
+    do = "state its price instead, such as 0.5/1.5"
+    if near:
+        do = f"did you mean {' or '.join(near)}?"
     return InputError(
         f"unknown API model {name!r}",
         f"a name in {list_name()}, such as gpt-4o or openrouter/openai/gpt-oss-120b",

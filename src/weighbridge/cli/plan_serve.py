@@ -129,10 +129,10 @@ def serve(
     from weighbridge.planning.serving.trace import read_trace, with_lengths, within_goals
 
     _check_price(machine.usd_per_hour)
-    day, now = _moment(goals.as_of)
+    day, now = moment_of(goals.as_of)
     goal = _goal(goals.ttft, goals.tpot)
     log = read_trace(load.trace, now) if load.trace is not None else None
-    title, asked, notes = _deployment(model, machine, load, day, offline)
+    title, asked, notes = deployment_of(model, machine, load, day, offline)
     if log is not None:
         asked = with_lengths(asked, log)
     constants = calibrated()
@@ -151,7 +151,12 @@ def serve(
         raise typer.Exit(1)
 
 
-def _moment(as_of: str) -> "tuple[date, datetime]":
+def moment_of(as_of: str) -> "tuple[date, datetime]":
+    """Return the day that is asked about, and now.
+
+    Raises:
+        InputError: It is no day.
+    """
     from datetime import UTC, date, datetime
 
     from weighbridge.errors import InputError
@@ -188,9 +193,14 @@ def _goal(ttft: float | None, tpot: float | None) -> "Latency | None":
     return Latency(inf if ttft is None else ttft, inf if tpot is None else tpot)
 
 
-def _deployment(
+def deployment_of(
     model: str, machine: Machine, load: Load, day: "date", offline: bool
 ) -> "tuple[str, Deployment, tuple[str, ...]]":
+    """Return a deployment with the model's title, and notes on its architecture.
+
+    Raises:
+        InputError: The model, the accelerator or the precision is wrong.
+    """
     from weighbridge.catalog.accelerators import accelerator
     from weighbridge.errors import InputError
     from weighbridge.planning.anatomy import read_architecture

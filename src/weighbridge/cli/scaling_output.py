@@ -1,7 +1,6 @@
 """Scaling laws as text of at most 80 columns, as documents, and as charts."""
 
 import math
-import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,20 +26,6 @@ from weighbridge.planning.scaling.parametric import NAMES, ParametricFit, percen
 from weighbridge.planning.scaling.points import FLOPS_PER_PARAMETER_TOKEN, Points
 
 Interval = tuple[float, float]
-
-
-def parse_count(option: str, text: str) -> float:
-    """Return a number such as 5.76e23, 300B or 1.4T.
-
-    Raises:
-        InputError: It is not a number above 0.
-    """
-    found = re.fullmatch(r"\s*(\d[\d_,]*\.?\d*(?:[eE][-+]?\d+)?)\s*([kKmMbBtT]?)\s*", text)
-    steps = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-    value = float(re.sub("[_,]", "", found[1])) * steps[found[2].lower()] if found else 0.0
-    if not 0 < value < math.inf:
-        raise InputError(f"{option} {text}", "a number above 0, such as 5.76e23, 300B or 1.4T")
-    return value
 
 
 def check_image(path: Path | None) -> None:

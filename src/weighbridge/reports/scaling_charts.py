@@ -90,13 +90,13 @@ def surface(
         .encode(x=x, y=y),
         layer(line_rows(frontier)).mark_line(color=LIGHT.candidate, strokeWidth=2.5)
         .encode(x=x, y=y, order="i:Q"),
-        *(one.encode(x=x, y=y) for one in _haloed(losses, LIGHT.muted, fontSize=11)),
+        *(one.encode(x=x, y=y) for one in haloed(losses, LIGHT.muted, fontSize=11)),
         text_layer(
             [_last(frontier)], LIGHT.candidate, align="right", dx=-6, dy=-10, fontWeight="bold"
         ).encode(x=x, y=y),
         *(
             one.encode(x=x, y=y)
-            for one in _haloed([key], LIGHT.muted, align="left", dx=4, dy=9, fontSize=11)
+            for one in haloed([key], LIGHT.muted, align="left", dx=4, dy=9, fontSize=11)
         ),
     ]  # fmt: skip
     description = (
@@ -139,7 +139,7 @@ def parabolas(valleys: Sequence[Valley], name: str = "isoflops") -> Drawing:
     for valley, (size, loss), dy in zip(valleys, ends, _nudges(ends, x_ends, y_ends), strict=True):
         row = {"x": size, "y": loss, "text": valley.label}
         style = {"align": "left", "dx": 7, "dy": dy, "fontSize": 11}
-        marks += [one.encode(x=x, y=y) for one in _haloed([row], LIGHT.muted, **style)]
+        marks += [one.encode(x=x, y=y) for one in haloed([row], LIGHT.muted, **style)]
     key = {"x": x_ends[1], "y": y_ends[1], "text": "labels: FLOPs · diamonds: best size of each"}
     marks.append(text_layer([key], LIGHT.muted, align="right", dy=9, fontSize=11).encode(x=x, y=y))
     summary = "; ".join(
@@ -327,8 +327,8 @@ def _where_flat(line: Line, right: float, bottom: float) -> dict[str, Any]:
     return {"x": line.x[at], "y": line.y[at], "text": line.label}
 
 
-def _haloed(rows: list[dict[str, Any]], colour: str, **style: Any) -> list[Any]:
-    """Text that covers the lines under it."""
+def haloed(rows: list[dict[str, Any]], colour: str, **style: Any) -> list[Any]:
+    """Return text that covers the lines under it."""
     halo = layer(rows).mark_text(**style, **_HALO).encode(text="text:N")
     return [halo, text_layer(rows, colour, **style)]
 

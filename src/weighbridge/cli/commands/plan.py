@@ -10,6 +10,7 @@ import typer
 from weighbridge.cli import options
 from weighbridge.cli.option_groups import SectionedCommand
 from weighbridge.cli.output import emit
+from weighbridge.cli.plan_cost import cost
 from weighbridge.cli.plan_serve import serve
 from weighbridge.cli.plan_tune import tune
 
@@ -22,6 +23,7 @@ def plan() -> None:
 
 
 plan.__doc__ = __doc__
+app.command("cost", cls=SectionedCommand)(cost)
 app.command("serve", cls=SectionedCommand)(serve)
 app.command("tune", cls=SectionedCommand)(tune)
 
@@ -58,8 +60,8 @@ def train(
 ) -> None:
     """Split a compute budget into parameters and tokens, with intervals."""
     from weighbridge.catalog.accelerators import accelerator as find
+    from weighbridge.cli.amounts import parse_count
     from weighbridge.cli.plan_output import TrainingPlan, plan_document, plan_text
-    from weighbridge.cli.scaling_output import parse_count
     from weighbridge.errors import InputError
     from weighbridge.planning.scaling import allocation
     from weighbridge.planning.scaling.published import known_law

@@ -135,12 +135,12 @@ def compare(
 
     Kaplan's form L(N, D) is fitted to the same runs beside them.
     """
+    from weighbridge.cli.amounts import parse_count
     from weighbridge.cli.scaling_output import (
         approaches_document,
         check_image,
         comparison_text,
         draw_parabolas,
-        parse_count,
     )
     from weighbridge.planning.scaling import comparison
     from weighbridge.planning.scaling.reading import read_points
@@ -205,12 +205,12 @@ def laws(
     json: options.Json = False,
 ) -> None:
     """List published laws, and how each would split a compute budget."""
+    from weighbridge.cli.amounts import parse_count
     from weighbridge.cli.scaling_output import (
         check_image,
         draw_laws,
         laws_document,
         laws_text,
-        parse_count,
     )
 
     check_image(chart)
@@ -268,7 +268,7 @@ class LadderOptions:
 
     def settings(self, seed: int) -> "LadderSettings":
         """Return these as the ladder's settings."""
-        from weighbridge.cli.scaling_output import parse_count
+        from weighbridge.cli.amounts import parse_count
         from weighbridge.planning.scaling.ladder import LadderSettings
 
         return LadderSettings(

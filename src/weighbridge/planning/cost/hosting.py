@@ -88,14 +88,14 @@ def usd_per_request(hosting: Hosting, utilization: float = 1.0) -> float:
     return (busy_usd(hosting) + fixed) / utilization
 
 
-def deployments_for(hosting: Hosting, requests_per_month: float) -> int:
-    """Return how many deployments serve this volume, if it comes evenly over the month."""
-    return max(1, ceil(requests_per_month / hosting.requests_per_month - 1e-9))
+def deployments_for(hosting: Hosting, requests_per_month: float, peak: float = 1.0) -> int:
+    """Return how many deployments serve a volume whose busiest hour has `peak` times the mean."""
+    return max(1, ceil(requests_per_month * peak / hosting.requests_per_month - 1e-9))
 
 
-def usd_at_volume(hosting: Hosting, requests_per_month: float) -> float:
-    """Return what a request costs at a volume, with as many deployments as that takes."""
-    count = deployments_for(hosting, requests_per_month)
+def usd_at_volume(hosting: Hosting, requests_per_month: float, peak: float = 1.0) -> float:
+    """Return what a request costs at a volume, with as many deployments as its peak takes."""
+    count = deployments_for(hosting, requests_per_month, peak)
     return monthly_usd(hosting, count) / requests_per_month
 
 

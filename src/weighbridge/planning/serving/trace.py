@@ -7,7 +7,7 @@ the future is refused, because averages over it would be wrong.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,13 @@ class Trace:
         inputs: Tokens of each prompt, (requests,).
         outputs: Tokens of each answer, (requests,).
         seconds: Time from the first request to the last; 0 where no times are given.
+        times: When each came, in seconds, (requests,); empty where no times are given.
     """
 
     inputs: np.ndarray[Any, np.dtype[np.float64]]
     outputs: np.ndarray[Any, np.dtype[np.float64]]
     seconds: float
+    times: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.empty(0))
 
     @property
     def requests(self) -> int:
@@ -110,7 +112,8 @@ def read_trace(path: Path, now: datetime) -> Trace:
         raise InputError(f"{path} holds no request", "one a row, with its tokens")
     if sum(outputs) == 0:
         raise InputError(f"{path}: no request has an output token", "some that were answered")
-    return Trace(np.array(inputs), np.array(outputs), _span(path, sorted(times), now))
+    span = _span(path, sorted(times), now)
+    return Trace(np.array(inputs), np.array(outputs), span, np.array(times))
 
 
 def _columns(path: Path, row: Mapping[str, Any]) -> dict[str, str]:
