@@ -241,6 +241,37 @@ def sweep(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
+@contextmanager
+def scratch_folder(purpose: str, within: Path) -> Iterator[Path]:
+    """Yield a folder that is gone afterwards; one that a killed process left is removed first.
+
+    Args:
+        purpose: A word for its name; leftovers are looked for under it.
+        within: Where it is made; is made itself.
+    """
+    within.mkdir(parents=True, exist_ok=True)
+    prefix = f"{_PARTIAL}{purpose}-"
+    for leftover in within.glob(f"{prefix}*"):
+        owner = leftover.name.removeprefix(prefix).partition("-")[0]
+        if owner.isdecimal() and not _lives(int(owner)):
+            shutil.rmtree(leftover, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=within))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut, where the system can."""
     with suppress(OSError):

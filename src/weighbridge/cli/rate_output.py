@@ -1,14 +1,12 @@
 """`tune --find-lr`: sweeps learning rates, prints the table and draws the curve."""
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.cli.drawing import Drawn
 from weighbridge.cli.output import emit, wrapped
 from weighbridge.documents.tuning import RateSweepDocument, TriedRateDocument
-from weighbridge.storage import replace_file, storage_errors
+from weighbridge.storage import replace_file, scratch_folder, storage_errors
 
 if TYPE_CHECKING:
     from weighbridge.models.open_weights import OpenWeights
@@ -101,15 +99,14 @@ def find_rate(
     """
     from weighbridge.tuning.rate_sweep import sweep_rates
 
-    root.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".partial-find-lr-", dir=root))
-    try:
-        with Drawn().bar("find-lr") as bar, model.network.as_built() as module:
-            sweep = sweep_rates(
-                module, model.tokenizer, files.rows, files.held_out, settings, scratch,
-                lambda done, total: bar(done, total, None),
-            )  # fmt: skip
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with (
+        scratch_folder("find-lr", root) as scratch,
+        Drawn().bar("find-lr") as bar,
+        model.network.as_built() as module,
+    ):
+        sweep = sweep_rates(
+            module, model.tokenizer, files.rows, files.held_out, settings, scratch,
+            lambda done, total: bar(done, total, None),
+        )  # fmt: skip
     drawn = write_chart(sweep, chart) if chart else None
     emit(sweep_document(sweep, drawn), sweep_text(sweep), wants_json)

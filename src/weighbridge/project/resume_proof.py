@@ -7,9 +7,7 @@ and of the result must be the same in both, to the last bit.
 
 import json
 import multiprocessing
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +15,7 @@ from pathlib import Path
 
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.project.resume_child import ChildRun, Kill, run_child
+from weighbridge.storage import scratch_folder
 
 STEPS = 6
 _PRELOADED = ["weighbridge.tuning.loop", "weighbridge.models.open_weights"]
@@ -75,15 +74,13 @@ def prove_resume(
         StorageError: The disk is full or can't be written.
     """
     began = time.perf_counter()
-    scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".partial-verify-resume-", dir=scratch))
     few = replace(
         run.settings,
         max_steps=min(STEPS, run.settings.max_steps or STEPS),
         checkpoint_steps=1,
         self_test=False,
     )
-    try:
+    with scratch_folder("verify-resume", scratch) as folder:
         whole = replace(run, settings=few, folder=folder / "whole", log=folder / "whole.log")
         _finish(whole, start)
         expected = _noted(whole.log)
@@ -96,8 +93,6 @@ def prove_resume(
             say(f"killed {kill.told()}")
         _finish(killed, start)
         found = _noted(killed.log)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return ResumeProof(
         steps=steps,
         kills=tuple(kill.told() for kill in kills),
