@@ -43,9 +43,11 @@ def commands(folder: Path) -> dict[str, list[str]]:
                        "--precision", "fp4", "--tpot", "0.05"],
         "plan cost": ["plan", "cost", "--self-hosted", "llama-3.3-70b", "--precision", "fp8",
                       "--api", "gpt-5"],
+        "gap": ["gap", "--benchmark", "eci"],
+        "gap --list": ["gap", "--list"],
     }  # fmt: skip
     helps = ["inspect", "scaling", "scaling fit", "scaling compare", "scaling mixture"]
-    helps += ["scaling laws", "plan", "plan train", "plan tune", "plan serve", "plan cost"]
+    helps += ["scaling laws", "plan", "plan train", "plan tune", "plan serve", "plan cost", "gap"]
     return {
         **{name: [*words, "--json"] for name, words in answers.items()},
         **{f"{name} --help": [*name.split(), "--help"] for name in helps},

@@ -29,7 +29,7 @@ PAGE = Path(__file__).parent / "reference" / "json.md"
 ORDER = (
     "demo", "run", "evaluate", "score", "runs list", "runs show", "compare", "lineage", "power",
     "verify", "tune", "import", "export", "inspect", "plan train", "plan tune", "plan serve",
-    "plan cost", "scaling fit", "scaling compare", "scaling mixture", "scaling laws",
+    "plan cost", "gap", "scaling fit", "scaling compare", "scaling mixture", "scaling laws",
     "scaling sweep", "init", "doctor", "any command",
 )  # fmt: skip
 """Commands as a person meets them."""

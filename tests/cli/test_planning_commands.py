@@ -77,6 +77,15 @@ def costing(found):
     assert low < found["cost_ratio"] < high and len(found["comparators"]) == 4
 
 
+def gap(found):
+    assert found["now"]["best_open"]["weights"] == "open"
+    assert found["lag"]["interval"][0] < found["lag"]["months"]
+
+
+def benchmarks(found):
+    assert {"mmlu", "gpqa-diamond"} <= {row["benchmark"] for row in found["benchmarks"]}
+
+
 def parameters(count):
     def check(found):
         assert found["parameters"] == count
@@ -96,10 +105,12 @@ CHECKS = {
     "plan tune": tuned,
     "plan serve": serving,
     "plan cost": costing,
+    "gap": gap,
+    "gap --list": benchmarks,
 }
 
 
-AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve", "plan cost")
+AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve", "plan cost", "gap")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +127,7 @@ def test_it_answers_without_torch(name, commands):
 
 def test_every_one_explains_itself_without_torch(commands):
     explaining = {name: words for name, words in commands.items() if name.endswith("--help")}
-    assert len(explaining) == len(commands) - len(CHECKS) == 11
+    assert len(explaining) == len(commands) - len(CHECKS) == 12
     for name, words in explaining.items():
         done = answer(words)
         assert done.returncode == 0 and "Usage: " in done.stdout, (name, done.stderr)

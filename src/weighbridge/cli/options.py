@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -267,3 +267,31 @@ def _pairs(values: list[str]) -> dict[str, Path]:
             raise InputError(f"--data {value}", "NAME=PATH, such as mmlu=~/data/mmlu")
         found[name] = Path(path)
     return found
+
+
+def parse_day(option: str, text: str) -> date:
+    """Read a day that an option gives; today where it gives none.
+
+    Raises:
+        InputError: It is no day.
+    """
+    if not text:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{option} {text}", "a day such as 2026-11-30") from error
+
+
+def check_page(out: Path | None) -> None:
+    """See, before anything is computed, that a page can be written.
+
+    Raises:
+        InputError: It does not end in .html, or its folder isn't there.
+    """
+    if out is None:
+        return
+    if out.suffix.lower() != ".html":
+        raise InputError(f"--out {out}", "a file that ends in .html")
+    if not out.parent.is_dir():
+        raise InputError(f"--out {out}: no folder {out.parent}", "a folder that exists")

@@ -16,6 +16,9 @@ _VEGA_ONLY = ("class", "role", "aria-label", "aria-roledescription", "aria-hidde
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _PNG_SCALE = 3.0
 
+TOLD = "told: "
+"""Begins the description of a mark that the page tells when it is pointed at."""
+
 # Families with Arial's widths first: texts are measured here and set by the reader's browser.
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, Arimo, sans-serif"
 
@@ -63,6 +66,9 @@ class Drawing:
     def inline(self, suffix: str = "") -> str:
         """Return the chart as an element for a page: scaled to its column, ids its own, described.
 
+        A mark whose description begins with `TOLD` gets the rest of it as its title, which browsers
+        show when it is pointed at.
+
         Args:
             suffix: Keeps ids apart where a chart stands in a page twice.
         """
@@ -74,6 +80,10 @@ class Drawing:
         prefix = f"{self.name}{suffix}-"
         for element in root.iter():
             element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
+            told = element.get("aria-label", "")
+            if told.startswith(TOLD):
+                ElementTree.SubElement(element, "title").text = told.removeprefix(TOLD)
+                element.set("data-told", "")
             for attribute in _VEGA_ONLY:
                 element.attrib.pop(attribute, None)
             for attribute, value in list(element.attrib.items()):
