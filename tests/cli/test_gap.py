@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
-from picture_texts import overlapping, texts
 from typer.testing import CliRunner
 
+from picture_texts import overlapping, texts
 from weighbridge.catalog.published import catalogue
 from weighbridge.cli.main import app
 from weighbridge.errors import WeighbridgeError
