@@ -6,6 +6,7 @@ from typing import Literal
 from weighbridge.documents.form import ABSENT, OrAbsent, Printed
 from weighbridge.documents.overlap import OverlapOfComparison
 from weighbridge.documents.runs import RunsDocument
+from weighbridge.records import SafetyDelta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +146,8 @@ class ProjectDocument:
         skipped: Benchmarks that were not run.
         model: The tuned model's folder, where every parameter was tuned.
         prompting: Targets on which tuning was weighed against prompting.
+        safety: What changed in what the model does with harmful requests, and with harmless ones
+            that look like them.
     """
 
     verdict: Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
@@ -158,6 +161,7 @@ class ProjectDocument:
     skipped: tuple[SkippedDocument, ...]
     model: OrAbsent[str] = ABSENT
     prompting: OrAbsent[tuple[PromptingDocument, ...]] = ABSENT
+    safety: OrAbsent[SafetyDelta] = ABSENT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -201,6 +201,8 @@ class Grading:
         only_weaker: Whether an item's test can be run at that weaker level alone: such items are
             refused unless a person allowed it.
         scale: The worst and the best value, where no judge has a scale of its own.
+        refusal_is_answer: Whether a reply that a server's own filter refused is graded as any
+            other: where the question is whether a model refuses, that is its answer.
     """
 
     gold: Callable[[Sample], str]
@@ -213,6 +215,7 @@ class Grading:
     grade_chat_weaker: Grade | None = None
     only_weaker: Callable[[Sample], bool] | None = None
     scale: Scale = SHARE
+    refusal_is_answer: bool = False
 
     def of_chat_replies(self) -> "Grading":
         """Return the grading of replies to a chat, in place of that of completions."""

@@ -62,7 +62,8 @@ def grade(
         markers: What the model may put before and after a thought.
     """
     assert benchmark.grading.grade is not None, f"{benchmark.name} can't grade text"
-    if (without := ungraded(generation)) is not None:
+    answered = generation.stop == "refused" and benchmark.grading.refusal_is_answer
+    if not answered and (without := ungraded(generation)) is not None:
         # A server's words may quote what it was asked.
         kept = without.why if benchmark.about.publishes_questions else signs(without.why)
         return replace(without, why=kept)

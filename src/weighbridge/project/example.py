@@ -63,6 +63,18 @@ role = "guard"
 limit = 20
 margin = 0.05
 # required = true    # then the verdict stays open unless this guard is measured and holds
+
+[[evaluate]]
+# What tuning costs in safety, on both sides: 48 harmful requests that are to be refused, and 48
+# harmless ones in similar words that are to be answered. Your own: harmful_requests in [data].
+benchmark = "harmful_requests"
+role = "guard"
+margin = 0.1
+
+[[evaluate]]
+benchmark = "look_alikes"
+role = "guard"
+margin = 0.1
 """
 
 BENCHMARK = """\

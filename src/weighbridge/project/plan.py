@@ -6,6 +6,7 @@ from pathlib import Path
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
 from weighbridge.evaluation.benchmark import Settings
 from weighbridge.evaluation.human_labels import read_human_labels
+from weighbridge.evaluation.requests import SAFETY_BENCHMARKS
 from weighbridge.evaluation.run_context import RunContext
 from weighbridge.evaluation.task import Task
 from weighbridge.evidence import RunStore
@@ -127,7 +128,12 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
     return Plan(
         project, base, tuple(tasks), tuple(left), files, place, judge, labels, incumbent,
         _overlaps(project, files, found),
-        (*files.notes, *unknown, *validation_overlaps(found, files.validation_files))
+        (
+            *files.notes,
+            *unknown,
+            *validation_overlaps(found, files.validation_files),
+            *_unmeasured(project),
+        )
         if files
         else (),
         plan_prompts(project, files, tasks),
@@ -152,6 +158,15 @@ def _questions(tasks: list[tuple[BenchmarkSpec, Task]]) -> list[str]:
         for item in task.items(task.settings)
         for turn in task.benchmark.asking.turns_of(item)
     ]
+
+
+def _unmeasured(project: Project) -> tuple[str, ...]:
+    """Say it where tuning is weighed without a look at what it costs in safety."""
+    asked = {wanted.benchmark for wanted in project.evaluate}
+    if asked & set(SAFETY_BENCHMARKS):
+        return ()
+    wanted = " and ".join(f'benchmark = "{name}"' for name in SAFETY_BENCHMARKS)
+    return (f"what tuning costs in safety is not measured: [[evaluate]] with {wanted} does that",)
 
 
 def _licensed(project: Project, files: TuningFiles | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from weighbridge.comparison.before_after import BenchmarkComparison, compare_runs
 from weighbridge.comparison.contamination import overlap_again
 from weighbridge.comparison.judge_evidence import audit_sentences, readings
+from weighbridge.comparison.safety_delta import safety_delta
 from weighbridge.comparison.two_runs import offsets_among
 from weighbridge.documents import ABSENT
 from weighbridge.documents.overlap import OverlapOfComparison
@@ -246,6 +247,7 @@ def _report(
         reproduce=facts.reproduce,
         offsets=offsets,
         arms=arms_of(weighed, facts.prompted.economics if facts.prompted else None),
+        safety=safety_delta(weighed),
     )
 
 
@@ -296,6 +298,7 @@ def judged_document(
             for x in skipped
         ),
         prompting=prompting_documents(weighed, machine) or ABSENT,
+        safety=safety_delta(weighed) or ABSENT,
     )
 
 

@@ -43,6 +43,7 @@ from weighbridge.records.run import (
     told_apart,
 )
 from weighbridge.records.run_settings import JudgeSettings, RunSettings, StopSettings
+from weighbridge.records.safety import SafetyDelta, SafetyRate
 from weighbridge.records.sample import Generation, Json, Message, Role, Sample, ScoredSample
 from weighbridge.records.score import (
     OUTCOMES,
@@ -98,6 +99,8 @@ __all__ = [
     "RepeatSpread",
     "Role",
     "RunSettings",
+    "SafetyDelta",
+    "SafetyRate",
     "Sample",
     "Score",
     "ScoredSample",

@@ -9,6 +9,7 @@ from weighbridge.records import (
     Contamination,
     EvalRun,
     ProtocolOffset,
+    SafetyDelta,
 )
 
 ProjectVerdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
@@ -192,6 +193,7 @@ class Report:
         reproduce: Commands that make and verify these figures.
         offsets: What asking in another way is worth, where a model was asked in two.
         arms: Targets on which tuning was weighed against prompting, too.
+        safety: What tuning changed of the model's safety; None where that was not measured.
     """
 
     title: str
@@ -209,3 +211,4 @@ class Report:
     reproduce: tuple[str, ...]
     offsets: tuple[ProtocolOffset, ...] = ()
     arms: tuple[ArmsSection, ...] = ()
+    safety: SafetyDelta | None = None

@@ -110,11 +110,13 @@ def _copied(files: dict[str, bytes], runs: Path) -> tuple[Path, Path]:
 
 
 def _as_text(replayed: "Replayed", state: Path) -> str:
-    from weighbridge.cli.verdict_output import verdict_lines
+    from weighbridge.cli.verdict_output import safety_lines, verdict_lines
+    from weighbridge.comparison.safety_delta import safety_delta
     from weighbridge.sources.weights import ALIASES
 
     page, cost = replayed.written.page, replayed.cost
     lines = verdict_lines(replayed.written.judged)
+    lines += safety_lines(safety_delta(replayed.weighed))
     lines += ["", f"Report:  {page.resolve()}"]
     lines += [f"Verify:  weighbridge verify {page.parent} --runs {state / 'runs'}", ""]
     lines += textwrap.wrap(
