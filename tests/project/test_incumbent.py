@@ -117,6 +117,14 @@ def test_a_candidate_that_is_better_and_cheaper_replaces(server, tiny_model, tra
     assert economics["items"] == ITEMS and 0 < economics["cost_ratio"] <= 1
     assert economics["break_even_utilization"] == pytest.approx(economics["cost_ratio"] / 2)
     assert any("0.001 USD an hour" in c and "50%" in c for c in economics["conditions"])
+    first, *unmeasured, own = economics["comparators"]
+    assert first["usd"] == economics["incumbent_usd_per_item"]
+    assert first["accepted_share"] == 0 and first["usd_asked_again"] is None
+    assert own["usd_asked_again"] == pytest.approx(own["usd"] / own["accepted_share"])
+    assert [one["role"] for one in unmeasured] == ["small sibling", "hosted open weights"]
+    assert all("[economics]" in one["why"] and one["usd"] is None for one in unmeasured)
+    assert own["usd"] == economics["candidate_usd_per_item"]
+    assert "What it costs" in (tmp_path / outcome["report"]).read_text()
     assert [f["outcome"] for f in outcome["findings"]] == ["yes", "yes", "insufficient"]
     check(tmp_path, outcome)
     again = weighbridge("run", "--offline", "--json", cwd=tmp_path)

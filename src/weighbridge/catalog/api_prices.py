@@ -82,6 +82,15 @@ def find_api_price(name: str, as_of: date) -> ApiPrice:
     return price
 
 
+def find_price_at(base_url: str, model: str, as_of: date) -> ApiPrice | None:
+    """Return what the provider behind an address charged on a day; None where that is unknown."""
+    try:
+        provider, found = _snapshot().find_provider_model(model, None, None, base_url)
+    except LookupError:
+        return None
+    return _priced(provider, found, as_of)
+
+
 def stated_api_price(name: str, price: Price, day: date) -> ApiPrice:
     """Return a price that the user states."""
     return ApiPrice("", name, price, None, day, None, price.source)

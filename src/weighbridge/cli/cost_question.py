@@ -12,13 +12,7 @@ from weighbridge.catalog.accelerator_prices import (
     priced_accelerators,
 )
 from weighbridge.catalog.accelerators import accelerator
-from weighbridge.catalog.api_families import small_sibling
-from weighbridge.catalog.api_prices import (
-    ApiPrice,
-    find_api_price,
-    hosted_offers,
-    stated_api_price,
-)
+from weighbridge.catalog.api_prices import ApiPrice, find_api_price, stated_api_price
 from weighbridge.catalog.models import find_model
 from weighbridge.cli.amounts import dollars, parse_count, stated_price
 from weighbridge.cli.plan_cost import Apis, Asked, Candidate, Fixed, Quality
@@ -33,8 +27,8 @@ from weighbridge.planning.cost import (
     Role,
     Workload,
     answer,
-    api_usd_per_request,
 )
+from weighbridge.planning.cost.alternatives import hosted_of, sibling_of
 from weighbridge.planning.serving.efficiency import calibrated
 from weighbridge.planning.serving.forecast import Plan, plan
 from weighbridge.planning.serving.trace import Trace, read_trace, with_lengths
@@ -252,33 +246,13 @@ def _price(option: str, text: str, day: date) -> ApiPrice:
 def _sibling(apis: Apis, incumbent: ApiPrice, day: date) -> Alternative:
     if apis.sibling:
         return Alternative("small sibling", _price("--sibling", apis.sibling, day))
-    name = small_sibling(incumbent.provider, incumbent.model)
-    if name is None:
-        why = f"no smaller one of {incumbent.name}'s family is known: name one with --sibling"
-        return Alternative("small sibling", None, why)
-    return Alternative("small sibling", find_api_price(f"{incumbent.provider}/{name}", day))
+    return sibling_of(incumbent, day, "--sibling")
 
 
 def _hosted(apis: Apis, names: tuple[str, ...], load: Workload, day: date) -> Alternative:
-    """Return a host's offer of the same weights: the one of median price for this load."""
     if apis.hosted:
         return Alternative("hosted open weights", _price("--hosted", apis.hosted, day))
-    offers = sorted(
-        hosted_offers(names, day), key=lambda one: api_usd_per_request(one.price, load, one.batch)
-    )
-    if not offers:
-        why = f"no host's price of {names[-1]} is known: name one with --hosted"
-        return Alternative("hosted open weights", None, why)
-    median = offers[(len(offers) - 1) // 2]
-    cheapest, dearest = (
-        api_usd_per_request(one.price, load) / load.tokens_per_request * 1e6
-        for one in (offers[0], offers[-1])
-    )
-    why = (
-        f"the median of {len(offers)} hosts, from ${cheapest:.3g} ({offers[0].name}) to "
-        f"${dearest:.3g} per million tokens"
-    )
-    return Alternative("hosted open weights", median, why if len(offers) > 1 else "the only host")
+    return hosted_of(names, load, day, "--hosted")
 
 
 def _shares(quality: Quality, runs: Path) -> dict[Role, float]:

@@ -25,6 +25,39 @@ class FindingDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ComparedCostDocument:
+    """What an item costs with one of the four comparators.
+
+    Attributes:
+        role: incumbent, small sibling, hosted open weights or self-hosted.
+        name: Its name; "" where none is known.
+        usd: Of one item; null where not known.
+        cost_ratio: What the candidate costs over what this one does; null for the candidate.
+        break_even_items: Items a month from which on the candidate costs no more; null where no
+            volume suffices, or the candidate is paid by the token.
+        break_even_utilization: Share of its capacity that they use; above 1 none suffices.
+        accepted_share: Its score as the share of accepted answers; null where it was not measured.
+        usd_asked_again: Of an accepted answer, where what fails is asked again; null likewise.
+        usd_by_someone: Of an accepted answer, where someone answers what fails; null where it
+            isn't said what that costs.
+        day: The day of which the price is known, ISO 8601; "" for what was measured.
+        why: Why it is not known, or what else to say.
+    """
+
+    role: str
+    name: str
+    usd: float | None
+    cost_ratio: float | None
+    break_even_items: float | None
+    break_even_utilization: float | None
+    accepted_share: float | None
+    usd_asked_again: float | None
+    usd_by_someone: float | None
+    day: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EconomicsDocument:
     """What the same items cost at the incumbent and with the candidate.
 
@@ -38,6 +71,7 @@ class EconomicsDocument:
         break_even_items_per_month: Items a month at which the incumbent costs what the machine
             does; null likewise.
         conditions: Under which this holds.
+        comparators: The incumbent, its small sibling, the same weights at a host, the candidate.
     """
 
     items: int
@@ -47,6 +81,7 @@ class EconomicsDocument:
     break_even_utilization: float | None
     break_even_items_per_month: float | None
     conditions: tuple[str, ...]
+    comparators: tuple[ComparedCostDocument, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Plans a project: finds everything that it names before anything is loaded or spent."""
 
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
@@ -15,6 +16,7 @@ from weighbridge.opening.endpoints import Endpoints, address_of
 from weighbridge.opening.judge import JudgeChoice
 from weighbridge.opening.tasks import at_sandbox_level, find_task
 from weighbridge.project.data_licence import require_releasable
+from weighbridge.project.offers import offers_of
 from weighbridge.project.overlap import overlaps_of, validation_overlaps
 from weighbridge.project.project_file import Project, refuse_margin
 from weighbridge.project.prompting import Prompts, plan_prompts
@@ -24,6 +26,7 @@ from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.hub_data import is_hub_name
 from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.tuning.mixing import Mixing
+from weighbridge.verdict.comparators import Offer
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Plan:
     overlaps: tuple[Contamination, ...] = ()
     notes: tuple[str, ...] = ()
     prompts: tuple[Prompts, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
     def overlap_of(self, task: Task) -> Contamination | None:
         """Return which items of one of the tasks stand in the training data; None without any."""
@@ -137,6 +141,7 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
         if files
         else (),
         plan_prompts(project, files, tasks),
+        offers_of(project, date.fromisoformat(where.started[:10])),
     )  # fmt: skip
 
 

@@ -325,7 +325,9 @@ def refuse_margin(path: Path, benchmark: str, margin: float, scale: Scale) -> No
         raise InputError(saw, error.expected, error.do) from error
 
 
-_MORE_THAN_0 = ("machine_usd_per_hour", "utilization", "max_at_a_time", "request_seconds")
+_MORE_THAN_0 = (
+    "machine_usd_per_hour", "utilization", "months_in_use", "max_at_a_time", "request_seconds",
+)  # fmt: skip
 
 
 def _check_figures(path: Path, document: Mapping[str, Any]) -> None:

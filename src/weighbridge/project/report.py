@@ -24,6 +24,7 @@ from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.plain_json import strict_json
 from weighbridge.project.report_arms import arms_of, prompting_documents, sections_of
+from weighbridge.project.report_costs import cost_documents, costs_of
 from weighbridge.project.report_facts import ReportFacts, facts_of, slug
 from weighbridge.project.running import ProjectOutcome
 from weighbridge.records import (
@@ -45,12 +46,21 @@ from weighbridge.verdict.replacement import judge_replacement
 
 @dataclass(frozen=True)
 class Written:
-    """A report's files, and its verdict."""
+    """A report's files, and its verdict.
+
+    Attributes:
+        page: The page.
+        facts_file: `report.json`.
+        charts: Its charts.
+        judged: The verdict.
+        facts: What is in `facts_file`, without the verdict and the page's digest.
+    """
 
     page: Path
-    facts: Path
+    facts_file: Path
     charts: tuple[Path, ...]
     judged: ProjectVerdict
+    facts: ReportFacts
 
 
 _FACTS = TypeAdapter(ReportFacts)
@@ -80,7 +90,7 @@ def write_from_facts(
     }
     path = folder / "report.json"
     write_whole(path, canonical_json(document))
-    return Written(written.html, path, written.charts, judged)
+    return Written(written.html, path, written.charts, judged, facts)
 
 
 def _items_pages(report: Report, store: RunStore) -> Iterator[tuple[str, bytes]]:
@@ -248,6 +258,7 @@ def _report(
         offsets=offsets,
         arms=arms_of(weighed, facts.prompted.economics if facts.prompted else None),
         safety=safety_delta(weighed),
+        costs=costs_of(weighed, facts.replacement),
     )
 
 
@@ -270,7 +281,12 @@ def document_of(written: Written, outcome: ProjectOutcome) -> ProjectDocument:
     document = judged_document(written, outcome.weighed, outcome.plan.left, project.economics)
     return replace(
         document,
-        economics=EconomicsDocument(**vars(found)) if found else None,
+        economics=EconomicsDocument(
+            **vars(found),
+            comparators=cost_documents(outcome.weighed, written.facts.replacement),
+        )
+        if found
+        else None,
         adapter=str(tuned.adapter) if tuned and tuned.adapter else None,
         model=str(tuned.artefact) if tuned and not tuned.adapter else ABSENT,
     )

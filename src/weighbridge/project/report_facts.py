@@ -6,6 +6,7 @@ from weighbridge.project.running import ProjectOutcome
 from weighbridge.project.stage import Measured
 from weighbridge.records import BenchmarkSpec, HumanLabel, Json, PromptArm, SkippedBenchmark
 from weighbridge.reports import Forecast, TrainingPoint
+from weighbridge.verdict.comparators import Offer
 from weighbridge.verdict.economics import Economics
 from weighbridge.verdict.replacement import Use
 
@@ -14,10 +15,18 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Replacement:
-    """The project file's criteria for replacing the incumbent."""
+    """The project file's criteria for replacing the incumbent.
+
+    Attributes:
+        use: What becomes of the candidate.
+        economics: What it costs; None where the project file doesn't say.
+        offers: Comparators that were not measured; None in reports from before they were kept, and
+            then the file has no such key.
+    """
 
     use: Use
     economics: Economics | None
+    offers: tuple[Offer, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ class ReportFacts:
     def as_json(self) -> dict[str, Json]:
         """Return what `report.json` holds."""
         document = asdict(self)
+        if self.replacement is not None and self.replacement.offers is None:
+            del document["replacement"]["offers"]
         return {k: v for k, v in document.items() if k != "prompted" or v is not None}
 
 
@@ -116,7 +127,7 @@ def facts_of(outcome: ProjectOutcome, generated: str, project_argument: str) -> 
         provenance=facts.provenance,
         labels=outcome.plan.labels,
         prompted=Prompted(facts.prompted, project.economics) if facts.prompted else None,
-        replacement=Replacement(project.project.use, project.economics)
+        replacement=Replacement(project.project.use, project.economics, outcome.plan.offers)
         if project.incumbent
         else None,
         reproduce=(

@@ -165,6 +165,38 @@ class ArmsSection:
 
 
 @dataclass(frozen=True)
+class CostRow:
+    """What an item costs with one of the four comparators.
+
+    Attributes:
+        role: incumbent, small sibling, hosted open weights or self-hosted.
+        name: Its name; "" where none is known.
+        usd: Of one item; None where that is not known.
+        cost_ratio: What the candidate costs over what this one does; None for the candidate.
+        break_even_items: Items a month from which on the candidate costs no more; None where no
+            volume suffices, or the candidate is paid by the token.
+        break_even_utilization: Share of its capacity that they use; above 1 none suffices.
+        accepted_share: Its score as the share of accepted answers; None where it was not measured.
+        usd_asked_again: Of an accepted answer, where what fails is asked again.
+        usd_by_someone: Of an accepted answer, where someone answers what fails.
+        day: The day of which the price is known, ISO 8601; "" for what was measured.
+        why: Why it is not known, or what else to say.
+    """
+
+    role: str
+    name: str
+    usd: float | None
+    cost_ratio: float | None
+    break_even_items: float | None
+    break_even_utilization: float | None
+    accepted_share: float | None
+    usd_asked_again: float | None
+    usd_by_someone: float | None
+    day: str
+    why: str
+
+
+@dataclass(frozen=True)
 class VerdictFinding:
     """One of the answers that the verdict rests on."""
 
@@ -194,6 +226,7 @@ class Report:
         offsets: What asking in another way is worth, where a model was asked in two.
         arms: Targets on which tuning was weighed against prompting, too.
         safety: What tuning changed of the model's safety; None where that was not measured.
+        costs: What an item costs with each of the four comparators; empty without an incumbent.
     """
 
     title: str
@@ -212,3 +245,4 @@ class Report:
     offsets: tuple[ProtocolOffset, ...] = ()
     arms: tuple[ArmsSection, ...] = ()
     safety: SafetyDelta | None = None
+    costs: tuple[CostRow, ...] = ()

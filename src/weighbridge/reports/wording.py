@@ -20,7 +20,7 @@ from weighbridge.records.scale import (
     measured_in,
     named,
 )
-from weighbridge.reports.content import Forecast, Role
+from weighbridge.reports.content import CostRow, Forecast, Role
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -226,6 +226,31 @@ def settings(run: EvalRun) -> str:
     if run.provenance.judge is not None:
         facts["judge"] = run.provenance.judge
     return ", ".join(f"{key.replace('_', ' ')} {as_text(value)}" for key, value in facts.items())
+
+
+def thousand(usd: float | None) -> str:
+    """Return what a thousand cost, from what one does."""
+    return "not known" if usd is None else f"{1000 * usd:.3g}"
+
+
+def break_even(row: CostRow) -> str:
+    """Return from which volume on the candidate costs no more."""
+    if row.break_even_utilization is None:
+        return "—"
+    if row.break_even_items is None:
+        return "never"
+    return f"{row.break_even_items:,.0f} a month ({row.break_even_utilization:.1%})"
+
+
+def accepted(row: CostRow) -> str:
+    """Return what a thousand accepted answers cost, asked again or with someone's help."""
+    if row.accepted_share is None:
+        return "not measured"
+    again = "never" if row.usd_asked_again is None else thousand(row.usd_asked_again)
+    told = f"{again} asked again"
+    if row.usd_by_someone is not None:
+        told += f", {thousand(row.usd_by_someone)} by someone"
+    return f"{told} ({percent(row.accepted_share)} accepted)"
 
 
 def _bytes(value: float) -> str:

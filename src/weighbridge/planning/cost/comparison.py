@@ -130,44 +130,62 @@ def compare(
     own = own_usd(hosting, demand)
     shares = shares or {}
     by_role = {one.role: one for one in alternatives}
-    found = [
-        _alternative(
-            by_role.get(role, Alternative(role, None, "not stated")), hosting, own, asked,
-            shares.get(role), usd_by_someone,
-        )
-        for role in ROLES[:-1]
-    ]  # fmt: skip
-    accepted = _accepted(own, shares.get("self-hosted"), usd_by_someone)
+    found = []
+    for role in ROLES[:-1]:
+        one = by_role.get(role, Alternative(role, None, "not stated"))
+        usd = None
+        if one.price is not None:
+            usd = api_usd_per_request(one.price.price, asked, one.price.batch)
+        share = shares.get(role)
+        found.append(against(one, usd, own, hosting, accepted_cost(usd, share, usd_by_someone)))
+    accepted = accepted_cost(own, shares.get("self-hosted"), usd_by_someone)
     return (*found, Priced("self-hosted", name, own, accepted=accepted))
 
 
-def _alternative(
+def against(
     one: Alternative,
-    hosting: Hosting,
+    usd: float | None,
     own: float,
-    asked: Workload,
-    share: float | None,
-    by_someone: float | None,
+    hosting: Hosting | None,
+    accepted: Accepted | None = None,
 ) -> Priced:
-    if one.price is None:
-        return Priced(one.role, "", None, one.why)
-    usd = api_usd_per_request(one.price.price, asked, one.price.batch)
+    """Weigh the candidate against one comparator.
+
+    Args:
+        one: The comparator.
+        usd: What a request costs with it; None where that is not known.
+        own: What a request costs with the candidate.
+        hosting: The candidate's deployment; None where it is paid by the token, too.
+        accepted: What an accepted answer costs with the comparator.
+    """
+    name = "" if one.price is None else one.price.name
+    if usd is None:
+        return Priced(one.role, name, None, one.why, one.price)
     return Priced(
         role=one.role,
-        name=one.price.name,
+        name=name,
         usd=usd,
         why=one.why,
         price=one.price,
         cost_ratio=own / usd if usd else None,
-        break_even=break_even(hosting, usd),
-        for_five=utilization_for(hosting, usd, 5),
-        for_ten=utilization_for(hosting, usd, 10),
-        accepted=_accepted(usd, share, by_someone),
+        break_even=None if hosting is None else break_even(hosting, usd),
+        for_five=None if hosting is None else utilization_for(hosting, usd, 5),
+        for_ten=None if hosting is None else utilization_for(hosting, usd, 10),
+        accepted=accepted,
     )
 
 
-def _accepted(usd: float, share: float | None, by_someone: float | None) -> Accepted | None:
-    if share is None:
+def accepted_cost(
+    usd: float | None, share: float | None, by_someone: float | None
+) -> Accepted | None:
+    """Return what an accepted answer costs; None where cost or share are not known.
+
+    Args:
+        usd: What an answer costs.
+        share: Share of the answers that are accepted.
+        by_someone: What an answer costs that someone gives in place of the model.
+    """
+    if usd is None or share is None:
         return None
     return Accepted(
         share=share,
