@@ -1,6 +1,6 @@
 """The cost model reproduces published and measured figures, each with its source.
 
-`section 5`: shared/reference/scaling_and_economics.md, section 5, which assumes two H100 at $2.50
+`section 5` is that of scaling_and_economics.md, which assumes two H100 at $2.50
 an hour and 4,205 output tokens a second (Llama-3.3-70B in FP8, prompts and answers of 1,000 tokens,
 TensorRT-LLM's table).
 """

@@ -39,9 +39,25 @@ class AcceleratorPrice:
     others: Mapping[str, float]
     note: str = ""
 
+    @property
+    def said(self) -> str:
+        """What it is, from where and of when: "rental, InferenceX-app's constants, April 2026"."""
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.basis}, {self.source}{note}"
+
     def age_days(self, as_of: date) -> int:
         """Return how old it is on a day; 0 where it was known later than that day."""
         return max(0, (as_of - self.day).days)
+
+
+OLD_AFTER_DAYS = 90
+"""A price that is older than this is said to be."""
+
+
+def aged(price: AcceleratorPrice, as_of: date) -> str:
+    """Return what a price is, with its age where it is old."""
+    age = price.age_days(as_of)
+    return f"{price.said}, {age} days old" if age > OLD_AFTER_DAYS else price.said
 
 
 def accelerator_price(name: str, basis: str = "rental") -> AcceleratorPrice | None:

@@ -18,8 +18,6 @@ class Accelerator:
         bf16_flops: Peak FLOP/s in bfloat16, dense.
         memory_bytes: Its own memory; a data sheet's "GB" counts as 1e9 bytes, the lower reading.
         source: Where the figures were read; "not re-read" marks those that could not be checked.
-        usd_per_hour: Assumed rent; None where the user must state a price.
-        price_note: What that price stands for, such as an on-demand rent.
         fp8_flops: Peak in 8-bit floating point, dense; None where it has none.
         fp4_flops: Peak in 4-bit floating point, dense; None where it has none.
         memory_bytes_per_second: Peak bandwidth of its own memory.
@@ -31,8 +29,6 @@ class Accelerator:
     bf16_flops: float
     memory_bytes: float
     source: str
-    usd_per_hour: float | None = None
-    price_note: str = ""
     fp8_flops: float | None = None
     fp4_flops: float | None = None
     memory_bytes_per_second: float = 0.0

@@ -18,8 +18,6 @@ from typing import Any
 from weighbridge.errors import InputError
 from weighbridge.records import Price, Rate
 
-OLD_AFTER_DAYS = 90
-"""A price that is older than this is said to be."""
 _VERIFIED = re.compile(r"\b(?:verified|checked)\b[^;]*?(20\d\d-\d\d-\d\d)", re.IGNORECASE)
 _BATCH = {"processing": "batch"}
 _ROUTED = "huggingface_"  # the Hub passes requests on to the host that it names after this

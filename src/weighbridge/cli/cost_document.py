@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from weighbridge.catalog.api_prices import OLD_AFTER_DAYS
+from weighbridge.catalog.accelerator_prices import OLD_AFTER_DAYS
 from weighbridge.cli.cost_output import conditions, throughput_sentence
 from weighbridge.cli.cost_question import CostPlan
 from weighbridge.documents import ABSENT

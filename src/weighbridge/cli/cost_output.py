@@ -97,10 +97,7 @@ def _load_condition(made: CostPlan) -> str:
 
 def _basis(found: Answer) -> str:
     machine = found.question.machine
-    if machine.basis == "as given":
-        return "as given"
-    note = f"; {machine.note}" if machine.note else ""
-    return f"{machine.basis}, {machine.day.isoformat()}, {machine.source}{note}"
+    return "as given" if machine.basis == "as given" else machine.said
 
 
 def _rates(one: Priced) -> str:

@@ -3,6 +3,7 @@
 import textwrap
 from dataclasses import dataclass
 
+from weighbridge.cli.output import wrapped
 from weighbridge.cli.scaling_output import amount, between
 from weighbridge.documents import ABSENT
 from weighbridge.documents.training_plan import (
@@ -105,7 +106,8 @@ def plan_text(plan: TrainingPlan) -> str:
     lines.append("  for dollars give --usd-per-hour")
     if plan.bill.usd is not None:
         usd = f"{plan.bill.usd:,.0f}" if plan.bill.usd >= 10 else f"{plan.bill.usd:.2g}"
-        lines[-1] = f"  ${usd} at {plan.price}"
+        lines.pop()
+        lines += wrapped(f"${usd} at {plan.price}", "  ")
     if plan.served:
         lines += _served(plan.served, bought)
     if plan.repeated:

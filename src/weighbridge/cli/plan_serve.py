@@ -143,7 +143,7 @@ def serve(
         goal=goal,
         within=within_goals(asked, constants, goal, log) if goal is not None else None,
         trace=log,
-        price=price_of(asked.machine, machine.usd_per_hour),
+        price=price_of(asked.machine, machine.usd_per_hour, day),
         notes=notes,
     )
     emit(serve_document(made), serve_text(made), json)

@@ -1,8 +1,10 @@
 """Serving plans as text of at most 80 columns and as a document."""
 
 from dataclasses import dataclass
+from datetime import date
 from math import isfinite
 
+from weighbridge.catalog.accelerator_prices import accelerator_price, aged
 from weighbridge.catalog.accelerators import Accelerator
 from weighbridge.cli.output import wrapped
 from weighbridge.documents import ABSENT
@@ -63,13 +65,12 @@ class ServingPlan:
     notes: tuple[str, ...]
 
 
-def price_of(machine: Accelerator, usd_per_hour: float | None) -> Price | None:
-    """Return the user's price, or the catalog's where it has one."""
+def price_of(machine: Accelerator, usd_per_hour: float | None, as_of: date) -> Price | None:
+    """Return the user's price, or the dated table's where it has one."""
     if usd_per_hour is not None:
         return Price(usd_per_hour, "as given")
-    if machine.usd_per_hour is None:
-        return None
-    return Price(machine.usd_per_hour, machine.price_note)
+    known = accelerator_price(machine.name)
+    return None if known is None else Price(known.usd_per_hour, aged(known, as_of))
 
 
 def usd_per_million(made: ServingPlan, tokens_per_second: float) -> float | None:
@@ -146,7 +147,9 @@ def serve_text(made: ServingPlan) -> str:
     lines += wrapped(support_sentence(made), "  ")
     lines += wrapped("Holds for " + "; ".join(conditions(made)) + ".", "  ")
     if made.price is not None:
-        lines.append(f"  price: ${made.price.usd_per_hour:g} a GPU-hour ({made.price.note})")
+        lines += wrapped(
+            f"price: ${made.price.usd_per_hour:g} a GPU-hour ({made.price.note})", "  "
+        )
     for note in made.notes:
         lines += wrapped(f"note: {note}", "  ")
     return "\n".join(lines)

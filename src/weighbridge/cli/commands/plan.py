@@ -59,6 +59,9 @@ def train(
     json: options.Json = False,
 ) -> None:
     """Split a compute budget into parameters and tokens, with intervals."""
+    from datetime import UTC, datetime
+
+    from weighbridge.catalog.accelerator_prices import accelerator_price, aged
     from weighbridge.catalog.accelerators import accelerator as find
     from weighbridge.cli.amounts import parse_count
     from weighbridge.cli.plan_output import TrainingPlan, plan_document, plan_text
@@ -73,7 +76,10 @@ def train(
             "multiply PF-days by 8.64e19",
         )  # fmt: skip
     known, machine = known_law(law, experts), find(accelerator)
-    price = usd_per_hour if usd_per_hour is not None else machine.usd_per_hour
+    price, said = usd_per_hour, ""
+    rent = accelerator_price(machine.name) if price is None else None
+    if rent is not None:
+        price, said = rent.usd_per_hour, f" ({aged(rent, datetime.now(UTC).date())})"
     lifetime = parse_count("--lifetime-tokens", lifetime_tokens) if lifetime_tokens else None
     unique = parse_count("--unique-tokens", unique_tokens) if unique_tokens else None
     made = TrainingPlan(
@@ -84,8 +90,6 @@ def train(
         bill=allocation.bill(flops, machine.bf16_flops, utilization, price),
         accelerator=machine.name,
         utilization=utilization,
-        price=""
-        if price is None
-        else f"${price:g} an hour" + (f" ({machine.price_note})" if usd_per_hour is None else ""),
+        price="" if price is None else f"${price:g} an hour{said}",
     )
     emit(plan_document(made), plan_text(made), json)

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from weighbridge.catalog.accelerator_prices import AcceleratorPrice
-from weighbridge.catalog.api_prices import OLD_AFTER_DAYS
+from weighbridge.catalog.accelerator_prices import OLD_AFTER_DAYS, AcceleratorPrice
 from weighbridge.planning.cost.comparison import (
     Alternative,
     Demand,
