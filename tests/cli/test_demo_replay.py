@@ -80,7 +80,14 @@ def test_the_copy_verifies_by_the_command_that_is_printed_and_a_second_replay_ag
     assert document["full_demo"]["command"] == "weighbridge demo"
 
 
-@pytest.mark.parametrize("kind", ["report.json", "run.json", "samples.jsonl", "seal.json"])
+@pytest.mark.parametrize(
+    "kind",
+    ["samples.jsonl"]
+    + [
+        pytest.param(kind, marks=pytest.mark.slow)
+        for kind in ("report.json", "run.json", "seal.json")
+    ],
+)
 def test_an_altered_file_of_the_package_is_named_and_nothing_is_judged(repository, tmp_path, kind):
     shutil.copytree(repository / "src", tmp_path / "src", ignore=shutil.ignore_patterns("*.pyc"))
     shutil.copytree(repository / "examples", tmp_path / "examples")

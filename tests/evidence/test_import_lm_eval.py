@@ -12,6 +12,8 @@ from weighbridge.evidence.importing import ImportRequest, import_runs
 from weighbridge.records import Graded, Ungraded
 from weighbridge.statistics import compare
 
+pytestmark = pytest.mark.slow  # the harness itself runs first
+
 WHEN = "2026-01-01T00:00:00+00:00"
 
 
