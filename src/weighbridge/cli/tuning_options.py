@@ -208,7 +208,25 @@ class InsteadOptions:
     ] = False
     chart: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.svg|png", help="With --find-lr: draw loss against rate."),
+        typer.Option(
+            metavar="FILE.svg|png", help="With --find-lr or --safety-frontier: draw the curve."
+        ),
+    ] = None
+    safety_frontier: Annotated[
+        bool,
+        typer.Option(
+            "--safety-frontier",
+            help="Tune with 0, 1, 3 and 5 % of refusals, and measure what each costs and brings.",
+        ),
+    ] = False
+    requests: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="NAME=PATH",
+            help="With --safety-frontier: requests of your own, as harmful_requests=FILE or "
+            "look_alikes=FILE.",
+        ),
     ] = None
     verify_resume: Annotated[
         bool,
@@ -221,14 +239,30 @@ class InsteadOptions:
         """Refuse what can't go together.
 
         Raises:
-            InputError: A picture without a curve, or with a name that says no format; or both.
+            InputError: A picture without a curve, or with a name that says no format; or two of
+                them.
         """
         from weighbridge.cli.scaling_output import check_image, check_parent
 
-        if self.find_lr and self.verify_resume:
-            raise InputError("--find-lr and --verify-resume", "one of them at a time")
-        if self.chart and not self.find_lr:
+        asked = [
+            name
+            for name, wanted in (
+                ("--find-lr", self.find_lr),
+                ("--verify-resume", self.verify_resume),
+                ("--safety-frontier", self.safety_frontier),
+            )
+            if wanted
+        ]
+        if len(asked) > 1:
+            raise InputError(" and ".join(asked), "one of them at a time")
+        if self.chart and not (self.find_lr or self.safety_frontier):
             raise InputError(f"--chart {self.chart} without --find-lr", "a curve to draw")
+        if self.requests and not self.safety_frontier:
+            raise InputError(
+                f"--data {self.requests[0]} without --safety-frontier",
+                "requests to measure with",
+                "what is learnt from is named by --train",
+            )
         check_image(self.chart)
         check_parent(self.chart)
 

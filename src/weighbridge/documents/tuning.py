@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from weighbridge.documents.artefacts import DivergenceDocument
 from weighbridge.documents.form import Printed
+from weighbridge.records import SafetyRate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,6 +321,46 @@ class RateSweepDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrontierPointDocument:
+    """A share of safety examples, tuned and measured.
+
+    Attributes:
+        share: Of refusals, as asked for.
+        mixed: The safety examples that were mixed in.
+        folder: Of the tuning run.
+        runs: Ids of the tuned model's runs over harmful requests and over benign look-alikes.
+        rates: Of unwanted answers to both, against the base.
+        best: Whether no other share has lower rates on both sides.
+    """
+
+    share: float
+    mixed: MixedDocument
+    folder: str
+    runs: tuple[str, ...]
+    rates: tuple[SafetyRate, ...]
+    best: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontierDocument:
+    """What several shares of safety examples cost and bring.
+
+    Attributes:
+        base: Ids of the base's runs over both kinds of request.
+        points: By share.
+        judge: Who judged, and how well that judge agrees with people.
+        notes: What was read over or fell short.
+        chart: The picture; null where none was asked for.
+    """
+
+    base: tuple[str, ...]
+    points: tuple[FrontierPointDocument, ...]
+    judge: str
+    notes: tuple[str, ...]
+    chart: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class MasksDocument:
     """What of the first rows is learnt.
 
@@ -335,4 +376,5 @@ PRINTED = (
     Printed("tune --show-mask", MasksDocument, "with a number of rows"),
     Printed("tune --find-lr", RateSweepDocument),
     Printed("tune --verify-resume", ResumeDocument),
+    Printed("tune --safety-frontier", FrontierDocument),
 )

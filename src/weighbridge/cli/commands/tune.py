@@ -38,10 +38,13 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.cli.drawing import Drawn
+    from weighbridge.cli.frontier_output import show_frontier
     from weighbridge.cli.rate_output import find_rate
     from weighbridge.cli.resume_output import verify_resume
+    from weighbridge.evaluation.run_context import RunContext
     from weighbridge.opening.models import open_model
     from weighbridge.project.resume_child import ChildRun
+    from weighbridge.project.safety_frontier import FrontierPlan
     from weighbridge.project.tuning import (
         base_digest_of,
         masks_of,
@@ -56,8 +59,8 @@ def command(
     from weighbridge.tuning.merging import merged_before, require_free
 
     around = options.surroundings(
-        runs=result.runs, cache=result.cache, device=compute.device, threads=compute.threads,
-        offline=result.offline,
+        runs=result.runs, cache=result.cache, data=instead.requests, device=compute.device,
+        threads=compute.threads, offline=result.offline,
     )  # fmt: skip
     instead.check()
     settings, mixing = settings_of(data, method, training), mixing_of(data)
@@ -75,6 +78,14 @@ def command(
     if result.merge:
         require_free(result.merge)
     root = result.runs.parent / "tuning"
+    if instead.safety_frontier:
+        place = RunContext(around.store, around.threads, around.started)
+        frontier = FrontierPlan(
+            model, data.train, data.validation, data.data_licence, settings, mixing, around.places,
+            place, root, around.cache, around.device, around.offline,
+        )  # fmt: skip
+        show_frontier(frontier, instead.chart, json)
+        return
     if instead.verify_resume:
         child = ChildRun(
             model, data.train, data.validation, settings, around.cache, around.device,
