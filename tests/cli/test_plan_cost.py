@@ -73,6 +73,16 @@ def test_prices_older_than_90_days_say_so():
     assert not figures(*SECTION_5, "--api", "gpt-4o")["old_prices"]
 
 
+def test_a_price_that_is_known_only_of_a_later_day_says_so():
+    """claude-opus-4-6 cost the same from 2026-03-13 on; of gpt-5 the list tells no first day."""
+    words = ("--self-hosted", "llama-3.3-70b", "--as-of", "2026-05-01", "--api", "claude-opus-4-6")
+    known = figures(*words, "--sibling", "gpt-5")
+    assert [said.split()[0] for said in known["later_prices"]][:1] == ["openai/gpt-5"]
+    early = figures(*words[:3], "2026-01-15", *words[4:])
+    assert {"an", "anthropic/claude-opus-4-6"} <= {s.split()[0] for s in early["later_prices"]}
+    assert not figures(*TWO_H100, "--api", "gpt-5")["later_prices"]
+
+
 def test_the_assumption_that_decides_stands_first():
     words = (*TWO_H100, "--api", "gpt-4o-mini", "--utilization", 0.3, "--operations", 500)
     found = figures(*words)

@@ -19,7 +19,7 @@ from sample_report import (
 
 from weighbridge.errors import StorageError
 from weighbridge.records import Contamination, Figure
-from weighbridge.reports import Report, charts, limits, palette, render, wording, write
+from weighbridge.reports import CostRow, Report, charts, limits, palette, render, wording, write
 from weighbridge.reports.charts import smoothed
 from weighbridge.reports.document import environment
 from weighbridge.reports.page import compose
@@ -394,3 +394,22 @@ def test_a_run_that_graded_nothing_is_a_gap_with_words(report):
     assert "Difference: nothing was graded" in gap.description and gap.svg.count(marks) == 0
     text = render(replace(report, sections=(section, *report.sections[1:])))
     assert "nothing was graded in the reference&#39;s run (200 unparsed)" in text
+
+
+def test_the_four_comparators_stand_in_the_page_with_the_day_of_their_price():
+    known = CostRow("incumbent", "gpt-4o", 0.0042, 0.31, 5e4, 0.31, 0.9, 0.0047, 0.14, "", "")
+    rows = (
+        known,
+        replace(known, role="small sibling", break_even_items=None, accepted_share=None,
+                day="2025-10-14"),
+        replace(known, role="hosted open weights", usd=None, break_even_utilization=None,
+                accepted_share=None, why="no host <b>"),
+        replace(known, role="self-hosted", accepted_share=0.0, usd_asked_again=None),
+    )  # fmt: skip
+    page = render(replace(service_desk_report(), costs=rows))
+    shown = page[page.index('id="costs"') : page.index('id="overview-title"')]
+    assert [role in shown for role in ("Incumbent", "Small sibling", "Self-hosted")] == [True] * 3
+    for said in ("50,000 a month", "× 0.31", "4.7 / 140", "not known", "not measured", "never"):
+        assert said in shown, said
+    assert "price of 2025-10-14, 112 days old" in shown and "no host &lt;b&gt;" in shown
+    assert "What it costs" not in render(service_desk_report())

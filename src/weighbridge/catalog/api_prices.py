@@ -50,6 +50,11 @@ class ApiPrice:
         """Provider and model: `openai/gpt-4o`."""
         return f"{self.provider}/{self.model}" if self.provider else self.model
 
+    def held_on(self, as_of: date) -> bool:
+        """Whether it is known that the price held on a day, and not only on a later one."""
+        since = self.day if self.since is None else self.since
+        return since <= as_of
+
     def age_days(self, as_of: date) -> int:
         """Return how old the price is on a day; 0 where it was known later than that day."""
         return max(0, (as_of - self.day).days)

@@ -76,6 +76,7 @@ def cost_document(made: CostPlan) -> CostDocument:
         ),
         conditions=tuple(conditions(made)),
         old_prices=found.old_prices,
+        later_prices=found.later_prices,
         notes=made.found.notes,
         load=ABSENT if found.load is None else _load_document(found, found.load),
     )  # fmt: skip

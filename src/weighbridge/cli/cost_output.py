@@ -30,8 +30,9 @@ def cost_text(made: CostPlan, chart: Path | None = None) -> str:
     if found.load is not None:
         lines += ["", *_load_lines(found, found.load)]
     lines += ["", *_swing_lines(found), ""]
-    for said in found.old_prices:
-        lines += wrapped(f"OLD PRICE: {said}", "  ")
+    for label, prices in (("OLD", found.old_prices), ("LATER", found.later_prices)):
+        for said in prices:
+            lines += wrapped(f"{label} PRICE: {said}", "  ")
     lines += wrapped("Holds for " + "; ".join(conditions(made)) + ".", "  ")
     for note in made.found.notes:
         lines += wrapped(f"note: {note}", "  ")
@@ -218,7 +219,7 @@ def _load_lines(found: Answer, load: HourlyLoad) -> list[str]:
     lines = wrapped(
         f"The log: {sum(h.requests for h in load.hours):,} requests in {hours:.3g} hours; the work "
         f"of {load.utilization:.3g} deployments on the average, {load.peak:.3g} in the busiest "
-        f"hour.",
+        f"hour, none in {sum(not h.requests for h in load.hours)} of {len(load.hours)} hours.",
         "  ",
     )
     lines.append("  run                deployments    $ a month   $ per million   of incumbent")

@@ -303,6 +303,7 @@ class CostDocument:
         fixed: What does not depend on the load.
         conditions: Under which this holds.
         old_prices: Prices that are older than 90 days, in words.
+        later_prices: Prices that are known only of a later day than `as_of`, in words.
         notes: On the model.
         load: The log, hour by hour, with `--log` that has times.
     """
@@ -332,6 +333,7 @@ class CostDocument:
     fixed: FixedCosts
     conditions: tuple[str, ...]
     old_prices: tuple[str, ...]
+    later_prices: tuple[str, ...]
     notes: tuple[str, ...]
     load: OrAbsent[LoadDocument] = ABSENT
 

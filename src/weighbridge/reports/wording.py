@@ -1,5 +1,8 @@
 """How figures and records are put into words; one place, so that a report speaks with one voice."""
 
+from datetime import date
+
+from weighbridge.catalog.accelerator_prices import OLD_AFTER_DAYS
 from weighbridge.records import (
     ALARM,
     Comparison,
@@ -233,24 +236,17 @@ def thousand(usd: float | None) -> str:
     return "not known" if usd is None else f"{1000 * usd:.3g}"
 
 
+def price_day(day: str, generated: str) -> str:
+    """Return of which day a price is, and how old it was if that is more than 90 days."""
+    age = (date.fromisoformat(generated[:10]) - date.fromisoformat(day)).days
+    return f"price of {day}" + (f", {age} days old" if age > OLD_AFTER_DAYS else "")
+
+
 def break_even(row: CostRow) -> str:
-    """Return from which volume on the candidate costs no more."""
+    """Return the number of items a month from which on the candidate costs no more."""
     if row.break_even_utilization is None:
         return "—"
-    if row.break_even_items is None:
-        return "never"
-    return f"{row.break_even_items:,.0f} a month ({row.break_even_utilization:.1%})"
-
-
-def accepted(row: CostRow) -> str:
-    """Return what a thousand accepted answers cost, asked again or with someone's help."""
-    if row.accepted_share is None:
-        return "not measured"
-    again = "never" if row.usd_asked_again is None else thousand(row.usd_asked_again)
-    told = f"{again} asked again"
-    if row.usd_by_someone is not None:
-        told += f", {thousand(row.usd_by_someone)} by someone"
-    return f"{told} ({percent(row.accepted_share)} accepted)"
+    return "never" if row.break_even_items is None else f"{row.break_even_items:,.0f} a month"
 
 
 def _bytes(value: float) -> str:

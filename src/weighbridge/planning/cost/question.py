@@ -148,6 +148,21 @@ class Answer:
         return usd / self.question.asked.tokens_per_request * 1e6
 
     @property
+    def later_prices(self) -> tuple[str, ...]:
+        """Prices of which it is not known that they held on the day that is asked about."""
+        as_of, machine = self.question.as_of, self.question.machine
+        found = [(f"an hour of {machine.accelerator}", machine.day)] * (machine.day > as_of)
+        found += [
+            (one.name, one.price.since or one.price.day)
+            for one in self.comparators
+            if one.price is not None and not one.price.held_on(as_of)
+        ]
+        return tuple(
+            f"{name} is known of {day.isoformat()}; what it cost on {as_of.isoformat()} is not"
+            for name, day in found
+        )
+
+    @property
     def old_prices(self) -> tuple[str, ...]:
         """Prices that are older than 90 days, in words."""
         as_of, machine = self.question.as_of, self.question.machine
