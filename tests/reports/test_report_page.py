@@ -402,8 +402,8 @@ def test_the_four_comparators_stand_in_the_page_with_the_day_of_their_price():
         known,
         replace(known, role="small sibling", break_even_items=None, accepted_share=None,
                 day="2025-10-14"),
-        replace(known, role="hosted open weights", usd=None, break_even_items=None, break_even_utilization=None,
-                accepted_share=None, why="no host <b>"),
+        replace(known, role="hosted open weights", usd=None, break_even_items=None,
+                break_even_utilization=None, accepted_share=None, why="no host <b>"),
         replace(known, role="self-hosted", accepted_share=0.0, usd_asked_again=None),
     )  # fmt: skip
     page = render(replace(service_desk_report(), costs=rows))
