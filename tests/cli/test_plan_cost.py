@@ -134,6 +134,22 @@ def test_an_accepted_answer_costs_what_failures_cost_too():
     assert "accepted" not in found[1]
 
 
+def test_a_runs_score_is_the_share_of_accepted_answers(repository):
+    runs = repository / "tests" / "project" / "before_the_rooms" / "runs"
+    run = "letters--tiny-adapter--a15f228607"
+    mean = json.loads((runs / run / "run.json").read_text())["estimate"]["mean"]
+    words = (*SECTION_5, "--api", "openai:gpt-4o", "--runs", runs, "--accepted", run)
+    assert figures(*words)["comparators"][3]["accepted"]["share"] == mean > 0
+
+
+def test_a_log_without_times_gives_lengths_alone(tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"prompt_tokens": 300, "completion_tokens": 30}\n' * 3)
+    found = figures(*SECTION_5, "--api", "gpt-4o", "--log", log)
+    assert found["input_tokens"] == 300 and "load" not in found
+    assert any("nothing was said of the load" in said for said in found["conditions"])
+
+
 API = (*SECTION_5, "--api")
 WRONG = {
     "a negative price": ((*API, "-1/2"), "0 or more"),

@@ -111,7 +111,7 @@ def test_prices_of_late_november():
         "gpt-6.1-sol": (2, 10),
         "claude-sonnet-5-5": (2, 10),
         "claude-opus-5-5": (4, 20),
-        "openai/ft:gpt-4o-mini": (0.30, 1.20),
+        "ft:gpt-4o-mini-2024-07-18:acme::id": (0.30, 1.20),
     }.items():
         rate = find_api_price(name, TODAY).price.rates[0]
         told = rate.input_usd_per_million_tokens, rate.output_usd_per_million_tokens

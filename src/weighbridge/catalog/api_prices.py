@@ -2,8 +2,9 @@
 
 Nothing is fetched. The list says of some prices on which day they were verified, and from which day
 they held. A price without a day of its own is as old as the newest verification in the list, which
-is at most as new as the package. Prices of a faster or slower service tier, of audio and images,
-and of writing to a cache are left out.
+is at most as new as the package. Where a price depends on the time of day, it is that of noon UTC.
+Prices of a faster or slower service tier, of audio and images, and of writing to a cache are left
+out.
 """
 
 import difflib
@@ -20,6 +21,7 @@ from weighbridge.records import Price, Rate
 
 _VERIFIED = re.compile(r"\b(?:verified|checked)\b[^;]*?(20\d\d-\d\d-\d\d)", re.IGNORECASE)
 _BATCH = {"processing": "batch"}
+_TUNED = "ft:"  # how OpenAI calls a model that it tuned for a customer
 _ROUTED = "huggingface_"  # the Hub passes requests on to the host that it names after this
 
 
@@ -164,7 +166,10 @@ def _snapshot() -> Any:
 
 def _find(name: str) -> tuple[Any, Any] | None:
     wanted = name.strip().lower()
-    start, _, rest = wanted.partition("/")
+    if wanted.startswith(_TUNED):
+        wanted = f"openai/{wanted}"
+    # As hosts are named in lists (openai/gpt-4o), and as `weighbridge evaluate` takes them.
+    start, _, rest = wanted.partition("/" if "/" in wanted else ":")
     provider = next((one for one in _snapshot().providers if one.id == start), None)
     if rest and provider is not None:
         found = _looked_up(rest, start)

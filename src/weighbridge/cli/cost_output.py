@@ -242,6 +242,8 @@ def _swing_lines(found: Answer) -> list[str]:
     if not found.swings:
         return []
     lines = ["  What decides: cost over the incumbent's, at both ends of each assumption"]
+    if not any(one.decides for one in found.swings):
+        lines.append("  (none of them alone changes which is cheaper)")
     for one in found.swings[:_SHOWN_SWINGS]:
         mark = "  <- decides" if one.decides else ""
         lines.append(

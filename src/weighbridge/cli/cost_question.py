@@ -121,7 +121,8 @@ def answered(
         log=log,
     )
     stated = bool(asked.tokens_per_month) or asked.utilization is not None
-    return CostPlan(answer(question), found, stated or log is not None)
+    timed = log is not None and log.requests_per_second is not None
+    return CostPlan(answer(question), found, stated or timed)
 
 
 def _once(fixed: Fixed) -> dict[str, float]:
