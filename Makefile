@@ -8,7 +8,7 @@ SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine bench-memory parity-page json-reference serving-page catalog clean
+.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine bench-memory parity-page json-reference serving-page catalog claims-page clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ serving-page: $(VENV)/.dev  ## Calibrate serving and write how far it is off (DA
 
 catalog: $(VENV)/.dev  ## Build the catalogue of published models and scores (DATA=PATH with catalog/, scaling/)
 	$(BIN)/python scripts/build_catalog.py "$(DATA)"
+
+claims-page: $(VENV)/.dev  ## Write which of the article's claims hold, as of the day on the page
+	$(BIN)/python docs/make_claims_page.py
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -45,9 +45,19 @@ def commands(folder: Path) -> dict[str, list[str]]:
                       "--api", "gpt-5"],
         "gap": ["gap", "--benchmark", "eci"],
         "gap --list": ["gap", "--list"],
+        "claims": ["claims", "--as-of", "2026-11-30"],
     }  # fmt: skip
     helps = ["inspect", "scaling", "scaling fit", "scaling compare", "scaling mixture"]
-    helps += ["scaling laws", "plan", "plan train", "plan tune", "plan serve", "plan cost", "gap"]
+    helps += [
+        "scaling laws",
+        "plan",
+        "plan train",
+        "plan tune",
+        "plan serve",
+        "plan cost",
+        "gap",
+        "claims",
+    ]
     return {
         **{name: [*words, "--json"] for name, words in answers.items()},
         **{f"{name} --help": [*name.split(), "--help"] for name in helps},

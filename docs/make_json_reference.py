@@ -29,8 +29,8 @@ PAGE = Path(__file__).parent / "reference" / "json.md"
 ORDER = (
     "demo", "run", "evaluate", "score", "runs list", "runs show", "compare", "lineage", "power",
     "verify", "tune", "import", "export", "inspect", "plan train", "plan tune", "plan serve",
-    "plan cost", "gap", "scaling fit", "scaling compare", "scaling mixture", "scaling laws",
-    "scaling sweep", "init", "doctor", "any command",
+    "plan cost", "gap", "claims", "scaling fit", "scaling compare", "scaling mixture",
+    "scaling laws", "scaling sweep", "init", "doctor", "any command",
 )  # fmt: skip
 """Commands as a person meets them."""
 FEW = 8

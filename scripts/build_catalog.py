@@ -2,7 +2,8 @@
 
     python scripts/build_catalog.py DATA          # or: make catalog DATA=FOLDER
 
-DATA holds `catalog/` (Epoch AI's sheets, models.dev) and `scaling/obs_scaling`. What none of them
+DATA holds `catalog/` (Epoch AI's sheets, models.dev), `scaling/obs_scaling` and `economics/`
+(measured serving rates, which go into a file of their own). What none of them
 has stands in `scripts/catalog/additions.json`, each fact with its source; which column of a sheet
 is its score stands in `scripts/catalog/sheets.json`. The result is one JSON file with one fact a
 line, so that two builds can be compared; the script prints what it left out and why.
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from catalog_rows import Sheets, read_scores
+from catalog_serving import measured_rates
 from catalog_sizes import Sizes
 
 from weighbridge.catalog.published import FILE, normalised
+from weighbridge.catalog.serving_rates import FILE as SERVING
 from weighbridge.storage import replace_file
 
 HERE = Path(__file__).parent / "catalog"
@@ -67,7 +70,8 @@ def build(data: Path) -> tuple[dict[str, Any], Counter[str]]:
     sources: list[dict[str, str]] = []
     scores = read_scores(sheets, listed, models, sources, left)
     scores += added_scores(additions, sources)
-    used = {row["model"] for row in scores}
+    # Models of the additions stay without a score: their sizes and tokens are what is asked for.
+    used = {row["model"] for row in scores} | {added["name"] for added in additions["models"]}
     for name in sorted(models):
         if name not in used:
             del models[name]
@@ -169,6 +173,7 @@ def main() -> None:
     asked = parser.parse_args()
     catalogue, left = build(asked.data)
     replace_file(asked.to, text_of(catalogue).encode())
+    replace_file(SERVING, text_of(measured_rates(asked.data / "economics")).encode())
     print(f"{asked.to}: {len(catalogue['models'])} models, {len(catalogue['scores'])} scores, "
           f"{asked.to.stat().st_size:,} bytes")  # fmt: skip
     for reason, count in left.most_common():

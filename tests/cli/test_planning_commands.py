@@ -86,6 +86,10 @@ def benchmarks(found):
     assert {"mmlu", "gpqa-diamond"} <= {row["benchmark"] for row in found["benchmarks"]}
 
 
+def claimed(found):
+    assert {one["outcome"] for one in found["claims"]} == {"holds", "fails", "holds_if"}
+
+
 def parameters(count):
     def check(found):
         assert found["parameters"] == count
@@ -107,10 +111,11 @@ CHECKS = {
     "plan cost": costing,
     "gap": gap,
     "gap --list": benchmarks,
+    "claims": claimed,
 }
 
 
-AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve", "plan cost", "gap")
+AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve", "plan cost", "gap", "claims")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_it_answers_without_torch(name, commands):
 
 def test_every_one_explains_itself_without_torch(commands):
     explaining = {name: words for name, words in commands.items() if name.endswith("--help")}
-    assert len(explaining) == len(commands) - len(CHECKS) == 12
+    assert len(explaining) == len(commands) - len(CHECKS) == 13
     for name, words in explaining.items():
         done = answer(words)
         assert done.returncode == 0 and "Usage: " in done.stdout, (name, done.stderr)
