@@ -17,7 +17,7 @@ def safety_lines(delta: SafetyDelta | None) -> list[str]:
     """Return how safety differs between two models: a line for each rate, the reference first."""
     if delta is None:
         return []
-    lines = ["", "Safety delta (95 % intervals, paired; below 0 is better):"]
+    lines = ["", "Safety delta (95 % intervals, paired; less is better):"]
     for rate in delta.rates:
         (before, _), (after, _), (change, (low, high)) = (
             rate.reference, rate.candidate, rate.difference,

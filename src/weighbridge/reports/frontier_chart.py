@@ -49,13 +49,11 @@ def frontier(base: Tried, tried: Sequence[Tried], name: str = "safety-frontier")
         *_crosses(start, LIGHT.reference, x, y),
         layer(start).mark_circle(size=90, color=LIGHT.reference, opacity=1).encode(x=x, y=y),
         layer(rows).mark_circle(size=70, color=LIGHT.candidate, opacity=1).encode(x=x, y=y),
+        text_layer(start, LIGHT.reference, dy=18, fontWeight="bold").encode(x=x, y=y),
         *(
-            text_layer([{**row, "text": row["text"]}], colour, align="left", dx=8, dy=dy,
-                       fontWeight="bold").encode(x=x, y=y)
-            for row, colour, dy in (
-                (start[0], LIGHT.reference, 14),
-                *((row, LIGHT.candidate, dy) for row, dy in _placed(rows)),
-            )
+            text_layer([row], LIGHT.candidate, align="left", dx=8, dy=dy, fontWeight="bold")
+            .encode(x=x, y=y)
+            for row, dy in _placed(rows)
         ),
     ]  # fmt: skip
     said = "; ".join(
