@@ -11,7 +11,7 @@ from weighbridge.reports.drawing import Drawing, draw
 from weighbridge.reports.palette import LIGHT
 from weighbridge.reports.scaling_charts import haloed, layer, sized, text_layer
 
-_ROW_PX, _WIDTH_PX = 46, 640
+_ROW_PX, _WIDTH_PX = 46, 480
 _MOST = 10
 
 
@@ -53,7 +53,7 @@ def tornado(
     """
     shown = list(bars[:_MOST])
     ratios = [r for bar in shown for r in (bar.ratio_at_low, bar.ratio_at_high)]
-    low, high = min([*ratios, ratio, 1.0]) / 1.8, max([*ratios, ratio, 1.0]) * 1.8
+    low, high = min([*ratios, ratio, 1.0]) / 2.2, max([*ratios, ratio, 1.0]) * 2.6
     x = alt.X("x:Q", title=f"own cost over that of {incumbent}, {as_of.isoformat()}",
               scale=alt.Scale(type="log", domain=[low, high], nice=False),
               axis=alt.Axis(format="~g", tickCount=5))  # fmt: skip
