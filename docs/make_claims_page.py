@@ -16,6 +16,8 @@ from pathlib import Path
 from weighbridge.documents import ABSENT
 from weighbridge.documents.claims import ClaimDocument, ClaimsDocument
 from weighbridge.planning.claims import check_claims
+from weighbridge.planning.gap.analysis import Gap, measure
+from weighbridge.planning.gap.words import sentence
 from weighbridge.storage import replace_file
 
 NAME = "claims"
@@ -53,6 +55,20 @@ SECTION = """## {title}
 
 {conditions}
 """
+GAP = """## The article's chart
+
+Size against MMLU: a proprietary model whose size is not published is a line and not a dot. This is
+`weighbridge gap --image FILE.svg`; with `--out FILE.html` every dot tells what it is.
+
+![parameters against MMLU, open and proprietary models](claims/gap-mmlu-size.svg)
+
+The best so far on Epoch's index of capabilities, the red line being how far open models were behind
+at its end (`weighbridge gap -b eci --axis date`):
+
+![day of release against Epoch's index, open and proprietary models](claims/gap-eci-date.svg)
+
+{sentences}
+"""
 CLOSING = """## What this does not say
 
 - Scores are published ones, by different protocols; a protocol can move a score by more than the
@@ -83,7 +99,20 @@ def page(document: ClaimsDocument) -> str:
         day=document.as_of, rows=rows, **{name: outcomes.count(name) for name in WORDS}
     )
     closing = CLOSING.format(newest=catalogue().newest)
-    return "\n".join([opening, *map(section, document.claims), closing])
+    told = "\n\n".join(sentence(gap) for gap in gaps(document).values())
+    sections = [section(claim) for claim in document.claims]
+    return "\n".join([opening, *sections, GAP.format(sentences=told), closing])
+
+
+def gaps(document: ClaimsDocument) -> dict[str, Gap]:
+    """Return the gaps that the page draws, by the stems of their charts."""
+    from weighbridge.catalog.published import catalogue
+
+    facts, day = catalogue(), date.fromisoformat(document.as_of)
+    return {
+        name: measure(facts, facts.benchmark(benchmark), day)
+        for name, benchmark in (("gap-mmlu-size", "mmlu"), ("gap-eci-date", "eci"))
+    }
 
 
 def section(claim: ClaimDocument) -> str:
@@ -123,10 +152,16 @@ def table(claim: ClaimDocument) -> str:
 
 
 def charts(document: ClaimsDocument) -> dict[str, str]:
-    """Return each claim's chart as SVG, by its name."""
+    """Return each chart as SVG, by its name."""
+    from weighbridge.cli.gap_page import gap_drawing
     from weighbridge.reports.claim_charts import claim_chart
 
-    return {claim.id: claim_chart(claim.chart, claim.id, WIDTH_PX).svg for claim in document.claims}
+    found = {c.id: claim_chart(c.chart, c.id, WIDTH_PX).svg for c in document.claims}
+    for name, gap in gaps(document).items():
+        drawn = gap_drawing(gap, "size" if name.endswith("size") else "date", name, WIDTH_PX)
+        assert drawn is not None
+        found[name] = drawn.svg
+    return found
 
 
 def main() -> None:

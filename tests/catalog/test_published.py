@@ -12,6 +12,7 @@ from weighbridge.catalog.models import find_model, model_names
 from weighbridge.catalog.published import catalogue, normalised
 from weighbridge.errors import UnknownName
 from weighbridge.planning.anatomy import parameters, read_architecture, vision_parameters
+from weighbridge.sources.configs import find_config
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,14 @@ def test_retirements_that_were_announced(facts):
 )
 def test_other_spellings_are_found(facts, written, name):
     assert facts.model(written).name == name
+
+
+def test_a_published_name_opens_the_configuration():
+    """One catalogue: what the chart calls a model, `inspect` and `plan` know, too."""
+    found = find_config("Meta-Llama-3-70B-Instruct", offline=True)
+    assert found.name == "llama-3-70b" and found.source.startswith("catalog:")
+    with pytest.raises(UnknownName, match="unknown model 'gpt-5-2025-08-07'"):
+        find_config("gpt-5-2025-08-07", offline=True)
 
 
 def test_unknown_names_get_near_misses(facts):

@@ -58,6 +58,14 @@ def test_the_page_stands_by_itself_and_its_labels_are_clear(tmp_path, benchmark)
     assert all("released 20" in dot for dot in dots)
 
 
+def test_one_chart_alone(tmp_path):
+    for axis, file in (("size", "a.svg"), ("date", "b.png")):
+        found = figures("--image", tmp_path / file, "--axis", axis)
+        assert found["image"] == str(tmp_path / file)
+    assert "size not published: 88.1 %" in (tmp_path / "a.svg").read_text()
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("words", "line", "code"),
     [
@@ -65,6 +73,8 @@ def test_the_page_stands_by_itself_and_its_labels_are_clear(tmp_path, benchmark)
         (("--as-of", "31.12.2025"), "--as-of 31.12.2025; expected a day such as", 2),
         (("--out", "page.pdf"), "--out page.pdf; expected a file that ends in .html", 2),
         (("--out", "nowhere/page.html"), "no folder nowhere", 2),
+        (("--axis", "sise"), "unknown --axis 'sise'.*did you mean size", 2),
+        (("--image", "x.gif"), "--image x.gif; expected a file that ends in .svg or .png", 2),
         (("-b", "osworld"), "OSWorld has scores of 2 open models", 3),
         (("--as-of", "2001-01-01"), "MMLU has scores of 0 open models", 3),
     ],

@@ -208,6 +208,17 @@ def catalogue() -> Catalogue:
     )
 
 
+def configuration_of(name: str) -> str | None:
+    """Return what `catalog.models` calls a published model's architecture; None where unknown.
+
+    >>> configuration_of("DeepSeek-V3-0324"), configuration_of("gpt-5")
+    ('deepseek-v3', None)
+    """
+    facts = catalogue()
+    model = facts.models.get(facts.aliases.get(name.strip(), normalised(name)))
+    return (model.configuration or None) if model is not None else None
+
+
 def _model(row: Mapping[str, Any]) -> PublishedModel:
     price, retires = row.get("usd_per_million_tokens"), row.get("retires")
     known = {key: value for key, value in row.items() if key not in _READ}

@@ -1,7 +1,7 @@
 """The page of a gap: charts drawn for wide columns and for phones, and every model in a table."""
 
-from collections.abc import Callable
 from datetime import date
+from typing import Literal, get_args
 
 from weighbridge.catalog.published import Catalogue
 from weighbridge.cli.gap_output import credited
@@ -13,6 +13,8 @@ from weighbridge.reports.gap_charts import Dot, Level, Span, by_date, by_price, 
 from weighbridge.reports.gap_page import CreditedSource, GapFigure, GapPage, GapRow, render_gap
 from weighbridge.reports.page import Chart
 
+Axis = Literal["size", "date", "price"]
+AXES: tuple[Axis, ...] = get_args(Axis)
 _TONES = {"narrowing": "good", "widening": "bad", "no clear change": "unsure", "used up": "unsure"}
 
 
@@ -48,39 +50,48 @@ def gap_page(gap: Gap, facts: Catalogue) -> str:
     )
 
 
-def gap_figures(gap: Gap) -> list[GapFigure]:
-    """Return the charts that there are data for."""
+def gap_drawing(gap: Gap, axis: Axis, name: str, width: int) -> Drawing | None:
+    """Draw scores against one axis; None where too few models have a place on it.
+
+    Args:
+        gap: What was measured.
+        axis: size, date, or price.
+        name: File stem.
+        width: In pixels.
+    """
     unit = gap_unit(gap)
-    found = []
-    sized = [_dot(point, gap, point.model.parameters) for point in gap.points]
-    level = _unknown_size(gap)
-    chart = _both("gap-size", lambda n, px: by_size(_known(sized), unit, level, n, px))
-    if chart is not None:
-        unknown = sum(point.model.parameters is None for point in gap.points)
-        found.append(GapFigure("Size against score", chart, _size_caption(unknown)))
-    dated = [_dot(point, gap, year(point.model.released)) for point in gap.points]
-    chart = _both("gap-date", lambda n, px: by_date(_known(dated), unit, _span(gap), n, px))
-    if chart is not None:
-        found.append(
-            GapFigure(
-                "Best so far",
-                chart,
-                "Lines: the best score so far of each group. The red line is how long ago "
-                "proprietary models passed what the best open model reaches at the end.",
-            )
-        )
+    if axis == "size":
+        dots = [_dot(point, gap, point.model.parameters) for point in gap.points]
+        return by_size(_known(dots), unit, _unknown_size(gap), name, width)
+    if axis == "date":
+        dots = [_dot(point, gap, year(point.model.released)) for point in gap.points]
+        return by_date(_known(dots), unit, _span(gap), name, width)
     prices = [(point, point.model.usd_per_million_tokens) for point in gap.points]
-    priced = [_dot(point, gap, sum(price)) for point, price in prices if price is not None]
-    chart = _both("gap-price", lambda n, px: by_price(_known(priced), unit, n, px))
-    if chart is not None:
-        found.append(
-            GapFigure(
-                "Price against score",
-                chart,
-                "Makers' own list prices as models.dev had them in June 2026, a million tokens in "
-                "and a million out; models without one are not here.",
-            )
-        )
+    dots = [_dot(point, gap, sum(price)) for point, price in prices if price is not None]
+    return by_price(_known(dots), unit, name, width)
+
+
+def gap_figures(gap: Gap) -> list[GapFigure]:
+    """Return the charts that there are data for, for wide columns and for phones."""
+    unknown = sum(point.model.parameters is None for point in gap.points)
+    told: dict[Axis, tuple[str, str]] = {
+        "size": ("Size against score", _size_caption(unknown)),
+        "date": (
+            "Best so far",
+            "Lines: the best score so far of each group. The red line is how long ago proprietary "
+            "models passed what the best open model reaches at the end.",
+        ),
+        "price": (
+            "Price against score",
+            "Makers' own list prices as models.dev had them in June 2026, a million tokens in and "
+            "a million out; models without one are not here.",
+        ),
+    }
+    found = []
+    for axis, (title, caption) in told.items():
+        wide, narrow = (gap_drawing(gap, axis, f"gap-{axis}", px) for px in (WIDE_PX, NARROW_PX))
+        if wide is not None:
+            found.append(GapFigure(title, Chart(wide, narrow), caption))
     return found
 
 
@@ -205,8 +216,3 @@ def _method(gap: Gap) -> list[str]:
             f"is {words.months(one.lag)}."
         )
     return told
-
-
-def _both(name: str, make: Callable[[str, int], Drawing | None]) -> Chart | None:
-    wide, narrow = (make(name, px) for px in (WIDE_PX, NARROW_PX))
-    return None if wide is None else Chart(wide, narrow)

@@ -145,6 +145,7 @@ class GapDocument:
         sources: Tables behind it, with their licences.
         models: Every version of a model with its best score, in the order of release.
         written: The page, with --out.
+        image: The chart, with --image.
     """
 
     benchmark: str
@@ -169,6 +170,7 @@ class GapDocument:
     sources: tuple[FactSource, ...]
     models: tuple[ScoredModel, ...]
     written: OrAbsent[str] = ABSENT
+    image: OrAbsent[str] = ABSENT
 
 
 @dataclass(frozen=True, kw_only=True)

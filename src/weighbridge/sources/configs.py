@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.catalog.models import find_model, find_model_by_repository, model_names
+from weighbridge.catalog.published import configuration_of
 from weighbridge.errors import InputError, MissingPiece, UnknownName
 from weighbridge.sources.documents import read_settings
 from weighbridge.sources.hub import hub_snapshot
@@ -52,9 +53,10 @@ def find_config(spec: str, *, offline: bool = False) -> FoundConfig:
     """Find a model's configuration; no weights are read.
 
     Args:
-        spec: A catalog name, a `config.json` or any `.json` file, a folder that holds a
-            `config.json` or one GGUF file, a `.gguf` file, or a Hub id (`org/name@revision`). A Hub
-            id that the catalog knows is taken from there, unless a revision is named.
+        spec: A catalog name or a published model's, a `config.json` or any `.json` file, a folder
+            that holds a `config.json` or one GGUF file, a `.gguf` file, or a Hub id
+            (`org/name@revision`). A Hub id that the catalog knows is taken from there, unless a
+            revision is named.
         offline: Never reach for the Hub; its local cache is still used.
 
     Raises:
@@ -71,6 +73,9 @@ def find_config(spec: str, *, offline: bool = False) -> FoundConfig:
         return _from_file(path)
     if spec.count("/") == 1 and not spec.startswith((".", "/", "~")):
         return _from_hub(spec, offline)
+    known = configuration_of(spec)
+    if known is not None:
+        return _from_catalog(known)
     do = "name a catalog model, a config.json, a folder, a .gguf file or a Hub id (org/name)"
     raise UnknownName("model", spec, model_names(), do)
 

@@ -69,7 +69,7 @@ def check(as_of: date) -> Finding:
         ),
         conditions=(
             "best is by the law as refitted (Besiroglu et al. 2024); by Kaplan's of 2020, which "
-            "these models followed, they were right",
+            "these models followed, they had more than enough tokens",
             "what counts is the loss for the compute of training alone",
         ),
         measured=tuple(
