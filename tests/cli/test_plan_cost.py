@@ -48,6 +48,15 @@ def test_the_four_comparators_always_and_each_with_its_day():
     assert by_role["small sibling"]["utilization_for_five"] > 1
 
 
+def test_a_model_that_leaves_its_api_says_when():
+    """2026-11.md, section 1: gpt-4o and 4o-mini on 14 Jan 2027, gpt-5 on 11 Dec 2026."""
+    incumbent, sibling, *_ = figures(*SECTION_5, "--api", "gpt-4o")["comparators"]
+    assert incumbent["why"] == sibling["why"] == "leaves its API on 2027-01-14"
+    incumbent, *_ = figures(*SECTION_5, "--api", "gpt-5")["comparators"]
+    assert incumbent["why"] == "leaves its API on 2026-12-11"
+    assert not figures(*SECTION_5, "--api", "gpt-5.5")["comparators"][0]["why"]
+
+
 def test_a_comparator_without_a_price_keeps_its_place_and_says_why():
     found = figures("--self-hosted", "smollm2-135m", "--api", "gpt-4.1-nano", *AS_OF)
     _, sibling, hosted, _ = found["comparators"]

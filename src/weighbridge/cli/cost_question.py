@@ -28,7 +28,7 @@ from weighbridge.planning.cost import (
     Workload,
     answer,
 )
-from weighbridge.planning.cost.alternatives import hosted_of, sibling_of
+from weighbridge.planning.cost.alternatives import hosted_of, known, sibling_of
 from weighbridge.planning.serving.efficiency import calibrated
 from weighbridge.planning.serving.forecast import Plan, plan
 from weighbridge.planning.serving.trace import Trace, read_trace, with_lengths
@@ -213,17 +213,17 @@ def _names(spec: str, catalog_name: str) -> tuple[str, ...]:
 
 
 def _machine_price(candidate: Candidate, machine: str, day: date) -> AcceleratorPrice:
-    known = accelerator_price(machine)
+    listed = accelerator_price(machine)
     if candidate.usd_per_hour:
         usd = dollars("--usd-per-hour", candidate.usd_per_hour, above_zero=True)
         return AcceleratorPrice(machine, usd, "as given", day, "the user", {})
-    if known is None:
+    if listed is None:
         raise InputError(
             f"no dated price of {accelerator(machine).name} is in the table",
             f"one of {', '.join(priced_accelerators())}",
             "state it: --usd-per-hour",
         )
-    return known
+    return listed
 
 
 def _alternatives(
@@ -231,7 +231,7 @@ def _alternatives(
 ) -> tuple[Alternative, ...]:
     incumbent = _price("--api", apis.api, day)
     return (
-        Alternative("incumbent", incumbent),
+        known("incumbent", incumbent, day),
         _sibling(apis, incumbent, day),
         _hosted(apis, names, load, day),
     )
@@ -246,7 +246,7 @@ def _price(option: str, text: str, day: date) -> ApiPrice:
 
 def _sibling(apis: Apis, incumbent: ApiPrice, day: date) -> Alternative:
     if apis.sibling:
-        return Alternative("small sibling", _price("--sibling", apis.sibling, day))
+        return known("small sibling", _price("--sibling", apis.sibling, day), day)
     return sibling_of(incumbent, day, "--sibling")
 
 

@@ -7,7 +7,7 @@ from datetime import date
 
 from weighbridge.catalog.api_prices import ApiPrice, find_api_price, find_price_at
 from weighbridge.catalog.models import find_model_by_repository
-from weighbridge.planning.cost.alternatives import hosted_of, sibling_of
+from weighbridge.planning.cost.alternatives import hosted_of, known, sibling_of
 from weighbridge.planning.cost.comparison import Alternative
 from weighbridge.planning.cost.workload import Workload
 from weighbridge.project.project_file import Project
@@ -37,7 +37,7 @@ def offers_of(project: Project, day: date) -> tuple[Offer, ...]:
 def _sibling(named: str, incumbent: ApiPrice | None, model: str, day: date) -> Alternative:
     do = "[economics] small_sibling"
     if named:
-        return Alternative("small sibling", find_api_price(named, day))
+        return known("small sibling", find_api_price(named, day), day)
     if incumbent is None:
         return Alternative(
             "small sibling", None, f"no list has {model} at its address: name one with {do}"
@@ -49,8 +49,8 @@ def _hosted(named: str, project: Project, day: date) -> Alternative:
     if named:
         return Alternative("hosted open weights", find_api_price(named, day))
     base = project.model.base
-    known = find_model_by_repository(base)
-    names = (base, *known.hub) if known is not None else (base,)
+    listed = find_model_by_repository(base)
+    names = (base, *listed.hub) if listed is not None else (base,)
     found = hosted_of(names, _EVEN, day, "[economics] hosted")
     if found.price is None or project.tune is None:
         return found

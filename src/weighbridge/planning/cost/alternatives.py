@@ -5,8 +5,21 @@ from datetime import date
 
 from weighbridge.catalog.api_families import small_sibling
 from weighbridge.catalog.api_prices import ApiPrice, find_api_price, hosted_offers
-from weighbridge.planning.cost.comparison import Alternative
+from weighbridge.catalog.retirements import leaves_api_on
+from weighbridge.planning.cost.comparison import Alternative, Role
 from weighbridge.planning.cost.workload import Workload, api_usd_per_request
+
+MAKERS = ("anthropic", "openai")
+"""Providers that announce when their own models leave their API."""
+
+
+def known(role: Role, price: ApiPrice, day: date) -> Alternative:
+    """Return a comparator whose price is known, and when it leaves its API if that is announced."""
+    leaves = leaves_api_on(price.model) if price.provider in MAKERS else None
+    why = ""
+    if leaves is not None:
+        why = f"{'leaves' if leaves > day else 'left'} its API on {leaves.isoformat()}"
+    return Alternative(role, price, why)
 
 
 def sibling_of(incumbent: ApiPrice, day: date, do: str) -> Alternative:
@@ -21,7 +34,7 @@ def sibling_of(incumbent: ApiPrice, day: date, do: str) -> Alternative:
     if name is None:
         why = f"no smaller one of {incumbent.name}'s family is known: name one with {do}"
         return Alternative("small sibling", None, why)
-    return Alternative("small sibling", find_api_price(f"{incumbent.provider}/{name}", day))
+    return known("small sibling", find_api_price(f"{incumbent.provider}/{name}", day), day)
 
 
 def hosted_of(names: Iterable[str], asked: Workload, day: date, do: str) -> Alternative:
