@@ -112,6 +112,23 @@ def test_what_decides_is_drawn(tmp_path):
     assert all(one["assumption"].split("'")[0] in drawn for one in found["sensitivity"])
 
 
+def test_a_claim_has_a_chance_by_how_sure_the_throughput_is():
+    """The median is as likely as not; a measured throughput leaves no chance to speak of."""
+    found = figures(*TWO_H100, "--api", "gpt-5-mini", "--utilization", 0.1)
+    own = found["usd_per_million_tokens"]
+    words = (*TWO_H100, "--utilization", 0.1, "--api")
+    even = figures(*words, f"{own}/{own}")["comparators"][0]
+    assert even["chance_cheaper"] == pytest.approx(0.5, abs=0.01)
+    high = found["cost_ratio_interval"][1] * found["comparators"][0]["usd_per_million_tokens"]
+    sure = figures(*words, f"{high}/{high}")["comparators"][0]
+    assert sure["chance_cheaper"] == pytest.approx(0.975, abs=0.01)
+    five = figures(*words, f"{5 * own}/{5 * own}")["comparators"][0]
+    assert five["chance_five_times_cheaper"] == pytest.approx(0.5, abs=0.01)
+    low, top = found["break_even_utilization_interval"]
+    assert low < found["break_even_utilization"] < top
+    assert figures(*SECTION_5, "--api", "gpt-5")["comparators"][0]["chance_cheaper"] is None
+
+
 def test_a_log_of_two_days_shows_what_sharing_and_sleeping_change(tmp_path):
     """By day 3,600 requests an hour, nothing at night: each 1,000 tokens in and 100 out."""
     rows = [

@@ -43,6 +43,7 @@ def cost_document(made: CostPlan) -> CostDocument:
         times_cheaper=first.times_cheaper,
         break_even_tokens_per_month=first.break_even_tokens_per_month,
         break_even_utilization=first.break_even_utilization,
+        break_even_utilization_interval=found.break_even_interval,
         break_even_deployments=first.break_even_deployments,
         own=_own_document(found),
         input_tokens=asked.asked.input_tokens,
@@ -97,7 +98,7 @@ def _own_document(found: Answer) -> OwnCost:
 
 
 def _comparator_document(found: Answer, one: Priced) -> ComparatorDocument:
-    price, at = one.price, one.break_even
+    price, at, chances = one.price, one.break_even, found.chances.get(one.role)
     volume = None if at is None else at.requests_per_month
     age = None if price is None else price.age_days(found.question.as_of)
     return ComparatorDocument(
@@ -115,6 +116,9 @@ def _comparator_document(found: Answer, one: Priced) -> ComparatorDocument:
         break_even_deployments=None if at is None or volume is None else at.deployments,
         utilization_for_five=one.for_five,
         utilization_for_ten=one.for_ten,
+        chance_cheaper=None if chances is None else chances.cheaper,
+        chance_five_times_cheaper=None if chances is None else chances.five_times,
+        chance_ten_times_cheaper=None if chances is None else chances.ten_times,
         rates=() if price is None else _rates_document(price.price.rates),
         day=None if price is None else price.day.isoformat(),
         since=None if price is None or price.since is None else price.since.isoformat(),

@@ -194,7 +194,30 @@ def _utilization_lines(found: Answer) -> list[str]:
         lines += wrapped(
             f"5x cheaper than the incumbent: {_reached(five)}; 10x: {_reached(ten)}.", "  "
         )
+        lines += _chance_lines(found)
     return lines
+
+
+def _chance_lines(found: Answer) -> list[str]:
+    """Return how likely the claims are, by how sure the throughput is."""
+    if not found.chances or found.break_even_interval is None:
+        return []
+    low, high = found.break_even_interval
+    lines = [
+        "",
+        f"  chance, by how sure the throughput is    {'cheaper':>8}{'5x':>8}{'10x':>8}",
+    ]
+    for role, one in found.chances.items():
+        told = (f"{_likely(p):>8}" for p in (one.cheaper, one.five_times, one.ten_times))
+        lines.append(f"  than {_SHORT.get(role, role):<34}  " + "".join(told))
+    said = f"As dear as the incumbent at {low:.1%} to {high:.1%} of the capacity (95 % interval)."
+    return [*lines, *wrapped(said, "  ")]
+
+
+def _likely(chance: float) -> str:
+    if 0.01 <= chance <= 0.99:
+        return f"{chance:.0%}"
+    return "> 99%" if chance > 0.5 else "< 1%"
 
 
 def _reached(share: float | None) -> str:

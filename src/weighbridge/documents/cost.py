@@ -58,6 +58,10 @@ class ComparatorDocument:
         utilization_for_five: Utilization at which the candidate is five times cheaper; above 1 it
             never is.
         utilization_for_ten: The same for ten times.
+        chance_cheaper: How likely the candidate is cheaper than this one, by how sure its
+            throughput is; null where that was measured.
+        chance_five_times_cheaper: Likewise, by five times.
+        chance_ten_times_cheaper: Likewise, by ten times.
         rates: The prices; empty for the candidate.
         day: The day of which the price is known, ISO 8601; null for the candidate.
         since: The day from which it held; null where not known.
@@ -79,6 +83,9 @@ class ComparatorDocument:
     break_even_deployments: int | None
     utilization_for_five: float | None
     utilization_for_ten: float | None
+    chance_cheaper: float | None
+    chance_five_times_cheaper: float | None
+    chance_ten_times_cheaper: float | None
     rates: tuple[CostRates, ...]
     day: str | None
     since: str | None
@@ -289,6 +296,8 @@ class CostDocument:
         break_even_tokens_per_month: Input and output tokens a month from which on the candidate
             costs no more than the incumbent; null where no volume suffices.
         break_even_utilization: Share of its capacity that this volume uses; above 1 none suffices.
+        break_even_utilization_interval: 95 % interval of it, from the throughput's; null where that
+            was measured.
         break_even_deployments: Deployments that serve this volume.
         own: What the candidate costs.
         input_tokens: Of a prompt, on the average.
@@ -319,6 +328,7 @@ class CostDocument:
     times_cheaper: float | None
     break_even_tokens_per_month: float | None
     break_even_utilization: float | None
+    break_even_utilization_interval: tuple[float, float] | None
     break_even_deployments: int | None
     own: Inlined[OwnCost]
     input_tokens: float

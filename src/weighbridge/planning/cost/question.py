@@ -1,10 +1,11 @@
 """One cost question, answered whole: comparators, utilizations, sensitivity, hourly load."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from weighbridge.catalog.accelerator_prices import OLD_AFTER_DAYS, AcceleratorPrice
+from weighbridge.planning.cost.chances import chance, likely_rates
 from weighbridge.planning.cost.comparison import (
     Alternative,
     Demand,
@@ -13,7 +14,12 @@ from weighbridge.planning.cost.comparison import (
     compare,
     own_usd,
 )
-from weighbridge.planning.cost.hosting import Hosting, deployments_for, usd_per_request
+from weighbridge.planning.cost.hosting import (
+    Hosting,
+    break_even,
+    deployments_for,
+    usd_per_request,
+)
 from weighbridge.planning.cost.load import HourlyLoad, hourly_load
 from weighbridge.planning.cost.sensitivity import Assumptions, Swing, swings
 from weighbridge.planning.cost.workload import Workload
@@ -88,6 +94,21 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Chances:
+    """How likely the candidate is cheaper than a comparator, by how sure its throughput is.
+
+    Attributes:
+        cheaper: Than it.
+        five_times: By five times.
+        ten_times: By ten times.
+    """
+
+    cheaper: float
+    five_times: float
+    ten_times: float
+
+
+@dataclass(frozen=True)
 class Answer:
     """What came out.
 
@@ -98,6 +119,10 @@ class Answer:
         comparators: The four.
         cost_ratio: What the candidate costs over what the incumbent does; None for a free one.
         interval: 95 % interval of it; None where the rate was measured.
+        break_even_interval: 95 % interval of the utilization at which both cost the same; None
+            likewise.
+        chances: How likely the candidate is cheaper, by comparator; empty where the rate was
+            measured.
         by_utilization: The candidate's dollars for a request at several utilizations.
         swings: What each assumption does, the widest first.
         load: The log, hour by hour; None without times.
@@ -109,6 +134,8 @@ class Answer:
     comparators: tuple[Priced, ...]
     cost_ratio: float | None
     interval: tuple[float, float] | None
+    break_even_interval: tuple[float, float] | None
+    chances: Mapping[Role, Chances]
     by_utilization: Mapping[float, float]
     swings: tuple[Swing, ...]
     load: HourlyLoad | None
@@ -198,6 +225,8 @@ def answer(asked: Question) -> Answer:
         comparators=comparators,
         cost_ratio=comparators[0].cost_ratio,
         interval=_interval(asked, demand, comparators[0].usd),
+        break_even_interval=_break_even_interval(asked, comparators[0].usd),
+        chances=_chances(asked, demand, comparators),
         by_utilization={u: usd_per_request(hosting, u) for u in SHOWN_UTILIZATIONS},
         swings=_swings(asked, hosting, demand),
         load=load,
@@ -209,6 +238,28 @@ def _interval(asked: Question, demand: Demand, paid: float | None) -> tuple[floa
         return None
     slow, fast = (own_usd(asked.hosting_at(rate), demand) for rate in asked.rate.interval)
     return fast / paid, slow / paid
+
+
+def _break_even_interval(asked: Question, paid: float | None) -> tuple[float, float] | None:
+    if asked.rate.interval is None or not paid:
+        return None
+    slow, fast = (break_even(asked.hosting_at(r), paid).utilization for r in asked.rate.interval)
+    return None if slow is None or fast is None else (fast, slow)
+
+
+def _chances(asked: Question, demand: Demand, comparators: Sequence[Priced]) -> dict[Role, Chances]:
+    if asked.rate.interval is None:
+        return {}
+    rates = likely_rates(asked.rate.tokens_per_second, asked.rate.interval)
+
+    def usd_at(rate: float) -> float:
+        return own_usd(asked.hosting_at(rate), demand)
+
+    return {
+        one.role: Chances(*(chance(usd_at, rates, one.usd, times) for times in (1, 5, 10)))
+        for one in comparators
+        if one.usd is not None and one.cost_ratio is not None
+    }
 
 
 def _swings(asked: Question, hosting: Hosting, demand: Demand) -> tuple[Swing, ...]:
