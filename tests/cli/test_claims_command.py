@@ -48,6 +48,7 @@ def checked_page(tmp_path, *names):
     return page, pictures
 
 
+@pytest.mark.slow
 def test_the_page_has_each_claim_with_its_chart_and_its_sentence(tmp_path):
     page, pictures = checked_page(tmp_path, "cost_moe_236b", "lora_10000x")
     assert len(pictures) == 4  # for wide columns and for phones

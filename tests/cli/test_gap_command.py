@@ -42,7 +42,8 @@ def test_it_says_so_within_eighty_columns():
         "-b", "gpqa-diamond", "--as-of", "2025-06-30").stdout, re.MULTILINE)  # fmt: skip
 
 
-@pytest.mark.parametrize("benchmark", ["mmlu", pytest.param("eci", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("benchmark", ["mmlu", "eci"])
 def test_the_page_stands_by_itself_and_its_labels_are_clear(tmp_path, benchmark):
     out = tmp_path / "page.html"
     assert figures("-b", benchmark, "--out", out)["written"] == str(out)
@@ -58,6 +59,7 @@ def test_the_page_stands_by_itself_and_its_labels_are_clear(tmp_path, benchmark)
     assert all("released 20" in dot for dot in dots)
 
 
+@pytest.mark.slow
 def test_one_chart_alone(tmp_path):
     for axis, file in (("size", "a.svg"), ("date", "b.png")):
         found = figures("--image", tmp_path / file, "--axis", axis)

@@ -115,7 +115,7 @@ CHECKS = {
 }
 
 
-AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve", "plan cost", "gap", "claims")
+AT_ONCE = ("inspect GGUF", "plan train", "plan tune", "plan serve", "plan cost", "claims")
 
 
 @pytest.mark.parametrize(

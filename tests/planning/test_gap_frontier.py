@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weighbridge.planning.gap.frontier import every_day, frontier, lags
 
+few = settings(max_examples=50)
 scored = st.lists(
     st.tuples(st.integers(0, 400), st.integers(0, 30)), min_size=1, max_size=12
 )  # few scores, so that ties occur
@@ -33,6 +34,7 @@ def brute_lag(leader, follower, day):
     return sign * (day - min(d for d, v in ahead if v > level))
 
 
+@few
 @given(scored, scored)
 def test_the_lag_is_what_walking_back_finds(leader, follower):
     days = every_day(0, 450, 17)
@@ -41,6 +43,7 @@ def test_the_lag_is_what_walking_back_finds(leader, follower):
     np.testing.assert_array_equal(found, expected)
 
 
+@few
 @given(scored, scored)
 def test_changing_sides_changes_the_sign(leader, follower):
     days = every_day(0, 450, 17)
@@ -49,6 +52,7 @@ def test_changing_sides_changes_the_sign(leader, follower):
     np.testing.assert_array_equal(one, -other)
 
 
+@few
 @given(scored, scored)
 def test_only_the_order_of_scores_matters(leader, follower):
     days = every_day(0, 450, 17)
@@ -57,6 +61,7 @@ def test_only_the_order_of_scores_matters(leader, follower):
     np.testing.assert_array_equal(plain, lags(*map(made, bent), days).days)
 
 
+@few
 @given(scored, st.integers(1, 60))
 def test_the_same_models_later_are_behind_by_as_much(rows, later):
     """Where a record is beaten; where none is, both stand still and are level in the end."""
@@ -72,6 +77,7 @@ def test_the_same_models_later_are_behind_by_as_much(rows, later):
         assert 0 <= lag < later or lag == 0
 
 
+@few
 @given(scored, scored, st.integers(0, 400))
 def test_a_model_that_breaks_no_record_changes_nothing(leader, follower, day):
     weak = [*follower, (day, min(v for _, v in follower))]

@@ -134,6 +134,7 @@ def rates_of(listed: Any) -> tuple[Rate, ...]:
     )
 
 
+@cache
 def list_name() -> str:
     """Return the list's name and version."""
     return f"genai-prices {importlib.metadata.version('genai-prices')}"
