@@ -1,5 +1,7 @@
 """Frozen layers compute the same and give the weights back to the bit."""
 
+import sys
+
 import peft
 import pytest
 import torch
@@ -92,6 +94,20 @@ def test_weights_come_back_to_the_bit_and_can_be_trained():
     assert base.lm_head.weight is base.model.embed_tokens.weight
     model(input_ids=ROWS, labels=ROWS).loss.backward()
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is mapped")
+def test_weights_of_a_mapped_file_are_neither_dropped_nor_copied_back(tmp_path):
+    small_llama().save_pretrained(tmp_path)
+    model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    before = {name: p.data_ptr() for name, p in model.named_parameters()}
+    expected = logits(model, ROWS)
+    freeze_linears(model)
+    assert any(isinstance(layer, FrozenLinear) for layer in model.modules())
+    logits(model, ROWS)
+    thaw_linears(model)
+    assert {name: p.data_ptr() for name, p in model.named_parameters()} == before
+    assert torch.equal(logits(model, ROWS), expected)
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -20,6 +20,7 @@ from weighbridge.errors import InputError, Interrupted
 from weighbridge.models.template_clock import date_written
 from weighbridge.process_memory import (
     peak_memory_bytes,
+    release_freed,
     resident_memory_bytes,
     restart_peak,
 )
@@ -176,6 +177,7 @@ def _train(
             job.folder / CHECKPOINTS, job.parameters, job.optimizer, job.method.output
         )
         predicted_seconds = None
+        release_freed()  # by what was measured with the base before, and by the self-test
         restart_peak()
         if state is None:
             state = _start(job, warm)

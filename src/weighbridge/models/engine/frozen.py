@@ -3,7 +3,8 @@
 A product with a plain row-major weight copies it into the kernel's blocked order every time. For
 the few rows of a decoding step that copy costs more than the product. A weight that doesn't change
 is put into that order once, by oneDNN through torch; the plain weight is dropped, and is restored
-bit for bit when the model is to be trained or merged.
+bit for bit when the model is to be trained or merged. A weight that is a view of a mapped file is
+kept as it is: dropping it would free nothing, and restoring it would be a second copy.
 """
 
 import functools
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from weighbridge.process_memory import page_out
+from weighbridge.process_memory import MappedFiles, page_out
 
 _KEPT = (torch.float32, torch.bfloat16)
 
@@ -21,21 +22,28 @@ class FrozenLinear(nn.Module):
     """``y = x Wᵀ + b`` with W in oneDNN's order; no gradient, CPU only.
 
     Attributes:
-        plain: A list of the one layer that this one replaces, without its weight unless another
-            layer shares the weight.
+        plain: A list of the one layer that this one replaces, without its weight unless that is
+            kept.
     """
 
-    def __init__(self, plain: nn.Linear, shared: bool) -> None:
+    def __init__(self, plain: nn.Linear, keep: bool) -> None:
+        """Put a layer's weight in the kernel's order.
+
+        Args:
+            plain: The layer.
+            keep: Whether dropping its weight would free no memory: another layer has it as well, or
+                it is a view of a mapped file.
+        """
         super().__init__()
         self._weight: Tensor = torch.ops.mkldnn._reorder_linear_weight(plain.weight.detach())
-        self._shared = plain.weight if shared else None
+        self._kept = plain.weight if keep else None
         self._trained = plain.weight.requires_grad
         self.plain = [plain]  # in a list, so that it isn't a submodule
         self.bias = plain.bias
-        # A weight is often a view of a mapped file: without this, the file would stay in memory
-        # beside the copy. A shared weight is read again when needed, a page at a time.
+        # Without this, a mapped file would stay in memory beside the copy. A weight that is kept is
+        # read again when needed, a page at a time.
         page_out(plain.weight.data_ptr(), plain.weight.nbytes)
-        if not shared:
+        if not keep:
             del plain.weight
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,12 +54,12 @@ class FrozenLinear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The plain weight (out, in), for code that reads it; unpacked at each call."""
-        return self._weight.to_dense() if self._shared is None else self._shared
+        return self._weight.to_dense() if self._kept is None else self._kept
 
     def thaw(self) -> nn.Linear:
         """Return the plain layer with its weight, equal bit for bit."""
         (plain,) = self.plain
-        if self._shared is None:
+        if self._kept is None:
             plain.weight = nn.Parameter(self.weight, requires_grad=self._trained)
         return plain
 
@@ -62,10 +70,10 @@ class FrozenLora(nn.Module):
     It computes the same sum as peft's layer, and adds the updates in place.
     """
 
-    def __init__(self, plain: Any, shared: bool) -> None:
+    def __init__(self, plain: Any, keep: bool) -> None:
         super().__init__()
         self.plain = [plain]
-        self.base = FrozenLinear(plain.base_layer, shared)
+        self.base = FrozenLinear(plain.base_layer, keep)
         self._updates = [
             (plain.lora_A[name].weight.T, plain.lora_B[name].weight.T, plain.scaling[name])
             for name in plain.active_adapters
@@ -159,13 +167,14 @@ def freeze_linears(module: nn.Module) -> None:
     for child in module.modules():
         for parameter in child.parameters(recurse=False):
             owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    mapped = MappedFiles()
     with torch.inference_mode(False), torch.no_grad():
         for parent, name, child in _replaceable_layers(module):
             plain: Any = child.base_layer if _is_plain_lora(child) else child
             if type(plain) is nn.Linear and _can_freeze(plain.weight):
-                shared = owners[id(plain.weight)] > 1
+                keep = owners[id(plain.weight)] > 1 or plain.weight.data_ptr() in mapped
                 frozen = FrozenLinear if plain is child else FrozenLora
-                setattr(parent, name, frozen(child, shared))  # type: ignore[arg-type]
+                setattr(parent, name, frozen(child, keep))  # type: ignore[arg-type]
         _fuse_gated(module)
 
 
