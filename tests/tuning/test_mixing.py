@@ -194,5 +194,8 @@ def test_the_command_learns_the_mixture_and_its_record_says_what_was_in_it(
     assert recipe["mixed"] == document["mixed"]
     kept = json.loads((tmp_path / "run/result.json").read_text())
     assert kept["mixed"] == document["mixed"]
+    (tmp_path / "run/result.json").write_text(json.dumps({**kept, "mixed": []}))
+    again = json.loads(CliRunner().invoke(app, [*words, *more.split()]).stdout)
+    assert again["mixed"] == document["mixed"]  # of a run from before this was recorded
     shown = CliRunner().invoke(app, [*words, "--show-mask", "1", "--cache", "cache"]).stdout
     assert "Gladly." in shown and "sorry" not in shown  # safety's questions may be harmful

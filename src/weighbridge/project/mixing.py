@@ -15,7 +15,7 @@ from weighbridge.tuning.mixing import (
     DEFAULT_SAFETY_SHARE,
     SAFETY,
     SHIPPED,
-    Ingredient,
+    Component,
     Mix,
     Mixing,
     Mixture,
@@ -30,21 +30,21 @@ _LICENCE = "Apache-2.0"
 
 
 @dataclass(frozen=True)
-class Larder:
+class Components:
     """Data sets that rows are drawn from, read and found fit, before anything is drawn.
 
     Attributes:
-        ingredients: In the order in which they are mixed in.
+        parts: In the order in which they are mixed in.
         notes: What was read over, each as a sentence.
         off: Whether safety examples are turned off.
     """
 
-    ingredients: tuple[Ingredient, ...]
+    parts: tuple[Component, ...]
     notes: tuple[str, ...]
     off: bool
 
 
-def read_larder(mixing: Mixing, own: Sequence[object], *, offline: bool = False) -> Larder:
+def read_components(mixing: Mixing, own: Sequence[object], *, offline: bool = False) -> Components:
     """Read all data sets that a person chose to have mixed in.
 
     Args:
@@ -60,24 +60,24 @@ def read_larder(mixing: Mixing, own: Sequence[object], *, offline: bool = False)
     if share:
         read.insert(0, _safety(mixing.safety_data, share, offline))
     notes = (*said, *(note for _, notes in read for note in notes))
-    return Larder(tuple(one for one, _ in read), notes, off=share == 0)
+    return Components(tuple(one for one, _ in read), notes, off=share == 0)
 
 
 def mixture_of(
-    own: Sequence[Conversation], larder: Larder, seed: int, measured: Sequence[str] = ()
+    own: Sequence[Conversation], components: Components, seed: int, measured: Sequence[str] = ()
 ) -> Mixture:
     """Mix rows into a project's own.
 
     Args:
         own: The project's rows.
-        larder: What is mixed in.
+        components: What is mixed in.
         seed: Of the draw.
         measured: Questions that the model will be measured with: rows that ask one of them, or
             nearly, are never drawn.
     """
-    kept = [_without(one, measured) for one in larder.ingredients]
+    kept = [_without(one, measured) for one in components.parts]
     mixture = mix_rows(own, [one for one, _ in kept], seed)
-    off = (turned_off(SAFETY, len(mixture.rows)),) if larder.off else ()
+    off = (turned_off(SAFETY, len(mixture.rows)),) if components.off else ()
     left = tuple(note for _, note in kept if note)
     return Mixture(mixture.rows, (*off, *mixture.mixed), (*mixture.notes, *left))
 
@@ -94,7 +94,7 @@ def _safety_share(mixing: Mixing, own: Sequence[object]) -> tuple[float, tuple[s
     return DEFAULT_SAFETY_SHARE, ()
 
 
-def _safety(named: str, share: float, offline: bool) -> tuple[Ingredient, tuple[str, ...]]:
+def _safety(named: str, share: float, offline: bool) -> tuple[Component, tuple[str, ...]]:
     """Read safety examples: refusals, and answers to harmless questions that look like them."""
     path = Path(named) if named else SHIPPED
     found, licence, notes = _read(path, offline, stated="" if named else _LICENCE)
@@ -115,14 +115,14 @@ def _safety(named: str, share: float, offline: bool) -> tuple[Ingredient, tuple[
         )
     digest = files_digest(found.files)
     data = named or "the shipped set"
-    return Ingredient(SAFETY, data, digest, share, groups, kinds, licence), notes
+    return Component(SAFETY, data, digest, share, groups, kinds, licence), notes
 
 
-def _mixed(mix: Mix, offline: bool) -> tuple[Ingredient, tuple[str, ...]]:
+def _mixed(mix: Mix, offline: bool) -> tuple[Component, tuple[str, ...]]:
     """Read other data."""
     path = Path(mix.data)
     found, licence, notes = _read(path, offline)
-    one = Ingredient(
+    one = Component(
         path.name, mix.data, files_digest(found.files), mix.share, (found.conversations,), (),
         licence,
     )  # fmt: skip
@@ -141,7 +141,7 @@ def _answer(row: Conversation) -> str:
     return row.messages[-1].content if row.messages else ""
 
 
-def _without(one: Ingredient, measured: Sequence[str]) -> tuple[Ingredient, str]:
+def _without(one: Component, measured: Sequence[str]) -> tuple[Component, str]:
     """Leave out rows that ask what the model is measured with."""
     if not measured:
         return one, ""

@@ -179,8 +179,8 @@ def _licensed(project: Project, files: TuningFiles | None) -> tuple[str, ...]:
     if files is None:
         return ()
     data = [(files.train, files.licence)]
-    if files.larder is not None:
-        data += [(Path(one.data), one.licence) for one in files.larder.ingredients]
+    if files.components is not None:
+        data += [(Path(one.data), one.licence) for one in files.components.parts]
     use = project.project.use
     return tuple(note for path, name in data for note in require_releasable(path, name, use))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from weighbridge.models.adapter_origin import base_digest
 from weighbridge.project.data_licence import licence_of
-from weighbridge.project.mixing import Larder, mixture_of, read_larder
+from weighbridge.project.mixing import Components, mixture_of, read_components
 from weighbridge.project.overlap import asked_in, repeated_in
 from weighbridge.records import Json, ModelRef, canonical_digest
 from weighbridge.sources.digests import file_digest, files_digest
@@ -38,7 +38,7 @@ class TuningFiles:
         train_files: Where the rows stand.
         validation_files: Where the held-out rows stand.
         licence: Of the rows to learn from; "" where none is known.
-        larder: What is to be mixed in; None for nothing.
+        components: What is to be mixed in; None for nothing.
         mixed: What was mixed in. These rows stand in `rows`, after those of `train`.
     """
 
@@ -51,7 +51,7 @@ class TuningFiles:
     train_files: tuple[Path, ...] = ()
     validation_files: tuple[Path, ...] = ()
     licence: str = ""
-    larder: Larder | None = None
+    components: Components | None = None
     mixed: tuple[Mixed, ...] = ()
 
     @property
@@ -94,14 +94,14 @@ def read_tuning_files(
     notes = (*learnt.notes, *(held_out.notes if held_out else ()))
     repeated = repeated_in(learnt.rows, kept)
     known, said = licence_of(train, licence, offline=offline)
-    larder = None
+    components = None
     if mixing is not None and kind == "conversations":
-        larder = read_larder(mixing, learnt.rows, offline=offline)
-        said = (*said, *larder.notes)
+        components = read_components(mixing, learnt.rows, offline=offline)
+        said = (*said, *components.notes)
     return TuningFiles(
         train, validation, learnt.rows, kept, learnt.duplicates,
         (*notes, *([repeated] if repeated else []), *said), learnt.files,
-        held_out.files if held_out else (), known, larder,
+        held_out.files if held_out else (), known, components,
     )  # fmt: skip
 
 
@@ -114,17 +114,17 @@ def with_mixture(files: TuningFiles, seed: int, measured: Sequence[str] = ()) ->
         measured: Questions that the model will be measured with: rows that ask one of them, or a
             validation row's, are not mixed in.
     """
-    if files.larder is None or files.mixed:
+    if files.components is None or files.mixed:
         return files
     own = [row for row in files.rows if isinstance(row, Conversation)]
     held_out = [asked_in(row) for row in files.held_out]
-    mixture = mixture_of(own, files.larder, seed, [*measured, *held_out])
+    mixture = mixture_of(own, files.components, seed, [*measured, *held_out])
     return replace(
         files,
         rows=mixture.rows,
         mixed=mixture.mixed,
         notes=(*files.notes, *mixture.notes),
-        larder=None,
+        components=None,
     )
 
 
@@ -158,7 +158,7 @@ def tune_model(
     from weighbridge.tuning.loop import tune
 
     with model.network.as_built() as module:
-        return tune(
+        result = tune(
             module,
             model.tokenizer,
             files.rows,
@@ -170,6 +170,8 @@ def tune_model(
             base_digest=base_digest_of(model.ref),
             mixed=files.mixed,
         )
+    # A finished run from before this was recorded learnt the same rows, or it would be another.
+    return result if result.mixed else replace(result, mixed=files.mixed)
 
 
 def quantised_twice(base: ModelRef, settings: "TuneSettings") -> tuple[str, ...]:

@@ -102,8 +102,8 @@ class Mixing:
 
 
 @dataclass(frozen=True)
-class Ingredient:
-    """A data set of which rows can be mixed in.
+class Component:
+    """A data set of which rows can be mixed in: a component of the mixture.
 
     Attributes:
         name: What it is called in what is said and recorded.
@@ -130,7 +130,7 @@ class Mixed:
     """What was mixed in of one data set, for the record.
 
     Attributes:
-        name: As in `Ingredient`.
+        name: As in `Component`.
         data: Likewise; "" where it is turned off.
         digest: Likewise; None where it is turned off.
         share: That was asked for; 0 where it is turned off.
@@ -138,7 +138,7 @@ class Mixed:
         kinds: How many of each group, where there are several.
         of_rows: All rows that are learnt from.
         rows_digest: Of what was drawn, in order; None where nothing was.
-        licence: As in `Ingredient`.
+        licence: As in `Component`.
     """
 
     name: str
@@ -192,22 +192,22 @@ class Mixture:
     notes: tuple[str, ...]
 
 
-def mix_rows(own: Sequence[Conversation], ingredients: Sequence[Ingredient], seed: int) -> Mixture:
+def mix_rows(own: Sequence[Conversation], components: Sequence[Component], seed: int) -> Mixture:
     """Draw the rows to mix in, without repetition; the same for equal rows, shares and seed.
 
     Raises:
         InputError: The shares leave no room for the rows of one's own.
     """
-    counts = _counts(len(own), ingredients)
+    counts = _counts(len(own), components)
     drawn = [
         [_drawn(group, count, seed) for group in one.groups]
-        for one, count in zip(ingredients, counts, strict=True)
+        for one, count in zip(components, counts, strict=True)
     ]
     total = len(own) + sum(len(group) for groups in drawn for group in groups)
     mixed = []
     rows = list(own)
     notes = []
-    for one, count, groups in zip(ingredients, counts, drawn, strict=True):
+    for one, count, groups in zip(components, counts, drawn, strict=True):
         taken = [row for group in groups for row in group]
         rows += taken
         kinds = dict(zip(one.kinds, map(len, groups), strict=True)) if one.kinds else {}
@@ -222,18 +222,18 @@ def mix_rows(own: Sequence[Conversation], ingredients: Sequence[Ingredient], see
     return Mixture(tuple(rows), tuple(mixed), tuple(notes))
 
 
-def _counts(own: int, ingredients: Sequence[Ingredient]) -> list[int]:
+def _counts(own: int, components: Sequence[Component]) -> list[int]:
     """Return how many rows each group gives, for the shares to be those of all rows."""
-    others = math.fsum(one.share * len(one.groups) for one in ingredients)
+    others = math.fsum(one.share * len(one.groups) for one in components)
     if others > 1 - 1e-9:
-        listed = ", ".join(f"{one.share * len(one.groups):.0%} {one.name}" for one in ingredients)
+        listed = ", ".join(f"{one.share * len(one.groups):.0%} {one.name}" for one in components)
         raise InputError(
             f"shares to mix in that make {others:.0%} of all rows ({listed})",
             "less than 100 %, so that rows of your own are left",
             "lower a share (refusals come with as many look-alikes)",
         )
     total = own / (1 - others)
-    return [math.floor(one.share * total + 0.5) for one in ingredients]
+    return [math.floor(one.share * total + 0.5) for one in components]
 
 
 def _drawn(group: Sequence[Conversation], count: int, seed: int) -> list[Conversation]:
@@ -247,7 +247,7 @@ def _drawn(group: Sequence[Conversation], count: int, seed: int) -> list[Convers
 
 
 def _short_of(
-    one: Ingredient, count: int, own: int, groups: Sequence[Sequence[Conversation]]
+    one: Component, count: int, own: int, groups: Sequence[Sequence[Conversation]]
 ) -> list[str]:
     """Say it where a data set gives less than its share."""
     if count == 0:
