@@ -44,6 +44,7 @@ def test_every_claim_has_what_a_reader_needs(claims, name):
     assert claim.conditions and claim.measured and claim.evidence and claim.chart.rows
     assert all(source.title for source in claim.evidence)
     assert any(source.url for source in claim.evidence) or name == "compute_scales_with_active"
+    assert len(claim.chart.axis) <= 52  # a phone's width
     drawn = {mark.colour for row in claim.chart.rows for mark in row.marks}
     assert drawn <= {colour for colour, _ in claim.chart.key}
     if claim.chart.log:

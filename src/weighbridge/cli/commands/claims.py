@@ -17,7 +17,7 @@ from weighbridge.cli.output import emit
 def command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Claims, such as lora_10000x; default: all."),
+        typer.Argument(metavar="NAME", help="Claims, such as lora_10000x; default: all."),
     ] = None,
     as_of: Annotated[
         str, typer.Option(metavar="DATE", help="Prices and models of that day; default: today.")

@@ -78,11 +78,12 @@ def measured(
 def written(value: float, unit: str = "", digits: int = 3) -> str:
     """Return a figure as people write it.
 
-    >>> written(0.3034), written(12345.0, "x"), written(47.61, "GB"), written(231.4, "x", 2)
-    ('0.303', '12,345x', '47.6 GB', '231x')
+    >>> written(0.3034), written(12345.0, "x"), written(47.61, "GB"), written(99.9, "x", 2)
+    ('0.303', '12,345x', '47.6 GB', '100x')
     """
-    whole = abs(value) >= 10 ** min(digits, 3)  # no exponents
-    number = f"{value:,.0f}" if whole else f"{value:.{digits}g}"
+    number = f"{value:.{digits}g}"
+    if "e+" in number or abs(value) >= 1000:  # no exponents
+        number = f"{value:,.0f}"
     return f"{number}{unit}" if unit in ("", "x", "%") else f"{number} {unit}"
 
 

@@ -175,12 +175,13 @@ def check(as_of: date) -> Finding:
         ),
         evidence=_evidence(as_of, offers),
         chart=ClaimChart(
-            axis="times cheaper at full load than the price of 1M tokens in and 1M out",
+            axis="times cheaper at full load",
             rows=tuple(rows),
             lines=(ClaimLine(value=FIVE, text="5x"), ClaimLine(value=TEN, text="10x")),
             log=True,
             key=tuple((colour, find_model(model).title) for model, colour in OPEN),
             caption=(
+                "Dollars are for a million tokens in and a million out. "
                 f"Marks: H100 at ${cheap:.2f} an hour; lines reach down to ${dear:.2f}. At a "
                 "tenth of the load all are a tenth."
             ),

@@ -38,7 +38,8 @@ def check(as_of: date) -> Finding:
         ),
         evidence=rate_evidence(sources),
         chart=ClaimChart(
-            axis="output tokens a second of one accelerator, 1,000 in and 1,000 out",
+            axis="output tokens a second of one accelerator",
+            caption="Prompts and answers of 1,000 tokens.",
             rows=tuple(
                 ClaimRow(
                     label=names[rate],
