@@ -104,14 +104,14 @@ def _sentence(index: Gap | None, mmlu: Gap | None) -> str:
 
 
 def _conditions(found: dict[str, Gap]) -> tuple[str, ...]:
-    told = ["the gap is counted in points on a benchmark that is used up, such as MMLU"]
-    told += [
-        f"or in months on {gap.benchmark.title}, where the lag got shorter by "
-        f"{-gap.change_months:.1f} months ({gap.trend})"
+    shorter = [
+        f"on {gap.benchmark.title} ({-gap.change_months:.1f} months shorter, {gap.trend})"
         for gap in found.values()
         if gap.change_months is not None and gap.change_months < 0
     ]
-    return tuple(told)
+    in_months = f", or in months {' or '.join(shorter)}" if shorter else ""
+    used_up = "the gap is counted in points on a benchmark that is used up, such as MMLU"
+    return (used_up + in_months,)
 
 
 def _caption(found: dict[str, Gap]) -> str:
