@@ -228,6 +228,16 @@ def test_a_dense_70b_never_reaches_five_against_todays_small_models(claims):
     assert "gpt-6-luna" not in claim.conditions[0] and "gpt-6-luna" in claim.conditions[1]
 
 
+def test_prices_that_are_not_of_the_day_say_so(claims):
+    told = claims["cheaper_at_scale"].conditions
+    assert any("H100's price still holds, though it is 243 days old" in one for one in told)
+    early = " ".join(cheaper_at_scale.check(date(2025, 8, 1)).conditions)
+    assert "of 2026-04-01, a later day" in early and "no earlier ones: gpt-4o, gemini" in early
+    assert "gpt-oss" not in early  # not out yet
+    late = " ".join(cheaper_at_scale.check(date(2027, 6, 1)).conditions)
+    assert "older than 90 days: claude-sonnet-4-5" in late
+
+
 def test_what_is_wrong_is_one_line():
     with pytest.raises(UnknownName, match="did you mean lora_10000x"):
         check_claims(["lora_1000x"], TODAY)

@@ -5,7 +5,7 @@ from datetime import date
 from functools import cache
 from statistics import median
 
-from weighbridge.catalog.accelerator_prices import accelerator_price
+from weighbridge.catalog.accelerator_prices import OLD_AFTER_DAYS, accelerator_price
 from weighbridge.catalog.accelerators import accelerator
 from weighbridge.catalog.api_prices import ApiPrice, find_api_price, hosted_offers, list_name
 from weighbridge.catalog.models import find_model
@@ -37,9 +37,13 @@ PER_MILLION = 1e6 / ASKED.input_tokens
 """Requests that read a million tokens and write a million."""
 FIVE, TEN = 5.0, 10.0
 LOW_LOAD = 0.1
-OPEN: tuple[tuple[str, Colour], ...] = (
-    ("llama-3.3-70b", "measured"), ("gpt-oss-120b", "other"), ("gpt-oss-20b", "claimed"),
-)  # fmt: skip
+OPEN: tuple[tuple[str, Colour, date], ...] = (
+    ("llama-3.3-70b", "measured", date(2024, 7, 23)),
+    ("gpt-oss-120b", "other", date(2025, 8, 5)),
+    ("gpt-oss-20b", "claimed", date(2025, 8, 5)),
+)
+"""Open models, the mark of each, and since when there is one of its architecture; Llama 3.3 70B has
+that of 3.1."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,11 @@ def machine_prices() -> dict[str, float]:
         f"neocloud, {cloud.day:%B %Y}": cloud.usd_per_hour,
         "assumed, 2025": ASSUMED_USD_PER_HOUR,
     }
+
+
+def open_models(as_of: date) -> list[tuple[str, Colour]]:
+    """Return the open models that were out by a day, with the mark of each."""
+    return [(model, colour) for model, colour, first in OPEN if first <= as_of]
 
 
 @cache
@@ -149,10 +158,10 @@ def check(as_of: date) -> Finding:
     prices = machine_prices()
     cheap, dear = min(prices.values()), max(prices.values())
     offers = available(as_of)
-    others, colours = hosted(as_of), dict(OPEN)
+    others, colours = hosted(as_of), dict(open_models(as_of))
     at_best = {
         (model, one.name): times(model, usd, as_of, cheap)
-        for model, _ in OPEN
+        for model, _ in open_models(as_of)
         for one, _, usd in offers
     }
     rows = [_row(f"{one.name}, ${usd:.2f}", usd, as_of, cheap, dear) for one, _, usd in offers]
@@ -179,7 +188,7 @@ def check(as_of: date) -> Finding:
             rows=tuple(rows),
             lines=(ClaimLine(value=FIVE, text="5x"), ClaimLine(value=TEN, text="10x")),
             log=True,
-            key=tuple((colour, find_model(model).title) for model, colour in OPEN),
+            key=tuple((colour, find_model(model).title) for model, colour in open_models(as_of)),
             caption=(
                 "Dollars are for a million tokens in and a million out. "
                 f"Marks: H100 at ${cheap:.2f} an hour; lines reach down to ${dear:.2f}. At a "
@@ -192,7 +201,7 @@ def check(as_of: date) -> Finding:
 
 def _row(label: str, usd: float, as_of: date, cheap: float, dear: float) -> ClaimRow:
     marks, figures = [], []
-    for model, colour in OPEN:
+    for model, colour in open_models(as_of):
         best, worst = (times(model, usd, as_of, price) for price in (cheap, dear))
         marks.append(ClaimMark(value=best, colour=colour, interval=(worst, best)))
         figures.append(written(best, digits=2))
@@ -231,7 +240,7 @@ class Hosted:
 def hosted(as_of: date) -> list[Hosted]:
     """Return what others charge for the same weights."""
     found = []
-    for model, _ in OPEN:
+    for model, _ in open_models(as_of):
         prices = [
             api_usd_per_request(offer.price, ASKED) * PER_MILLION
             for offer in hosted_offers(find_model(model).hub, as_of)
@@ -246,15 +255,16 @@ def _sentence(as_of: date, offers: list[tuple[Incumbent, ApiPrice, float]], chea
         return f"No incumbent of ours was for sale on {as_of}."
     largest = next((item for item in offers if not item[0].small), offers[0])
     smallest = offers[-1]
-    dense, sparse = (times(model, smallest[2], as_of, cheap) for model, _ in OPEN[:2])
+    dense, *sparse = (times(model, smallest[2], as_of, cheap) for model, _ in open_models(as_of))
+    others = f", and gpt-oss-120b is {sparse[0]:.1f} times cheaper" if sparse else ""
     frontier = hosting(OPEN[0][0], as_of, cheap)
     needed = utilization_for(frontier, largest[2] / PER_MILLION, FIVE)
     assert needed is not None
     return (
         f"At the prices of {as_of:%-d %B %Y}, against {smallest[0].name} (${smallest[2]:.2f} for a "
         f"million tokens in and out) a dense 70B on H100s at ${cheap:.2f} an hour is "
-        f"{dense:.1f} times cheaper at full load and {_never(dense)} five, and gpt-oss-120b is "
-        f"{sparse:.1f} times cheaper. Against {largest[0].name} (${largest[2]:.2f}) the 70B is "
+        f"{dense:.1f} times cheaper at full load and {_never(dense)} five{others}. "
+        f"Against {largest[0].name} (${largest[2]:.2f}) the 70B is "
         f"five times cheaper from {needed:.0%} of full load on."
     )
 
@@ -269,7 +279,7 @@ def _conditions(
     cheap: float,
 ) -> tuple[str, ...]:
     found = []
-    for model, _ in OPEN:
+    for model, _ in open_models(as_of):
         needed = [
             (one.name, utilization_for(hosting(model, as_of, cheap), usd / PER_MILLION, FIVE))
             for one, _, usd in offers
@@ -283,13 +293,36 @@ def _conditions(
         "measured them; no staff, tuning or idle replicas counted (weighbridge plan cost does)",
         "the models are of equal use to you: that takes an evaluation",
         "the API's cache reads and batch discounts are not used",
+        *_ages(as_of, [price for _, price, _ in offers]),
     )
+
+
+def _ages(as_of: date, prices: list[ApiPrice]) -> tuple[str, ...]:
+    """Say which prices are not of the day: older than 90 days, or known only from later on."""
+    told = []
+    rental = accelerator_price(MACHINE)
+    assert rental is not None
+    if as_of < rental.day:
+        told.append(f"the H100's price still holds, though it is of {rental.day}, a later day")
+    elif rental.age_days(as_of) > OLD_AFTER_DAYS:
+        told.append(f"the H100's price still holds, though it is {rental.age_days(as_of)} days old")
+    old = [price.model for price in prices if price.age_days(as_of) > OLD_AFTER_DAYS]
+    if old:
+        told.append(f"API prices still hold that are older than {OLD_AFTER_DAYS} days: "
+                    f"{', '.join(old)}")  # fmt: skip
+    later = [price.model for price in prices if price.since is None and as_of < price.day]
+    if later:
+        told.append(
+            f"API prices were then what the list has since {min(p.day for p in prices)}, as it "
+            f"has no earlier ones: {', '.join(later)}"
+        )
+    return tuple(told)
 
 
 def _evidence(
     as_of: date, offers: list[tuple[Incumbent, ApiPrice, float]]
 ) -> tuple[ClaimEvidence, ...]:
-    rates = dict.fromkeys(measured_rate(model, as_of).source for model, _ in OPEN)
+    rates = dict.fromkeys(measured_rate(model, as_of).source for model, _ in open_models(as_of))
     rental = accelerator_price(MACHINE)
     assert rental is not None
     days = [price.day for _, price, _ in offers]
@@ -312,7 +345,7 @@ def _table(
     shown = " / ".join(f"${price:.2f}" for price in prices.values())
     rows = []
     for one, _, usd in offers:
-        for model, _ in OPEN:
+        for model, _ in open_models(as_of):
             full = [times(model, usd, as_of, price) for price in prices.values()]
             low = [times(model, usd, as_of, price, LOW_LOAD) for price in prices.values()]
             need = utilization_for(
