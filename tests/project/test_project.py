@@ -73,8 +73,8 @@ def test_a_wrong_project_file_is_one_clear_error(project, change, error, said):
 def test_the_shipped_example_and_the_template_are_valid(repository, tmp_path):
     shipped = read_project(repository / "examples/service_desk/weighbridge.toml")
     names = [w.benchmark for w in shipped.evaluate]
-    assert names[:3] == ["service_desk", "general_text", "humaneval"]
-    assert names[3:] == ["harmful_requests", "look_alikes"]
+    assert names[0] == "service_desk"
+    assert set(names[1:]) == {"general_text", "humaneval", "harmful_requests", "look_alikes"}
     done = weighbridge("init", str(tmp_path / "mine"), cwd=tmp_path)
     assert done.returncode == 0
     assert read_project(tmp_path / "mine").model.base == "smollm2-135m"
