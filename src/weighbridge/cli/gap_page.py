@@ -15,6 +15,8 @@ from weighbridge.reports.page import Chart
 
 Axis = Literal["size", "date", "price"]
 AXES: tuple[Axis, ...] = get_args(Axis)
+NEAR_CEILING = 0.75
+"""Share of the range from which on a chart shows the ceiling."""
 _TONES = {"narrowing": "good", "widening": "bad", "no clear change": "unsure", "used up": "unsure"}
 
 
@@ -65,7 +67,7 @@ def gap_drawing(gap: Gap, axis: Axis, name: str, width: int) -> Drawing | None:
         return by_size(_known(dots), unit, _unknown_size(gap), name, width)
     if axis == "date":
         dots = [_dot(point, gap, year(point.model.released)) for point in gap.points]
-        return by_date(_known(dots), unit, _span(gap), name, width)
+        return by_date(_known(dots), unit, _span(gap), name, width, _ceiling(gap))
     prices = [(point, point.model.usd_per_million_tokens) for point in gap.points]
     dots = [_dot(point, gap, sum(price)) for point, price in prices if price is not None]
     return by_price(_known(dots), unit, name, width)
@@ -79,7 +81,8 @@ def gap_figures(gap: Gap) -> list[GapFigure]:
         "date": (
             "Best so far",
             "Lines: the best score so far of each group. The red line is how long ago proprietary "
-            "models passed what the best open model reaches at the end.",
+            "models passed what the best open model reaches at the end. Where models are near the "
+            "best possible score, a dotted line shows it.",
         ),
         "price": (
             "Price against score",
@@ -176,6 +179,14 @@ def _unknown_size(gap: Gap) -> Level | None:
     shown = words.figure(best.score.value, gap.benchmark)
     value = best.score.value * (1 if gap.benchmark.unit else 100)
     return Level(value, f"{best.model.name}, size not published: {shown}")
+
+
+def _ceiling(gap: Gap) -> Level | None:
+    """The best score that there can be, where the best model is near it."""
+    if gap.benchmark.ceiling is None or gap.used_share is None or gap.used_share < NEAR_CEILING:
+        return None
+    shown = words.figure(gap.benchmark.ceiling, gap.benchmark)
+    return Level(100 * gap.benchmark.ceiling, f"best possible: {shown}")
 
 
 def _span(gap: Gap) -> Span | None:

@@ -103,17 +103,36 @@ def by_size(
 
 
 def by_date(
-    dots: Sequence[Dot], unit: str, span: Span | None, name: str, width: int
+    dots: Sequence[Dot],
+    unit: str,
+    span: Span | None,
+    name: str,
+    width: int,
+    ceiling: Level | None = None,
 ) -> Drawing | None:
-    """Day of release against score, with the best so far of each group as a staircase."""
+    """Day of release against score, with the best so far of each group as a staircase.
+
+    Args:
+        dots: The models.
+        unit: What the score counts.
+        span: How far open models are behind at the end.
+        name: File stem.
+        width: In pixels.
+        ceiling: The best score that there can be, where models are near it.
+    """
     if not dots:
         return None
     first, last = min(d.x for d in dots), max(d.x for d in dots)
     ends = (first - 0.02 * (last - first), last + 0.03 * (last - first) + 0.02)
     x = alt.X("x:Q", title="released", scale=alt.Scale(domain=list(ends), nice=False),
               axis=_years(ends, width))  # fmt: skip
-    y = _score(unit, [d.y for d in dots])
+    y = _score(unit, [*(d.y for d in dots), *([] if ceiling is None else [ceiling.y])])
     marks: list[Any] = []
+    if ceiling is not None:
+        line = layer([{"x": end, "y": ceiling.y} for end in ends])
+        dashed = line.mark_line(color=LIGHT.muted, strokeDash=[2, 3], aria=False)
+        row = {"x": ends[0], "y": ceiling.y, "text": ceiling.text}
+        marks += [dashed.encode(x=x, y=y), *_words([row], LIGHT.muted, x, y, dx=4, dy=12)]
     for group in COLOURS:
         steps = staircase([d for d in dots if d.group == group and d.record], ends[1])
         rows = [{"x": a, "y": b, "i": i} for i, (a, b) in enumerate(steps)]
@@ -131,6 +150,8 @@ def by_date(
     described = f"Day of release against {unit}, with the best so far of each group."
     if span is not None:
         described += f" At the end open models are behind: {span.text}."
+    if ceiling is not None:
+        described += f" {ceiling.text[:1].upper()}{ceiling.text[1:]}."
     return draw(name, described, sized(alt.layer(*marks), width, HEIGHT_PX))
 
 
