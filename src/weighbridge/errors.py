@@ -115,6 +115,11 @@ class MalformedRow(InputError):
         where = f"{path}, line {line}" + (f", column {column}" if column is not None else "")
         super().__init__(f"{where}: {saw}", expected, do)
 
+    def without_text(self) -> "MalformedRow":
+        """Return this error without what stands in the row, for data whose text is not shown."""
+        saw = "a row that can't be read (its text is not shown)"
+        return MalformedRow(self.path, self.line, saw, self.expected, self.column, self.do)
+
 
 class MissingPiece(WeighbridgeError):
     """A package, model, data set or program that the command needs is not on this machine."""

@@ -102,8 +102,9 @@ def test_published_files_are_read_as_they_are(real_data):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"question": "SECRET"}\n', "no request (columns: question)"),
-        ('{"prompt": ["SECRET"]}\n', "no request"),
+        ('{"question": "SECRET"}\n', "line 1: a row that can't be read"),
+        ('{"prompt": ["SECRET"]}\n', "a request's text in a column prompt or Behavior"),
+        ('{"prompt": SECRET}\n', "its text is not shown"),
         ("", "holds no requests"),
         ('{"prompt": "SECRET", "id": 1}\n{"prompt": "SECRET", "id": 1}\n', "id '1' again"),
     ],

@@ -135,6 +135,15 @@ def test_data_of_ones_own_is_told_apart_by_its_answers(train, tmp_path):
         mixed(train, Mixing(safety_data=str(write_answers(own, LETTERS))))
 
 
+def test_a_row_of_safety_data_that_cannot_be_read_is_named_without_its_text(train, tmp_path):
+    own = tmp_path / "own.jsonl"
+    for turns in (["SECRET"], [{"role": "SECRET", "content": "SECRET"}]):
+        own.write_text(json.dumps({"messages": turns}) + "\n")
+        with pytest.raises(InputError, match=r"own.jsonl, line 1") as error:
+            mixed(train, Mixing(safety_data=str(own)))
+        assert "SECRET" not in str(error.value)
+
+
 def test_the_shipped_set_is_pairs_that_the_rules_tell_apart():
     rows = [json.loads(line) for line in SHIPPED.read_text().splitlines()]
     assert len(rows) == 2 * len({row["id"].split("/")[0] for row in rows}) == 120

@@ -66,9 +66,12 @@ class RequestKind:
             raise InputError(f"no file {path}", "a JSONL or CSV file of requests", "check the path")
 
         def rows() -> Iterator[tuple[int, Sample]]:
-            for line, row in data_rows(path, "a file of requests"):
-                if row.get("label", self.label) == self.label:
-                    yield line, _sample(path, line, row)
+            try:
+                for line, row in data_rows(path, "a file of requests"):
+                    if row.get("label", self.label) == self.label:
+                        yield line, _sample(path, line, row)
+            except MalformedRow as error:
+                raise error.without_text() from None
 
         found = False
         for sample in rows_once(rows, path, "id", request.settings.limit):
@@ -90,9 +93,9 @@ class RequestKind:
 def _sample(path: Path, line: int, row: Mapping[str, Any]) -> Sample:
     text = next((row[name] for name in _TEXT if row.get(name)), None)
     if not isinstance(text, str) or not text.strip():
-        columns = ", ".join(map(str, row)) or "none"
+        # Not even its columns are named: those of a table without a header are its first row.
         expected = "a request's text in a column " + " or ".join(_TEXT)
-        raise MalformedRow(path, line, f"no request (columns: {columns:.80})", expected)
+        raise MalformedRow(path, line, "no request", expected)
     context = row.get(_CONTEXT)
     asked = f"{context}\n\n---\n\n{text}" if isinstance(context, str) and context else text
     kind = next((row[name] for name in _KIND if isinstance(row.get(name), str)), "")

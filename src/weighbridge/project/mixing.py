@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weighbridge.errors import InputError
+from weighbridge.errors import InputError, MalformedRow
 from weighbridge.evaluation.refusal_judge import find_refusal_judge
 from weighbridge.project.data_licence import licence_of
 from weighbridge.project.overlap import asked_in
@@ -97,7 +97,10 @@ def _safety_share(mixing: Mixing, own: Sequence[object]) -> tuple[float, tuple[s
 def _safety(named: str, share: float, offline: bool) -> tuple[Component, tuple[str, ...]]:
     """Read safety examples: refusals, and answers to harmless questions that look like them."""
     path = Path(named) if named else SHIPPED
-    found, licence, notes = _read(path, offline, stated="" if named else _LICENCE)
+    try:
+        found, licence, notes = _read(path, offline, stated="" if named else _LICENCE)
+    except MalformedRow as error:
+        raise error.without_text() from None
     refuses = find_refusal_judge(_JUDGE).refuses
     refused = tuple(row for row in found.conversations if refuses(_answer(row)))
     helped = tuple(row for row in found.conversations if not refuses(_answer(row)))
