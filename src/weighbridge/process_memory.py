@@ -47,6 +47,40 @@ def page_out(address: int, size_bytes: int) -> None:
         ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(whole), _MADV_PAGEOUT)
 
 
+def available_memory_bytes() -> int | None:
+    """Return what this process could still take; None where the system doesn't say.
+
+    That is what the machine has to spare without swapping or, if that is less, what is left of the
+    limit of the control group that the process is in, as a container sets one.
+    """
+    found = [_machine_bytes(), *(_left_in(*pair) for pair in _LIMITS)]
+    return min((each for each in found if each is not None), default=None)
+
+
+_LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""Files with a control group's limit and what is taken of it: of version 2 and of version 1."""
+
+
+def _machine_bytes() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return None
+
+
+def _left_in(limit: str, taken: str) -> int | None:
+    """Return what is left of a group's limit; None without one ("max")."""
+    try:
+        allowed, used = (int(Path(name).read_text(encoding="ascii")) for name in (limit, taken))
+    except (OSError, ValueError):
+        return None
+    return max(0, allowed - used)
+
+
 def release_freed() -> None:
     """Give freed memory back to the system; the C library (glibc) keeps some for later.
 

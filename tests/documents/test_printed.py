@@ -17,6 +17,7 @@ ELSEWHERE = {
     "run": "tests/project/test_project.py",
     "run --dry-run": "tests/project/test_project.py",
     "import": "tests/cli/test_import_export.py",
+    "tune --dry-run": "tests/project/test_tuning_forecast.py",
     "tune --find-lr": "tests/tuning/test_rate_sweep.py",
     "tune --verify-resume": "tests/project/test_resume_proof.py",
     "scaling sweep": "tests/cli/test_scaling_sweep.py",

@@ -107,7 +107,7 @@ def tune_plan_text(plan: TunePlan) -> str:
         f"{plan.trainable_parameters:,} parameters trained",
         *wrapped(f"{', '.join(_settings(setup))}; as {plan.stack.name} trains", "  "),
         "",
-        *_table(plan.memory),
+        *memory_table(plan.memory),
         "",
         *_verdict(plan),
         *_paged(plan),
@@ -138,13 +138,20 @@ def _settings(setup: TuningSetup) -> list[str]:
     return said
 
 
-def _table(memory: TuningMemory) -> list[str]:
+def memory_table(memory: TuningMemory, context: str = _WORDS["context_bytes"]) -> list[str]:
+    """Return a forecast's items as lines with bars, and the peak below them.
+
+    Args:
+        memory: The forecast.
+        context: What to call the memory that is taken before the first tensor.
+    """
+    words = {**_WORDS, "context_bytes": context}
     items = {name: size for name, size in memory.items.items() if size}
     largest = max(items.values())
     lines = []
     for name, size in items.items():
         bar = "█" * round(_BAR * size / largest)
-        lines.append(f"  {_WORDS[name]:<18}{quantity(size) + 'B':>8}  {bar}".rstrip())
+        lines.append(f"  {words[name]:<18}{quantity(size) + 'B':>8}  {bar}".rstrip())
     peak = quantity(memory.peak_bytes) + "B"
     return [*lines, f"  {'peak':<18}{peak:>8}  {_MOMENTS[memory.moment]}"]
 

@@ -184,6 +184,13 @@ class ResultOptions:
 
     panel: ClassVar[str] = "Result and files"
 
+    memory_check: Annotated[
+        bool,
+        typer.Option(
+            "--memory-check/--no-memory-check",
+            help="Refuse what by the forecast doesn't fit, before weights are loaded.",
+        ),
+    ] = True
     out: Annotated[
         Path | None, typer.Option(help="Folder of the tuning run; default: beside the runs.")
     ] = None
@@ -203,6 +210,13 @@ class InsteadOptions:
 
     panel: ClassVar[str] = "Instead of a run"
 
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check data, settings and memory, say what would be done, and load no weights.",
+        ),
+    ] = False
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Try learning rates in short runs, and recommend one.")
     ] = False
@@ -247,6 +261,7 @@ class InsteadOptions:
         asked = [
             name
             for name, wanted in (
+                ("--dry-run", self.dry_run),
                 ("--find-lr", self.find_lr),
                 ("--verify-resume", self.verify_resume),
                 ("--safety-frontier", self.safety_frontier),

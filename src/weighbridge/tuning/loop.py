@@ -326,6 +326,7 @@ def _checkpoint(job: Job, state: checkpoint.RunState) -> None:
         job.folder / CHECKPOINTS, state, job.parameters, job.optimizer, job.method.output
     )
     job.on_event(Checkpointed(state.step, path))
+    release_freed()  # passes of different lengths leave holes, which would add up
 
 
 def _peak(state: checkpoint.RunState) -> int:

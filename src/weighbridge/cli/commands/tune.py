@@ -38,6 +38,7 @@ def command(
 ) -> None:
     """See the module's docstring, which is the help."""
     from weighbridge.cli.drawing import Drawn
+    from weighbridge.cli.forecast_output import show_forecast
     from weighbridge.cli.frontier_output import show_frontier
     from weighbridge.cli.rate_output import find_rate
     from weighbridge.cli.resume_output import verify_resume
@@ -55,6 +56,7 @@ def command(
         tune_model,
         with_mixture,
     )
+    from weighbridge.project.tuning_forecast import forecast_run, require_room
     from weighbridge.project.tuning_progress import tuning_bar
     from weighbridge.tuning.merging import merged_before, require_free
 
@@ -78,6 +80,12 @@ def command(
     if result.merge:
         require_free(result.merge)
     root = result.runs.parent / "tuning"
+    needed = (model, settings, files, around.device, around.offline)
+    if instead.dry_run:
+        show_forecast(forecast_run(*needed), files, result.memory_check, json)
+        return
+    if result.memory_check and not data.show_mask:
+        files = replace(files, notes=(*files.notes, *require_room(*needed)))
     if instead.safety_frontier:
         place = RunContext(around.store, around.threads, around.started)
         frontier = FrontierPlan(

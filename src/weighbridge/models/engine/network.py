@@ -27,6 +27,7 @@ from weighbridge.models.engine.slots import Slots, decoding
 from weighbridge.models.engine.tree import TokenIds, build_tree, cut_into_packs
 from weighbridge.models.engine.unbatched import generate_unbatched, logits_unbatched, own_inputs
 from weighbridge.models.key_values import key_value_heads
+from weighbridge.process_memory import release_freed
 
 
 class Network:
@@ -210,6 +211,7 @@ class Network:
         Nothing may be computed with this network meanwhile.
         """
         self._freeze(False)
+        release_freed()  # keys, values and ordered weights of what was measured before
         self._attend(self._plain)
         try:
             yield self.module

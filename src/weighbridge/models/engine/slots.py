@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from weighbridge.models.engine.layout import KeyValue, Rule
+from weighbridge.process_memory import release_freed
 
 BLOCK_TOKENS = 64  # buffers grow in steps, so that short answers don't pay for the longest
+_WORTH_RELEASING = 64 << 20  # bytes outgrown; giving back less isn't worth the call
 
 
 class Slots:
@@ -101,11 +103,15 @@ class Slots:
         if tokens <= have:
             return
         want = -(-tokens // BLOCK_TOKENS) * BLOCK_TOKENS
+        outgrown = sum(buffer.nbytes for buffer in (*self._keys, *self._values))
         for buffers in (self._keys, self._values):
             for layer, old in enumerate(buffers):
                 new = self._new(old, want)
                 new[:, :, :have] = old
                 buffers[layer] = new
+        if outgrown >= _WORTH_RELEASING:
+            # No larger buffer fits where a smaller one was, so the holes would only add up.
+            release_freed()
 
 
 class _Step:

@@ -81,6 +81,7 @@ def adapter_bytes(shape: LayerShape, setup: TuningSetup, stack: Stack) -> int:
     adapted = tuple(p for p in shape.products if is_target(p, setup))
     width = stack.adapter_bytes
     kept = width * setup.rank * len(adapted)
+    kept += stack.kept_outputs * setup.element_bytes * sum(p.outputs for p in adapted)
     if stack.adapter_input == "own in fp32" and setup.element_bytes < _FLOAT32:
         return kept + sum(_FLOAT32 * p.inputs for p in adapted)
     if stack.adapter_input == "dropped out":

@@ -98,11 +98,17 @@ class MemoryBudget:
         architecture: The model.
         stack: The training program.
         memory_bytes: Memory of one device; None if everything fits.
+        fragmentation_share: See the constant of this name.
+        context_bytes: What the device, or the process, holds before the first tensor.
+        savings: The settings that the program has to save memory without learning otherwise.
     """
 
     architecture: Architecture
     stack: Stack
     memory_bytes: int | None = None
+    fragmentation_share: float = FRAGMENTATION_SHARE
+    context_bytes: int = CONTEXT_BYTES
+    savings: tuple[Saving, ...] = SAVINGS
 
     def forecast(self, setup: TuningSetup) -> TuningMemory:
         """Forecast what one device needs, with the memory of the allocator and the driver."""
@@ -110,8 +116,8 @@ class MemoryBudget:
             self.architecture,
             setup,
             self.stack,
-            fragmentation_share=FRAGMENTATION_SHARE,
-            context_bytes=CONTEXT_BYTES,
+            fragmentation_share=self.fragmentation_share,
+            context_bytes=self.context_bytes,
         )
 
     def fits(self, setup: TuningSetup) -> bool:
@@ -120,7 +126,7 @@ class MemoryBudget:
 
     def conditions(self, setup: TuningSetup) -> tuple[Condition, ...]:
         """Return the memory-saving settings without which a run that fits would not fit."""
-        without = [(one.name, one.off(setup)) for one in SAVINGS if one.is_on(setup)]
+        without = [(one.name, one.off(setup)) for one in self.savings if one.is_on(setup)]
         if setup.method == "qlora":
             without.append(("weights of 4 bits", replace(setup, method="lora")))
         return tuple(
@@ -163,17 +169,19 @@ class MemoryBudget:
     def _with_savings(self, setup: TuningSetup) -> TuningSetup | None:
         for batch in _fewer_rows(setup):
             leanest = batch
-            for saving in SAVINGS[::-1]:
+            for saving in self.savings[::-1]:
                 leanest = saving.on(leanest)
+            # Paging is the last resort: it takes the place of 8-bit moments.
             paged = replace(leanest, optimizer="adamw-paged")
-            found = next((one for one in (leanest, paged) if self.fits(one)), None)
+            tried = (leanest, paged) if self.savings else (leanest,)
+            found = next((one for one in tried if self.fits(one)), None)
             if found is not None:
                 return self._without_needless(found, batch)
         return None
 
     def _without_needless(self, lean: TuningSetup, asked: TuningSetup) -> TuningSetup:
         """Drop every saving that the asked run does not have and that is not needed."""
-        for saving in SAVINGS:
+        for saving in self.savings:
             if saving.is_on(lean) and not saving.is_on(asked):
                 plainer = saving.off(lean)
                 if saving.name.endswith("optimizer"):

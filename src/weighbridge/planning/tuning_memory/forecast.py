@@ -144,7 +144,10 @@ def forecast(
     waiting = gradients if setup.accumulation > 1 or setup.method != "full" else 0
     kept = _activation_bytes(architecture, setup, stack, adapter)
     gathered = _gathered_bytes(architecture, setup)
-    step = weights.step_bytes(_trained(architecture, setup, adapter), adapter.value_bytes, setup)
+    at_once = _trained(architecture, setup, adapter)
+    if stack.steps_by_tensor:
+        at_once = min(at_once, weights.largest_tensor(architecture))
+    step = weights.step_bytes(at_once, adapter.value_bytes, setup)
     moments = (
         TuningMemory(
             moment="loss",

@@ -41,6 +41,9 @@ class Stack:
         keeps_masks: Whether each layer keeps an attention mask of its own: a number for each pair
             of a row's positions.
         chunk_rows: Positions in a chunk of a chunked loss; None where the program has no such loss.
+        kept_outputs: How many times an adapted layer's output is kept besides, as DoRA does.
+        steps_by_tensor: Whether the optimizer goes through its tensors one by one, as PyTorch does
+            on a CPU, so that its temporaries are never of all of them.
     """
 
     name: str
@@ -55,6 +58,8 @@ class Stack:
     whole_logit_bytes: int
     keeps_masks: bool
     chunk_rows: int | None
+    kept_outputs: int = 0
+    steps_by_tensor: bool = False
 
 
 WEIGHBRIDGE = Stack(

@@ -49,6 +49,15 @@ def step_bytes(trained: int, value_bytes: int, setup: TuningSetup) -> int:
     return value_bytes * trained if setup.optimizer == "adamw" else 0
 
 
+def largest_tensor(architecture: Architecture) -> int:
+    """Count the parameters of the largest tensor; experts may be one."""
+    inside = [weight for layer in architecture.kinds_of_layers for weight in layer.weights]
+    return max(
+        (w.held if w.kind == "stacked" else 1) * w.inputs * w.outputs
+        for w in (*inside, *architecture.outer)
+    )
+
+
 def outer_parameters(architecture: Architecture) -> int:
     """Count embedding, last norm and head."""
     return sum(weight.parameters for weight in architecture.outer)

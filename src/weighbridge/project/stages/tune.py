@@ -20,8 +20,10 @@ from weighbridge.project.tuning import (
     run_folder,
     tune_model,
 )
+from weighbridge.project.tuning_forecast import require_room
 from weighbridge.project.tuning_progress import tuning_bar
 from weighbridge.reports import Forecast, TrainingPoint
+from weighbridge.sources.weights import WeightsLocation
 from weighbridge.tuning.plan import count
 from weighbridge.tuning.registry import find_method, find_objective
 from weighbridge.tuning.rows import PreferencePair
@@ -132,12 +134,13 @@ def _mixed_in(files: TuningFiles) -> dict[str, str]:
 
 
 def _check(work: Work) -> None:
-    """Look whether what holds the base in four bits is here, where the method needs it."""
-    from weighbridge.models.bitsandbytes_library import require_installed
-
-    tune = work.plan.project.tune
-    if tune is not None and not find_method(tune.settings.method).keeps_base:
-        require_installed()
+    """Look whether the run fits, and what its method needs is here, before hours of measuring."""
+    plan, where = work.plan, work.where
+    tune = plan.project.tune
+    if tune is None or plan.files is None or not isinstance(plan.base, WeightsLocation):
+        return
+    for note in require_room(plan.base, tune.settings, plan.files, where.device, where.offline):
+        work.show.say(f"note: {note}")
 
 
 STAGE = Stage(
