@@ -1,6 +1,6 @@
 """Reads what is mixed into the training data, and mixes it; see `weighbridge.tuning.mixing`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,21 +44,29 @@ class Components:
     off: bool
 
 
-def read_components(mixing: Mixing, own: Sequence[object], *, offline: bool = False) -> Components:
+def read_components(
+    mixing: Mixing,
+    own: Sequence[object],
+    *,
+    locate: Callable[[str], Path] = Path,
+    offline: bool = False,
+) -> Components:
     """Read all data sets that a person chose to have mixed in.
 
     Args:
         mixing: Their choice.
         own: The rows that they are mixed into.
+        locate: Finds what a person named; the name is what is said and recorded, not the place.
         offline: Never reach for the Hub.
 
     Raises:
         InputError: One can't be read, or holds no answers to learn.
     """
     share, said = _safety_share(mixing, own)
-    read = [_mixed(mix, offline) for mix in mixing.mix]
+    read = [_mixed(mix, locate(mix.data), offline) for mix in mixing.mix]
     if share:
-        read.insert(0, _safety(mixing.safety_data, share, offline))
+        named = mixing.safety_data
+        read.insert(0, _safety(named, locate(named) if named else SHIPPED, share, offline))
     notes = (*said, *(note for _, notes in read for note in notes))
     return Components(tuple(one for one, _ in read), notes, off=share == 0)
 
@@ -94,9 +102,10 @@ def _safety_share(mixing: Mixing, own: Sequence[object]) -> tuple[float, tuple[s
     return DEFAULT_SAFETY_SHARE, ()
 
 
-def _safety(named: str, share: float, offline: bool) -> tuple[Component, tuple[str, ...]]:
+def _safety(
+    named: str, path: Path, share: float, offline: bool
+) -> tuple[Component, tuple[str, ...]]:
     """Read safety examples: refusals, and answers to harmless questions that look like them."""
-    path = Path(named) if named else SHIPPED
     try:
         found, licence, notes = _read(path, offline, stated="" if named else _LICENCE)
     except MalformedRow as error:
@@ -121,9 +130,8 @@ def _safety(named: str, share: float, offline: bool) -> tuple[Component, tuple[s
     return Component(SAFETY, data, digest, share, groups, kinds, licence), notes
 
 
-def _mixed(mix: Mix, offline: bool) -> tuple[Component, tuple[str, ...]]:
+def _mixed(mix: Mix, path: Path, offline: bool) -> tuple[Component, tuple[str, ...]]:
     """Read other data."""
-    path = Path(mix.data)
     found, licence, notes = _read(path, offline)
     one = Component(
         path.name, mix.data, files_digest(found.files), mix.share, (found.conversations,), (),

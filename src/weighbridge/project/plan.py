@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from weighbridge.errors import InputError, MissingPiece, SandboxUnavailable
@@ -25,7 +26,6 @@ from weighbridge.records import BenchmarkSpec, Contamination, HumanLabel, Skippe
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.hub_data import is_hub_name
 from weighbridge.sources.weights import WeightsLocation, find_weights
-from weighbridge.tuning.mixing import Mixing
 from weighbridge.verdict.comparators import Offer
 
 
@@ -103,7 +103,8 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
             _data(project, validation) if validation else None,
             project.tune.settings.objective,
             project.tune.licence,
-            mixing=_beside_project(project, project.tune.mixing),
+            mixing=project.tune.mixing,
+            locate=partial(_data, project),
             offline=where.offline,
         )
     unknown = _licensed(project, files)
@@ -143,16 +144,6 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
         plan_prompts(project, files, tasks),
         offers_of(project, date.fromisoformat(where.started[:10])),
     )  # fmt: skip
-
-
-def _beside_project(project: Project, mixing: Mixing) -> Mixing:
-    """Return what is mixed in with its files found beside the project file."""
-    named = mixing.safety_data
-    return replace(
-        mixing,
-        safety_data=str(_data(project, named)) if named else "",
-        mix=tuple(replace(one, data=str(_data(project, one.data))) for one in mixing.mix),
-    )
 
 
 def _questions(tasks: list[tuple[BenchmarkSpec, Task]]) -> list[str]:

@@ -67,6 +67,7 @@ def read_tuning_files(
     licence: str = "",
     *,
     mixing: Mixing | None = None,
+    locate: Callable[[str], Path] = Path,
     offline: bool = False,
 ) -> TuningFiles:
     """Read all sets, each a file or a split of a data set on the Hub, and the data's licence.
@@ -79,6 +80,7 @@ def read_tuning_files(
         objective: What is learnt.
         licence: Of `train`, as a person states it.
         mixing: What is to be mixed in; None for nothing, of which no record is made.
+        locate: Finds what `mixing` names.
         offline: Never reach for the Hub.
 
     Raises:
@@ -96,7 +98,7 @@ def read_tuning_files(
     known, said = licence_of(train, licence, offline=offline)
     components = None
     if mixing is not None and kind == "conversations":
-        components = read_components(mixing, learnt.rows, offline=offline)
+        components = read_components(mixing, learnt.rows, locate=locate, offline=offline)
         said = (*said, *components.notes)
     return TuningFiles(
         train, validation, learnt.rows, kept, learnt.duplicates,
