@@ -24,7 +24,7 @@ def figures(*words):
 
 def test_the_articles_chart_is_the_default():
     found = figures("--as-of", "2026-11-30")
-    assert found["benchmark"] == "mmlu" and found["used_up"] and found["trend"] == "used up"
+    assert found["benchmark"] == "mmlu" and found["saturated"] and found["trend"] == "saturated"
     sized = [model for model in found["models"] if model["parameters"] is not None]
     assert len(sized) > 90 and all(model["url"].startswith("http") for model in found["models"])
     unknown = {m["model"] for m in found["models"] if m["parameters"] is None}

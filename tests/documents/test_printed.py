@@ -18,6 +18,7 @@ ELSEWHERE = {
     "run --dry-run": "tests/project/test_project.py",
     "import": "tests/cli/test_import_export.py",
     "tune --dry-run": "tests/project/test_tuning_forecast.py",
+    "tune --safety-frontier": "tests/cli/test_safety_frontier.py",
     "tune --find-lr": "tests/tuning/test_rate_sweep.py",
     "tune --verify-resume": "tests/project/test_resume_proof.py",
     "scaling sweep": "tests/cli/test_scaling_sweep.py",
@@ -125,6 +126,12 @@ def test_models_and_laws(work, tmp_path):
     (work / "log.csv").write_text("input_tokens,output_tokens,time\n90,9,0\n80,8,60\n")
     costs = printed_by(work, *words, "--accepted", 0.8)
     assert costs["load"]["requests"] == 2 and costs["comparators"][3]["accepted"]["share"] == 0.8
+
+
+def test_the_gap_and_the_claims(work):
+    assert printed_by(work, "gap")["benchmark"] == "mmlu"
+    assert printed_by(work, "gap", "--list")["benchmarks"][0]["benchmark"] == "eci"
+    assert {one["outcome"] for one in printed_by(work, "claims")["claims"]} >= {"holds", "fails"}
 
 
 def test_a_tuned_model_and_its_merged_weights(work, tiny_model):

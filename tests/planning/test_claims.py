@@ -178,7 +178,7 @@ def test_parity_is_of_old_benchmarks():
 
 def test_the_gap_did_not_clearly_narrow():
     found = narrowing_gap.gaps(TODAY)
-    assert found["eci"].trend == "no clear change" and found["mmlu"].used_up
+    assert found["eci"].trend == "no clear change" and found["mmlu"].saturated
     assert narrowing_gap.outcome_of(found) == "holds_if"
     assert narrowing_gap.outcome_of({"arc-agi-2": found["arc-agi-2"]}) == "fails"
 

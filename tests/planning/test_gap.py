@@ -44,9 +44,9 @@ def test_epochs_index_gives_what_epoch_says_of_it(on):
     assert gap.now.open_best.model.name == "kimi-k2.5" and gap.used_share is None
 
 
-def test_mmlu_is_used_up_so_that_converging_says_nothing(on):
+def test_mmlu_is_saturated_so_that_converging_says_nothing(on):
     gap = on("mmlu")
-    assert gap.used_up and gap.trend == "used up"
+    assert gap.saturated and gap.trend == "saturated"
     assert gap.now.difference == pytest.approx(0.881 - 0.873)
     assert gap.change_months < 0  # it does get shorter
     assert gap.now.mistakes_ratio(gap.benchmark) == pytest.approx(
@@ -57,7 +57,7 @@ def test_mmlu_is_used_up_so_that_converging_says_nothing(on):
 def test_a_lag_that_grows_at_the_ceiling_is_told(on):
     """ARC-AGI-1: .98 by a proprietary model, .65 by an open one, and the lag grew."""
     gap = on("arc-agi")
-    assert gap.used_up and gap.trend == "widening"
+    assert gap.saturated and gap.trend == "widening"
 
 
 def test_an_earlier_day_sees_only_what_was_out(on):
@@ -95,4 +95,4 @@ def test_a_known_lag_is_found(lag_days):
     assert lag_days - 50 <= months <= lag_days
     assert gap.lag.interval[0] <= gap.lag.months + 2 and gap.trend == "no clear change"
     assert gap.change_months == pytest.approx(0, abs=0.2)
-    assert replace(gap, used_share=0.95).trend == "used up"
+    assert replace(gap, used_share=0.95).trend == "saturated"

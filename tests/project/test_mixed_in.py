@@ -37,6 +37,7 @@ def test_it_says_what_it_will_mix_in_and_never_what_it_measures(project):
         "tune it on 48 conversations of train.jsonl, with 4 rows of safety and 13 rows of "
         "general.jsonl mixed in"
     )
+    assert [one.data for one in plan.files.mixed] == ["the shipped set", "general.jsonl"]
     drawn = {row.messages[0].content for row in plan.files.rows[52:]}
     assert drawn <= {turn["content"] for turn in others} and len(drawn) == 13
     assert any("rows that ask what is measured" in note for note in plan.notes)

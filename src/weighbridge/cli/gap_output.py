@@ -39,7 +39,7 @@ def gap_document(gap: Gap, facts: Catalogue) -> GapDocument:
         change_months=gap.change_months,
         change_interval=gap.change_interval,
         used_share=gap.used_share,
-        used_up=gap.used_up,
+        saturated=gap.saturated,
         trend=gap.trend,
         sentence=words.sentence(gap),
         within_one_source=GapWithinSource(

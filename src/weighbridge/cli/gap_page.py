@@ -17,7 +17,12 @@ Axis = Literal["size", "date", "price"]
 AXES: tuple[Axis, ...] = get_args(Axis)
 NEAR_CEILING = 0.75
 """Share of the range from which on a chart shows the ceiling."""
-_TONES = {"narrowing": "good", "widening": "bad", "no clear change": "unsure", "used up": "unsure"}
+_TONES = {
+    "narrowing": "good",
+    "widening": "bad",
+    "no clear change": "unsure",
+    "saturated": "unsure",
+}
 
 
 def gap_page(gap: Gap, facts: Catalogue) -> str:

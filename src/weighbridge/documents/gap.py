@@ -44,7 +44,7 @@ class ScoredModel:
     stderr: float | None
     variant: str
     shots: int | None
-    setting: str
+    setting: str | None
     protocol: str
     source: str
     url: str
@@ -137,8 +137,8 @@ class GapDocument:
         change_interval: 95 % interval of that.
         used_share: Share of the range from chance to ceiling that the best model has used; null for
             a scale without an end.
-        used_up: Whether that is so much that a closing gap says nothing.
-        trend: narrowing, widening, no clear change, or used up.
+        saturated: Whether that is so much that a closing gap says nothing.
+        trend: narrowing, widening, no clear change, or saturated.
         sentence: The finding, to be quoted.
         within_one_source: The lag where no two protocols mix.
         method: How the lag was measured, in sentences.
@@ -162,8 +162,8 @@ class GapDocument:
     change_months: float | None
     change_interval: tuple[float, float] | None
     used_share: float | None
-    used_up: bool
-    trend: Literal["narrowing", "widening", "no clear change", "used up"]
+    saturated: bool
+    trend: Literal["narrowing", "widening", "no clear change", "saturated"]
     sentence: str
     within_one_source: GapWithinSource
     method: tuple[str, ...]

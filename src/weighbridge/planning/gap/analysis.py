@@ -23,15 +23,15 @@ from weighbridge.planning.gap.frontier import Array, Frontier, every_day, fronti
 WINDOW_DAYS = 365
 """The lag is a mean over a year, since on a single day it depends on who released last."""
 DAYS_A_MONTH = 365.25 / 12
-USED_UP = 0.9
-"""Share of the range from chance to ceiling from which on a benchmark counts as used up."""
+SATURATED_FROM = 0.9
+"""Share of the range from chance to ceiling from which on a benchmark counts as saturated."""
 FEWEST = 3
 """Models that each group must have."""
 STEP_DAYS = 3
 RESAMPLES = 500
 
 Interval = tuple[float, float]
-Trend = Literal["narrowing", "widening", "no clear change", "used up"]
+Trend = Literal["narrowing", "widening", "no clear change", "saturated"]
 
 
 @dataclass(frozen=True)
@@ -144,21 +144,21 @@ class Gap:
     one_source: OneSource
 
     @property
-    def used_up(self) -> bool:
+    def saturated(self) -> bool:
         """Whether the benchmark is at its ceiling, so that a closing gap says nothing."""
-        return self.used_share is not None and self.used_share >= USED_UP
+        return self.used_share is not None and self.used_share >= SATURATED_FROM
 
     @property
     def trend(self) -> Trend:
         """Whether the lag became shorter or longer within a year.
 
-        Whoever is at the ceiling can't get ahead any more: on a benchmark that is used up a lag
+        Whoever is at the ceiling can't get ahead any more: on a benchmark that is saturated a lag
         that grows is real, and one that shrinks says nothing.
         """
         if self.change_interval is not None and self.change_interval[0] > 0:
             return "widening"
-        if self.used_up:
-            return "used up"
+        if self.saturated:
+            return "saturated"
         if self.change_interval is not None and self.change_interval[1] < 0:
             return "narrowing"
         return "no clear change"

@@ -1,7 +1,7 @@
 """Says what was measured of a gap, in sentences that can be quoted."""
 
 from weighbridge.catalog.published import Benchmark
-from weighbridge.planning.gap.analysis import RESAMPLES, USED_UP, Gap, Interval, Lag
+from weighbridge.planning.gap.analysis import RESAMPLES, SATURATED_FROM, Gap, Interval, Lag
 
 METHOD = (
     "Of each model version the best published score counts, whoever published it; variants, shots "
@@ -12,9 +12,9 @@ METHOD = (
     f"The interval is from {RESAMPLES} resamples of models, each group drawn by itself, versions "
     "of one model together. It says how much the figure depends on which models were measured. A "
     "resample without the best model has a lower record, so the figure need not be in the middle.",
-    f"A benchmark is used up where the best model has {USED_UP:.0%} of the range from chance to "
-    "the best possible score. There a gap in points closes by itself, because the first has "
-    "nowhere to go.",
+    f"A benchmark is saturated where the best model has {SATURATED_FROM:.0%} of the range from "
+    "chance to the best possible score. There a gap in points closes by itself, because the first "
+    "has nowhere to go.",
     "A proprietary model whose size its maker did not publish has no place on the axis of sizes. "
     "Rumoured and estimated sizes are left out.",
 )
@@ -64,7 +64,7 @@ def sentence(gap: Gap) -> str:
 
 
 def _trend(gap: Gap) -> str:
-    if gap.trend == "used up":
+    if gap.trend == "saturated":
         assert gap.used_share is not None
         return (
             f"but the best score has {min(gap.used_share, 1):.0%} of what can be reached, so that "

@@ -15,7 +15,7 @@ from weighbridge.documents.claims import (
 )
 from weighbridge.planning.claims.claim import Claim, Finding, measured
 from weighbridge.planning.gap import words
-from weighbridge.planning.gap.analysis import FEWEST, USED_UP, GapPoint, best_points
+from weighbridge.planning.gap.analysis import FEWEST, SATURATED_FROM, GapPoint, best_points
 
 SHOWN = 12
 MATCHED = 0.01
@@ -52,13 +52,13 @@ class Standing:
         return self.ahead >= -MATCHED
 
     @property
-    def used_up(self) -> bool:
+    def saturated(self) -> bool:
         """Whether the best model is near the ceiling."""
         if self.benchmark.ceiling is None:
             return False
         best = max(self.open_best.score.value, self.proprietary_best.score.value)
         span = self.benchmark.ceiling - self.benchmark.chance
-        return (best - self.benchmark.chance) / span >= USED_UP
+        return (best - self.benchmark.chance) / span >= SATURATED_FROM
 
 
 def standings(as_of: date) -> list[Standing]:
@@ -83,19 +83,19 @@ def standings(as_of: date) -> list[Standing]:
 
 
 def outcome_of(found: list[Standing]) -> Outcome:
-    """Return holds for a majority of all, holds_if for one of the used-up benchmarks alone."""
+    """Return holds for a majority of all, holds_if for one of the saturated benchmarks alone."""
     if not found:
         return "fails"
     if 2 * sum(one.matched for one in found) > len(found):
         return "holds"
-    used = [one for one in found if one.used_up]
+    used = [one for one in found if one.saturated]
     return "holds_if" if 2 * sum(one.matched for one in used) > len(used) > 0 else "fails"
 
 
 def check(as_of: date) -> Finding:
     """Count benchmarks on which the best open model is level with the best proprietary one."""
     found = standings(as_of)
-    used, left = ([s for s in found if s.used_up is up] for up in (True, False))
+    used, left = ([s for s in found if s.saturated is up] for up in (True, False))
     old = [one for one in found if one.newest.year <= 2024]
     recent = [one for one in found if one.newest.year > 2024]
     level = {
@@ -121,8 +121,8 @@ def check(as_of: date) -> Finding:
             measured(f"level, {name}", 100 * level[key] / max(1, len(group)), "%")
             for name, key, group in (
                 ("of all", "all", found),
-                ("of those used up", "used", used),
-                ("of those not used up", "left", left),
+                ("of those saturated", "used", used),
+                ("of those not saturated", "left", left),
                 ("of those with models of 2025 and later", "recent", recent),
             )
         ),
@@ -152,7 +152,7 @@ def check(as_of: date) -> Finding:
 def _row(one: Standing) -> ClaimRow:
     recent = one.newest.year > 2024
     return ClaimRow(
-        label=one.benchmark.title + (", used up" if one.used_up else ""),
+        label=one.benchmark.title + (", saturated" if one.saturated else ""),
         figures=f"{100 * one.ahead:+.1f}",
         marks=(ClaimMark(value=100 * one.ahead, colour="measured" if recent else "claimed"),),
     )
@@ -165,7 +165,7 @@ def _table_row(one: Standing) -> tuple[str, ...]:
     ]
     told = "level" if one.matched else "behind"
     return (one.benchmark.title, *cells, one.newest.isoformat(),
-            told + (", used up" if one.used_up else ""))  # fmt: skip
+            told + (", saturated" if one.saturated else ""))  # fmt: skip
 
 
 CLAIM = Claim(

@@ -48,7 +48,7 @@ def check(as_of: date) -> Finding:
         marks = [ClaimMark(value=gap.lag.months, interval=gap.lag.interval)]
         if gap.lag_before is not None:
             marks.append(ClaimMark(value=gap.lag_before.months, colour="claimed"))
-        used = ", used up" if gap.used_up else ""
+        used = ", saturated" if gap.saturated else ""
         rows.append(
             ClaimRow(
                 label=f"{gap.benchmark.title}, to {gap.now.day:%B %Y}{used}",
@@ -98,7 +98,11 @@ def _sentence(index: Gap | None, mmlu: Gap | None) -> str:
     if mmlu is not None:
         told += (
             f"On MMLU they are {words.difference(mmlu.now.difference, mmlu.benchmark)} apart"
-            + (", but it is used up: there any two good models are close." if mmlu.used_up else ".")
+            + (
+                ", but it is saturated: there any two good models are close."
+                if mmlu.saturated
+                else "."
+            )
         )
     return told or "Too few models were measured by that day to say how far apart the two are."
 
@@ -110,8 +114,8 @@ def _conditions(found: dict[str, Gap]) -> tuple[str, ...]:
         if gap.change_months is not None and gap.change_months < 0
     ]
     in_months = f", or in months {' or '.join(shorter)}" if shorter else ""
-    used_up = "the gap is counted in points on a benchmark that is used up, such as MMLU"
-    return (used_up + in_months,)
+    saturated = "the gap is counted in points on a benchmark that is saturated, such as MMLU"
+    return (saturated + in_months,)
 
 
 def _caption(found: dict[str, Gap]) -> str:
