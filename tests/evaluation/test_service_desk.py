@@ -64,7 +64,8 @@ def test_the_generator_writes_the_committed_files(desk, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["generate.py", "--seed", "2026", "--out", str(tmp_path)])
     desk.main()
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert written == {path.name: path.read_bytes() for path in (DESK / "data").iterdir()}
+    assert sorted(written) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
+    assert written == {name: (DESK / "data" / name).read_bytes() for name in written}
 
 
 def test_another_seed_writes_other_messages(desk):

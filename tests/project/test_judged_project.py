@@ -103,8 +103,8 @@ def plan(folder, tmp_path, *changes):
     from weighbridge.evidence import RunStore
 
     where = RunEnvironment(
-        RunStore(tmp_path / "runs"), tmp_path, tmp_path / "cache", places, "cpu", 1, True, "now",
-        Endpoints(tmp_path / "answers", key=lambda _: None),
+        RunStore(tmp_path / "runs"), tmp_path, tmp_path / "cache", places, "cpu", 1, True,
+        "2026-01-01T00:00:00+00:00", Endpoints(tmp_path / "answers", key=lambda _: None),
     )  # fmt: skip
     return make_plan(project, where)
 

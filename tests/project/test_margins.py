@@ -13,6 +13,7 @@ from weighbridge.project.plan import RunEnvironment, make_plan
 from weighbridge.project.project_file import read_project
 from weighbridge.sources.datasets import DataPlaces
 
+WHEN = "2026-01-01T00:00:00+00:00"
 MT_BENCH = (1.0, 10.0)
 MARKS = (0.0, 100.0)
 PROJECT = """
@@ -98,7 +99,7 @@ def planned(folder, tiny_model, benchmark, margin):
     project = read_project(folder / "weighbridge.toml")
     where = RunEnvironment(
         RunStore(folder / "runs"), folder, folder / "cache",
-        DataPlaces(named={}, root=None, offline=True), "cpu", 1, True, "now",
+        DataPlaces(named={}, root=None, offline=True), "cpu", 1, True, WHEN,
         Endpoints(folder / "answers", key=lambda _: None),
     )  # fmt: skip
     return make_plan(project, where)
