@@ -87,7 +87,7 @@ def run_and_kill(
 ) -> int:
     """Run in a child that waits before each step, and kill it in the midst of the one after these.
 
-    Returns the step whose checkpoint it left.
+    Returns the step whose checkpoint it left; 0 where it left none yet.
     """
     import torch
 
@@ -111,4 +111,4 @@ def run_and_kill(
     for end in (child.stdin, child.stdout):
         end.close()
     saved = sorted((folder / "checkpoints").glob("step-*"))
-    return int(saved[-1].name.removeprefix("step-"))
+    return int(saved[-1].name.removeprefix("step-")) if saved else 0

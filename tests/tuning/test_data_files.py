@@ -116,7 +116,7 @@ def test_rows_left_out_and_repeated_of_a_published_file_are_counted(
     command = [
         "tune", str(tiny_model), "--train", str(path), "--out", str(tmp_path / "run"),
         "--cache", str(tmp_path), "--max-steps", "1", "--batch-size", "1", "--max-tokens", "512",
-        "--overflow", "drop", "--threads", "1", "--json",
+        "--overflow", "drop", "--threads", "1", "--safety-share", "0", "--json",
     ]  # fmt: skip
     data = json.loads(CliRunner().invoke(app, command).stdout)["data"]
     assert (data["conversations"], data["rows"]) == (len(rows), len(kept))

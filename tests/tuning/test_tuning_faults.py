@@ -31,7 +31,7 @@ def words(tiny_model, data, cache, tmp_path):
         return [
             sys.executable, "-m", "weighbridge", "tune", str(tiny_model), "--train", str(data),
             "--out", str(out), "--cache", str(cache), "--batch-size", "2", "--epochs", "4",
-            "--lr", "5e-3", "--threads", "1", "--json",
+            "--lr", "5e-3", "--threads", "1", "--safety-share", "0", "--json",
         ]  # fmt: skip
 
     return of
