@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from headless import headless, needs_browser
 from weighbridge.evaluation.benchmark import LoadRequest, Settings
 from weighbridge.evaluation.registry import find_benchmark
 from weighbridge.evidence import RunStore
@@ -13,31 +14,15 @@ from weighbridge.records import Graded, Ungraded
 from weighbridge.reports import render_explorer
 from weighbridge.statistics import compare
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>\x00\u202e"
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="needs chromium and chromedriver (apt install chromium-driver)",
-)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with headless(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 SUBJECTS = ("abstract_algebra", "college_biology", "high_school_biology", "virology")

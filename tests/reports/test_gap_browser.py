@@ -1,47 +1,28 @@
 """The pages of a gap and of claims in a real browser: widths, filters, tooltips, and no errors."""
 
-import shutil
 from datetime import date
 
 import pytest
 
+from headless import headless, needs_browser
 from weighbridge.catalog.published import catalogue
 from weighbridge.cli.gap_page import gap_page
 from weighbridge.planning.claims import check_claims
 from weighbridge.planning.gap.analysis import measure
 from weighbridge.reports.claims_page import render_claims
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
 DAY = date(2026, 11, 30)
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER),
-        reason="needs chromium and chromedriver (apt install chromium-driver)",
-    ),
+    needs_browser,
 ]
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with headless(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ BASES = ("rental", "neocloud", "hyperscaler")
 
 @dataclass(frozen=True)
 class AcceleratorPrice:
-    """What an hour of one accelerator costs.
+    """The price of one accelerator for an hour.
 
     Attributes:
         accelerator: Its name.

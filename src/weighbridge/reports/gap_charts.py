@@ -110,7 +110,7 @@ def by_date(
     width: int,
     ceiling: Level | None = None,
 ) -> Drawing | None:
-    """Day of release against score, with the best so far of each group as a staircase.
+    """Draw scores by day of release, with a step line of each group's best score so far.
 
     Args:
         dots: The models.

@@ -152,7 +152,7 @@ class Mixed:
     licence: str = ""
 
     def as_json(self) -> dict[str, Json]:
-        """Return it for a record of where a model comes from."""
+        """Return all fields as plain JSON, for the record of what a model was made from."""
         kinds: dict[str, Json] = dict(self.kinds)
         return {**vars(self), "kinds": kinds}
 

@@ -58,7 +58,7 @@ def run_parts(
     settings: TuneSettings,
     base_digest: str,
 ) -> RunParts:
-    """Return all that decides the result's values, the data as token ids."""
+    """Return what decides the result: settings, and digests of the base and the masked rows."""
     return RunParts(settings.identity(), base_digest, _rows_digest(rows), _rows_digest(validation))
 
 

@@ -4,7 +4,8 @@ Killed at any moment, the same command goes on and ends with the same weights, b
 """
 
 from dataclasses import replace
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +25,10 @@ from weighbridge.cli.tuning_options import (
 from weighbridge.tuning.curve import curves_written, find_curves
 from weighbridge.tuning.registry import find_method
 
+if TYPE_CHECKING:
+    from weighbridge.tuning.mixing import Mixing
+    from weighbridge.tuning.settings import TuneSettings
+
 
 @grouped
 def command(
@@ -39,13 +44,8 @@ def command(
     """See the module's docstring, which is the help."""
     from weighbridge.cli.drawing import Drawn
     from weighbridge.cli.forecast_output import show_forecast
-    from weighbridge.cli.frontier_output import show_frontier
     from weighbridge.cli.rate_output import find_rate
-    from weighbridge.cli.resume_output import verify_resume
-    from weighbridge.evaluation.run_context import RunContext
     from weighbridge.opening.models import open_model
-    from weighbridge.project.resume_child import ChildRun
-    from weighbridge.project.safety_frontier import FrontierPlan
     from weighbridge.project.tuning import (
         base_digest_of,
         masks_of,
@@ -87,19 +87,10 @@ def command(
     if result.memory_check and not data.show_mask:
         files = replace(files, notes=(*files.notes, *require_room(*needed)))
     if instead.safety_frontier:
-        place = RunContext(around.store, around.threads, around.started)
-        frontier = FrontierPlan(
-            model, data.train, data.validation, data.data_licence, settings, mixing, around.places,
-            place, root, around.cache, around.device, around.offline,
-        )  # fmt: skip
-        show_frontier(frontier, instead.chart, json)
+        _show_frontier(model, data, settings, mixing, around, instead.chart, root, json)
         return
     if instead.verify_resume:
-        child = ChildRun(
-            model, data.train, data.validation, settings, around.cache, around.device,
-            around.threads, around.offline, root, root, mixing=mixing,
-        )  # fmt: skip
-        verify_resume(child, root, json)
+        _verify_resume(model, data, settings, mixing, around, root, json)
         return
     four_bits = not find_method(settings.method).keeps_base
     with open_model(
@@ -124,3 +115,33 @@ def command(
             merged = merge_tuned(opened, tuned, result.merge, files, settings)
         notes = (*files.notes, *quantised_twice(opened.ref, settings))
     emit(*outcome(tuned, merged, replace(files, notes=notes)), json)
+
+
+def _show_frontier(
+    model: str, data: DataOptions, settings: "TuneSettings", mixing: "Mixing",
+    around: options.Surroundings, chart: Path | None, root: Path, json: bool,
+) -> None:  # fmt: skip
+    from weighbridge.cli.frontier_output import show_frontier
+    from weighbridge.evaluation.run_context import RunContext
+    from weighbridge.project.safety_frontier import FrontierPlan
+
+    place = RunContext(around.store, around.threads, around.started)
+    frontier = FrontierPlan(
+        model, data.train, data.validation, data.data_licence, settings, mixing, around.places,
+        place, root, around.cache, around.device, around.offline,
+    )  # fmt: skip
+    show_frontier(frontier, chart, json)
+
+
+def _verify_resume(
+    model: str, data: DataOptions, settings: "TuneSettings", mixing: "Mixing",
+    around: options.Surroundings, root: Path, json: bool,
+) -> None:  # fmt: skip
+    from weighbridge.cli.resume_output import verify_resume
+    from weighbridge.project.resume_child import ChildRun
+
+    child = ChildRun(
+        model, data.train, data.validation, settings, around.cache, around.device,
+        around.threads, around.offline, root, root, mixing=mixing,
+    )  # fmt: skip
+    verify_resume(child, root, json)

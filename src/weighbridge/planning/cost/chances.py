@@ -1,4 +1,4 @@
-"""How likely the candidate is so many times cheaper, by how sure its throughput is.
+"""The probability that the candidate is so many times cheaper, from its throughput's interval.
 
 Only the throughput is uncertain here: it is taken as log-normal, with the forecast's interval on
 either side of its middle. Prices and load are as they are assumed; `sensitivity` varies those.

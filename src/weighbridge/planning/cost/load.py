@@ -24,7 +24,7 @@ from weighbridge.planning.serving.trace import Trace
 IDLE_SECONDS = 300.0
 """How long a deployment that scales to zero waits for another request."""
 START_SECONDS = 120.0
-"""How long it takes to start, which is paid for: an assumption, to be measured."""
+"""Seconds that a deployment takes to start, and that are paid for: an assumption; measure yours."""
 SHARED_UTILIZATION = 0.6
 """Share of a shared deployment's capacity that all who share it use: an assumption."""
 
@@ -50,7 +50,7 @@ class Hour:
 
 @dataclass(frozen=True)
 class WayToRun:
-    """One way to run the deployments.
+    """A way to run the deployments under a load, such as around the clock, or only while asked.
 
     Attributes:
         name: Such as "scale to zero".

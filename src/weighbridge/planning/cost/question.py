@@ -95,7 +95,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Chances:
-    """How likely the candidate is cheaper than a comparator, by how sure its throughput is.
+    """The probability that the candidate is cheaper than a comparator.
+
+    Its throughput is uncertain, and so is its cost; all else is taken as stated.
 
     Attributes:
         cheaper: Than it.

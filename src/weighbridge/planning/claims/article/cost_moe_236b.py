@@ -13,7 +13,7 @@ engine (arXiv:2405.04434, abstract)."""
 
 
 def check(as_of: date) -> Finding:
-    """Hold 21B over 70B against Qwen3 235B-A22B, the mixture of that size that others served."""
+    """Compare 21B / 70B with the measured cost of serving Qwen3 235B-A22B, of about that size."""
     ratios = [
         ratio
         for ratio in measured_ratios("qwen3-235b-a22b", "llama-3.3-70b")

@@ -9,7 +9,7 @@ CLAIMED = 0.18
 
 
 def check(as_of: date) -> Finding:
-    """Hold 12.9B over 70B against MLPerf, where both models are served on one machine."""
+    """Compare 12.9B / 70B with the serving costs that MLPerf measured, both on one machine."""
     ratios = [
         ratio
         for ratio in measured_ratios("mixtral-8x7b", "llama-2-70b")
