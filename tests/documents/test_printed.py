@@ -123,8 +123,11 @@ def test_models_and_laws(work, tmp_path):
     served = printed_by(work, "plan", "serve", "llama-3-8b", "--gpu", "h100", "--ttft", 5)
     assert served["offline"]["interval"] == served["interval"] and served["goal"]["met"]
     words = ("plan", "cost", "--self-hosted", "llama-3-8b", "--api", "gpt-4o", "--log", "log.csv")
-    (work / "log.csv").write_text("input_tokens,output_tokens,time\n90,9,0\n80,8,60\n")
+    (work / "log.csv").write_text(
+        "input_tokens,output_tokens,time,currency\n90,9,0,EUR\n80,8,60,EUR\n"
+    )
     costs = printed_by(work, *words, "--accepted", 0.8)
+    assert "of the log, these columns are not read: currency" in costs["notes"]
     assert costs["load"]["requests"] == 2 and costs["comparators"][3]["accepted"]["share"] == 0.8
 
 

@@ -190,6 +190,7 @@ def _found(
     for last, gpus in enumerate(sizes, start=1):
         machine = Machine(gpu=candidate.gpu, gpus=gpus, precision=candidate.precision)
         title, asked, notes = deployment_of(candidate.self_hosted, machine, means, day, offline)
+        notes = (*notes, *(log.notes if log is not None else ()))
         names = _names(candidate.self_hosted, asked.name)
         place = title, names, asked.machine.name, gpus, asked.model.precision.name
         if measured is not None:

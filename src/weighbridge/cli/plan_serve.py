@@ -144,7 +144,7 @@ def serve(
         within=within_goals(asked, constants, goal, log) if goal is not None else None,
         trace=log,
         price=price_of(asked.machine, machine.usd_per_hour, day),
-        notes=notes,
+        notes=(*notes, *(log.notes if log is not None else ())),
     )
     emit(serve_document(made), serve_text(made), json)
     if goal is not None and made.within is None:

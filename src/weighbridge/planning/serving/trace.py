@@ -53,12 +53,21 @@ class Trace:
         outputs: Tokens of each answer, (requests,).
         seconds: Time from the first request to the last; 0 where no times are given.
         times: When each came, in seconds, (requests,); empty where no times are given.
+        unread: Names of the columns that are not read.
     """
 
     inputs: np.ndarray[Any, np.dtype[np.float64]]
     outputs: np.ndarray[Any, np.dtype[np.float64]]
     seconds: float
     times: np.ndarray[Any, np.dtype[np.float64]] = field(default_factory=lambda: np.empty(0))
+    unread: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence on columns that are not read; none where all are."""
+        if not self.unread:
+            return ()
+        return (f"of the log, these columns are not read: {', '.join(self.unread)}",)
 
     @property
     def requests(self) -> int:
@@ -102,7 +111,9 @@ def read_trace(path: Path, now: datetime) -> Trace:
     """
     inputs, outputs, times = [], [], []
     names: dict[str, str] = {}
+    seen: dict[str, None] = {}
     for line, row in table_rows(path):
+        seen |= dict.fromkeys(map(str, row))
         names = names or _columns(path, row)
         inputs.append(_tokens(path, line, names["input"], row, least=0))
         outputs.append(_tokens(path, line, names["output"], row, least=0))
@@ -113,7 +124,8 @@ def read_trace(path: Path, now: datetime) -> Trace:
     if sum(outputs) == 0:
         raise InputError(f"{path}: no request has an output token", "some that were answered")
     span = _span(path, sorted(times), now)
-    return Trace(np.array(inputs), np.array(outputs), span, np.array(times))
+    unread = tuple(name for name in seen if name not in names.values())
+    return Trace(np.array(inputs), np.array(outputs), span, np.array(times), unread)
 
 
 def _columns(path: Path, row: Mapping[str, Any]) -> dict[str, str]:
