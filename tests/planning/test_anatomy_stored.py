@@ -5,6 +5,7 @@ import torch
 import transformers
 from transformers.integrations.finegrained_fp8 import replace_with_fp8_linear
 
+from weighbridge.catalog.models import find_model
 from weighbridge.planning.anatomy import (
     element_bytes,
     parameters,
@@ -145,3 +146,26 @@ def test_what_is_listed_stays_as_it_was(pattern, left):
     all_of_it = by_rule(LLAMA, quant_method="fp8")
     kept = by_rule(LLAMA, quant_method="fp8", modules_to_not_convert=[pattern])
     assert (kept > all_of_it) == (left > 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor_bytes"), [("gpt-oss-20b", 13_761_264_768), ("gpt-oss-120b", 65_248_815_744)]
+)
+def test_published_in_four_bits_its_bytes_are_those_of_its_repository(name, tensor_bytes):
+    """`total_size` in model.safetensors.index.json of openai/gpt-oss-20b and -120b."""
+    assert _stored(name) == ("mxfp4", tensor_bytes)
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "deepseek-r1", "deepseek-v3.2", "kimi-k2"])
+def test_published_in_fp8_it_takes_a_byte_for_a_number(name):
+    method, found = _stored(name)
+    numbers = parameters(read_architecture(find_model(name).config, name))
+    assert method == "fp8"
+    assert numbers < found < 1.005 * numbers
+
+
+def _stored(name):
+    config = find_model(name).config
+    scheme = read_scheme(config)
+    found = stored_bytes(read_architecture(config, name), scheme, element_bytes(config))
+    return scheme.method, found
