@@ -67,6 +67,7 @@ def test_all_charts_have_clear_labels(tmp_path):
     [
         (("lora_1000x",), "unknown claim 'lora_1000x'.*did you mean lora_10000x"),
         (("--as-of", "yesterday"), "--as-of yesterday; expected a day such as"),
+        (("--as-of", "2999-01-01"), "2999-01-01 is in the future; expected a day until today"),
         (("--as-of", "2020-01-01"), "--as-of 2020-01-01; expected a day from 2024-07-23 on"),
         (("--out", "claims.pdf"), "expected a file that ends in .html"),
     ],

@@ -73,6 +73,7 @@ def test_one_chart_alone(tmp_path):
     [
         (("-b", "mmlo"), "unknown benchmark in the catalog 'mmlo'.*did you mean mmlu", 2),
         (("--as-of", "31.12.2025"), "--as-of 31.12.2025; expected a day such as", 2),
+        (("--as-of", "2999-01-01"), "2999-01-01 is in the future", 2),
         (("--out", "page.pdf"), "--out page.pdf; expected a file that ends in .html", 2),
         (("--out", "nowhere/page.html"), "no folder nowhere", 2),
         (("--axis", "sise"), "unknown --axis 'sise'.*did you mean size", 2),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from math import isfinite
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from weighbridge.catalog.accelerator_prices import (
 from weighbridge.catalog.accelerators import accelerator
 from weighbridge.catalog.api_prices import ApiPrice, find_api_price, stated_api_price
 from weighbridge.catalog.models import find_model
+from weighbridge.cli import options
 from weighbridge.cli.amounts import dollars, parse_count, stated_price
 from weighbridge.cli.plan_cost import Apis, Asked, Candidate, Fixed, Quality
-from weighbridge.cli.plan_serve import Load, Machine, deployment_of, moment_of
+from weighbridge.cli.plan_serve import Load, Machine, deployment_of
 from weighbridge.errors import InputError
 from weighbridge.planning.cost import (
     Alternative,
@@ -93,9 +94,7 @@ def answered(
     Raises:
         InputError: An option is wrong.
     """
-    day, now = moment_of(as_of)
-    if day > now.date():
-        raise InputError(f"--as-of {as_of} is in the future", "a day whose prices are known")
+    day, now = options.parse_day("--as-of", as_of), datetime.now(UTC)
     fixed_usd = _once(fixed)
     log = None if asked.log is None else read_trace(asked.log, now)
     load = _workload(apis, asked, log)

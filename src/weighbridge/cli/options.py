@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -269,18 +269,27 @@ def _pairs(values: list[str]) -> dict[str, Path]:
     return found
 
 
-def parse_day(option: str, text: str) -> date:
+def parse_day(option: str, text: str, *, ahead: bool = False) -> date:
     """Read a day that an option gives; today where it gives none.
 
+    Args:
+        option: Its name, for messages.
+        text: What it gives.
+        ahead: Whether days to come are days, too.
+
     Raises:
-        InputError: It is no day.
+        InputError: It is no day, or one to come.
     """
+    today = datetime.now(UTC).date()
     if not text:
-        return datetime.now(UTC).date()
+        return today
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"{option} {text}", "a day such as 2026-11-30") from error
+    if not ahead and day > today + timedelta(days=1):  # it is tomorrow already east of Greenwich
+        raise InputError(f"{option} {text} is in the future", f"a day until today, {today}")
+    return day
 
 
 def check_page(out: Path | None) -> None:

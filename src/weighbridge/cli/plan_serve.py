@@ -1,6 +1,7 @@
 """The part of `weighbridge plan` that forecasts serving."""
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -11,8 +12,6 @@ from weighbridge.cli.option_groups import grouped
 from weighbridge.cli.output import emit
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
-
     from weighbridge.planning.serving.forecast import Deployment
     from weighbridge.planning.serving.measurements import Latency
 
@@ -129,7 +128,8 @@ def serve(
     from weighbridge.planning.serving.trace import read_trace, with_lengths, within_goals
 
     _check_price(machine.usd_per_hour)
-    day, now = moment_of(goals.as_of)
+    day = options.parse_day("--as-of", goals.as_of, ahead=True)
+    now = datetime.now(UTC)
     goal = _goal(goals.ttft, goals.tpot)
     log = read_trace(load.trace, now) if load.trace is not None else None
     title, asked, notes = deployment_of(model, machine, load, day, offline)
@@ -149,25 +149,6 @@ def serve(
     emit(serve_document(made), serve_text(made), json)
     if goal is not None and made.within is None:
         raise typer.Exit(1)
-
-
-def moment_of(as_of: str) -> "tuple[date, datetime]":
-    """Return the day that is asked about, and now.
-
-    Raises:
-        InputError: It is no day.
-    """
-    from datetime import UTC, date, datetime
-
-    from weighbridge.errors import InputError
-
-    now = datetime.now(UTC)
-    if not as_of:
-        return now.date(), now
-    try:
-        return date.fromisoformat(as_of), now
-    except ValueError as error:
-        raise InputError(f"--as-of {as_of}", "a day such as 2026-11-30") from error
 
 
 def _check_price(usd_per_hour: float | None) -> None:
@@ -194,7 +175,7 @@ def _goal(ttft: float | None, tpot: float | None) -> "Latency | None":
 
 
 def deployment_of(
-    model: str, machine: Machine, load: Load, day: "date", offline: bool
+    model: str, machine: Machine, load: Load, day: date, offline: bool
 ) -> "tuple[str, Deployment, tuple[str, ...]]":
     """Return a deployment with the model's title, and notes on its architecture.
 
