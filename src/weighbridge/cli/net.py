@@ -39,7 +39,9 @@ def foreseen(error: BaseException) -> WeighbridgeError | None:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         words = in_one_line(error).partition(": ")[2]
         saw = "out of memory" + (f": {words}" if words else "")
-        return StorageError(saw, "", f"lower --limit or close other programs; {KEPT}")
+        return StorageError(
+            saw, "", f"close other programs, or lower --batch-size, --max-tokens or --limit; {KEPT}"
+        )
     if isinstance(error, OSError) and error.errno in (*_FULL, *_OF_A_PATH):
         named = str(error.filename or "")
         named = named if len(named) <= 200 else f"{named[:100]} … {named[-100:]}"
