@@ -35,6 +35,10 @@ def measured(*words):
     return json.loads(done.stdout)
 
 
+def cpu_seconds(took):
+    return took["evaluate_cpu_seconds"] + took["verify_cpu_seconds"]
+
+
 def peak(took):
     return max(took["evaluate_peak_bytes"], took["verify_peak_bytes"])
 
@@ -57,7 +61,8 @@ def test_a_million_samples_take_little_more_than_twenty_thousand(repository, tmp
     shutil.rmtree(tmp_path)
     assert long["verified"] and long["n"] == 1_000_000
     assert peak(long) - peak(short) < 300e6
-    assert long["evaluate_cpu_seconds"] + long["verify_cpu_seconds"] < 600
+    # No slower than in proportion, with room for a machine that is busy meanwhile.
+    assert cpu_seconds(long) < 4 * 50 * cpu_seconds(short)
 
 
 @pytest.mark.slow
