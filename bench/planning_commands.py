@@ -38,7 +38,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
         "scaling mixture": ["scaling", "mixture", experts, "--bootstraps", "0"],
         "scaling laws": ["scaling", "laws"],
         "plan train": ["plan", "train", "--compute", "5.76e23"],
-        "plan tune": ["plan", "tune", "llama-3-70b", "--method", "qlora", "--memory", "48GB"],
+        "plan tune": ["plan", "tune", "llama-3-70b", "--method", "qlora", "--memory", "48GB", "--checkpointing", "--optimizer", "adamw-8bit"],
         "plan serve": ["plan", "serve", "deepseek-v3", "--gpu", "b200", "--gpus", "8",
                        "--precision", "fp4", "--tpot", "0.05"],
         "plan cost": ["plan", "cost", "--self-hosted", "llama-3.3-70b", "--precision", "fp8",
