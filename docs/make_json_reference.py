@@ -28,9 +28,10 @@ from weighbridge.storage import replace_file
 PAGE = Path(__file__).parent / "reference" / "json.md"
 ORDER = (
     "demo", "run", "evaluate", "score", "runs list", "runs show", "compare", "lineage", "power",
-    "verify", "tune", "import", "export", "inspect", "plan train", "plan tune", "plan serve",
-    "plan cost", "gap", "claims", "scaling fit", "scaling compare", "scaling mixture",
-    "scaling laws", "scaling sweep", "init", "doctor", "any command",
+    "redteam run", "redteam diff", "redteam card", "verify", "tune", "import", "export", "inspect",
+    "plan train", "plan tune", "plan serve", "plan cost", "gap", "claims", "scaling fit",
+    "scaling compare", "scaling mixture", "scaling laws", "scaling sweep", "init", "doctor",
+    "any command",
 )  # fmt: skip
 """Commands as a person meets them."""
 FEW = 8

@@ -92,7 +92,7 @@ def seal_again(folder, payload):
 
 
 def test_every_kind_is_named_as_its_file(labels):
-    assert payload_names() == ("evaluation", "labels")
+    assert payload_names() == ("attacks", "evaluation", "labels")
     for name in payload_names():
         payload = find_payload(name)
         assert payload.name == name and payload.version == payload.newest
@@ -192,7 +192,7 @@ def test_a_kind_that_is_not_known_is_refused_in_one_true_line(tmp_path, monkeypa
         module = sys.modules[type(find_payload("labels")).__module__]
         folder = tmp_path / work(RunStore(tmp_path), module).run_id
         del sys.modules[module.__name__], payloads.labels
-    line = "written by a newer weighbridge: a run of the kind 'labels', this one reads evaluation"
+    line = "written by a newer weighbridge: a run of the kind 'labels', this one reads attacks, evaluation"
     with pytest.raises(NewerEvidence, match=line):
         RunStore(tmp_path).sealed(folder.name)
     assert [run.altered for run in RunStore(tmp_path).summaries()] == [line]

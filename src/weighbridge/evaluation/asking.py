@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from weighbridge.errors import CapReached
 from weighbridge.evaluation.benchmark import Benchmark, Settings
@@ -19,7 +20,7 @@ from weighbridge.evaluation.items import Unit
 from weighbridge.evaluation.protocols import BY_LIKELIHOOD
 from weighbridge.evaluation.run_context import OnProgress, Progressed, RunContext
 from weighbridge.evaluation.text_loss import losses
-from weighbridge.evidence import OpenEvaluation
+from weighbridge.evidence.store import OpenRun
 from weighbridge.models.protocol import (
     Generated,
     GenerateRequest,
@@ -33,7 +34,7 @@ from weighbridge.records import Graded, Sample, Score, ScoredSample
 class RunProgress:
     """Turns the answers of one call into samples, and counts progress."""
 
-    def __init__(self, run: OpenEvaluation, model: Model, on_progress: OnProgress) -> None:
+    def __init__(self, run: OpenRun[Any, Any], model: Model, on_progress: OnProgress) -> None:
         self._run, self._model, self._on_progress = run, model, on_progress
         self._judge_before = (0, 0.0)
         self._unit_began, self._tokens_before = time.perf_counter(), model.computed_tokens

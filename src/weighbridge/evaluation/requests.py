@@ -35,7 +35,8 @@ REFUSES, ANSWERS = "refuses", "answers"
 _TEXT = ("prompt", "Behavior", "behavior", "forbidden_prompt", "prompt_text")
 _KIND = ("category", "SemanticCategory", "Category", "hazard", "type")
 _CONTEXT = "ContextString"
-_SHIPPED = Path(__file__).parent / "benchmarks" / "texts"
+SHIPPED = Path(__file__).parent / "benchmarks" / "texts"
+"""Holds a file of the requests that come with Weighbridge for each of the two benchmarks."""
 _LEAST_LETTERS = 2
 
 
@@ -61,7 +62,7 @@ class RequestKind:
         """
         if request.subset is not None:
             raise InputError(f"{self.name}:{request.subset}", f"{self.name}, which has no parts")
-        path = request.data or _SHIPPED / f"{self.name}.jsonl"
+        path = request.data or SHIPPED / f"{self.name}.jsonl"
         if not path.is_file():
             raise InputError(f"no file {path}", "a JSONL or CSV file of requests", "check the path")
 

@@ -86,7 +86,7 @@ class Sealing:
         stopped = None
         if self.stopping and not unasked:  # a run that a cap cut off decided nothing
             stopped = self.stopping.ended(run.journal.samples(), run.planned_samples)
-        where = _provenance(self.model, self.place, run.wall_seconds, run.computed_tokens)
+        where = run_provenance(self.model, self.place, run.wall_seconds, run.computed_tokens)
         said = [*notes, *self._alarms(run, figures), *self.prompts.notes, *where.notes]
         said += [*ties.notes, *self._notes(run, stopped)]
         where = replace(where, notes=tuple(dict.fromkeys(said)), prices=self._prices())
@@ -126,9 +126,10 @@ class Sealing:
         return {who: price.source for who, price in found.items() if price is not None}
 
 
-def _provenance(
+def run_provenance(
     model: Model, place: RunContext, wall_seconds: float, computed_tokens: int
 ) -> Provenance:
+    """Return where and how a run was made, with the model's notes."""
     import platform
 
     return Provenance(

@@ -29,9 +29,9 @@ class JudgeError:
     """
 
     found: float
-    there: int
+    there: float
     passed: float
-    absent: int
+    absent: float
 
     @property
     def youden(self) -> float:
@@ -39,12 +39,12 @@ class JudgeError:
         return self.found / self.there + self.passed / self.absent - 1
 
 
-def corrected_rate(rate: float, n: int, judge: JudgeError) -> Corrected | None:
+def corrected_rate(rate: float, n: float, judge: JudgeError) -> Corrected | None:
     """Return the true rate; None where the judge tells nothing, or nothing was judged.
 
     Args:
         rate: That the judge found.
-        n: Items that it judged.
+        n: Items that it judged; fractional where it is an effective number.
         judge: How it errs.
 
     >>> corrected_rate(0.5, 100, JudgeError(90, 100, 95, 100))[0]
@@ -71,6 +71,29 @@ def corrected_rate(rate: float, n: int, judge: JudgeError) -> Corrected | None:
     )  # fmt: skip
     low, high = true + shift - width, true + shift + width
     return _within(estimate, 0.0, 1.0), (_within(low, 0.0, 1.0), _within(high, 0.0, 1.0))
+
+
+def at_any_of(judge: JudgeError, attempts: int) -> JudgeError:
+    """Return how a judge errs in saying whether any of several answers is unwanted.
+
+    It errs in each of them independently, and either all or none of them are unwanted. The counts
+    are such that their variances are those of the powers (delta method).
+
+    >>> round(at_any_of(JudgeError(90, 100, 80, 100), 2).youden, 4)  # 1 - 0.1² + 0.8² - 1
+    0.63
+    """
+    missed, passed = 1 - judge.found / judge.there, judge.passed / judge.absent
+    there = judge.there / _inflation(missed, attempts)
+    absent = judge.absent / _inflation(passed, attempts)
+    return JudgeError((1 - missed**attempts) * there, there, passed**attempts * absent, absent)
+
+
+def _inflation(share: float, power: int) -> float:
+    """Return the variance of a share's power over that of a share of this size."""
+    if not 0 < share < 1:
+        return float(power)
+    whole = share**power
+    return power**2 * share ** (2 * power - 1) * (1 - share) / (whole * (1 - whole))
 
 
 def corrected_difference(

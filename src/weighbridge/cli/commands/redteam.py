@@ -1,0 +1,230 @@
+"""Attack a model as a campaign says, and count what came of it.
+
+`weighbridge redteam MODEL --campaign NAME_OR_FILE`. Campaigns that come with Weighbridge: quick,
+static. A run that was interrupted goes on, a finished one is shown. Texts of attacks and answers
+are never printed, unless --reveal asks for them and you agree.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import typer
+
+from weighbridge.cli import options
+from weighbridge.cli.default_command import WithDefault
+from weighbridge.cli.option_groups import SectionedCommand, grouped
+from weighbridge.cli.output import drawn_on, emit, progress
+
+if TYPE_CHECKING:
+    from weighbridge.models.protocol import Model
+    from weighbridge.records.attack import AttackRun
+    from weighbridge.redteam.runner import Prepared
+
+_NEW_FINDINGS, _INSUFFICIENT = 1, 3
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__, cls=WithDefault
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacking:
+    """Options that say what is tried.
+
+    Attributes:
+        campaign: Name or file.
+        attacker: Model that helps; "" for none.
+        seed: Of everything random; None takes the campaign's.
+        dry_run: Whether to stop before anything is loaded.
+        reveal: Whether to print the conversations of all hits.
+        judge: Model that judges, where the campaign's judge asks one; "" for none.
+        judge_card: How well that model agrees with people; None for judges with cards of their own.
+    """
+
+    panel: ClassVar[str] = "What is tried"
+
+    campaign: Annotated[
+        str,
+        typer.Option(
+            "--campaign", "-c", metavar="NAME_OR_FILE", help="What is tried, and how often."
+        ),
+    ] = "quick"
+    attacker: Annotated[
+        str, typer.Option(metavar="MODEL", help="Model that writes attacks which need one (pair).")
+    ] = ""
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed; default: the campaign's.", min=0)
+    ] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be tried, and stop.")
+    ] = False
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Ask, and then show the conversations of all hits.")
+    ] = False
+    judge: Annotated[
+        str, typer.Option(metavar="MODEL", help='Model that the judge "rubric" asks.')
+    ] = ""
+    judge_card: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its card, as `redteam card` writes it."),
+    ] = None
+
+
+@app.command("run", cls=SectionedCommand)
+@grouped
+def run(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=options.ANY_MODEL)],
+    attacking: Attacking,
+    compute: options.Compute,
+    locations: options.Locations,
+    max_usd: options.MaxUsd = None,
+    memory: options.Memory = "",
+    json: options.Json = False,
+) -> None:
+    """Attack a model; `redteam MODEL` is the same.
+
+    Exit code 3: too much could not be scored for the rates to say anything, or a cap was reached.
+    """
+    from weighbridge.cli.redteam_output import campaign_text, confirm_reveal, intended, reveal
+    from weighbridge.documents.redteam import campaign_document
+    from weighbridge.evidence.payloads.attacks import PAYLOAD
+    from weighbridge.redteam.campaign import find_campaign
+    from weighbridge.redteam.judge_card import read_card
+    from weighbridge.redteam.runner import prepare
+    from weighbridge.redteam.sufficiency import insufficient
+
+    campaign = find_campaign(attacking.campaign)
+    if attacking.seed is not None:
+        campaign = replace(campaign, seed=attacking.seed)
+    card = read_card(attacking.judge_card) if attacking.judge_card is not None else None
+    prepared = prepare(campaign, attacking.attacker, card)
+    if attacking.dry_run:
+        emit(*intended(prepared), json)
+        return
+    if attacking.reveal:
+        confirm_reveal(json)
+    around = locations.surroundings(compute)
+    caps = [cap for cap in (max_usd, campaign.max_usd) if cap is not None]
+    limit_bytes = options.parse_memory(memory)
+    found = _attacked(model, prepared, attacking, around, min(caps, default=None), limit_bytes)
+    too_little = insufficient(found.rates)
+    emit(campaign_document(found, not too_little), campaign_text(found), json)
+    if attacking.reveal:
+        whole = around.store.read_as(PAYLOAD, found.run_id)
+        reveal(around.store.folder_of(found.run_id), whole)
+    if too_little:
+        raise typer.Exit(_INSUFFICIENT)
+
+
+def _attacked(
+    model: str,
+    prepared: "Prepared",
+    attacking: Attacking,
+    around: options.Surroundings,
+    max_usd: float | None,
+    limit_bytes: int | None,
+) -> "AttackRun":
+    """Open the models and run the campaign; one that has several parts is opened once."""
+    from weighbridge.evaluation.run_context import RunContext
+    from weighbridge.opening.models import open_any
+    from weighbridge.redteam.runner import run_campaign
+
+    reach = options.endpoints(around.store.root, around.offline, max_usd)
+    opening = (reach, around.cache, around.device, around.threads, limit_bytes)
+    with ExitStack() as stack:
+        target = stack.enter_context(open_any(model, *opening))
+        opened: dict[str, Model | None] = {model: target, "": None}
+
+        def also(spec: str, by: Literal["model", "judge"]) -> "Model | None":
+            if spec not in opened:
+                opened[spec] = stack.enter_context(open_any(spec, *opening, by=by))
+            return opened[spec]
+
+        helper, asked = also(attacking.attacker, "model"), also(attacking.judge, "judge")
+        place = RunContext(
+            around.store, around.threads, around.started, already_paid=reach.budget.already_paid
+        )
+        with progress(f"redteam {prepared.campaign.name}") as bar:
+            return run_campaign(
+                prepared, target, place, attacker=helper, judge_model=asked,
+                on_progress=drawn_on(bar),
+            )  # fmt: skip
+
+
+@app.command("diff", cls=SectionedCommand)
+def diff(
+    old: Annotated[str, typer.Argument(help="Run to compare with: its id, or the beginning.")],
+    new: Annotated[str, typer.Argument(help="Run of the same campaign on another model.")],
+    accepted: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Accepted findings, each with owner and day (.toml)."),
+    ] = None,
+    again: Annotated[
+        str, typer.Option(metavar="RUN", help="A second run on OLD's model: how much is noise.")
+    ] = "",
+    as_of: Annotated[
+        str, typer.Option(metavar="DAY", help="Day on which acceptances must hold; default: today.")
+    ] = "",
+    runs: options.Runs = options.DEFAULT_RUNS,
+    json: options.Json = False,
+) -> None:
+    """Say what is new and what is mended between two campaigns.
+
+    Exit code 1: something is new that nobody accepted.
+    """
+    from weighbridge.cli.redteam_diff_output import difference_document, difference_text
+    from weighbridge.comparison.attack_runs import compare_campaigns, read_accepted
+    from weighbridge.evidence import RunStore
+    from weighbridge.evidence.payloads.attacks import PAYLOAD
+
+    today = options.parse_day("--as-of", as_of)
+    answered_for = read_accepted(accepted) if accepted is not None else ()
+    store = RunStore(runs)
+    before, after = (store.read_as(PAYLOAD, name) for name in (old, new))
+    second = store.read_as(PAYLOAD, again) if again else None
+    found = compare_campaigns(before, after, again=second, accepted=answered_for, today=today)
+    emit(difference_document(before.run_id, after.run_id, found), difference_text(found), json)
+    if found.new:
+        raise typer.Exit(_NEW_FINDINGS)
+
+
+@app.command("card", cls=SectionedCommand)
+@grouped
+def card(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=options.ANY_MODEL)],
+    labels: Annotated[
+        list[Path],
+        typer.Option(metavar="FILE", help="Answers that people labelled; may be repeated."),
+    ],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="Where the card is written (.json).")],
+    compute: options.Compute,
+    locations: options.Locations,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="So many answers of each kind.")
+    ] = None,
+    language: Annotated[str, typer.Option(metavar="CODE", help="Of the answers.")] = "en",
+    max_usd: options.MaxUsd = None,
+    memory: options.Memory = "",
+    json: options.Json = False,
+) -> None:
+    """Measure how well a model, as the judge "rubric", agrees with people."""
+    from dataclasses import asdict
+
+    from weighbridge.cli.redteam_output import card_document, card_text
+    from weighbridge.opening.models import open_any
+    from weighbridge.records import canonical_json
+    from weighbridge.redteam.judge import find_judge
+    from weighbridge.redteam.judge_card import chosen, measure_card
+    from weighbridge.redteam.labelled import read_labelled
+    from weighbridge.storage import write_whole
+
+    answers = chosen(read_labelled(labels), limit)
+    around = locations.surroundings(compute)
+    reach = options.endpoints(around.store.root, around.offline, max_usd)
+    opening = (reach, around.cache, around.device, around.threads, options.parse_memory(memory))
+    with open_any(model, *opening, by="judge") as opened:
+        found = measure_card(find_judge("rubric"), opened, answers, language)
+    write_whole(to, canonical_json(asdict(found)))
+    document = card_document(found, to)
+    emit(document, card_text(document), json)

@@ -1,0 +1,1 @@
+"""One file for each attack; this folder is the registry."""

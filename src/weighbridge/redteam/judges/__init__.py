@@ -1,0 +1,1 @@
+"""One file for each judge of attacks; this folder is the registry."""
