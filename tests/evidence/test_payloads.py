@@ -192,7 +192,8 @@ def test_a_kind_that_is_not_known_is_refused_in_one_true_line(tmp_path, monkeypa
         module = sys.modules[type(find_payload("labels")).__module__]
         folder = tmp_path / work(RunStore(tmp_path), module).run_id
         del sys.modules[module.__name__], payloads.labels
-    line = "written by a newer weighbridge: a run of the kind 'labels', this one reads attacks, evaluation"
+    kind = "a run of the kind 'labels', this one reads attacks, evaluation"
+    line = f"written by a newer weighbridge: {kind}"
     with pytest.raises(NewerEvidence, match=line):
         RunStore(tmp_path).sealed(folder.name)
     assert [run.altered for run in RunStore(tmp_path).summaries()] == [line]

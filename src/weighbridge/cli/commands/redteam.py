@@ -178,7 +178,7 @@ def diff(
     from weighbridge.evidence import RunStore
     from weighbridge.evidence.payloads.attacks import PAYLOAD
 
-    today = options.parse_day("--as-of", as_of)
+    today = options.parse_day("--as-of", as_of, ahead=True)
     answered_for = read_accepted(accepted) if accepted is not None else ()
     store = RunStore(runs)
     before, after = (store.read_as(PAYLOAD, name) for name in (old, new))
