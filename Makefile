@@ -9,7 +9,7 @@ SPREAD := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine bench-memory parity-page json-reference serving-page catalog claims-page clean
+.PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine bench-memory bench-tuning parity-page json-reference serving-page catalog claims-page clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ bench-engine: $(VENV)/.bench  ## The engine's table against lm-evaluation-harnes
 
 bench-memory: $(VENV)/.dev  ## The memory formula against published tuning runs (DATA=PATH with tuning_memory/)
 	$(BIN)/python bench/memory_vs_published.py --data "$(DATA)/tuning_memory"
+
+bench-tuning: $(VENV)/.dev  ## The tuner against TRL's SFTTrainer with peft (DATA=PATH with tuning/; 20 min)
+	$(BIN)/python bench/tuning_vs_peers.py --data "$(DATA)/tuning/alpaca_en_demo.json"
 
 parity-page: $(VENV)/.dev  ## Weigh published proprietary answers (DATA=PATH with mmlu/ and mmlu_helm_predictions/)
 	$(BIN)/python docs/make_parity_page.py --data "$(DATA)"

@@ -45,7 +45,7 @@ def test_options_and_project_file_fill_the_same_fields(tmp_path):
         "warmup_share": 0.2, "weight_decay": 0.01, "clip_norm": 0.5, "betas": (0.8, 0.95),
         "epochs": 2, "max_steps": 7, "batch_size": 3, "accumulation": 2, "max_tokens": 99,
         "packing": "on", "overflow": "drop", "seed": 4, "checkpoint_steps": 5,
-        "self_test": True,
+        "self_test": True, "precision": "bfloat16", "experts": False,
         "patience": 2, "validation_steps": 3,
     }  # fmt: skip
     others = {"learning_rate_ratio", "beta"}  # LoRA has no ratio, SFT no beta
@@ -77,6 +77,7 @@ def test_options_and_project_file_fill_the_same_fields(tmp_path):
         (["--objective", "orpo", "--beta", "0"], "beta = 0.0; expected above 0"),
         (["--method", "full", "--rank", "8"], "rank = 8 with method full"),
         (["--method", "full", "--target", "q_proj"], "target = ('q_proj',) with method full"),
+        (["--method", "dora", "--experts"], "by plain LoRA alone"),
         (["--rank", "0"], "rank = 0; expected at least 1"),
         (["--schedule", "cosin"], "did you mean cosine?"),
         (["--packing", "of"], "did you mean off?"),

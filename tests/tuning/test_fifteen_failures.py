@@ -230,7 +230,8 @@ def test_12_experts_and_layers_that_get_no_adapter_are_named():
         pass
     assert any("no adapter on the experts' down_proj and gate_up_proj" in line for line in said)
     reached: list[str] = []
-    with attached_adapter(build("mixtral"), TuneSettings(rank=2), "base", reached):
+    settings = TuneSettings(rank=2, experts=True)
+    with attached_adapter(build("mixtral"), settings, "base", reached):
         pass
     assert not any("experts" in line for line in reached)
 

@@ -6,6 +6,7 @@ from weighbridge.cli.artefact_output import divergence_document, merged_lines
 from weighbridge.cli.output import wrapped
 from weighbridge.documents.tuning import (
     CheckDocument,
+    ExpertLayerDocument,
     MixedDocument,
     RewardsDocument,
     RowsDocument,
@@ -69,6 +70,7 @@ def outcome(
         data_licence=files.licence or None,
         notes=(*files.notes, *result.notes),
         self_test=_self_test_document(result),
+        experts=tuple(ExpertLayerDocument(**vars(one)) for one in result.experts),
         merged=str(merged.path) if merged else None,
         merged_before=merged.before if merged else False,
         merged_max_logit_difference=merged.max_logit_difference if merged else None,

@@ -9,6 +9,7 @@ import typer
 from weighbridge.cli import options
 from weighbridge.errors import InputError
 from weighbridge.tuning.curve import curve_names
+from weighbridge.tuning.expert_serving import ENGINES
 from weighbridge.tuning.mixing import Mix, Mixing
 from weighbridge.tuning.registry import find_method, find_objective, method_names, objective_names
 from weighbridge.tuning.settings import METHOD_SETTINGS, OBJECTIVE_SETTINGS, TuneSettings
@@ -122,6 +123,10 @@ class MethodOptions:
         list[str] | None,
         _setting("target", "A layer's name that gets an adapter; may be repeated.", metavar="NAME"),
     ] = None
+    experts: Annotated[
+        bool | None,
+        _setting("experts", "A mixture's routed experts get one, too.", "--experts/--no-experts"),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +154,10 @@ class TrainingOptions:
     packing: Annotated[
         str | None,
         _setting("packing", "Rows in one without padding, each for itself: auto, on or off."),
+    ] = None
+    precision: Annotated[
+        str | None,
+        _setting("precision", "Of products on a CPU: float32, or bfloat16, faster and rounded."),
     ] = None
     weight_decay: Annotated[float | None, _setting("weight_decay", "AdamW's.")] = None
     betas: Annotated[tuple[float, float] | None, _setting("betas", "AdamW's.", metavar="B1 B2")] = (
@@ -199,6 +208,14 @@ class ResultOptions:
         typer.Option(metavar="NAME", help=f"Curves for {' or '.join(curve_names())}, too."),
     ] = ""
     merge: Annotated[Path | None, typer.Option(help="Also write merged safetensors here.")] = None
+    serve_with: Annotated[
+        str,
+        typer.Option(
+            metavar="ENGINE",
+            help="Refuse, before weights are loaded, an adapter on experts that this engine "
+            f"doesn't load: {', '.join(one.name for one in ENGINES)}.",
+        ),
+    ] = ""
     runs: options.Runs = options.DEFAULT_RUNS
     cache: options.Cache = None
     offline: options.Offline = False

@@ -125,6 +125,31 @@ class CheckDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpertLayerDocument:
+    """The routed experts of one layer after a run.
+
+    Attributes:
+        layer: Its number.
+        experts: How many there are.
+        used: To how many a token was sent while training.
+        unused: The others' indices.
+        trained: How many have become others.
+        quantised: How many were held in four bits meanwhile.
+        exported: To how many the saved result changes something.
+        router: Whether the router stayed as it was: frozen or trained.
+    """
+
+    layer: int
+    experts: int
+    used: int
+    unused: tuple[int, ...]
+    trained: int
+    quantised: int
+    exported: int
+    router: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SelfTestDocument:
     """What was tried out before a run began; a check that fails ends it.
 
@@ -180,6 +205,8 @@ class TuningDocument:
             none.
         notes: What must be known of how the adapter was attached.
         self_test: What was tried out before the run began; null where nothing was.
+        experts: What became of a mixture's experts, by layer; none of a dense model, or of one
+            whose experts are layers of their own.
         merged: With `--merge`: the folder of merged weights; else null.
         merged_before: Whether an earlier run of the same command had merged them.
         merged_max_logit_difference: Largest difference of one logit between adapter and merged
@@ -224,6 +251,7 @@ class TuningDocument:
     template_date: str | None
     notes: tuple[str, ...]
     self_test: SelfTestDocument | None
+    experts: tuple[ExpertLayerDocument, ...]
     merged: str | None
     merged_before: bool
     merged_max_logit_difference: float | None

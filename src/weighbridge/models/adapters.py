@@ -17,6 +17,7 @@ import torch
 from weighbridge.errors import InputError
 from weighbridge.models.load_check import named
 from weighbridge.models.nf4 import trained_against
+from weighbridge.models.nf4_experts import follow_updates
 from weighbridge.models.nf4_record import Nf4Record
 from weighbridge.patterns import ForeignPattern
 from weighbridge.sources.documents import read_settings
@@ -82,6 +83,7 @@ def put_on(module: Any, folder: Path) -> PutOn:
             if isinstance(error, KeyError):
                 said = f"it needs {said}, which is not there"
             raise _does_not_fit(folder, said) from error
+    follow_updates(wrapped)
     tensors = _read(folder / WEIGHTS)
     _require_landed(wrapped, tensors, folder)
     _require_effect(plain, wrapped, folder)

@@ -14,8 +14,7 @@ base's weights become those of four bits first: with the original ones it would 
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,13 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from weighbridge.errors import InputError, WeighbridgeError
+from weighbridge.models import nf4_experts
 from weighbridge.models.bitsandbytes_library import bitsandbytes
+from weighbridge.models.nf4_layers import BLOCK, choose, matrix_of
 from weighbridge.models.nf4_record import Nf4Record, read_record
-from weighbridge.models.read_past import READ_PAST
 from weighbridge.process_memory import page_out
 from weighbridge.sources.safetensors_files import StoredTensor
 
-BLOCK = 64
 _BROKEN = 0.5  # of a matrix's length; NF4 loses 0.09 of normal numbers, and never 0.35
 _RECORDS: "WeakKeyDictionary[Any, Nf4Record]" = WeakKeyDictionary()
 _ROUNDED: "WeakKeyDictionary[Any, Nf4Record]" = WeakKeyDictionary()
@@ -65,6 +64,8 @@ def quantise(
         weight = made.packed(name, layer, device, dtype)
         module.set_submodule(name, _layer_of(library, layer, weight))
         drop(layer)
+    for name, experts in made.experts:
+        nf4_experts.hold(name, experts, made.packed_expert, made.unpack, device, dtype)
     _bring(module, library, device, dtype)
     module.is_loaded_in_4bit = True  # peft asks for it
     _RECORDS[module] = made.record()
@@ -86,6 +87,13 @@ def round_weights(module: Any) -> Nf4Record:
     for name, layer in made.chosen:
         numbers = _unpacked(library, made.packed(name, layer))
         _put(layer, numbers)
+    for name, experts in made.experts:
+        for which in nf4_experts.tensor_names(experts):
+            weight = getattr(experts, which)
+            weight.data = torch.stack([
+                made.unpack(*made.packed_expert(f"{name}.{which}.{number}", matrix))
+                for number, matrix in enumerate(weight.data)
+            ])  # fmt: skip
     _ROUNDED[module] = made.record()
     return _ROUNDED[module]
 
@@ -101,6 +109,10 @@ def dequantise(module: Any) -> None:
             plain = layer.stands_for
             _put(plain, _unpacked(library, layer.weight))
             module.set_submodule(name, plain)
+    for _, experts in nf4_experts.held_experts(module):
+        for which in nf4_experts.tensor_names(experts):
+            unpack = library.functional.dequantize_4bit
+            nf4_experts.give_back(experts, which, nf4_experts.unpacked(experts, which, unpack))
     del module.is_loaded_in_4bit
     _ROUNDED[module] = record
 
@@ -114,7 +126,10 @@ def put_back(module: Any, weights: Mapping[str, Tensor]) -> None:
     """
     library = bitsandbytes()
     for name, weight in weights.items():
-        layer = module.get_submodule(name.removesuffix(".weight"))
+        owner, _, which = name.rpartition(".")
+        layer = module.get_submodule(owner)
+        if nf4_experts.is_held_experts(layer):
+            nf4_experts.give_back(layer, which, weight.to(getattr(layer, which).device))
         if isinstance(layer, library.nn.Linear4bit):
             device, layer = layer.weight.device, layer.stands_for
             module.set_submodule(name.removesuffix(".weight"), layer)
@@ -125,7 +140,15 @@ def put_back(module: Any, weights: Mapping[str, Tensor]) -> None:
 
 def plain_weights(module: Any) -> dict[str, Tensor]:
     """Return the weights that `quantise` would put into four bits, by their names."""
-    return {f"{name}.weight": layer.weight.data for name, layer in _choose(module)[0]}
+    layers, experts = choose(module)[0], nf4_experts.expert_modules(module, BLOCK)[0]
+    return {
+        **{f"{name}.weight": layer.weight.data for name, layer in layers},
+        **{
+            f"{name}.{which}": getattr(part, which).data
+            for name, part in experts
+            for which in nf4_experts.tensor_names(part)
+        },
+    }
 
 
 def trained_against(module: Any, folder: Path) -> Nf4Record | None:
@@ -182,6 +205,8 @@ def plain_layer(layer: Any, update: Tensor) -> nn.Linear:
 def largest_matrix(module: Any) -> int:
     """Count the numbers of the largest matrix in four bits: what is unpacked for one product."""
     sizes = [layer.in_features * layer.out_features for layer in module.modules() if is_held(layer)]
+    for _, experts in nf4_experts.held_experts(module):
+        sizes += [shape[1] * shape[2] for shape in experts.held_shapes.values()]
     return max(sizes, default=0)
 
 
@@ -218,6 +243,8 @@ def _bring(
         for name, tensor in (*part._parameters.items(), *part._buffers.items()):
             if tensor is None or isinstance(tensor, library.nn.Params4bit):
                 continue
+            if nf4_experts.is_held_experts(part) and name in part.held_shapes:
+                continue
             stays = name in tables or not tensor.is_floating_point()
             tensor.data = tensor.data.to(device, tensor.dtype if stays else dtype)
 
@@ -227,7 +254,9 @@ class _Making:
 
     def __init__(self, module: Any, library: Any) -> None:
         _require_plain(module)
-        self.chosen, self._left = _choose(module)
+        self.chosen, self._left = choose(module)
+        self.experts, left = nf4_experts.expert_modules(module, BLOCK)
+        self._left += left
         if not self.chosen:
             raise InputError(
                 f"{type(module).__name__} has no linear layer that can be held in 4 bits",
@@ -238,6 +267,7 @@ class _Making:
         self._dtype = torch.float32
         self._total = sum(parameter.numel() for parameter in module.parameters())
         self._count, self._digest, self._device = 0, hashlib.sha256(), "cpu"
+        self._of_experts = 0
 
     def packed(
         self,
@@ -247,8 +277,24 @@ class _Making:
         dtype: torch.dtype | None = None,
     ) -> Any:
         """Return a layer's weight in four bits, compared with what it was."""
-        numbers = _matrix(layer).detach()
+        numbers = matrix_of(layer).detach()
         numbers = numbers.to(device or numbers.device, dtype or numbers.dtype).contiguous()
+        return self._in_four_bits(name, numbers)
+
+    def packed_expert(self, name: str, matrix: Tensor) -> tuple[Tensor, Any]:
+        """Return an expert's bytes, counted and compared with what it was, and their state."""
+        weight = self._in_four_bits(name, matrix.contiguous())
+        self._of_experts += 1
+        state = weight.quant_state
+        nf4_experts.require_bytes(name, matrix.numel(), weight.data, state, BLOCK)
+        return weight.data, state
+
+    def unpack(self, packed: Tensor, state: Any) -> Tensor:
+        """Return the numbers of bytes in four bits."""
+        numbers: Tensor = self._library.functional.dequantize_4bit(packed, state)
+        return numbers
+
+    def _in_four_bits(self, name: str, numbers: Tensor) -> Any:
         self._dtype = numbers.dtype
         weight = self._library.nn.Params4bit(
             numbers, requires_grad=False, blocksize=BLOCK, compress_statistics=True,
@@ -292,6 +338,7 @@ class _Making:
             parameters_left=self._total - self._count,
             bitsandbytes=self._library.__version__,
             device=self._device,
+            experts=self._of_experts,
         )
 
 
@@ -310,43 +357,6 @@ def quantised_already(what: str, method: str) -> InputError:
         "plain weights, of which 4 bits can be made",
         "take the weights that these were quantised from",
     )
-
-
-def _choose(module: Any) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Return the layers that can be held in four bits, and the names of the other linear ones."""
-    head = module.get_output_embeddings()
-    past = READ_PAST.get(module.config.model_type, ())
-    owners = Counter(
-        id(parameter) for part in module.modules() for parameter in part.parameters(recurse=False)
-    )
-    chosen, left = [], []
-    for name, layer in _linear(module):
-        fits = (
-            layer is not head
-            and _matrix(layer).shape[1] % BLOCK == 0
-            and owners[id(layer.weight)] == 1
-            and name.rpartition(".")[2] not in past
-        )
-        if fits:
-            chosen.append((name, layer))
-        else:
-            left.append(name)
-    return chosen, left
-
-
-def _linear(module: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the plain linear layers, by the classes that transformers puts into four bits."""
-    from transformers.pytorch_utils import Conv1D
-
-    for name, layer in module.named_modules():
-        if type(layer) in (nn.Linear, Conv1D):
-            yield name, layer
-
-
-def _matrix(layer: Any) -> Tensor:
-    """Return a layer's weight as (outputs, inputs); GPT-2's layers hold it the other way round."""
-    weight: Tensor = layer.weight
-    return weight if isinstance(layer, nn.Linear) else weight.T
 
 
 def _layer_of(library: Any, plain: Any, weight: Any) -> Any:

@@ -28,6 +28,7 @@ class Nf4Record:
         parameters_left: Numbers of the model that are not.
         bitsandbytes: The version that made them.
         device: The kind of device that it made them on.
+        experts: Matrices of routed experts among them, which bitsandbytes leaves as they are.
     """
 
     quantization_config: Mapping[str, Json]
@@ -38,11 +39,15 @@ class Nf4Record:
     parameters_left: int
     bitsandbytes: str
     device: str
+    experts: int = 0
 
     @property
     def text(self) -> str:
         """The record's file."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        plain = asdict(self)
+        if not self.experts:  # as records from before experts could be in four bits
+            del plain["experts"]
+        return json.dumps(plain, indent=2) + "\n"
 
     @property
     def note(self) -> str:
@@ -57,8 +62,11 @@ class Nf4Record:
         share = self.parameters / (self.parameters + self.parameters_left)
         return (
             f"the base is held in NF4: {self.layers} of {self.layers + self.layers_left} linear "
-            f"layers, {share:.0%} of all parameters{self._left()}"
+            f"layers{self._experts()}, {share:.0%} of all parameters{self._left()}"
         )
+
+    def _experts(self) -> str:
+        return f" and {self.experts:,} matrices of routed experts" if self.experts else ""
 
     def _left(self) -> str:
         """Name the layers that stayed as they were, each kind once."""

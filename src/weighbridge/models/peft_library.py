@@ -15,6 +15,7 @@ with unseen():
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
     from peft.tuners.lora import Linear as LoraLinear
     from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora.layer import ParamWrapper
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils import ModulesToSaveWrapper, get_peft_model_state_dict
 
@@ -30,6 +31,7 @@ __all__ = [
     "LoraLayer",
     "LoraLinear",
     "ModulesToSaveWrapper",
+    "ParamWrapper",
     "PeftModel",
     "PeftType",
     "PromptLearningConfig",

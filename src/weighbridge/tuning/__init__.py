@@ -6,6 +6,7 @@ from weighbridge.tuning.data import (
     read_conversations,
     read_tuning_data,
 )
+from weighbridge.tuning.expert_layer import ExpertLayer
 from weighbridge.tuning.masks import (
     MaskedConversation,
     MaskedRow,
@@ -39,6 +40,7 @@ __all__ = [
     "Checkpointed",
     "Conversation",
     "ConversationSet",
+    "ExpertLayer",
     "LengthReport",
     "MaskedConversation",
     "MaskedRow",

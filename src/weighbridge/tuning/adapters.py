@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weighbridge.errors import InputError, WeighbridgeError
 from weighbridge.models.adapters import put_on, require_patterns_end
+from weighbridge.models.nf4_experts import follow_updates
 from weighbridge.models.peft_library import (
     LoraConfig,
     get_peft_model,
@@ -19,6 +20,7 @@ from weighbridge.models.peft_library import (
 )
 from weighbridge.models.read_past import READ_PAST
 from weighbridge.storage import whole_folder
+from weighbridge.tuning.reach import reach_of
 from weighbridge.tuning.settings import TuneSettings
 from weighbridge.tuning.targets import passed_over, require_named
 from weighbridge.tuning.tensors import write_tensors
@@ -50,13 +52,20 @@ def attached_adapter(
     if not isinstance(target, str):
         require_named(module, target, _linear(module))
     _require_reached(module, target)
+    reach = reach_of(
+        module, target, bool(settings.experts), _left_out(module) or (),
+        plain=not settings.dropout
+        and not set(options or ()) - {"use_rslora"}
+        and not getattr(module, "is_loaded_in_4bit", False),
+    )  # fmt: skip
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=target,
+        target_modules=reach.modules,
+        target_parameters=reach.parameters,
         task_type="CAUSAL_LM",
-        exclude_modules=_left_out(module) if target == "all-linear" else None,
+        exclude_modules=_left_out(module) if reach.modules == "all-linear" else None,
         **(options or {}),
     )
     require_patterns_end(module, {"target_modules": target}, "target")
@@ -72,9 +81,10 @@ def attached_adapter(
             f'"all-linear", or names of linear layers that this model has: {_linear(module)}',
             "correct target, or use another model",
         ) from error
+    follow_updates(adapted)
     adapted.peft_config["default"].base_model_name_or_path = base
     if said is not None:
-        said += dict.fromkeys((*warned, *passed_over(module, target)))
+        said += dict.fromkeys((*warned, *reach.notes, *passed_over(module, target)))
     try:
         yield adapted
     finally:
@@ -208,6 +218,8 @@ def write_adapter(
     config.inference_mode = True
     # A set's order differs from process to process; a saved file should not.
     config.target_modules = sorted(config.target_modules)
+    if config.target_parameters:
+        config.target_parameters = sorted(config.target_parameters)
     with whole_folder(path) as partial:
         write_tensors(partial / "adapter_model.safetensors", dict(tensors))
         config.save_pretrained(str(partial))

@@ -6,8 +6,8 @@ AdamW's moments and the step are all there is to save.
 
 import json
 import shutil
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -37,6 +37,7 @@ class RunState:
         predicted_memory_bytes: Forecast of the first attempt.
         peak_memory_bytes: Largest of all attempts so far.
         arrangement: How rows are laid out; None in checkpoints from before they could be packed.
+        expert_tokens: Tokens sent to each expert in all steps, by the experts' module.
     """
 
     step: int
@@ -45,6 +46,7 @@ class RunState:
     predicted_memory_bytes: int
     peak_memory_bytes: int
     arrangement: Arrangement | None = None
+    expert_tokens: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

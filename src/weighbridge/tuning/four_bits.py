@@ -87,10 +87,12 @@ def merged_in_four_bits(adapted: Any) -> AbstractContextManager[None]:
 
 def _merged_layer(layer: Any) -> Callable[[], None]:
     """Let a layer compute with its numbers of four bits and the update, in one plain matrix."""
-    from weighbridge.models import nf4
+    from weighbridge.models import nf4, nf4_experts
     from weighbridge.tuning.merged_layers import merged_layer
 
     held = layer.get_base_layer()
+    if nf4_experts.is_held_experts(held):
+        return _merged_experts(layer, held)
     if not nf4.is_held(held):
         return merged_layer(layer)
     (name,) = layer.active_adapters
@@ -100,6 +102,29 @@ def _merged_layer(layer: Any) -> Callable[[], None]:
     def restore() -> None:
         layer.base_layer = held
         layer.merged_adapters.clear()
+
+    return restore
+
+
+def _merged_experts(layer: Any, experts: Any) -> Callable[[], None]:
+    """Let experts multiply with their numbers of four bits and the update, added expert by expert.
+
+    The wrappers inside run no forward pass of their own, so all of a module are merged at once.
+    """
+    from weighbridge.models.grouped_experts import chain_of, updates_of
+    from weighbridge.models.nf4_experts import merged_stack
+
+    plain, wrappers = dict(experts.stacks), chain_of(layer)
+    for which, update in updates_of(layer).items():
+        experts.stacks[which] = merged_stack(experts, which, update)
+    # merged_stack reads what stands there: the numbers of four bits alone.
+    for one in wrappers:
+        one.merged_adapters += one.active_adapters
+
+    def restore() -> None:
+        experts.stacks.update(plain)
+        for one in wrappers:
+            one.merged_adapters.clear()
 
     return restore
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weighbridge.models.peft_library import LoraLinear
+from weighbridge.models.peft_library import LoraLinear, ParamWrapper
 
 # Rows of logits held at once: 256 x 49152 x 4 bytes = 50 MB for SmolLM2.
 CHUNK_ROWS = 256
@@ -208,7 +208,7 @@ def fused_lora(module: nn.Module) -> Iterator[None]:
     replaced: list[nn.Module] = []
     try:
         for layer in module.modules():
-            if isinstance(layer, LoraLinear) and _is_plain(layer):
+            if isinstance(layer, (LoraLinear, ParamWrapper)) and _is_plain(layer):
                 layer.forward = _forward_of(layer)
                 replaced.append(layer)
         yield

@@ -11,6 +11,7 @@ import torch
 from weighbridge.errors import InputError, Interrupted
 from weighbridge.tuning.arrangement import choose, count_tokens, examples
 from weighbridge.tuning.batches import Batch
+from weighbridge.tuning.experts import ExpertWatch
 from weighbridge.tuning.loss import require_causal
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.method import Arrangement, Method, Objective
@@ -39,6 +40,7 @@ class Job:
     on_event: OnEvent
     arrangement: Arrangement
     token_counts: Mapping[Arrangement, int]
+    watch: ExpertWatch | None = None
 
     def batch(self, rows: Sequence[LearntRow]) -> Batch:
         """Lay rows out for one forward pass."""

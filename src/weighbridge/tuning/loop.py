@@ -27,6 +27,7 @@ from weighbridge.process_memory import (
 from weighbridge.sources.digests import file_digest
 from weighbridge.storage import append_line, sole_owner, write_whole
 from weighbridge.tuning import checkpoint, early_stopping, plan
+from weighbridge.tuning.experts import expert_layers, watched_experts
 from weighbridge.tuning.job import (
     Job,
     arranged_as_before,
@@ -50,7 +51,12 @@ from weighbridge.tuning.run_folder import (
     write_result,
 )
 from weighbridge.tuning.self_test.running import Trial, tried_out
-from weighbridge.tuning.session import interruptible, reproducible
+from weighbridge.tuning.session import (
+    interruptible,
+    products_in,
+    reproducible,
+    require_precision,
+)
 from weighbridge.tuning.settings import (
     Checkpointed,
     Metric,
@@ -102,6 +108,7 @@ def tune(
         StorageError: The disk is full or read-only, or another process tunes in `folder`.
     """
     require_base(module)
+    require_precision(settings.precision, module.device.type)
     method = find_method(settings.method)
     objective = find_objective(settings.objective).bound(settings)
     config = module.config.get_text_config()
@@ -157,6 +164,11 @@ def tune(
                     self_test=tried,
                     kept_step=kept,
                     mixed=tuple(mixed),
+                    experts=expert_layers(
+                        job.model,
+                        state.expert_tokens,
+                        None if method.output == "model" else folder / method.output,
+                    ),
                 )
         write_result(folder, result)
         return result
@@ -172,7 +184,11 @@ def _end_of_turn(tokenizer: Any, row: MaskedRow) -> str:
 def _train(
     job: Job, lengths: plan.LengthReport, stopping: threading.Event, warm: bool
 ) -> checkpoint.RunState:
-    with job.method.accelerated(job.model):
+    with (
+        job.method.accelerated(job.model),
+        products_in(job.settings.precision),
+        watched_experts(job.model) as watch,
+    ):
         state = checkpoint.load_checkpoint(
             job.folder / CHECKPOINTS, job.parameters, job.optimizer, job.method.output
         )
@@ -182,7 +198,9 @@ def _train(
         if state is None:
             state = _start(job, warm)
             predicted_seconds = state.predicted_seconds
-        job = arranged_as_before(job, state.arrangement)
+        job = replace(arranged_as_before(job, state.arrangement), watch=watch)
+        if watch is not None:
+            watch.begin(state.expert_tokens)
         job.on_event(
             Planned(
                 total_steps=job.schedule.total_steps,
@@ -256,6 +274,8 @@ def _step(job: Job, state: checkpoint.RunState, stopping: threading.Event) -> ch
     passes = [job.batch([job.rows[row] for row in rows]) for rows in job.schedule.passes(step)]
     rewards: list[RewardPair] = []
     loss = add_gradients(job, passes, stopping, rewards)
+    if job.watch is not None:
+        job.watch.require_gradients(step, job.schedule.total_steps)
     rate = job.schedule.learning_rate(step)
     norm = update(job, rate)
     if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -301,6 +321,9 @@ def _validated(job: Job, metric: Metric) -> Metric:
 def _record(job: Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.RunState:
     append_line(job.folder / "metrics.jsonl", json.dumps(asdict(metric), allow_nan=False))
     state = replace(state, step=metric.step, metrics=(*state.metrics, metric))
+    if job.watch is not None:
+        job.watch.end_step()
+        state = replace(state, expert_tokens=job.watch.plain())
     early_stopping.keep_best(job.folder, state.metrics, job.parameters, job.settings.patience)
     if metric.loss is not None:
         seconds = sum(m.seconds for m in state.metrics)

@@ -1,7 +1,7 @@
 """What LoRA and its relatives have in common: an adapter in peft's format on a frozen base."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,7 @@ class LowRank:
         where = target if isinstance(target, str) else ", ".join(target)
         ratio = settings.learning_rate_ratio
         rates = f", B at {ratio:g} times the rate" if ratio else ""
+        where += " and the routed experts" if settings.experts else ""
         return f"{self.title}, rank {settings.rank}, alpha {settings.alpha:g}{rates}, on {where}"
 
     def prepared(
@@ -119,11 +120,14 @@ class LowRank:
         """Check that the untrained adapter changes no logit."""
         self.check(model, token_ids)
 
-    def accelerated(self, model: Any) -> AbstractContextManager[None]:
-        """Let plain layers run as one function each."""
+    @contextmanager
+    def accelerated(self, model: Any) -> Iterator[None]:
+        """Let plain layers run as one function each, and experts group by group."""
+        from weighbridge.models.grouped_experts import grouped_experts
         from weighbridge.tuning.fused import fused_lora
 
-        return fused_lora(model)
+        with fused_lora(model), grouped_experts(model):
+            yield
 
     def rate_factor(self, parameter: str, settings: "TuneSettings") -> float:
         """Return 1, or for B the ratio that the method sets between its rate and A's."""

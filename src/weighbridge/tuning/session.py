@@ -1,4 +1,4 @@
-"""Settings during a run: reproducible numbers, and Ctrl-C delayed to the end of a step."""
+"""Settings during a run: reproducible numbers, their precision, and Ctrl-C at a step's end."""
 
 import signal
 import threading
@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+from weighbridge.errors import InputError
 
 
 @contextmanager
@@ -40,3 +42,41 @@ def interruptible() -> Iterator[threading.Event]:
         yield event
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def products_in(precision: str) -> Iterator[None]:
+    """Round the factors of float32 products meanwhile; sums and results stay float32.
+
+    Raises:
+        InputError: This processor doesn't compute with such numbers.
+    """
+    if precision == "float32":
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def require_precision(precision: str, device: str) -> None:
+    """Check that a device computes products with numbers of a type.
+
+    Raises:
+        InputError: It doesn't, and would take float32 in silence.
+    """
+    if precision == "float32":
+        return
+    if device != "cpu":
+        raise InputError(
+            f"precision = {precision} on {device}", "a CPU", "leave precision out on other devices"
+        )
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise InputError(
+            f"precision = {precision}, and this processor has no products of {precision}",
+            "one with AVX-512 BF16 or AMX",
+            "leave precision out: float32 is as fast here",
+        )

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Json
+from weighbridge.tuning.expert_layer import ExpertLayer, told_of
 from weighbridge.tuning.method import Arrangement, Output
 from weighbridge.tuning.mixing import Mixed
 from weighbridge.tuning.plan import LengthReport, Overflow
@@ -17,6 +18,7 @@ from weighbridge.tuning.self_test.findings import CheckResult, SelfTest
 
 Schedule = Literal["cosine", "linear", "constant"]
 Packing = Literal["auto", "on", "off"]
+Precision = Literal["float32", "bfloat16"]
 
 OF_METHOD: Final[Any] = None
 """Stands for the method's own default, which takes its place when settings are made."""
@@ -27,12 +29,15 @@ OF_OBJECTIVE: Final[Any] = None
 OBJECTIVE_SETTINGS = ("beta",)
 """Settings whose default is the objective's; those that an objective lacks stay None."""
 
-METHOD_SETTINGS = ("rank", "alpha", "dropout", "target", "learning_rate", "learning_rate_ratio")
+METHOD_SETTINGS = (
+    "rank", "alpha", "dropout", "target", "experts", "learning_rate", "learning_rate_ratio",
+)  # fmt: skip
 """Settings whose default is the method's; those that a method lacks stay None."""
 
 _SINCE_METHODS: dict[str, Json] = {
     "method": "lora", "objective": "sft", "packing": "auto",
-    "patience": None, "validation_steps": None,
+    "patience": None, "validation_steps": None, "experts": False,
+    "precision": "float32",
 }  # fmt: skip
 """Settings that came later, with the value that runs from before them have."""
 
@@ -52,6 +57,7 @@ class TuneSettings:
         beta: What weighs the preference: DPO's β, ORPO's λ.
         dropout: On the adapter's input.
         target: Which layers get an adapter: "all-linear", or names of modules.
+        experts: Whether a mixture's routed experts get one as well; routers never do.
         learning_rate: At its peak. The default is the method's for SFT; DPO and ORPO take a part.
         learning_rate_ratio: How many times faster B learns than A (LoRA+).
         schedule: How it falls after the warm-up; cosine and linear end at 0.
@@ -66,6 +72,8 @@ class TuneSettings:
         packing: Whether rows of a forward pass stand in one, each for itself, without padding:
             "auto" where the model keeps them apart and fewer tokens are computed, "on" refuses a
             model that doesn't, "off" pads.
+        precision: What a product's factors are rounded to in training steps: "bfloat16" is faster
+            on a CPU that computes with it. Values, sums and results stay float32.
         max_tokens: Longest row; None for the model's context.
         overflow: What becomes of longer rows.
         seed: Of the adapter's initial values, the order of rows, and dropout.
@@ -83,6 +91,7 @@ class TuneSettings:
     alpha: float = OF_METHOD
     dropout: float = OF_METHOD
     target: str | tuple[str, ...] = OF_METHOD
+    experts: bool = OF_METHOD
     learning_rate: float = OF_METHOD
     learning_rate_ratio: float = OF_METHOD
     beta: float = OF_OBJECTIVE
@@ -96,6 +105,7 @@ class TuneSettings:
     batch_size: int = 8
     accumulation: int = 1
     packing: Packing = "auto"
+    precision: Precision = "float32"
     max_tokens: int | None = None
     overflow: Overflow = "refuse"
     seed: int = 0
@@ -118,7 +128,16 @@ class TuneSettings:
         for name in ("dropout", "warmup_share"):
             self._require(name, lambda value: 0 <= value < 1, "in [0, 1)")
         self._require("betas", lambda pair: all(0 <= beta < 1 for beta in pair), "two in [0, 1)")
-        choices = {"schedule": Schedule, "overflow": Overflow, "packing": Packing}
+        if self.experts and self.dropout:
+            raise InputError(
+                f"tuning setting experts = True with dropout = {self.dropout:g}",
+                "no dropout: peft adds an expert's update to its weight before any token is known",
+                "set dropout to 0, or leave experts out",
+            )
+        choices = {
+            "schedule": Schedule, "overflow": Overflow, "packing": Packing,
+            "precision": Precision,
+        }  # fmt: skip
         for name, words in ((name, get_args(kind)) for name, kind in choices.items()):
             if getattr(self, name) not in words:
                 raise UnknownName(f"tuning setting {name} =", str(getattr(self, name)), words)
@@ -136,7 +155,9 @@ class TuneSettings:
             elif name not in method.defaults:
                 raise InputError(
                     f"tuning setting {name} = {value!r} with method {self.method}",
-                    f"settings that it has, such as {', '.join(method.defaults)}",
+                    "lora, rslora, lora-plus or qlora: peft adapts experts by plain LoRA alone"
+                    if name == "experts"
+                    else f"settings that it has, such as {', '.join(method.defaults)}",
                     f"leave {name} out, or choose another method",
                 )
 
@@ -352,6 +373,7 @@ class TuneResult:
             the last; else None.
         mixed: What of the rows was mixed in, or turned off; none in results from before that was
             recorded.
+        experts: What became of a mixture's experts, by layer; none of a dense model.
     """
 
     artefact: Path
@@ -385,6 +407,7 @@ class TuneResult:
     self_test: SelfTest | None = None
     kept_step: int | None = None
     mixed: tuple[Mixed, ...] = ()
+    experts: tuple[ExpertLayer, ...] = ()
 
     @property
     def adapter(self) -> Path | None:
@@ -415,6 +438,7 @@ class TuneResult:
                 else ()
             ),
             *((self.self_test.told(),) if self.self_test else ()),
+            *told_of(self.experts),
             *(
                 note if note.startswith(_OWN_NOTES) else f"peft warns: {' '.join(note.split())}"
                 for note in self.notes

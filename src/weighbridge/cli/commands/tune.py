@@ -23,6 +23,7 @@ from weighbridge.cli.tuning_options import (
     settings_of,
 )
 from weighbridge.tuning.curve import curves_written, find_curves
+from weighbridge.tuning.expert_serving import require_served
 from weighbridge.tuning.registry import find_method
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def command(
         mixing=mixing,
         offline=around.offline,
     )
+    served = require_served(result.serve_with, bool(settings.experts), result.merge is not None)
+    files = replace(files, notes=(*files.notes, *served))
     files = with_mixture(files, settings.seed)
     if result.curves:
         find_curves(result.curves)

@@ -24,6 +24,7 @@ from weighbridge.project.tuning_forecast import require_room
 from weighbridge.project.tuning_progress import tuning_bar
 from weighbridge.reports import Forecast, TrainingPoint
 from weighbridge.sources.weights import WeightsLocation
+from weighbridge.tuning.expert_layer import told_of
 from weighbridge.tuning.plan import count
 from weighbridge.tuning.registry import find_method, find_objective
 from weighbridge.tuning.rows import PreferencePair
@@ -116,6 +117,7 @@ def _training_facts(
         **_mixed_in(files),
         "Licence of the data": files.licence or NOT_STATED,
         "Learnt": f"the assistant's turns and {tuned.end_of_turn!r}, which ends them",
+        **_experts(tuned),
         "Steps": f"{tuned.steps} of {settings.rows_per_step} rows, {settings.epochs} epochs, "
         f"learning rate {settings.learning_rate:g}",
         **({"Kept": f"step {tuned.kept_step}, early stopping"} if tuned.kept_step else {}),
@@ -125,6 +127,11 @@ def _training_facts(
         "Speed": f"{tuned.tokens_per_second:,.0f} tokens per second",
         tuned.output.capitalize(): tuned.artefact_digest,
     }
+
+
+def _experts(tuned: "TuneResult") -> dict[str, str]:
+    said = told_of(tuned.experts)
+    return {"Experts": said[0].removeprefix("experts: ")} if said else {}
 
 
 def _mixed_in(files: TuningFiles) -> dict[str, str]:

@@ -10,7 +10,7 @@ METHOD = LowRank(
     name="dora",
     summary="LoRA for directions, lengths learnt apart",
     title="DoRA",
-    defaults=LORA.defaults,
+    defaults={name: value for name, value in LORA.defaults.items() if name != "experts"},
     source="LoRA's; method: Liu et al. 2024, arXiv:2402.09353",
     options={"use_dora": True},
     kept_outputs=2,

@@ -12,6 +12,7 @@ METHOD = LowRank(
         "alpha": 32.0,
         "dropout": 0.0,
         "target": "all-linear",
+        "experts": False,
     },
     source=(
         "ten times what full fine-tuning takes "

@@ -13,7 +13,11 @@ METHOD = LowRank(
     name="pissa",
     summary="LoRA that starts from the largest singular values",
     title="PiSSA",
-    defaults={**LORA.defaults, "learning_rate": 5e-5, "alpha": 16.0},
+    defaults={
+        **{name: value for name, value in LORA.defaults.items() if name != "experts"},
+        "learning_rate": 5e-5,
+        "alpha": 16.0,
+    },
     source=(
         "full fine-tuning's, since A and B are as large as the weights; the paper's scale of 1 "
         "(alpha = rank); method: Meng et al. 2024, arXiv:2404.02948"
