@@ -40,6 +40,11 @@ def test_rows_that_do_not_say_what_is_right_need_a_kind(real_data):
     assert Counter(one.kind for one in read_behaviours(path, "benign")) == {"benign": 379}
 
 
+def test_prompts_with_answers_beside_them_are_not_taken_for_harmful_behaviours(real_data):
+    with pytest.raises(InputError, match="no known form of behaviours"):
+        read_behaviours(real_data / "xstest" / "xstest_v2_completions_llama2new.csv")
+
+
 def test_forms_are_named_as_their_files():
     assert [find_form(name).name for name in form_names()] == list(form_names())
 

@@ -84,7 +84,10 @@ def test_an_acceptance_without_owner_or_day_is_refused(row, error, expected, tmp
 def test_the_page_s_round_runs_on_real_weights(tiny_model, repository, tmp_path):
     """Also: what the command prints is its document, and holds no text of the requests."""
     path, _ = write_files(repository / "docs/how-to/red-team.md", tmp_path)
-    path.write_text(path.read_text().replace("max_tokens = 128", "max_tokens = 16"))
+    fewer = (
+        path.read_text().replace("limit = 4", "limit = 2").replace("attempts = 3", "attempts = 2")
+    )
+    path.write_text(fewer.replace("max_tokens = 128", "max_tokens = 16"))
     found = []
     for seed in (0, 1):
         done = weighbridge(
@@ -94,7 +97,7 @@ def test_the_page_s_round_runs_on_real_weights(tiny_model, repository, tmp_path)
         found.append(json.loads(done.stdout))
         assert "colleague" not in done.stdout + done.stderr
     rows = [(row["attack"], row["kind"], row["system"]) for row in found[0]["runs"]]
-    assert len(rows) == len(set(rows)) == 8 and {row["attempts"] for row in found[0]["runs"]} == {3}
+    assert len(rows) == len(set(rows)) == 8 and {row["attempts"] for row in found[0]["runs"]} == {2}
     ids = [one["run"] for one in found]
     assert weighbridge("verify", *ids, cwd=tmp_path).returncode == 0
     done = weighbridge(
@@ -106,9 +109,9 @@ def test_the_page_s_round_runs_on_real_weights(tiny_model, repository, tmp_path)
     listed = weighbridge("runs", "list", cwd=tmp_path).stdout
     assert "redteam:first-round" in listed
     dry = weighbridge(
-        "redteam", tiny_model, "-c", "round.toml", "--dry-run", "--json", cwd=tmp_path
+        "redteam", "run", tiny_model, "-c", "round.toml", "--dry-run", "--json", cwd=tmp_path
     )
-    assert json.loads(dry.stdout)["trials"] == (4 * 3 + 4) * 2 * 3
+    assert json.loads(dry.stdout)["trials"] == (2 * 3 + 2) * 2 * 2
     refused = weighbridge("redteam", tiny_model, "-c", "round.toml", "--reveal", cwd=tmp_path)
     assert refused.returncode == 2 and "a person who can be asked" in refused.stderr
     near = weighbridge("redteam", tiny_model, "-c", "quik", cwd=tmp_path)

@@ -60,6 +60,7 @@ class BehaviourForm:
         name: The file's stem.
         title: What a person calls it.
         columns: Those by which a file of this form is recognised; all of them must be there.
+        without: Columns that a file of this form has not: those of answers, say.
         text: Returns a row's request; "" where there is none.
         category: Returns its category; "" where none is stated.
         kind: Returns its kind; None where a row doesn't tell, and the campaign has to.
@@ -75,6 +76,7 @@ class BehaviourForm:
     kind: Callable[[Row], BehaviourKind | None] = lambda row: "harmful"
     language: Callable[[Row], str] = lambda row: "en"
     answer: Callable[[Row], str] = lambda row: ""
+    without: frozenset[str] = frozenset()
 
 
 def cell(row: Row, name: str) -> str:
@@ -101,7 +103,11 @@ def find_form(name: str) -> BehaviourForm:
 def form_of(columns: Iterable[str]) -> BehaviourForm | None:
     """Return the form with the most columns of those that a row has; None where none fits."""
     there = set(columns)
-    fitting = [form for form in map(find_form, form_names()) if form.columns <= there]
+    fitting = [
+        form
+        for form in map(find_form, form_names())
+        if form.columns <= there and not form.without & there
+    ]
     return max(fitting, key=lambda form: len(form.columns), default=None)
 
 

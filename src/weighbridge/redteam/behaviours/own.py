@@ -1,4 +1,8 @@
-"""One's own file: a column `prompt`, and `category`, `kind` and `language` if you like."""
+"""One's own file: a column `prompt`, and `category`, `kind` and `language` if you like.
+
+A file with answers, such as XSTest's labelled completions or training data, is none: its prompts
+are not all harmful, and nothing in a row says which are.
+"""
 
 from weighbridge.records.attack import BehaviourKind
 from weighbridge.redteam.behaviour import BehaviourForm, Row, cell
@@ -18,4 +22,5 @@ FORM = BehaviourForm(
     category=lambda row: cell(row, "category"),
     kind=_kind,
     language=lambda row: cell(row, "language").lower() or "en",
+    without=frozenset({"completion", "response", "answer", "label", "final_label"}),
 )
