@@ -6,9 +6,10 @@ Mixtral's architecture and Llama's, random weights, as wide as SmolLM2-135M; the
 token is sent to are together as wide as the dense layers. `forward` is a pass without gradients,
 `training` a forward and a backward pass with a LoRA of rank 16 on all linear layers and, in the
 mixture, on all experts; each in float32 on a CPU and in bfloat16 on a GPU. Both models take turns,
-and the medians are compared. `ratio` is the mixture's time an active parameter over the dense
-model's; the limit is 1.3. `peft` is the same training step as peft computes it, which adds all
-experts' updates to their weights first.
+and the medians are compared; with `--threads 1` they are of processor time, which other processes
+disturb less. `ratio` is the mixture's time an active parameter over the dense model's; the limit is
+1.3. `peft` is the same training step as peft computes it, which adds all experts' updates to their
+weights first.
 """
 
 import argparse
@@ -108,12 +109,18 @@ def times(work: dict[str, Callable[[], None]], rounds: int, device: str) -> dict
     for at in range(rounds + 1):
         for name, run in work.items():
             _wait(device)
-            began = time.perf_counter()
+            began = _clock()
             run()
             _wait(device)
             if at:  # the first warms up
-                found[name].append(time.perf_counter() - began)
+                found[name].append(_clock() - began)
     return {name: statistics.median(all_of) for name, all_of in found.items()}
+
+
+def _clock() -> float:
+    """One thread's processor time, which other processes don't disturb; else the clock's."""
+    alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    return time.process_time() if alone else time.perf_counter()
 
 
 def _wait(device: str) -> None:
