@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV)/.demo  ## Tune a small model for a service desk and see whether it paid (15 min)
+demo: $(VENV)/.demo  ## Tune a small model for a service desk and see whether it paid (10 min)
 	$(BIN)/weighbridge demo
 
 replay: demo  ## Run the demo, ship its evidence for `demo --replay`, and draw the README's picture

@@ -54,7 +54,7 @@ def test_a_verdict_comes_without_torch_or_network_and_says_what_the_full_demo_ta
     assert done.stderr.count("every figure recomputed") == len(shipped)
     assert re.search(r"Verdict: (PAID|DID NOT PAY|INSUFFICIENT EVIDENCE)", done.stdout)
     said = " ".join(done.stdout.split())
-    assert re.search(r"fifteen minutes on two idle cores and \d\.\d GB of memory", said)
+    assert re.search(r"ten minutes on two idle cores and \d\.\d GB of memory", said)
     assert "pip install 'weighbridge[demo]'" in said and said.endswith(" weighbridge demo")
     page = folder / ".weighbridge/replay/reports/service-desk/report.html"
     assert f"Report:  {page}" in done.stdout and "<html" in page.read_text()

@@ -75,7 +75,7 @@ Weigh an open model against the one you pay for. What most people want first:
 
   weighbridge demo --replay             A verdict in seconds: evidence of a real
                                         run, verified and judged again. Without
-                                        --replay it all runs here, 15 minutes.
+                                        --replay it all runs here, ten minutes.
   weighbridge evaluate MODEL -b NAME    How good is a model, with an interval?
                                         Open weights, or any endpoint.
   weighbridge init mine                 Your own task: writes a project file,

@@ -1,6 +1,6 @@
 """Run the embedded example: tune a small model for a service desk, and see if it beats prompting.
 
-A quarter of an hour on two cores. Interrupted anywhere, the same command goes on from there. With
+Ten minutes on two cores. Interrupted anywhere, the same command goes on from there. With
 --replay no model runs: the evidence of a finished demo, which the package carries, is verified,
 compared and judged again in seconds.
 """
@@ -122,7 +122,7 @@ def _as_text(replayed: "Replayed", state: Path) -> str:
     lines += textwrap.wrap(
         "The full demo does all of this on your machine: it measures a model of 135 million "
         "parameters, as it is and with worked examples, tunes it, and measures it again. That "
-        "takes about fifteen minutes on two idle cores and "
+        "takes about ten minutes on two idle cores and "
         f"{cost.peak_memory_bytes / 1e9:.1f} GB of memory. It needs torch, and the model "
         "(98 MB) as a package:",
         80,
