@@ -87,7 +87,7 @@ def test_what_nobody_foresaw_is_one_line_and_a_file(raises, tmp_path):
 
 
 FORESEEN = {
-    "raise MemoryError": (2, "out of memory; lower --limit"),
+    "raise MemoryError": (2, "out of memory; close other programs"),
     'raise OutOfMemoryError("CUDA out of memory. Tried 2 GiB")': (2, "CUDA out of memory. Tried 2"),
     "raise KeyboardInterrupt": (130, "interrupted; run the same command again"),
     'raise OSError(errno.ENOSPC, "No space", "a/b")': (2, "the disk is full (a/b)"),
