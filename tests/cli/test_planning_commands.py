@@ -64,7 +64,7 @@ def plan(found):
 
 
 def tuned(found):
-    assert found["fits"] and 40e9 < found["peak_bytes"] <= 48e9
+    assert found["fits"] and 40e9 < found["peak_memory_bytes"] <= 48e9
 
 
 def serving(found):
