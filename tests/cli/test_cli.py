@@ -166,6 +166,7 @@ def test_killed_three_times_an_evaluation_ends_with_the_same_digest(tiny_model, 
     assert resumed["samples_digest"] == elsewhere["samples_digest"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tiny_model, tmp_path):
     rows = "".join(f'{{"q": "question {i}", "a": "A"}}\n' for i in range(3000))
     (tmp_path / "test.jsonl").write_text(rows)

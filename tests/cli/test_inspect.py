@@ -47,6 +47,7 @@ def test_a_mixture_s_figures():
     assert found["linear_flops_per_token"] == 2 * (head_and_blocks - found["split"]["norm"])
 
 
+@pytest.mark.slow
 def test_every_way_to_name_a_model_leads_to_the_same_figures(tmp_path):
     path = saved(tmp_path, LLAMA)
     ways = ["llama-3-8b", "meta-llama/Meta-Llama-3-8B", path, tmp_path]

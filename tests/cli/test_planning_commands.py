@@ -128,6 +128,7 @@ def test_it_answers_without_torch(name, commands):
     CHECKS[name](json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_every_one_explains_itself_without_torch(commands):
     explaining = {name: words for name, words in commands.items() if name.endswith("--help")}
     assert len(explaining) == len(commands) - len(CHECKS) == 13

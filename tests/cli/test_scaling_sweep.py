@@ -11,6 +11,7 @@ def weighbridge(*words, folder):
     return commands.weighbridge(*words, cwd=folder, env={"COLUMNS": "80"})
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_be_trained_and_how_long(tmp_path):
     done = weighbridge("scaling", "sweep", "--dry-run", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -155,6 +155,7 @@ def project(tiny_model, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_project_s_overlap_is_shown_left_out_and_verified(project):
     done = weighbridge("run", "--offline", "--json", cwd=project)
     assert done.returncode == 0, done.stderr

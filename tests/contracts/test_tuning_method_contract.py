@@ -163,6 +163,7 @@ def test_cut_short_it_ends_with_the_same_bits(name, done, data, tiny_model, tmp_
     same_files(whole_folder / whole.output, folder / again.output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -294,6 +294,7 @@ TEXTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(text=TEXTS, target=st.sampled_from(["0", "7", "72", "1450000", "-5", "12.5", "9500", "29"]))
 def test_the_parts_are_the_harness_s_own_figures(harness, text, target):

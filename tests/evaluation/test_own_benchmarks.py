@@ -49,6 +49,7 @@ def test_every_kind_is_documented_in_ten_lines(documented):
         assert len(path.read_text().splitlines()) <= 10
 
 
+@pytest.mark.slow
 @jailed
 def test_the_documented_benchmarks_run_from_the_command_line(documented, long_model, tmp_path):
     asked = [word for path in documented.values() for word in ("-b", path.name)]

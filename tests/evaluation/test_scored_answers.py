@@ -40,6 +40,7 @@ def weighbridge(tmp_path):
     return run
 
 
+@pytest.mark.slow
 @needs_jail
 @pytest.mark.parametrize("packed", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_six_completions_of_one_problem_three_of_them_right(weighbridge, tmp_path, packed):

@@ -68,6 +68,7 @@ def test_the_generator_writes_the_committed_files(desk, tmp_path, monkeypatch):
     assert written == {name: (DESK / "data" / name).read_bytes() for name in written}
 
 
+@pytest.mark.slow
 def test_another_seed_writes_other_messages(desk):
     assert desk.generate(1)["test"][0] != desk.generate(2)["test"][0]
 

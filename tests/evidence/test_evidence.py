@@ -108,6 +108,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
         Journal(journal.path, PAYLOAD)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_digest(tmp_path):
     whole = work(RunStore(tmp_path / "whole"), units=12, size=40)
     script = tmp_path / "work.py"

@@ -31,6 +31,7 @@ def take(path, folder, **request):
     return store, store.read(run.run_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [".eval", ".json"])
 def test_every_way_to_give_no_answer_is_told_apart(logs, form, tmp_path):
     store, run = take(logs[form], tmp_path)

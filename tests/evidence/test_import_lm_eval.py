@@ -35,6 +35,7 @@ def results(output):
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_a_group_is_one_run_with_its_tasks_as_clusters(imported, output):
     _, runs, _ = imported
     assert sorted(runs) == ["both", "writing"]

@@ -114,6 +114,7 @@ def test_a_second_kind_is_sealed_found_again_listed_and_verified(labels, tmp_pat
     assert (line.benchmark, line.done, line.mean, line.altered) == ("politeness", 24, None, "")
 
 
+@pytest.mark.slow
 def test_a_second_kind_killed_at_any_moment_ends_with_the_same_digest(labels, tmp_path):
     whole = work(RunStore(tmp_path / "whole"), labels)
     script = tmp_path / "work.py"

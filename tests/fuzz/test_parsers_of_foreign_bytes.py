@@ -14,6 +14,7 @@ def every(tmp_path_factory):
     return parsers(tmp_path_factory.mktemp("fuzz"))
 
 
+@pytest.mark.slow
 def test_seeds_are_read_and_changed_ones_raise_nothing_unforeseen(every):
     assert len(every) >= 35 and len({parser.name for parser in every}) == len(every)
     failed = []

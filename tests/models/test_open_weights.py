@@ -57,6 +57,7 @@ def test_a_prompt_longer_than_the_context_loses_its_beginning_and_it_is_noted(ti
     assert "lost their beginning" in model.notes[0]
 
 
+@pytest.mark.slow
 def test_stop_strings_cut_the_text(smollm2):
     request = GenerateRequest(
         "a", Prompt(text="1, 2, 3, 4,"), Sampling(max_tokens=40, stop=(" 7",))

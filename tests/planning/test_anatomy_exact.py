@@ -127,6 +127,7 @@ def random_shapes(draw):
     return config
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(random_shapes())
 def test_random_shapes_are_exact_too(config):

@@ -210,6 +210,7 @@ def test_a_fitted_law_is_planned_with(real_data, tmp_path):
     assert plan["intervals"]["parameters"][0] < plan["parameters"]
 
 
+@pytest.mark.slow
 def test_compare_and_laws_say_their_tables(real_data, tmp_path):
     runs = real_data / "scaling" / "svg_extracted_data.csv"
     words = ("scaling", "compare", runs, "--drop-highest", 5, "--bootstraps", 50)

@@ -155,6 +155,7 @@ def interrupt(after, done):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", pytest.param("mixture", marks=pytest.mark.slow)])
 def test_a_run_interrupted_within_goes_on_to_the_same_bits(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)

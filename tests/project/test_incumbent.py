@@ -107,6 +107,7 @@ def check(folder, outcome):
         assert b"sk-incumbent-sentinel" not in path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_better_and_cheaper_replaces(server, tiny_model, trained, tmp_path):
     write_project(tmp_path, trained, server.url, str(tiny_model))
     done = weighbridge("run", "--offline", "--require", "replace", "--json", cwd=tmp_path)

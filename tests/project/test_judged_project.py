@@ -61,6 +61,7 @@ def folder(real_data, tmp_path_factory):
     return home
 
 
+@pytest.mark.slow
 def test_a_judged_project_runs_to_a_report_that_is_verified(folder):
     done = weighbridge("run", "--offline", "--threads", "1", "--json", cwd=folder)
     assert done.returncode == 3, done.stderr

@@ -9,6 +9,7 @@ from weighbridge.errors import InputError, UnknownName
 from weighbridge.project.project_file import read_project
 
 
+@pytest.mark.slow
 def test_a_project_runs_to_a_verdict_and_its_report_is_verified(project):
     done = weighbridge("run", "--offline", "--json", cwd=project)
     assert done.returncode == 0, done.stderr

@@ -141,6 +141,7 @@ def test_changes_are_made_in_place_and_keep_identity():
     assert carry_back([1], (1,)) == (1,)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(plain, max_size=3), st.lists(plain, max_size=3))
 def test_carried_back_is_what_the_call_left(old, new):

@@ -160,6 +160,7 @@ def headers(tmp_path_factory):
     return [write_gguf(folder / f"{i}.gguf", c).read_bytes() for i, c in enumerate(shapes)]
 
 
+@pytest.mark.slow
 def test_tensors_and_types_are_those_of_llama_cpp_s_own_reader():
     """ggml's `gguf` package on SmolLM2-135M: names, order, shapes, types."""
     ours, theirs = read_gguf_header(real_file()), gguf.GGUFReader(real_file()).tensors

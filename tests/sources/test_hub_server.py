@@ -119,6 +119,7 @@ def test_a_full_disk_is_said(hub, work, tiny_model):
     assert_one_line(done, "someone/tiny", "could not be stored")
 
 
+@pytest.mark.slow
 def test_pickled_weights_are_refused_and_not_fetched(hub, work, tiny_model):
     (folder := work / "pickled").mkdir()
     shutil.copy(tiny_model / "config.json", folder)

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from weighbridge.sources import python_code
 
 
@@ -16,6 +18,7 @@ class LetsOthersRun:
         time.sleep(0)
 
 
+@pytest.mark.slow
 def test_trees_are_built_in_several_threads():
     """`ast.parse` alone fails within some thousand trees here, with a SystemError."""
     source, failed = inspect.getsource(threading), []

@@ -26,6 +26,7 @@ def drawn(rng, n, win, lose):
     return run("a", (d > 0) * 1.0), run("b", (d < 0) * 1.0)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_statsmodels(p_values):

@@ -137,6 +137,7 @@ def test_many_items_need_what_miller_s_formula_says():
     assert items_needed(clustered, 0.8) == pytest.approx(z**2 * 0.6 / 0.02**2, rel=0.01)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.05, 0.3), st.floats(0.02, 0.5), st.integers(30, 400))
 def test_power_grows_with_the_margin_and_the_answers_fit_each_other(margin, disagreement, n):

@@ -34,6 +34,7 @@ def ever_out(rounds, sums, sizes, bound, largest):
     return (capital.max(axis=1) >= -math.log(ALPHA)).sum() / rounds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("win", "lose"),
     [
@@ -55,6 +56,7 @@ def test_looking_after_every_item_errs_in_at_most_one_case_of_forty(win, lose):
     assert wrong <= ALPHA + monte_carlo(ALPHA, rounds)
 
 
+@pytest.mark.slow
 def test_clusters_as_rounds_hold_the_rate_where_items_as_rounds_do_not():
     """1,000 simulations of 60 clusters of 1 to 12 agreeing items; Monte-Carlo error 1.5 points."""
     rng = np.random.default_rng(22)

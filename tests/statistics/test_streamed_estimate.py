@@ -62,6 +62,7 @@ def mean_of_items(items, worth, combine=lambda v: float(np.mean(v)), least=1):
     return float(np.mean(figures)) if figures else 0.0
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(runs())
 def test_means_bounds_and_parts_are_those_of_the_definition(run):
@@ -78,6 +79,7 @@ def test_means_bounds_and_parts_are_those_of_the_definition(run):
     assert sum(result.ungraded.values()) == sum(isinstance(r.score, Ungraded) for r in rows)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(runs(), st.sampled_from([1, 10]))
 def test_pass_at_k_is_that_of_the_definition(run, k):

@@ -27,6 +27,7 @@ def rows(tmp_path):
     return rows_of(write_rows(tmp_path / "t.jsonl", 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["gpt2", "phi3", "gemma3-window", "gpt-oss", "mamba", "gemma2-softcap", "deepseek-v2"],

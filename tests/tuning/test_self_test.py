@@ -63,6 +63,7 @@ def refusal(*arguments, **more):
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("lora", marks=pytest.mark.slow), "full"])
 def test_a_run_ends_with_the_same_bits_as_one_without_it(name, data, tiny_model, tmp_path):
     events, ended = [], {}

@@ -225,6 +225,7 @@ def test_another_run_in_the_folder_is_refused(tiny, tmp_path):
         run(tiny, tmp_path / "run", train, settings=TuneSettings(rank=8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [(3,), pytest.param((2, 3, 3), marks=pytest.mark.slow)])
 def test_killed_it_ends_with_the_same_bits(kills, tiny, tiny_model, tmp_path):
     """The child waits before each step, so that it is killed in the midst of one, however slow."""
