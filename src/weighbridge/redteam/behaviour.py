@@ -60,7 +60,8 @@ class BehaviourForm:
         name: The file's stem.
         title: What a person calls it.
         columns: Those by which a file of this form is recognised; all of them must be there.
-        without: Columns that a file of this form has not: those of answers, say.
+        only: All columns that it may have; None for any. Where rows are recognised by one column
+            alone, another one could say which are harmful, or hold answers.
         text: Returns a row's request; "" where there is none.
         category: Returns its category; "" where none is stated.
         kind: Returns its kind; None where a row doesn't tell, and the campaign has to.
@@ -76,7 +77,7 @@ class BehaviourForm:
     kind: Callable[[Row], BehaviourKind | None] = lambda row: "harmful"
     language: Callable[[Row], str] = lambda row: "en"
     answer: Callable[[Row], str] = lambda row: ""
-    without: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
 
 
 def cell(row: Row, name: str) -> str:
@@ -106,7 +107,7 @@ def form_of(columns: Iterable[str]) -> BehaviourForm | None:
     fitting = [
         form
         for form in map(find_form, form_names())
-        if form.columns <= there and not form.without & there
+        if form.columns <= there and (form.only is None or there <= form.only)
     ]
     return max(fitting, key=lambda form: len(form.columns), default=None)
 

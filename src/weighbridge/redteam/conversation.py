@@ -43,7 +43,7 @@ class Conversation:
         self._advance(None)
 
     def request(self) -> GenerateRequest:
-        """Return what is pending as a request to the model that it is for."""
+        """Return the turn that waits for a reply, as a request to the model that is to give it."""
         assert self.pending is not None, "the conversation has ended"
         ask, number = self.pending, sum(self._asks.values())
         self._asks[ask.to] += 1
@@ -167,7 +167,7 @@ def _storable(text: str) -> str:
 
 @dataclass(frozen=True)
 class Sides:
-    """The models of a campaign.
+    """The model that is attacked, and the one that helps to attack it.
 
     Attributes:
         target: Who is attacked.

@@ -140,7 +140,7 @@ def run_campaign(
     judge_model: Model | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> AttackRun:
-    """Hold a campaign's conversations, or return the run that already did exactly this.
+    """Run a campaign and seal its evidence; return the finished run where it was run before.
 
     Args:
         prepared: The campaign.

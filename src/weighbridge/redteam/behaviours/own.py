@@ -1,7 +1,7 @@
-"""One's own file: a column `prompt`, and `category`, `kind` and `language` if you like.
+"""One's own file: a column `prompt`, and `category`, `kind`, `language` and `id` if you like.
 
-A file with answers, such as XSTest's labelled completions or training data, is none: its prompts
-are not all harmful, and nothing in a row says which are.
+A file with other columns is none: answers, labels or types would say that its prompts are not all
+harmful, and would be passed over.
 """
 
 from weighbridge.records.attack import BehaviourKind
@@ -16,11 +16,11 @@ def _kind(row: Row) -> BehaviourKind | None:
 
 FORM = BehaviourForm(
     name="own",
-    title="your own (prompt; category, kind, language)",
+    title="your own (prompt; at most category, kind, language and id beside it)",
     columns=frozenset({"prompt"}),
     text=lambda row: cell(row, "prompt"),
     category=lambda row: cell(row, "category"),
     kind=_kind,
     language=lambda row: cell(row, "language").lower() or "en",
-    without=frozenset({"completion", "response", "answer", "label", "final_label"}),
+    only=frozenset({"prompt", "category", "kind", "language", "id"}),
 )
