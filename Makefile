@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 SPREAD := -n logical --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Where it is set, every process compiles our modules anew, and every worker all of the tests'.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo replay test test-slow test-all soak fuzz check fix bench bench-engine bench-memory bench-tuning parity-page json-reference serving-page catalog claims-page clean
 
