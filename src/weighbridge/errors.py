@@ -12,6 +12,7 @@ WeighbridgeError
 ├── LibraryError          a library's own error about a file or a text              exit 2
 ├── InternalError         an unexpected error; its traceback is in a file           exit 70
 ├── EvidenceError         evidence was altered, or contradicts itself               exit 1
+├── RevokedWeights        weights that a trusted feed revokes                       exit 1
 └── Interrupted           stopped by the user; the same command goes on from there  exit 130
 
 To add one: subclass the nearest node, keep the three-part message, and let `exit_code` be inherited
@@ -33,6 +34,7 @@ __all__ = [
     "LibraryError",
     "MalformedRow",
     "MissingPiece",
+    "RevokedWeights",
     "SandboxUnavailable",
     "StorageError",
     "UnknownName",
@@ -145,6 +147,12 @@ class StorageError(WeighbridgeError):
 
 class EvidenceError(WeighbridgeError):
     """Evidence was altered after it was sealed, or contradicts itself."""
+
+    exit_code = 1
+
+
+class RevokedWeights(WeighbridgeError):
+    """Who released these weights has revoked them, in the feed that is trusted here."""
 
     exit_code = 1
 

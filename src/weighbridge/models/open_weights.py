@@ -122,6 +122,10 @@ class OpenWeights:
         chat = templated if self.tokenizer.chat_template else set()
         return frozenset({Capability.SCORE, Capability.GENERATE} | chat)
 
+    def add_notes(self, notes: tuple[str, ...]) -> None:
+        """Add sentences that a reader of a run must know, of what was found before it began."""
+        self._load_notes += notes
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of a run must know about how it was computed."""

@@ -9,6 +9,10 @@ from weighbridge.errors import InputError, MissingPiece, boundary
 from weighbridge.models.endpoint import EndpointAddress, is_endpoint
 from weighbridge.models.protocol import Model
 from weighbridge.opening.endpoints import Endpoints, UnopenedEndpoint, address_of
+from weighbridge.records import ModelRef, canonical_digest
+from weighbridge.revocation.checking import watch
+from weighbridge.sources.artefacts import artefact_files
+from weighbridge.sources.digests import file_digest
 from weighbridge.sources.weights import WeightsLocation, find_weights
 
 if TYPE_CHECKING:
@@ -31,11 +35,18 @@ def open_model(
     """Load open weights and let go of them afterwards.
 
     With `four_bits`, linear layers are held in NF4 from the beginning, to tune an adapter on them.
+    Where a revocation feed is trusted (see `weighbridge.revocation`), it is asked first.
+
+    Raises:
+        RevokedWeights: The feed revokes them.
     """
     if isinstance(spec, str):
         if is_endpoint(spec):
             raise InputError(f"{spec} is an endpoint", "open weights, which this command needs")
         spec = find_weights(spec, offline=offline)
+    feed = watch(cache)
+    if feed is not None:  # before minutes of reading
+        feed.refuse(spec.name, digests_of_files(spec))
     _need_torch()
     from weighbridge.models.open_weights import load
 
@@ -45,9 +56,32 @@ def open_model(
             four_bits=four_bits,
         )  # fmt: skip
     try:
+        if feed is not None:
+            feed.refuse(model.ref.name, digests_of_model(model.ref))
+            model.add_notes(feed.notes)
         yield model
     finally:
         model.close()
+
+
+def digests_of_files(where: WeightsLocation) -> set[str]:
+    """Return every digest by which a model's files may be named: each file's, and their folder's.
+
+    Raises:
+        InputError: A file can't be read.
+    """
+    found: set[str] = set()
+    for part in (where.path, where.adapter):
+        if part is None:
+            continue
+        files = artefact_files(part) if part.is_dir() else {part.name: file_digest(part)}
+        found |= {*files.values(), canonical_digest(files)}
+    return found
+
+
+def digests_of_model(ref: ModelRef) -> tuple[str | None, ...]:
+    """Return the digests by which a model that was read may be named."""
+    return ref.weights_digest, ref.adapter_digest, ref.revision
 
 
 @contextmanager
