@@ -1,6 +1,8 @@
 """Starts commands out of a process that has imported what they need: seconds less for each.
 
-    python command_server.py SOCKET
+    python command_server.py SOCKET PROCESS
+
+It ends with PROCESS, which is the one that runs the tests.
 
 Every command is still a process of its own, forked before anything was computed, with its own
 arguments, folder, environment and files for input and output, and it ends as an interpreter ends.
@@ -16,11 +18,13 @@ import importlib
 import json
 import os
 import pkgutil
+import shutil
 import signal
 import socket
 import sys
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,22 +39,25 @@ NOT_OURS = ("weighbridge.__main__", "weighbridge.sandbox.inside")
 """What runs on import, and what runs in a jail."""
 
 
-def serve(path: str) -> None:
-    """Answer requests until whoever asks is gone; returns in a child that is to be a command."""
+def serve(path: Path, tests: int) -> None:
+    """Answer requests until the tests' process is gone; returns in a child that is a command."""
     for name in LIBRARIES:
         importlib.import_module(name)
     for module in pkgutil.walk_packages(weighbridge.__path__, "weighbridge."):
         if not module.name.startswith(NOT_OURS):
             importlib.import_module(module.name)
 
+    for finalizer, info in weakref.finalize._registry.items():
+        if info.func.__module__ == "torch.library":  # would take torch apart at each command's end
+            finalizer.atexit = False
+
     gc.freeze()  # the children share what is imported, and don't look through it for rubbish
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    parent = os.getppid()
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
+        listening.bind(str(path))
         listening.listen(8)
-        listening.settimeout(5)
-        while os.getppid() == parent:
+        listening.settimeout(2)
+        while Path(f"/proc/{tests}").exists():
             try:
                 asked, _ = listening.accept()
             except TimeoutError:
@@ -61,6 +68,7 @@ def serve(path: str) -> None:
                     return
                 os._exit(0)
             asked.close()
+    shutil.rmtree(path.parent, ignore_errors=True)
     os._exit(0)
 
 
@@ -110,7 +118,7 @@ def _end(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(Path(sys.argv[1]), int(sys.argv[2]))
     from weighbridge.cli.main import main
 
     sys.path[0] = str(Path.cwd())  # as `python -m` has it

@@ -1,14 +1,14 @@
 """Commands as a person types them: in a process of their own, with nothing read from ours."""
 
-import atexit
+import fcntl
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 _EARLY = ("HF_", "TRANSFORMERS_", "OMP_", "PYTHON", "LD_")
@@ -27,8 +27,8 @@ def _read_early(variables):
 
 _AT_FIRST = _read_early(os.environ)
 """As the server of commands has them: a test may have set others, here or for one command."""
+_folder: Path | None = None
 _server: subprocess.Popen | None = None
-_socket = ""
 
 
 def weighbridge(*words, cwd=None, env=None, fresh=False, **options):
@@ -86,25 +86,47 @@ def _check_document(words, stdout):
 
 
 def _connected() -> socket.socket:
-    """Connect to this process's server of commands, which is started at the first command."""
-    global _server, _socket
-    if _server is None:
-        folder = tempfile.mkdtemp(prefix="commands-")
-        _socket = f"{folder}/asked"
-        _server = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("command_server.py")), _socket],
-            env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        atexit.register(shutil.rmtree, folder, True)
-        atexit.register(_server.wait)
-        atexit.register(_server.kill)
+    """Connect to the server of commands, which the first command of all workers starts."""
+    global _folder
+    if not _folder:
+        _folder = _shared_folder()
+    asking = socket.socket(socket.AF_UNIX)
+    try:
+        asking.connect(f"{_folder}/asked")
+        return asking
+    except OSError:
+        asking.close()
+    with (_folder / "lock").open("w") as lock:  # whoever else needs one waits for this one
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _started()
+
+
+def _shared_folder() -> Path:
+    """Return where the server's socket is: one for a run of tests, however many its workers."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+    folder = Path(tempfile.gettempdir()) / f"commands-{run[:16]}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _started() -> socket.socket:
+    """Connect to the server, and start it if no other worker has."""
+    global _server
     while True:
         asking = socket.socket(socket.AF_UNIX)
         try:
-            asking.connect(_socket)
+            asking.connect(f"{_folder}/asked")
             return asking
-        except OSError as error:
+        except OSError:
             asking.close()
-            if _server.poll() is not None:
-                raise RuntimeError(f"the server of commands ended: {_server.returncode}") from error
-            time.sleep(0.05)
+        if _server is None:
+            tests = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+            _server = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("command_server.py")),
+                 f"{_folder}/asked", str(tests)],
+                env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )  # fmt: skip
+        if _server.poll() is not None:
+            raise RuntimeError(f"the server of commands ended: {_server.returncode}")
+        time.sleep(0.05)

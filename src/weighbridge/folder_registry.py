@@ -1,5 +1,6 @@
 """The folder is the registry: each of its files defines one thing, named as the file is."""
 
+import functools
 import importlib
 from pathlib import Path
 from typing import TypeVar
@@ -7,6 +8,7 @@ from typing import TypeVar
 Defined = TypeVar("Defined")
 
 
+@functools.cache
 def names_in(folder: Path) -> tuple[str, ...]:
     """Names of all files in a folder of modules, in order."""
     return tuple(sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__"))

@@ -4,6 +4,7 @@ A file holds `title`, `hub` (its repositories), `source`, and `config`: the fiel
 `config.json` that its structure depends on.
 """
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ class CatalogModel:
     config: Mapping[str, Any]
 
 
+@functools.cache
 def model_names() -> tuple[str, ...]:
     """Names of all models in the catalog."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))

@@ -1,5 +1,7 @@
 """Where a run happens, how far it has come, and what its provenance says of the machine."""
 
+import contextlib
+import functools
 import importlib.metadata
 import platform
 from collections.abc import Callable
@@ -52,13 +54,16 @@ OnProgress = Callable[[Progressed], None]
 
 def package_versions() -> dict[str, str]:
     """Return versions of the packages that a number can depend on; no part of a run's identity."""
-    found = {}
+    return dict(_installed_versions())
+
+
+@functools.cache
+def _installed_versions() -> tuple[tuple[str, str], ...]:
+    found = []
     for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append((name, importlib.metadata.version(name)))
+    return tuple(found)
 
 
 def platform_name() -> str:
