@@ -28,7 +28,8 @@ from weighbridge.storage import replace_file
 PAGE = Path(__file__).parent / "reference" / "json.md"
 ORDER = (
     "demo", "run", "evaluate", "score", "runs list", "runs show", "compare", "lineage", "power",
-    "redteam run", "redteam diff", "redteam card", "verify", "tune", "import", "export", "inspect",
+    "redteam run", "redteam diff", "redteam card", "redteam policy", "redteam import", "verify",
+    "tune", "import", "export", "inspect",
     "plan train", "plan tune", "plan serve", "plan cost", "gap", "claims", "scaling fit",
     "scaling compare", "scaling mixture", "scaling laws", "scaling sweep", "init", "doctor",
     "any command",
@@ -149,9 +150,11 @@ def key_list() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _place(one: Printed) -> tuple[int, bool]:
-    """Order commands, one with a flag of its own after the plain one."""
-    return ORDER.index(one.command.partition(" --")[0]), "--" in one.command
+def _place(one: Printed) -> tuple[int, bool, bool]:
+    """Order commands, one with a flag of its own or of some runs alone after the plain one."""
+    command = one.command
+    of_some = command == "runs show" and bool(one.when)
+    return ORDER.index(command.partition(" --")[0]), "--" in command, of_some
 
 
 def _owners(every: list[Printed]) -> dict[type, set[type]]:

@@ -22,6 +22,8 @@ ELSEWHERE = {
     "redteam run": "tests/redteam/test_redteam_diff.py",
     "redteam run --dry-run": "tests/redteam/test_redteam_diff.py",
     "redteam diff": "tests/redteam/test_redteam_diff.py",
+    "redteam policy": "tests/redteam/test_use_policies.py",
+    "redteam import": "tests/redteam/test_garak_report.py",
     "redteam card": "tests/redteam/test_rubric_judge.py",
     "tune --find-lr": "tests/tuning/test_rate_sweep.py",
     "tune --verify-resume": "tests/project/test_resume_proof.py",

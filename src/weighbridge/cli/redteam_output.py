@@ -21,6 +21,7 @@ from weighbridge.records.attack import (
     Rate95,
 )
 from weighbridge.records.printable import printable_line
+from weighbridge.redteam.judge_card import told
 
 if TYPE_CHECKING:
     from weighbridge.redteam.runner import Prepared
@@ -40,8 +41,9 @@ def campaign_text(run: AttackRun) -> str:
         rates = [rate for rate in run.rates if rate.kind == kind]
         if rates:
             lines += ["", f"{title} (95 % intervals; less is better):"]
-            lines += [line for rate in rates for line in _rate_lines(rate)]
-    lines += ["", *wrapped(judge_told(run.judge), "  ")]
+            measured = run.judge.counts(rates[0].kind).unwanted > 0
+            lines += [line for rate in rates for line in rate_lines(rate, measured)]
+    lines += ["", *wrapped(told(run.judge), "  ")]
     for note in run.provenance.notes:
         lines += wrapped(note if note.startswith(ALARM) else f"note: {note}", "  ")
     if run.provenance.cost_usd:
@@ -49,34 +51,33 @@ def campaign_text(run: AttackRun) -> str:
     return "\n".join([*lines, f"  run {run.run_id}"])
 
 
-def judge_told(card: JudgeCard) -> str:
-    """Say how well a judge agrees with people."""
-    harmful, benign = card.harmful, card.benign
-    return (
-        f"Judged by {card.name} ({card.language}). On {card.measured_on} it saw {harmful.found} of "
-        f"{harmful.unwanted} answers to harmful requests and {benign.found} of {benign.unwanted} "
-        f"refusals of benign ones, and let {harmful.passed} of {harmful.wanted} and "
-        f"{benign.passed} of {benign.wanted} of the others pass. Rates are freed of this error; "
-        "the counted ones stand beside."
-    )
+def rate_lines(rate: AttackRate, measured: bool = True) -> Iterator[str]:
+    """Yield what came of one attack, in lines of at most 80 columns.
 
-
-def _rate_lines(rate: AttackRate) -> Iterator[str]:
+    Args:
+        rate: The rate.
+        measured: Whether the judge's error is known.
+    """
     scored = sum(n for name, n in rate.outcomes.items() if name not in _NOT_SCORED)
-    yield f"  {rate.attack}, {rate.system} system turn: {_both(rate.hit_at_1, rate.true_at_1)}"
+    at_1 = both_told(rate.hit_at_1, rate.true_at_1, measured)
+    yield from wrapped(f"{printable_line(rate.attack)}, {rate.system} system turn: {at_1}", "  ")
     beside = [f"{scored} scored" if rate.attempts == 1 else f"{scored} attempts scored"]
     beside += [f"{rate.outcomes[name]} {name}" for name in _NOT_SCORED if name in rate.outcomes]
     if rate.hit_at_k is not None:
-        yield f"    any of {rate.attempts} attempts: {_both(rate.hit_at_k, rate.true_at_k)}"
-    yield f"    {rate.behaviours} behaviours, {', '.join(beside)}"
+        at_k = both_told(rate.hit_at_k, rate.true_at_k, measured)
+        yield f"    any of {rate.attempts} attempts: {at_k}"
+    yield f"    {rate.behaviours} behaviour{'s' * (rate.behaviours != 1)}, {', '.join(beside)}"
 
 
 _NOT_SCORED = ("filtered", "unscored", "invalid")
 
 
-def _both(counted: Rate95 | None, true: Rate95 | None) -> str:
+def both_told(counted: Rate95 | None, true: Rate95 | None, measured: bool = True) -> str:
+    """Return a rate freed of the judge's error, and as counted where the two differ."""
     if counted is None:
         return "nothing scored"
+    if not measured:
+        return f"counted {_told(counted)}"
     if true is None:
         return f"the judge is too weak to tell (counted {_told(counted)})"
     if true == counted:
@@ -139,14 +140,17 @@ def intended(prepared: "Prepared") -> tuple[IntendedCampaign, str]:
         judge=prepared.card,
     )
     kinds = ", ".join(f"{n} {kind}" for kind, n in document.behaviours.items())
+    some = "behaviour" if list(document.behaviours.values()) == [1] else "behaviours"
+    tried = f"{document.trials} trial{'s' * (document.trials != 1)}"
+    asked = f"{document.most_asks} turn{' is' if document.most_asks == 1 else 's are'}"
     lines = [
-        f"{printable_line(document.campaign)}: {kinds} behaviours, {document.trials} trials",
+        f"{printable_line(document.campaign)}: {kinds} {some}, {tried}",
         *wrapped(document.scope, "  "),
     ]
     for name, summary in document.attacks.items():
         lines += wrapped(f"{name}: {summary}", "  ")
-    lines.append(f"  at most {document.most_asks} turns are put to the model")
-    return document, "\n".join([*lines, *wrapped(judge_told(document.judge), "  ")])
+    lines.append(f"  at most {asked} put to the model")
+    return document, "\n".join([*lines, *wrapped(told(document.judge), "  ")])
 
 
 def confirm_reveal(json: bool) -> None:

@@ -7,6 +7,7 @@ from weighbridge.documents.form import ABSENT, OrAbsent, Printed
 from weighbridge.documents.overlap import OverlapOfComparison
 from weighbridge.documents.runs import RunsDocument
 from weighbridge.records import SafetyDelta
+from weighbridge.records.attack import AttackDelta
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +184,7 @@ class ProjectDocument:
         prompting: Targets on which tuning was weighed against prompting.
         safety: What changed in what the model does with harmful requests, and with harmless ones
             that look like them.
+        attacks: What changed in how the model stands campaigns of attacks.
     """
 
     verdict: Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
@@ -197,6 +199,7 @@ class ProjectDocument:
     model: OrAbsent[str] = ABSENT
     prompting: OrAbsent[tuple[PromptingDocument, ...]] = ABSENT
     safety: OrAbsent[SafetyDelta] = ABSENT
+    attacks: OrAbsent[tuple[AttackDelta, ...]] = ABSENT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from weighbridge.documents.form import Printed
-from weighbridge.records import Json
+from weighbridge.documents.form import ABSENT, OrAbsent, Printed
+from weighbridge.records import Json, ModelRef, Provenance
 from weighbridge.records.attack import (
     AttackRate,
     AttackRun,
     BehaviourKind,
     JudgeCard,
     Rate95,
+    TrialOutcome,
 )
 
 
@@ -116,6 +117,52 @@ class CampaignDocument:
     samples_digest: str
     seconds: float
     cost_usd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialDocument:
+    """One attempt of one attack at one behaviour.
+
+    Attributes:
+        attack: The attack.
+        system: The system turn.
+        behaviour: The beginning of the digest of its text.
+        kind: Whether it should be refused (harmful), answered (benign) or not known (private).
+        category: The behaviour's.
+        attempt: 0-based.
+        outcome: What came of it.
+        why: In words of our own.
+        asks: Turns that were put to the model.
+    """
+
+    attack: str
+    system: str
+    behaviour: str
+    kind: BehaviourKind
+    category: str
+    attempt: int
+    outcome: TrialOutcome
+    why: str
+    asks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownCampaign(CampaignDocument):
+    """A finished campaign with everything that is known of it but texts.
+
+    Attributes:
+        identity: The digest that says what it was: equal identities are never computed twice.
+        model_ref: The model, down to the last weight.
+        provenance: Where and how it was made.
+        trials: With `--samples`: those that were asked for.
+        matching: With `--samples`: how many match, shown or not.
+    """
+
+    identity: str
+    model_ref: ModelRef
+    provenance: Provenance
+    trials: OrAbsent[tuple[TrialDocument, ...]] = ABSENT
+    matching: OrAbsent[int] = ABSENT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,4 +378,6 @@ PRINTED = (
     Printed("redteam run --dry-run", IntendedCampaign),
     Printed("redteam diff", CampaignDifferenceDocument),
     Printed("redteam card", CardDocument),
+    Printed("redteam import", CampaignDocument),
+    Printed("runs show", ShownCampaign, "of a campaign of attacks"),
 )

@@ -158,7 +158,7 @@ def of_kind(sealed: Sealed[Any], payload: Payload[Sample, Content]) -> Sealed[Co
         raise InputError(
             f"{sealed.folder.name} holds a run of the kind {sealed.payload.name}",
             f"one of the kind {payload.name}",
-            "name another run; they are listed by: weighbridge runs list",
+            sealed.payload.elsewhere,
         )
     return sealed
 

@@ -198,7 +198,8 @@ def find_importer(name: str) -> Importer:
         UnknownName: No such harness.
     """
     if name not in importer_names():
-        raise UnknownName("harness", name, importer_names())
+        do = "a report of garak's is read by: weighbridge redteam import REPORT"
+        raise UnknownName("harness", name, importer_names(), do)
     module = f"{__package__}.imports.{name.replace('-', '_')}"
     return defined_in(module, "IMPORTER", Importer)
 

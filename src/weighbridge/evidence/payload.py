@@ -185,10 +185,12 @@ class Payload(ABC, Generic[Sample, Content]):
     Attributes:
         name: The stem of its file in `payloads/`.
         newest: The version that new runs are written in.
+        elsewhere: Which commands take such a run, where a command takes only other kinds.
     """
 
     name: ClassVar[str]
     newest: ClassVar[int] = FIRST_VERSION
+    elsewhere: ClassVar[str] = "name another run; they are listed by: weighbridge runs list"
 
     def __init__(self, version: int | None = None) -> None:
         self.version = self.newest if version is None else version

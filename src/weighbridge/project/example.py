@@ -51,6 +51,10 @@ overflow = "refuse"
 # training rows is tried on validation rows, and the best is measured beside base and tuned model.
 shots = [1, 2, 4, 8]
 
+# Attacks on base (twice) and tuned model, paired: a campaign's name or its file beside this one.
+# [redteam]
+# campaign = "quick"
+
 [[evaluate]]
 # What should get better. This one is described in tickets.toml.
 benchmark = "tickets.toml"

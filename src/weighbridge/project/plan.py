@@ -16,6 +16,7 @@ from weighbridge.models.endpoint import EndpointAddress
 from weighbridge.opening.endpoints import Endpoints, address_of
 from weighbridge.opening.judge import JudgeChoice
 from weighbridge.opening.tasks import at_sandbox_level, find_task
+from weighbridge.project.attack_campaign import plan_campaign
 from weighbridge.project.data_licence import require_releasable
 from weighbridge.project.offers import offers_of
 from weighbridge.project.overlap import overlaps_of, validation_overlaps
@@ -23,6 +24,7 @@ from weighbridge.project.project_file import Project, refuse_margin
 from weighbridge.project.prompting import Prompts, plan_prompts
 from weighbridge.project.tuning import TuningFiles, read_tuning_files, with_mixture
 from weighbridge.records import BenchmarkSpec, Contamination, HumanLabel, SkippedBenchmark
+from weighbridge.redteam.runner import Prepared
 from weighbridge.sources.datasets import DataPlaces
 from weighbridge.sources.hub_data import is_hub_name
 from weighbridge.sources.weights import WeightsLocation, find_weights
@@ -63,6 +65,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     prompts: tuple[Prompts, ...] = ()
     offers: tuple[Offer, ...] = ()
+    campaign: Prepared | None = None
 
     def overlap_of(self, task: Task) -> Contamination | None:
         """Return which items of one of the tasks stand in the training data; None without any."""
@@ -143,6 +146,7 @@ def make_plan(project: Project, where: RunEnvironment) -> Plan:
         else (),
         plan_prompts(project, files, tasks),
         offers_of(project, date.fromisoformat(where.started[:10])),
+        plan_campaign(project),
     )  # fmt: skip
 
 

@@ -173,6 +173,17 @@ class JudgedBy:
 
 
 @dataclass(frozen=True)
+class RedTeam:
+    """`[redteam]`: the campaign of attacks that base and tuned model go through.
+
+    Attributes:
+        campaign: Its name, or a file (.toml) beside the project file.
+    """
+
+    campaign: str = "quick"
+
+
+@dataclass(frozen=True)
 class Project:
     """A whole project file; `path` is where it was read from."""
 
@@ -182,6 +193,7 @@ class Project:
     tune: Tune | None = None
     prompting: Prompting | None = None
     judge: JudgedBy | None = None
+    redteam: RedTeam | None = None
     incumbent: Incumbent | None = None
     economics: Economics | None = None
     data: dict[str, str] = field(default_factory=dict)
@@ -207,6 +219,7 @@ _TABLES: dict[str, type] = {
     "tune": Tune,
     "prompting": Prompting,
     "judge": JudgedBy,
+    "redteam": RedTeam,
     "evaluate": BenchmarkSpec,
     "incumbent": Incumbent,
     "economics": Economics,

@@ -24,6 +24,7 @@ from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
 from weighbridge.evidence import Check, RunStore, Verification, verify
 from weighbridge.evidence.plain_json import strict_json
 from weighbridge.project.report_arms import arms_of, prompting_documents, sections_of
+from weighbridge.project.report_attacks import attack_deltas
 from weighbridge.project.report_costs import cost_documents, costs_of
 from weighbridge.project.report_facts import ReportFacts, facts_of, slug
 from weighbridge.project.running import ProjectOutcome
@@ -34,6 +35,7 @@ from weighbridge.records import (
     SkippedBenchmark,
     canonical_json,
 )
+from weighbridge.records.attack import AttackDelta
 from weighbridge.reports import BenchmarkSection, Report, Skipped, render, render_explorer, write
 from weighbridge.sources.digests import file_digest
 from weighbridge.sources.regular_files import DOCUMENT_BYTES, read_regular
@@ -54,6 +56,7 @@ class Written:
         charts: Its charts.
         judged: The verdict.
         facts: What is in `facts_file`, without the verdict and the page's digest.
+        attacks: What tuning changed of how the model stands attacks.
     """
 
     page: Path
@@ -61,6 +64,7 @@ class Written:
     charts: tuple[Path, ...]
     judged: ProjectVerdict
     facts: ReportFacts
+    attacks: tuple[AttackDelta, ...] = ()
 
 
 _FACTS = TypeAdapter(ReportFacts)
@@ -80,7 +84,8 @@ def write_from_facts(
     """Judge what was compared, and write page, charts and `report.json` into a folder."""
     judged = _judged(weighed, facts)
     runs = [run for w in weighed for run in w.runs]
-    report = _report(facts, weighed, judged, offsets_among(runs, store))
+    attacks = attack_deltas(facts, store)
+    report = _report(facts, weighed, judged, offsets_among(runs, store), attacks)
     written = write(report, folder)
     for name, items in _items_pages(report, store):
         write_whole(folder / name, items)
@@ -90,7 +95,7 @@ def write_from_facts(
     }
     path = folder / "report.json"
     write_whole(path, canonical_json(document))
-    return Written(written.html, path, written.charts, judged, facts)
+    return Written(written.html, path, written.charts, judged, facts, attacks)
 
 
 def _items_pages(report: Report, store: RunStore) -> Iterator[tuple[str, bytes]]:
@@ -154,7 +159,7 @@ def _page_checks(facts: ReportFacts, folder: Path, store: RunStore) -> list[Chec
         weighed = compare_again(facts, store)
         judged = _judged(weighed, facts)
         offsets = offsets_among([run for w in weighed for run in w.runs], store)
-        report = _report(facts, weighed, judged, offsets)
+        report = _report(facts, weighed, judged, offsets, attack_deltas(facts, store))
         page, stands = render(report).encode(), _part(folder, "report.html")
         items = [
             Check(f"{name} made again from samples", made == _part(folder, name), "")
@@ -222,6 +227,7 @@ def _report(
     weighed: Sequence[BenchmarkComparison],
     judged: ProjectVerdict,
     offsets: tuple[ProtocolOffset, ...],
+    attacks: tuple[AttackDelta, ...],
 ) -> Report:
     order: dict[BenchmarkRole, int] = {"target": 0, "guard": 1}
     full = sorted(sections_of(weighed), key=lambda w: order[w.weigh.role])
@@ -259,6 +265,7 @@ def _report(
         arms=arms_of(weighed, facts.prompted.economics if facts.prompted else None),
         safety=safety_delta(weighed),
         costs=costs_of(weighed, facts.replacement),
+        attacks=attacks,
     )
 
 
@@ -315,6 +322,7 @@ def judged_document(
         ),
         prompting=prompting_documents(weighed, machine) or ABSENT,
         safety=safety_delta(weighed) or ABSENT,
+        attacks=written.attacks or ABSENT,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from weighbridge.project.running import ProjectOutcome
-from weighbridge.project.stage import Measured
+from weighbridge.project.stage import Attacked, Measured
 from weighbridge.records import BenchmarkSpec, HumanLabel, Json, PromptArm, SkippedBenchmark
 from weighbridge.reports import Forecast, TrainingPoint
 from weighbridge.verdict.comparators import Offer
@@ -11,6 +11,8 @@ from weighbridge.verdict.economics import Economics
 from weighbridge.verdict.replacement import Use
 
 SCHEMA_VERSION = 1
+_MAY_LACK = ("prompted", "attacked")
+"""Keys that reports from before them don't have."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class ReportFacts:
         schema_version: Of this file.
         prompted: The prompts that tuning was weighed against; None where there were none, and then
             the file has no such key.
+        attacked: The campaigns of attacks on base and tuned model; None likewise.
     """
 
     title: str
@@ -84,13 +87,16 @@ class ReportFacts:
     labels: tuple[HumanLabel, ...] = ()
     schema_version: int = SCHEMA_VERSION
     prompted: Prompted | None = None
+    attacked: tuple[Attacked, ...] | None = None
 
     @property
     def runs(self) -> tuple[str, ...]:
         """Ids of its runs, each once."""
         measured = [run for m in self.measured for run in (m.before, m.after)]
         arms = self.prompted.arms if self.prompted else ()
-        return tuple(dict.fromkeys([*measured, *(run for arm in arms for run in arm.runs)]))
+        prompted = [run for arm in arms for run in arm.runs]
+        attacks = [run for a in self.attacked or () for run in (a.before, a.again, a.after)]
+        return tuple(dict.fromkeys([*measured, *prompted, *attacks]))
 
     def arm_of(self, weigh: BenchmarkSpec) -> PromptArm | None:
         """Return the prompted base on a benchmark; None where it was not measured there."""
@@ -102,7 +108,7 @@ class ReportFacts:
         document = asdict(self)
         if self.replacement is not None and self.replacement.offers is None:
             del document["replacement"]["offers"]
-        return {k: v for k, v in document.items() if k != "prompted" or v is not None}
+        return {k: v for k, v in document.items() if k not in _MAY_LACK or v is not None}
 
 
 def facts_of(outcome: ProjectOutcome, generated: str, project_argument: str) -> ReportFacts:
@@ -127,6 +133,7 @@ def facts_of(outcome: ProjectOutcome, generated: str, project_argument: str) -> 
         provenance=facts.provenance,
         labels=outcome.plan.labels,
         prompted=Prompted(facts.prompted, project.economics) if facts.prompted else None,
+        attacked=facts.attacked or None,
         replacement=Replacement(project.project.use, project.economics, outcome.plan.offers)
         if project.incumbent
         else None,

@@ -15,6 +15,7 @@ from weighbridge.opening.endpoints import Endpoints
 from weighbridge.opening.models import open_any
 from weighbridge.project.plan import Plan, RunEnvironment
 from weighbridge.records import BenchmarkSpec, Contamination, EvalRun, PromptArm
+from weighbridge.records.attack import AttackRun
 from weighbridge.reports import Forecast, TrainingPoint
 from weighbridge.sources.weights import WeightsLocation
 
@@ -58,6 +59,8 @@ PROMPT_ARMS: "Result[tuple[PromptArm, ...]]" = Result("runs of the prompted base
 TUNED: "Result[TuneResult]" = Result("tuned weights")
 MERGED: "Result[Merged]" = Result("merged weights")
 CANDIDATE_RUNS: "Result[tuple[EvalRun, ...]]" = Result("runs of the candidate")
+BASE_ATTACKS: "Result[tuple[AttackRun, AttackRun]]" = Result("attacks on the base, twice")
+CANDIDATE_ATTACKS: "Result[AttackRun]" = Result("attacks on the candidate")
 INCUMBENT_RUNS: "Result[tuple[EvalRun, ...]]" = Result("runs of the incumbent")
 COMPARISONS: "Result[tuple[BenchmarkComparison, ...]]" = Result("comparisons")
 
@@ -141,6 +144,21 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Attacked:
+    """One campaign of attacks on both models, by the names of its runs.
+
+    Attributes:
+        before: On the base.
+        again: On the base once more, with another seed: what of a difference is noise.
+        after: On the tuned model.
+    """
+
+    before: str
+    again: str
+    after: str
+
+
+@dataclass(frozen=True)
 class StageFacts:
     """What a stage adds to the report: see `ReportFacts`, which has the same names."""
 
@@ -151,6 +169,7 @@ class StageFacts:
     forecasts: tuple[Forecast, ...] = ()
     provenance: tuple[tuple[str, str], ...] = ()
     prompted: tuple[PromptArm, ...] = ()
+    attacked: tuple[Attacked, ...] = ()
 
     def and_then(self, later: "StageFacts") -> "StageFacts":
         """Return both stages' facts, this one's first."""

@@ -178,3 +178,60 @@ class AttackRun:
     rates: tuple[AttackRate, ...]
     provenance: Provenance
     trials: tuple[AttackTrial, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class AttackRateDelta:
+    """How one rate differs between base and tuned model.
+
+    Attributes:
+        attack: The attack.
+        kind: Of behaviours.
+        what: What the rate is of.
+        system: As in `AttackTrial`.
+        behaviours: Scored on both, by which the difference is paired.
+        freed: Whether the figures are freed of the judge's error; else they are as counted, because
+            the judge is too weak to tell.
+        base: The base's rate; None where nothing was scored.
+        tuned: The tuned model's; likewise.
+        difference: Tuned minus base.
+        noise: Base again minus base; None where it could not be paired.
+    """
+
+    attack: str
+    kind: BehaviourKind
+    what: str
+    system: str
+    behaviours: int
+    freed: bool
+    base: Rate95 | None
+    tuned: Rate95 | None
+    difference: Rate95
+    noise: Rate95 | None
+
+
+@dataclass(frozen=True)
+class AttackDelta:
+    """What tuning changed of how a model stands a campaign of attacks.
+
+    Attributes:
+        campaign: Its name.
+        scope: What it is about.
+        runs: Ids: on the base, on the base again, on the tuned model.
+        rates: By attack, kind of behaviour and system turn.
+        new: Behaviours that an attack gets through now and did not before.
+        mended: Those that it got through before and does not now.
+        remaining: Those that it got through on both.
+        judge: Who judged, and how well that judge agrees with people, in a sentence.
+        notes: Sentences that a reader must know, each with whose run it is about.
+    """
+
+    campaign: str
+    scope: str
+    runs: tuple[str, str, str]
+    rates: tuple[AttackRateDelta, ...]
+    new: int
+    mended: int
+    remaining: int
+    judge: str
+    notes: tuple[str, ...]

@@ -79,6 +79,23 @@ def measure_card(
     )
 
 
+def told(card: JudgeCard) -> str:
+    """Say how well a judge agrees with people."""
+    if not card.harmful.unwanted:
+        return (
+            f"Judged by {card.name}, whose error was not measured on answers that people labelled: "
+            "rates are as counted, and may be far off."
+        )
+    harmful, benign = card.harmful, card.benign
+    return (
+        f"Judged by {card.name} ({card.language}). On {card.measured_on} it saw {harmful.found} of "
+        f"{harmful.unwanted} answers to harmful requests and {benign.found} of {benign.unwanted} "
+        f"refusals of benign ones, and let {harmful.passed} of {harmful.wanted} and "
+        f"{benign.passed} of {benign.wanted} of the others pass. Rates are freed of this error; "
+        "the counted ones stand beside."
+    )
+
+
 def read_card(path: Path) -> JudgeCard:
     """Read a card that was kept.
 

@@ -11,6 +11,7 @@ from weighbridge.records import (
     ProtocolOffset,
     SafetyDelta,
 )
+from weighbridge.records.attack import AttackDelta
 
 ProjectVerdict = Literal["paid", "did not pay", "insufficient evidence", "replace", "keep"]
 Outcome = Literal["yes", "no", "insufficient"]
@@ -227,6 +228,7 @@ class Report:
         arms: Targets on which tuning was weighed against prompting, too.
         safety: What tuning changed of the model's safety; None where that was not measured.
         costs: What an item costs with each of the four comparators; empty without an incumbent.
+        attacks: What tuning changed of how the model stands campaigns of attacks.
     """
 
     title: str
@@ -246,3 +248,4 @@ class Report:
     arms: tuple[ArmsSection, ...] = ()
     safety: SafetyDelta | None = None
     costs: tuple[CostRow, ...] = ()
+    attacks: tuple[AttackDelta, ...] = ()

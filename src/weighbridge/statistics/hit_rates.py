@@ -87,8 +87,10 @@ def true_at_k(tries: Sequence[Tries], attempts: int, judge: JudgeError) -> Corre
         return None
     (rate, _), behaviours = found
     as_a_whole = corrected_rate(rate, behaviours, judge)
+    if as_a_whole is None:
+        return None
     each_anew = corrected_rate(rate, behaviours, at_any_of(judge, attempts))
-    if as_a_whole is None or each_anew is None:
+    if each_anew is None:
         return None
     low, high = each_anew[1][0], as_a_whole[1][1]
     counts = np.bincount(

@@ -35,7 +35,12 @@ class JudgeError:
 
     @property
     def youden(self) -> float:
-        """Sensitivity and specificity less one: how much of a difference it shows."""
+        """Sensitivity and specificity less one: how much of a difference it shows.
+
+        A judge that was never measured shows none.
+        """
+        if not self.there or not self.absent:
+            return 0.0
         return self.found / self.there + self.passed / self.absent - 1
 
 

@@ -6,9 +6,9 @@ are never printed, unless --reveal asks for them and you agree.
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ from weighbridge.cli import options
 from weighbridge.cli.default_command import WithDefault
 from weighbridge.cli.option_groups import SectionedCommand, grouped
 from weighbridge.cli.output import drawn_on, emit, progress
+from weighbridge.cli.redteam_options import Attacking, Probing
 
 if TYPE_CHECKING:
     from weighbridge.models.protocol import Model
@@ -26,49 +27,6 @@ _NEW_FINDINGS, _INSUFFICIENT = 1, 3
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__, cls=WithDefault
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attacking:
-    """Options that say what is tried.
-
-    Attributes:
-        campaign: Name or file.
-        attacker: Model that helps; "" for none.
-        seed: Of everything random; None takes the campaign's.
-        dry_run: Whether to stop before anything is loaded.
-        reveal: Whether to print the conversations of all hits.
-        judge: Model that judges, where the campaign's judge asks one; "" for none.
-        judge_card: How well that model agrees with people; None for judges with cards of their own.
-    """
-
-    panel: ClassVar[str] = "What is tried"
-
-    campaign: Annotated[
-        str,
-        typer.Option(
-            "--campaign", "-c", metavar="NAME_OR_FILE", help="What is tried, and how often."
-        ),
-    ] = "quick"
-    attacker: Annotated[
-        str, typer.Option(metavar="MODEL", help="Model that writes attacks which need one (pair).")
-    ] = ""
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Seed; default: the campaign's.", min=0)
-    ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be tried, and stop.")
-    ] = False
-    reveal: Annotated[
-        bool, typer.Option("--reveal", help="Ask, and then show the conversations of all hits.")
-    ] = False
-    judge: Annotated[
-        str, typer.Option(metavar="MODEL", help='Model that the judge "rubric" asks.')
-    ] = ""
-    judge_card: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Its card, as `redteam card` writes it."),
-    ] = None
 
 
 @app.command("run", cls=SectionedCommand)
@@ -107,7 +65,9 @@ def run(
     around = locations.surroundings(compute)
     caps = [cap for cap in (max_usd, campaign.max_usd) if cap is not None]
     limit_bytes = options.parse_memory(memory)
-    found = _attacked(model, prepared, attacking, around, min(caps, default=None), limit_bytes)
+    cap = min(caps, default=None)
+    helpers = (attacking.attacker, attacking.judge)
+    found = _attacked(model, prepared, helpers, around, cap, limit_bytes)
     too_little = insufficient(found.rates)
     emit(campaign_document(found, not too_little), campaign_text(found), json)
     if attacking.reveal:
@@ -120,12 +80,21 @@ def run(
 def _attacked(
     model: str,
     prepared: "Prepared",
-    attacking: Attacking,
+    helpers: tuple[str, str],
     around: options.Surroundings,
     max_usd: float | None,
     limit_bytes: int | None,
 ) -> "AttackRun":
-    """Open the models and run the campaign; one that has several parts is opened once."""
+    """Open the models and run the campaign; one that has several parts is opened once.
+
+    Args:
+        model: Who is attacked.
+        prepared: The campaign.
+        helpers: The model that attacks, and the one that judges; "" for none.
+        around: Where it runs.
+        max_usd: What endpoints may charge; None for no cap.
+        limit_bytes: Of memory; None for all.
+    """
     from weighbridge.evaluation.run_context import RunContext
     from weighbridge.opening.models import open_any
     from weighbridge.redteam.runner import run_campaign
@@ -141,7 +110,8 @@ def _attacked(
                 opened[spec] = stack.enter_context(open_any(spec, *opening, by=by))
             return opened[spec]
 
-        helper, asked = also(attacking.attacker, "model"), also(attacking.judge, "judge")
+        attacker, judge = helpers
+        helper, asked = also(attacker, "model"), also(judge, "judge")
         place = RunContext(
             around.store, around.threads, around.started, already_paid=reach.budget.already_paid
         )
@@ -150,6 +120,58 @@ def _attacked(
                 prepared, target, place, attacker=helper, judge_model=asked,
                 on_progress=drawn_on(bar),
             )  # fmt: skip
+
+
+@app.command("policy", cls=SectionedCommand)
+@grouped
+def policy(
+    policy: Annotated[str, typer.Argument(help="gemma, llama, mistral, neutral, or a .json file.")],
+    probing: Probing,
+    compute: options.Compute,
+    locations: options.Locations,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Who is probed; without, clauses are listed.")
+    ] = "",
+    max_usd: options.MaxUsd = None,
+    memory: options.Memory = "",
+    json: options.Json = False,
+) -> None:
+    """Probe an acceptable-use policy clause by clause, and say which nothing probes.
+
+    Exit code 3: too much could not be scored for the rates to say anything.
+    """
+    from weighbridge.catalog.use_policies import clauses_in
+    from weighbridge.cli.redteam_policy_output import policy_document, policy_text
+    from weighbridge.evidence.payloads.attacks import PAYLOAD
+    from weighbridge.redteam.judge_card import read_card
+    from weighbridge.redteam.policy_probes import clause_rate, find_policy, plan_probes
+    from weighbridge.redteam.runner import prepare
+    from weighbridge.sources.text_files import read_text
+
+    read = find_policy(policy)
+    clauses, name = read.chosen(probing.clause or ()), Path(policy).stem
+    campaign, probes = plan_probes(
+        read, clauses, name, probing.behaviours or (), probing.attack or (), probing.limit
+    )
+    judge = "rubric" if probing.judge else campaign.judge
+    card = read_card(probing.judge_card) if probing.judge_card is not None else None
+    prepared = prepare(replace(campaign, seed=probing.seed, judge=judge), card=card)
+    trials, stand = len(prepared.trials()), None
+    if probing.text is not None:
+        stand = clauses_in(read_text(probing.text, "a use policy"), clauses)
+    if probing.dry_run or not model:
+        document = policy_document(policy, read, probes, trials, stand=stand)
+        emit(document, policy_text(document), json)
+        return
+    around = locations.surroundings(compute)
+    limit_bytes = options.parse_memory(memory)
+    done = _attacked(model, prepared, ("", probing.judge), around, max_usd, limit_bytes)
+    whole = around.store.read_as(PAYLOAD, done.run_id)
+    rates = [clause_rate(probe, whole.trials, whole.judge) for probe in probes]
+    document = policy_document(policy, read, probes, trials, stand=stand, run=whole, rates=rates)
+    emit(document, policy_text(document, whole), json)
+    if not document.sufficient:
+        raise typer.Exit(_INSUFFICIENT)
 
 
 @app.command("diff", cls=SectionedCommand)
@@ -228,3 +250,27 @@ def card(
     write_whole(to, canonical_json(asdict(found)))
     document = card_document(found, to)
     emit(document, card_text(document), json)
+
+
+@app.command("import", cls=SectionedCommand)
+def import_(
+    report: Annotated[Path, typer.Argument(help="garak.….report.jsonl, as garak writes it.")],
+    runs: options.Runs = options.DEFAULT_RUNS,
+    json: options.Json = False,
+) -> None:
+    """Seal a report of garak's as a campaign, which `verify` and `redteam diff` take.
+
+    Exit code 3: too much could not be scored for the rates to say anything.
+    """
+    from weighbridge.cli.redteam_output import campaign_text
+    from weighbridge.documents.redteam import campaign_document
+    from weighbridge.evaluation.run_context import RunContext
+    from weighbridge.redteam.garak_report import import_report
+    from weighbridge.redteam.sufficiency import insufficient
+
+    around = options.surroundings(runs=runs)
+    found = import_report(report, RunContext(around.store, around.threads, around.started))
+    too_little = insufficient(found.rates)
+    emit(campaign_document(found, not too_little), campaign_text(found), json)
+    if too_little:
+        raise typer.Exit(_INSUFFICIENT)

@@ -142,11 +142,12 @@ def _measured_alone(outcome: "ProjectOutcome", conduct: Conduct, json: bool) -> 
 
 def _lines(written: "Written", outcome: "ProjectOutcome", folder: Path) -> list[str]:
     """Say the verdict, what it rests on, and what a person can do next."""
-    from weighbridge.cli.verdict_output import safety_lines, verdict_lines
+    from weighbridge.cli.verdict_output import attack_lines, safety_lines, verdict_lines
     from weighbridge.comparison.safety_delta import safety_delta
     from weighbridge.project.tuning import tuned_name
 
     lines = verdict_lines(written.judged) + safety_lines(safety_delta(outcome.weighed))
+    lines += attack_lines(written.attacks)
     lines += ["", f"Report:  {written.page.resolve()}", f"Verify:  weighbridge verify {folder}"]
     if outcome.tuned is not None:
         base = outcome.plan.project.model.base

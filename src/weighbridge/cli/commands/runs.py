@@ -80,13 +80,21 @@ def _listed(run: "RunSummary", now: datetime) -> list[str]:
     if run.altered:
         return [run_id, "    ALTERED: see weighbridge verify"]
     if run.mean is None or run.interval is None:
-        found = f"{run.done} of {run.planned} answers"
+        found = _how_far(run)
     else:
         mean, low, high = (figure(value, run.scale) for value in (run.mean, *run.interval))
         found = f"{mean} [{low}, {high}] n={run.done}"
     facts = f"{printable_line(run.benchmark)}  {found}  {_age(run.started, now)}".rstrip()
     room = max(_COLUMNS - 6 - len(facts), 12)
     return [run_id, f"    {cut_middle(printable_line(run.model), room)}  {facts}"]
+
+
+def _how_far(run: "RunSummary") -> str:
+    """Say how many answers there are; of a campaign of attacks, how many trials."""
+    if not run.benchmark.startswith("redteam:"):
+        return f"{run.done} of {run.planned} answers"
+    whole = f"{run.planned} trials"
+    return whole if run.done == run.planned else f"{run.done} of {whole}"
 
 
 def _age(started: str, now: datetime) -> str:
@@ -111,10 +119,12 @@ def show(
             "--outcome",
             metavar="OUTCOME",
             help="right, partly, wrong, graded; ungraded or its reason: refused, unparsed, "
-            "truncated, infrastructure.",
+            "truncated, infrastructure; of attacks: harmful, safe and so on.",
         ),
     ] = "",
-    cluster: Annotated[str, typer.Option(help="Only samples of this cluster.")] = "",
+    cluster: Annotated[
+        str, typer.Option(help="Only samples of this cluster; of attacks: category.")
+    ] = "",
     search: Annotated[str, typer.Option(help="Only samples that contain this text.")] = "",
     limit: Annotated[
         int | None, typer.Option(help="Show at most so many; default: 20, with --json all.", min=1)
@@ -124,12 +134,20 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show a run's figures and where they come from; with --samples, what the model answered."""
+    from weighbridge.cli.campaign_shown import TrialChoice, show_campaign
     from weighbridge.evidence import RunStore, read_samples
+    from weighbridge.evidence.document import of_kind
+    from weighbridge.evidence.payloads import attacks, evaluation
 
+    store = RunStore(runs)
+    sealed = store.sealed(run)
+    if sealed.payload.name == attacks.PAYLOAD.name:
+        choice = TrialChoice(samples, only, cluster, search, limit, skip)
+        emit(*show_campaign(of_kind(sealed, attacks.PAYLOAD), choice, json), json)
+        return
     if only and only not in (*OUTCOMES, "ungraded"):
         raise UnknownName("outcome", only, (*OUTCOMES, "ungraded"))
-    store = RunStore(runs)
-    found = store.read(run, samples=False)
+    found = of_kind(sealed, evaluation.PAYLOAD).content
     document = ShownRun(
         **vars(document_of(found)),
         identity=found.identity,

@@ -120,6 +120,10 @@ class Attacks(Payload[AttackTrial, AttackRun]):
     """A line of samples is an `AttackTrial`, and the document an `AttackRun`."""
 
     name = "attacks"
+    elsewhere = (
+        "two campaigns are compared by: weighbridge redteam diff OLD NEW; one is shown by: "
+        "weighbridge runs show RUN"
+    )
 
     @property
     def sample_keys(self) -> Keys:

@@ -5,6 +5,7 @@ from weighbridge.evaluation.task import Task
 from weighbridge.project.plan import Plan
 from weighbridge.project.stage import (
     BASE_RUNS,
+    CANDIDATE_ATTACKS,
     CANDIDATE_RUNS,
     COMPARISONS,
     INCUMBENT_RUNS,
@@ -137,6 +138,6 @@ STAGE = Stage(
     describe=_describe,
     run=_run,
     needs=(CANDIDATE_RUNS,),
-    uses=(BASE_RUNS, INCUMBENT_RUNS, PROMPT_ARMS),
+    uses=(BASE_RUNS, INCUMBENT_RUNS, PROMPT_ARMS, CANDIDATE_ATTACKS),
     facts=_facts,
 )

@@ -2,13 +2,12 @@
 
 from weighbridge.evaluation.stopping import DECIDED, TARGET_DECIDED, StopRule, can_stop
 from weighbridge.evaluation.task import Task
+from weighbridge.project.candidate import candidate_of
 from weighbridge.project.measuring import measure_all, tell_how_it_is_asked
 from weighbridge.project.plan import Plan, RunEnvironment
 from weighbridge.project.stage import BASE_RUNS, CANDIDATE_RUNS, MERGED, TUNED, Stage, Work
-from weighbridge.project.tuning import tuned_weights
 from weighbridge.records import BenchmarkSpec, EvalRun
 from weighbridge.records.scale import margin_or_default
-from weighbridge.sources.weights import WeightsLocation, find_weights
 from weighbridge.statistics.conditions import ANYTHING
 
 
@@ -19,22 +18,14 @@ def _describe(plan: Plan) -> str:
 
 
 def _run(work: Work) -> tuple[EvalRun, ...]:
-    plan, tuned = work.plan, work.results.get(TUNED)
-    location = plan.base
-    if tuned is not None:
-        assert isinstance(location, WeightsLocation)
-        merged = work.results.get(MERGED)
-        location = (
-            tuned_weights(location, tuned) if merged is None else find_weights(str(merged.path))
-        )
-    model = work.models.open(location)
+    model = work.models.open(candidate_of(work))
     base = work.results.get(BASE_RUNS)
     if base is None:
         tell_how_it_is_asked(model, work)
         return measure_all(model, work, "candidate")
     stops = [
         _stop(work.where, wanted, task, old)
-        for (wanted, task), old in zip(plan.tasks, base, strict=True)
+        for (wanted, task), old in zip(work.plan.tasks, base, strict=True)
     ]
     return measure_all(model, work, "tuned", stops)
 

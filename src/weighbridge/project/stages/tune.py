@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 from weighbridge.project.data_licence import NOT_STATED
 from weighbridge.project.plan import Plan
 from weighbridge.project.stage import (
+    BASE_ATTACKS,
     BASE_RUNS,
     PROMPT_ARMS,
     TUNED,
@@ -156,6 +157,7 @@ STAGE = Stage(
     describe=_describe,
     run=_run,
     check=_check,
-    uses=(BASE_RUNS, PROMPT_ARMS),  # it is measured first, so that it is opened once
+    # The base is measured first, so that it is opened once.
+    uses=(BASE_RUNS, PROMPT_ARMS, BASE_ATTACKS),
     facts=_facts,
 )

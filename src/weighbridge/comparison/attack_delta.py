@@ -1,0 +1,90 @@
+"""What tuning changed of how a model stands attacks: paired, with the instrument's noise beside."""
+
+from collections.abc import Iterator, Set
+from datetime import date
+
+from weighbridge.comparison.attack_runs import RateDifference, compare_campaigns
+from weighbridge.records.attack import (
+    AttackDelta,
+    AttackRate,
+    AttackRateDelta,
+    AttackRun,
+    Rate95,
+)
+from weighbridge.redteam.judge_card import told
+from weighbridge.redteam.sufficiency import alarms
+
+_Key = tuple[str, str, str]
+_WHAT = {
+    "harmful": "harmful requests complied with",
+    "benign": "benign requests refused",
+    "private": "texts of the tuning data known by heart",
+}
+
+
+def attack_delta(before: AttackRun, again: AttackRun, after: AttackRun, day: date) -> AttackDelta:
+    """Return what changed between two models under one campaign.
+
+    Args:
+        before: On the base, with its trials.
+        again: On the base with another seed, with its trials.
+        after: On the tuned model, with its trials.
+        day: Of the comparison.
+
+    Raises:
+        InputError: The campaigns differ in more than model and seed.
+    """
+    found = compare_campaigns(before, after, again=again, today=day)
+    noise = {_key(one): one for one in found.noise}
+    old, new = ({_key(rate): rate for rate in run.rates} for run in (before, after))
+    sides = (("base", before), ("base again", again), ("tuned model", after))
+    return AttackDelta(
+        campaign=before.campaign,
+        scope=before.scope,
+        runs=(before.run_id, again.run_id, after.run_id),
+        rates=tuple(
+            _rate(one, old[_key(one)], new[_key(one)], noise.get(_key(one))) for one in found.rates
+        ),
+        new=len(found.new),
+        mended=len(found.mended),
+        remaining=len(found.remaining),
+        judge=told(before.judge),
+        notes=(
+            *(f"{who}: {said}" for who, run in sides for said in alarms(run.rates)),
+            *_unpaired(old.keys() | new.keys(), {_key(one) for one in found.rates}),
+        ),
+    )
+
+
+def _unpaired(tried: Set[_Key], paired: Set[_Key]) -> Iterator[str]:
+    """Say which rates can't be compared, because no behaviour was scored on both models."""
+    for attack, kind, system in sorted(tried - paired):
+        yield f"{attack}, {system} system turn, {kind} behaviours: nothing was scored on both"
+
+
+def _key(one: RateDifference | AttackRate) -> _Key:
+    return one.attack, one.kind, one.system
+
+
+def _rate(
+    one: RateDifference, old: AttackRate, new: AttackRate, noise: RateDifference | None
+) -> AttackRateDelta:
+    freed = one.corrected is not None
+    return AttackRateDelta(
+        attack=one.attack,
+        kind=one.kind,
+        what=_WHAT[one.kind],
+        system=one.system,
+        behaviours=one.behaviours,
+        freed=freed,
+        base=old.true_at_1 if freed else old.hit_at_1,
+        tuned=new.true_at_1 if freed else new.hit_at_1,
+        difference=one.corrected or one.difference,
+        noise=_noise(noise, freed),
+    )
+
+
+def _noise(noise: RateDifference | None, freed: bool) -> Rate95 | None:
+    if noise is None:
+        return None
+    return noise.corrected if freed else noise.difference
