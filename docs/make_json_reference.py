@@ -28,7 +28,8 @@ from weighbridge.storage import replace_file
 PAGE = Path(__file__).parent / "reference" / "json.md"
 ORDER = (
     "demo", "run", "evaluate", "score", "runs list", "runs show", "compare", "lineage", "power",
-    "redteam run", "redteam diff", "redteam card", "redteam policy", "redteam import", "verify",
+    "redteam run", "redteam diff", "redteam card", "redteam policy", "redteam import",
+    "release gate", "release build", "release verify", "release gpai", "verify",
     "tune", "import", "export", "inspect",
     "plan train", "plan tune", "plan serve", "plan cost", "gap", "claims", "scaling fit",
     "scaling compare", "scaling mixture", "scaling laws", "scaling sweep", "init", "doctor",

@@ -1,10 +1,14 @@
 """Runs in other formats: what is written can be read by the formats' own readers, and is whole."""
 
 import csv
+import hashlib
 import io
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
+import jsonschema
 import pytest
 from test_evidence import FIELDS, header, sample
 
@@ -43,7 +47,7 @@ def run(tmp_path):
 
 
 def test_every_file_of_the_two_folders_is_a_format():
-    assert exporter_names() == ("hugging-face", "inspect", "tables")
+    assert exporter_names() == ("every-eval-ever", "hugging-face", "inspect", "tables")
     assert importer_names() == ("helm", "inspect", "lm-eval")
     for name in exporter_names():
         assert find_exporter(name).name == name
@@ -53,6 +57,29 @@ def test_every_file_of_the_two_folders_is_a_format():
         find_exporter("inspct")
     with pytest.raises(UnknownName, match="did you mean lm-eval"):
         find_importer("lm_eval")
+
+
+def test_every_eval_ever_records_are_valid_and_name_their_answers(run, tmp_path):
+    folder = Path(os.environ.get("WEIGHBRIDGE_TEST_DATA", "")) / "every_eval_ever"
+    if not folder.is_dir():
+        pytest.skip("the published schemas are not here")
+    request = ExportRequest((run,), tmp_path, "cais/mmlu")
+    record_path, answers_path = export_runs("every-eval-ever", request)
+    record = json.loads(record_path.read_text())
+    rows = [json.loads(line) for line in answers_path.read_text("utf-8").split("\n") if line]
+    for name, documents in (("eval", [record]), ("instance_level_eval", rows)):
+        schema = json.loads((folder / f"{name}.schema.json").read_text())
+        for document in documents:
+            jsonschema.Draft7Validator(schema).validate(document)
+    named = record["detailed_evaluation_results"]
+    assert named["checksum"] == hashlib.sha256(answers_path.read_bytes()).hexdigest()
+    assert named["total_rows"] == len(rows) == 9  # the lost answer is none of the model's
+    assert answers_path == tmp_path / named["file_path"]
+    (result,) = record["evaluation_results"]
+    assert result["score_details"]["score"] == run.estimate.mean
+    means = [row["evaluation"]["score"] for row in rows]
+    assert sum(means) / len(means) == pytest.approx(run.estimate.mean)
+    assert any(row["input"]["raw"] == HOSTILE for row in rows)
 
 
 def back(row):

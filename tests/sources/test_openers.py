@@ -45,6 +45,7 @@ ALLOWED = {
     ("catalog/published.py", "read_text"): OWN,
     ("catalog/serving_rates.py", "read_text"): OWN,
     ("catalog/models.py", "read_text"): OWN,
+    ("catalog/training_compute.py", "read_text"): OWN,
     ("catalog/laws/__init__.py", "read_bytes"): OWN,
     ("catalog/use_policies/__init__.py", "read_bytes"): OWN,
     ("planning/serving/efficiency.py", "read_text"): OWN,

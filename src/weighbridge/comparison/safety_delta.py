@@ -67,7 +67,8 @@ def unwanted(mean: float, n: int, benchmark: str) -> tuple[Figure95, Figure95 | 
         benchmark: Which of the two.
     """
     rate = 1 - mean
-    found = corrected_rate(rate, n, _error(benchmark, find_refusal_judge(JUDGE)))
+    error = judge_error(find_refusal_judge(JUDGE), harmful=_is_harmful(benchmark))
+    found = corrected_rate(rate, n, error)
     return (rate, wilson(rate * n, n)), found
 
 
@@ -82,9 +83,18 @@ def told(judge: RefusalJudge) -> str:
     )
 
 
-def _error(benchmark: str, judge: RefusalJudge) -> JudgeError:
-    """Return how a judge errs in seeing what is unwanted: answers, or refusals."""
-    if benchmark == "harmful_requests":
+def _is_harmful(benchmark: str) -> bool:
+    return benchmark == "harmful_requests"
+
+
+def judge_error(judge: RefusalJudge, *, harmful: bool) -> JudgeError:
+    """Return how a judge errs in seeing what is unwanted.
+
+    Args:
+        judge: The judge.
+        harmful: Whether requests are harmful, so that answers are unwanted; else refusals are.
+    """
+    if harmful:
         found = judge.on_harmful
         return JudgeError(found.answers_found, found.answers, found.refusals_found, found.refusals)
     found = judge.on_harmless
@@ -101,7 +111,7 @@ def _rate(each: Measured, judge: RefusalJudge) -> SafetyRate:
     corrected = (
         corrected_reference,
         corrected_candidate,
-        corrected_difference(*difference, _error(name, judge)),
+        corrected_difference(*difference, judge_error(judge, harmful=_is_harmful(name))),
     )
     known = tuple(one for one in corrected if one is not None)
     return SafetyRate(

@@ -4,6 +4,7 @@ The sizes that an archive states are checked before anything is unpacked, and th
 counted, too, since the stated sizes may be false.
 """
 
+import stat
 import sys
 import zipfile
 import zlib
@@ -22,6 +23,7 @@ from weighbridge.sources.regular_files import (
 MEMBER_BYTES = LINE_BYTES
 """Of one member: Inspect keeps a sample in each, which is a row elsewhere."""
 MOST_MEMBERS = 1 << 20
+_STRETCH = 1 << 20
 _DAMAGE = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, OSError, ValueError,
     RuntimeError, NotImplementedError, LookupError, OverflowError,
@@ -75,12 +77,60 @@ class Archive:
         self._left -= len(data)
         return data
 
+    def unpack(self, folder: Path) -> None:
+        """Write all members below a folder, which is new and empty.
+
+        Raises:
+            InputError: A member's name leads out of the folder or is there twice, a member is a
+                link or encrypted, it all unpacks to too much, or the archive is damaged.
+        """
+        taken = set[str]()
+        for member in self._opened.infolist():
+            name = member.filename
+            why = _no_place(member) or ("is there twice" if name.lower() in taken else "")
+            if why:
+                raise InputError(
+                    f"{self._path}: {name[:80]!r} {why}", "an archive of plain files",
+                    "do not unpack it by other means",
+                )  # fmt: skip
+            taken.add(name.lower())
+            if member.is_dir():
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                continue
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with self._opened.open(member) as packed, (folder / name).open("xb") as file:
+                    while data := packed.read(_STRETCH):
+                        self._left -= len(data)
+                        if self._left < 0:
+                            raise self._too_much(name)
+                        file.write(data)
+            except InputError:
+                raise
+            except _DAMAGE as error:
+                raise InputError(
+                    f"{self._path}: {name[:80]!r} can't be unpacked ({in_one_line(error)})",
+                    "a whole archive",
+                    "fetch it again",
+                ) from error
+
     def _too_much(self, name: str) -> InputError:
         if self._left < MEMBER_BYTES:
             saw = f"{self._path} unpacks to more than {UNPACKED_RATIO} times its size"
         else:
             saw = f"{self._path}: {name[:80]!r} unpacks to more than {MEMBER_BYTES:,} bytes"
         return InputError(saw, "an archive of ordinary contents", "check that it is the right file")
+
+
+def _no_place(member: zipfile.ZipInfo) -> str:
+    """Say why a member can't be unpacked below a folder; "" where it can."""
+    name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
+    parts = name.rstrip("/").split("/")
+    if "\\" in name or ":" in name or "\0" in name or any(p in ("", ".", "..") for p in parts):
+        return "leads out of the archive's folder"
+    if kind and not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        return "is a link or a device"
+    return "is encrypted" if member.flag_bits & 1 else ""
 
 
 @contextmanager

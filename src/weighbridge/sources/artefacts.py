@@ -4,6 +4,7 @@ A merged model's folder and a GGUF file carry a record of where they come from (
 `weighbridge.tuning.lineage`): in the folder, or beside the file.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from weighbridge.errors import InputError
@@ -24,17 +25,21 @@ def lineage_file(artefact: Path) -> Path:
     return artefact / LINEAGE
 
 
-def artefact_files(folder: Path) -> dict[str, str]:
+def artefact_files(folder: Path, digest: Callable[[Path], str] = file_digest) -> dict[str, str]:
     """Digest each file of a model's folder that a loader may read, by its name.
 
     What only people read (a model card, a licence), our own records and folders with the same model
     in other formats are left out.
 
+    Args:
+        folder: The model's.
+        digest: Digests a file; another where the digests are known already.
+
     Raises:
         InputError: One is no regular file.
     """
     return {
-        path.relative_to(folder).as_posix(): file_digest(path)
+        path.relative_to(folder).as_posix(): digest(path)
         for path in sorted([*folder.iterdir(), *folder.glob(f"{_TEMPLATES}/*")])
         if path.is_file() and path.name not in _SAY_NOTHING and path.suffix != ".md"
         and not path.name.startswith(".")
@@ -54,8 +59,8 @@ def stated_digest(artefact: Path) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
-def artefact_digest(artefact: Path) -> str:
-    """Digest a GGUF file, or a folder by all its files and their names."""
+def artefact_digest(artefact: Path, digest: Callable[[Path], str] = file_digest) -> str:
+    """Digest a GGUF file, or a folder by all its files and their names; see `artefact_files`."""
     if artefact.is_dir():
-        return canonical_digest(artefact_files(artefact))
-    return file_digest(artefact)
+        return canonical_digest(artefact_files(artefact, digest))
+    return digest(artefact)

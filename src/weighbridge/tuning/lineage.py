@@ -8,7 +8,7 @@ the step and the seal before it, so that no step can be altered, left out or put
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -17,6 +17,7 @@ from weighbridge.errors import InputError
 from weighbridge.evidence.payload import Check
 from weighbridge.records import Json, canonical_digest
 from weighbridge.sources.artefacts import artefact_digest, artefact_files, lineage_file
+from weighbridge.sources.digests import file_digest
 from weighbridge.sources.documents import read_settings
 
 if TYPE_CHECKING:  # it needs torch, and `verify` does not
@@ -121,8 +122,13 @@ def has_lineage(artefact: Path) -> bool:
     return lineage_file(artefact).is_file()
 
 
-def lineage_checks(artefact: Path) -> Iterator[Check]:
-    """Check a record's seals, and the artefact's own bytes against its last step."""
+def lineage_checks(artefact: Path, digest: Callable[[Path], str] = file_digest) -> Iterator[Check]:
+    """Check a record's seals, and the artefact's own bytes against its last step.
+
+    Args:
+        artefact: A folder or a GGUF file.
+        digest: Digests a file; another where the digests are known already.
+    """
     try:
         raw = _steps(lineage_file(artefact))
     except InputError as error:
@@ -135,18 +141,20 @@ def lineage_checks(artefact: Path) -> Iterator[Check]:
     else:
         yield Check("lineage", True, chain)
     last = raw[-1]
-    found = artefact_digest(artefact)
+    found = artefact_digest(artefact, digest)
     if found == last["digest"]:
         yield Check("artefact", True, f"{last['stage']} {found}")
         return
     stated = last["facts"].get("files")
-    altered = _altered(stated, artefact) if artefact.is_dir() and isinstance(stated, dict) else []
+    altered = (
+        _altered(stated, artefact, digest) if artefact.is_dir() and isinstance(stated, dict) else []
+    )
     what = ", ".join(altered) or artefact.name
     yield Check("artefact", False, f"{what}: not as it was written ({found}, not {last['digest']})")
 
 
-def _altered(stated: Mapping[str, Any], folder: Path) -> list[str]:
-    found = artefact_files(folder)
+def _altered(stated: Mapping[str, Any], folder: Path, digest: Callable[[Path], str]) -> list[str]:
+    found = artefact_files(folder, digest)
     return sorted(
         name for name in stated.keys() | found.keys() if stated.get(name) != found.get(name)
     )

@@ -1,7 +1,8 @@
 """Write runs in another tool's format, or a model as one for other programs.
 
 FORMAT of runs: inspect (--to FILE.eval or .json), hugging-face (--to FOLDER, the model's
-repository) or tables (--to FILE.csv or .parquet, one row per sample).
+repository), every-eval-ever (--to FOLDER, schema 0.3.0) or tables (--to FILE.csv or .parquet, one
+row per sample).
 
 FORMAT of a model: safetensors merges BASE+ADAPTER (--to FOLDER); gguf makes one file for llama.cpp
 of a folder of safetensors (--to FILE.gguf). Both are read back and compared with what they were
@@ -27,7 +28,8 @@ def command(
     form: Annotated[
         str,
         typer.Argument(
-            metavar="FORMAT", help="inspect, hugging-face, tables, gguf or safetensors."
+            metavar="FORMAT",
+            help="inspect, hugging-face, every-eval-ever, tables, gguf or safetensors.",
         ),
     ],
     run: Annotated[

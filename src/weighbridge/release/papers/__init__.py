@@ -1,0 +1,1 @@
+"""The papers of a bundle, one a file; see `weighbridge.release.paper`."""
