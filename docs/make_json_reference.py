@@ -29,7 +29,8 @@ PAGE = Path(__file__).parent / "reference" / "json.md"
 ORDER = (
     "demo", "run", "evaluate", "score", "runs list", "runs show", "compare", "lineage", "power",
     "redteam run", "redteam diff", "redteam card", "redteam policy", "redteam import",
-    "release gate", "release build", "release verify", "release gpai", "verify",
+    "release gate", "release build", "release verify", "release gpai", "release report",
+    "release triage", "release advise", "release revoke", "release feed", "verify",
     "tune", "import", "export", "inspect",
     "plan train", "plan tune", "plan serve", "plan cost", "gap", "claims", "scaling fit",
     "scaling compare", "scaling mixture", "scaling laws", "scaling sweep", "init", "doctor",

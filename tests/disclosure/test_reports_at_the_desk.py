@@ -165,14 +165,13 @@ ours = ("desk.py", "storage.py")
 def killed_at(line, desk):
     child = os.fork()
     if child == 0:
-        passed = 0
+        passed = set()
         def step(frame, event, argument):
-            nonlocal passed
             if not frame.f_code.co_filename.endswith(ours):
                 return None
             if event == "line":
-                passed += 1
-                if passed == line:
+                passed.add((frame.f_code.co_filename, frame.f_lineno))
+                if len(passed) == line:
                     os._exit(9)
             return step
         sys.settrace(step)

@@ -170,7 +170,8 @@ def timeline(advisory: Advisory) -> tuple[tuple[str, str], ...]:
     case = advisory.case
     dated = [
         ("Reported", case.received), ("Acknowledged", case.acknowledged),
-        ("Judged", case.triaged), ("Published", advisory.at),
+        ("Judged", case.triaged), ("Published", case.advised or advisory.at),
+        ("Updated", advisory.at if case.advised else None),
     ]  # fmt: skip
     return tuple((what, time_text(at)[:10]) for what, at in dated if at is not None)
 

@@ -2,6 +2,7 @@
 
 `weighbridge release gate FOLDER --statement release.toml`; `release policy` prints the thresholds.
 FOLDER holds merged weights with their record of origin, or is a project that merges.
+Afterwards: `report`, `triage`, `advise`, `revoke` and `feed`, for flaws in what was released.
 """
 
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from weighbridge.cli import options
+from weighbridge.cli.disclosure_commands import add_to
 from weighbridge.cli.option_groups import SectionedCommand
 from weighbridge.cli.output import emit, say
 from weighbridge.errors import InputError
@@ -219,3 +221,6 @@ def _case(folder: Path, runs: Path, statement: Path, policy: Path | None) -> "Ca
     data = statement.parent / stated.data if stated.data else None
     now = datetime.now(UTC).replace(microsecond=0)
     return case_of(folder, runs, read_policy(policy), stated, now, data)
+
+
+add_to(app)
