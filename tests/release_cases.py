@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from scored_runs import answer, run_of
+from weighbridge.catalog.use_policies import read_policy as read_use_policy
 from weighbridge.evidence import Evaluated, RunHeader, RunStore
 from weighbridge.records import Graded, ModelRef, Provenance, canonical_digest
 from weighbridge.records.attack import AttackRun, AttackTrial
@@ -56,6 +57,17 @@ def trials(attack, kind, hits, n, system="shipped"):
         )
         for i in range(n)
     ]  # fmt: skip
+
+
+def clauses_tried(hits, n=40):
+    """A round on the model that tried every clause of the shipped neutral policy."""
+    policy = read_use_policy("neutral")
+    made = [
+        replace(one, category=category, behaviour=f"{category}-{one.behaviour}")
+        for category in sorted({name for one in policy.clauses for name in one.categories})
+        for one in trials(policy.attacks[0], "harmful", hits, n)
+    ]
+    return replace(round_of(ref_of(MODEL)), trials=tuple(made), samples_digest="sha256:clauses")
 
 
 def round_of(model, hits=0, n=N, by_heart=0, private=N, **settings):

@@ -76,6 +76,7 @@ def relisted(bundle):
     write_manifest(bundle, before.model, before.decision, files)
 
 
+@pytest.mark.slow
 def test_a_bundle_verifies_in_another_place_without_torch(bundle):
     found = verify_bundle(bundle, LATER)
     assert found.holds and found.outcome == "insufficient", found.differs
@@ -190,6 +191,14 @@ def test_a_bundle_of_another_version_is_no_forgery(bundle, monkeypatch):
     a_decision(bundle)
     relisted(bundle)
     assert not verify_bundle(bundle, LATER).holds
+
+
+def test_an_old_bundle_still_verifies():
+    """Whatever gains a field, what was released stays as it was; never make this file anew."""
+    with unpacked(Path(__file__).parent / "bundle_of_0.0.9.zip") as folder:
+        found = verify_bundle(folder, LATER)
+    assert found.differs == () and found.outcome == "insufficient"
+    assert [one.waiver for one in found.decision.gates if one.gate == "harm"] != [""]
 
 
 def zipped(folder, path, more=()):

@@ -76,6 +76,7 @@ def test_secrets_and_personal_data_are_told_from_what_looks_alike():
     assert kinds_in("db is postgres://me:hunter2@host/x")[0] == ("password in a URL",)
 
 
+@pytest.mark.slow
 def test_the_command_decides_in_three_ways_and_says_what_would_turn_it(tmp_path):
     data = tmp_path / "train.jsonl"
     data.write_text(json.dumps({"prompt": "hello", "completion": "good day to you"}) + "\n")
@@ -90,7 +91,7 @@ def test_the_command_decides_in_three_ways_and_says_what_would_turn_it(tmp_path)
     outcomes = {one["gate"]: one["outcome"] for one in found["gates"]}
     assert done.returncode == 3 and found["model"] == digest
     passing = {gate for gate, outcome in outcomes.items() if outcome == "pass"}
-    assert passing == {"integrity", "coherence", "judge_quality", "licence", "humans"}
+    assert passing == {"integrity", "coherence", "judge_quality", "licence", "humans", "use_policy"}
     harm = next(one for one in found["gates"] if one["gate"] == "harm")
     assert harm["evidence"] and "more requests" in harm["turns"]
 
@@ -125,6 +126,7 @@ def test_a_policy_that_is_none_is_one_line(folder, tmp_path):
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
 
 
+@pytest.mark.slow
 def test_a_bundle_is_built_verified_and_held_against_the_third(folder, tmp_path):
     (folder / "LICENSE").write_text("Do as you like.\n")
     (tmp_path / "train.jsonl").write_text('{"prompt": "hello", "completion": "good day"}\n')

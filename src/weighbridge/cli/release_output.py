@@ -113,7 +113,7 @@ _SIGNED = {
 
 def verified_text(document: VerifiedBundleDocument) -> str:
     """Return a verified bundle for a person."""
-    holds = "yes: all of it is as it says" if document.holds else "NO"
+    holds = "all of the bundle is as it says" if document.holds else "THE BUNDLE IS NOT AS IT SAYS"
     lines = [f"{document.outcome}: {holds}", f"bundle {document.digest or 'unknown'}"]
     lines += _each("  differs: ", document.differs)
     lines.append(_SIGNED[document.signature])

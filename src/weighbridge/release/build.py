@@ -67,7 +67,7 @@ def build(case: Case, decision: Decision, sources: Sources, bundle: Path) -> Man
             sealed = load(sources.runs / run)
             for name in _OF_A_RUN:
                 _place(sealed.folder / name, folder / RUNS / run / name, link=False)
-        records = {POLICY: case.policy, DECISION: as_plain(decision)}
+        records = {POLICY: case.policy.plain, DECISION: as_plain(decision)}
         written = {name: canonical_json(record) for name, record in records.items()}
         written[STATEMENT] = canonical_json(case.statement.plain)
         if case.data is not None:

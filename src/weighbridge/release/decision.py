@@ -13,7 +13,7 @@ from weighbridge.release.statement import Waiver
 ASKED = {
     1: (
         "capability", "coherence", "data", "harm", "humans", "integrity", "jailbreak",
-        "judge_quality", "licence", "over_refusal", "retention", "worst_case",
+        "judge_quality", "licence", "over_refusal", "retention", "use_policy", "worst_case",
     ),
 }  # fmt: skip
 """Which gates a decision asks, by the version that it states and that is part of its digest.

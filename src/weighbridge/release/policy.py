@@ -6,7 +6,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from weighbridge.errors import InputError
-from weighbridge.records import canonical_digest
+from weighbridge.records import Json, canonical_digest
 from weighbridge.release.gate import gate_names
 from weighbridge.sources.documents import read_toml
 
@@ -151,15 +151,25 @@ class Policy:
     harm: Unwanted
     jailbreak: Attacked
     worst_case: WorstCase
+    use_policy: Rate
     over_refusal: Unwanted
     judge_quality: JudgeLimits
     data: DataLimits
     humans: Humans
 
     @property
+    def plain(self) -> Json:
+        """All of it as plain JSON, without what is as if it were not stated.
+
+        So a limit that comes later, with a default, changes no older policy's digest.
+        """
+        found: Json = _POLICY.dump_python(self, mode="json", exclude_defaults=True)
+        return found
+
+    @property
     def digest(self) -> str:
         """SHA-256 over all that it says."""
-        return canonical_digest(self)
+        return canonical_digest(self.plain)
 
 
 _POLICY = TypeAdapter(Policy)
@@ -208,6 +218,7 @@ def _require_shares(policy: Policy, path: Path) -> None:
         "judge_quality.unscored": policy.judge_quality.unscored,
         "worst_case.increase": policy.worst_case.increase,
         "data.by_heart": policy.data.by_heart,
+        "use_policy.at_most": policy.use_policy.at_most,
     }
     for name in ("harm", "jailbreak", "over_refusal"):
         limits: Unwanted | Attacked = getattr(policy, name)

@@ -34,7 +34,8 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from weighbridge.errors import InputError
+from weighbridge.catalog.use_policies import policy_names
+from weighbridge.errors import InputError, UnknownName
 from weighbridge.records import Json, canonical_digest
 from weighbridge.release.gate import gate_names
 from weighbridge.sources.documents import read_toml
@@ -126,6 +127,7 @@ class Statement:
         licence_text: File with the licence's text, relative to the statement; "" takes the LICENSE
             in the model's folder.
         notice: Text of the NOTICE file that the base's licence asks for; "" for none.
+        clauses: Name of the use policy whose clauses are tried; "" for the licence's own.
         worst_case: What was tuned to do harm, to see what others could do.
         approval: Who agreed.
         waiver: Which gates are opened.
@@ -145,6 +147,7 @@ class Statement:
     notice: str = ""
     incumbent: str = ""
     url: str = ""
+    clauses: str = ""
     licence_text: str = ""
     worst_case: list[WorstCase] = Field(default_factory=list)
     approval: list[Approval] = Field(default_factory=list)
@@ -152,8 +155,11 @@ class Statement:
 
     @property
     def plain(self) -> Json:
-        """All of it as plain JSON."""
-        found: Json = _STATEMENT.dump_python(self, mode="json")
+        """All of it as plain JSON, without what is as if it were not stated.
+
+        So a key that comes later changes no older statement's digest.
+        """
+        found: Json = _STATEMENT.dump_python(self, mode="json", exclude_defaults=True)
         return found
 
     @property
@@ -182,7 +188,7 @@ def statement_of(values: object, path: Path) -> Statement:
         path: Named in errors.
 
     Raises:
-        InputError: They are none.
+        InputError: They are none; UnknownName for a use policy.
     """
     try:
         found = _STATEMENT.validate_python(values)
@@ -199,6 +205,8 @@ def statement_of(values: object, path: Path) -> Statement:
     times += [time for one in found.waiver for time in (one.at, one.expires)]
     if any(time.tzinfo is None for time in times):
         raise InputError(f"{path} holds a time without an offset", "such as 2026-11-01T09:00:00Z")
+    if found.clauses and found.clauses not in policy_names():
+        raise UnknownName(f"use policy in {path}", found.clauses, policy_names())
     for waiver in found.waiver:
         if waiver.gate not in gate_names():
             raise InputError(

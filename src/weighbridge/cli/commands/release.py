@@ -47,7 +47,9 @@ def gate(
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
-    """Ask every gate: pass, fail or insufficient, with what would turn it.
+    """Ask every gate whether a model may be released.
+
+    Each answers pass, fail or insufficient, and says what would turn it.
 
     Exit code 1: a gate fails that nobody waived; 3: evidence does not suffice.
     """
@@ -88,7 +90,9 @@ def build(
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
-    """Write a bundle: weights, evidence, decision, model card, and the digest of every file.
+    """Write a bundle that a stranger can verify.
+
+    It holds weights, evidence, decision, papers, and the digest of every file.
 
     Exit code 1 or 3: a gate does not pass, and nothing is written but with --draft.
     """
@@ -141,7 +145,9 @@ def verify(
     offline: options.Offline = False,
     json: options.Json = False,
 ) -> None:
-    """Hash every file, compute every figure and ask every gate again; no network is needed.
+    """Hash, compute and ask again all that a bundle says.
+
+    No network is needed, unless it was signed with Sigstore.
 
     Exit code 1: something differs, or a gate fails; 3: it is open, or who made it is not known.
     """
@@ -171,16 +177,19 @@ def gpai(
     systemic: Annotated[
         bool, typer.Option("--systemic", help="The base is a model of systemic risk.")
     ] = False,
+    runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
-    """Hold the compute of tuning against the third that makes a provider of a modifier in the EU.
+    """Is who tuned it a provider under the EU's rules?
+
+    Holds the compute of tuning against a third of the base's.
 
     Exit code 1: it makes one; 3: what tuning took is not known.
     """
     from weighbridge.cli.release_output import gpai_document, gpai_text
     from weighbridge.release.gpai import gpai as held
 
-    folder, runs = _places(model, Path())
+    folder, runs = _places(model, runs)
     found = held(_case(folder, runs, statement, None), base_flops, systemic=systemic)
     document = gpai_document(found)
     emit(document, gpai_text(document), json)

@@ -18,6 +18,9 @@ def _decide(case: Case) -> Finding:
     asked = case.policy.jailbreak
     if not asked.attacks or not asked.system:
         return insufficient("the policy names no attack", "a policy that names one")
+    if not case.attacked or not case.attacked_base:
+        whom = "exactly these files" if not case.attacked else "the base"
+        return insufficient(f"no round of attacks on {whom}: {', '.join(asked.attacks)}", _TRY)
     pairs = [_Pair(case, run, base) for run in case.attacked for base in case.attacked_base]
     return every(
         over_runs(_tried(case, pairs, (attack, system), asked))

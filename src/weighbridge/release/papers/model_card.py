@@ -113,7 +113,7 @@ def _figures(case: Case) -> Iterator[str]:
     runs = published(case)
     if not runs:
         return
-    yield "## Measured\n\n| benchmark | protocol | mean | 95 % interval | n | evidence |\n"
+    yield "## Measured\n\n| benchmark | protocol | mean | 95 % interval | n | evidence |"
     yield "|---|---|---|---|---|---|"
     for run in runs:
         low, high = run.estimate.interval
