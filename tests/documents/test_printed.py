@@ -23,6 +23,7 @@ ELSEWHERE = {
     "redteam run --dry-run": "tests/redteam/test_redteam_diff.py",
     "redteam diff": "tests/redteam/test_redteam_diff.py",
     "redteam policy": "tests/redteam/test_use_policies.py",
+    "redteam round": "tests/redteam/test_community_round.py",
     "redteam import": "tests/redteam/test_garak_report.py",
     "redteam card": "tests/redteam/test_rubric_judge.py",
     "release gate": "tests/release/test_gate_command.py",

@@ -83,7 +83,7 @@ def test_an_acceptance_without_owner_or_day_is_refused(row, error, expected, tmp
 @pytest.mark.slow
 def test_the_page_s_round_runs_on_real_weights(tiny_model, repository, tmp_path):
     """Also: what the command prints is its document, and holds no text of the requests."""
-    path, _ = write_files(repository / "docs/how-to/red-team.md", tmp_path)
+    path, *_ = write_files(repository / "docs/how-to/red-team.md", tmp_path)
     fewer = (
         path.read_text().replace("limit = 4", "limit = 2").replace("attempts = 3", "attempts = 2")
     )

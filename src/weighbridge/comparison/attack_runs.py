@@ -182,7 +182,7 @@ def compare_campaigns(
     """
     for one in filter(None, (new, again)):
         _require_alike(old, one)
-    before, after = _found(old.trials), _found(new.trials)
+    before, after = findings_by_place(old.trials), findings_by_place(new.trials)
     if not before.keys() & after.keys():
         raise InputError(
             f"{old.run_id} and {new.run_id} have no attack on a behaviour in common",
@@ -205,7 +205,9 @@ def compare_campaigns(
         expired=tuple(one for one in accepted if one.until < today),
         untried=sum(1 for one in gone if one.place not in after),
         rates=_differences(before, after, new),
-        noise=_differences(before, _found(again.trials), new) if again is not None else (),
+        noise=_differences(before, findings_by_place(again.trials), new)
+        if again is not None
+        else (),
     )
 
 
@@ -230,7 +232,7 @@ def _require_alike(old: AttackRun, new: AttackRun) -> None:
         )
 
 
-def _found(trials: Iterable[AttackTrial]) -> dict[Place, Finding]:
+def findings_by_place(trials: Iterable[AttackTrial]) -> dict[Place, Finding]:
     """Return every behaviour that was scored, by attack and system turn, with its hits."""
     counts: dict[Place, list[int]] = {}
     first: dict[Place, AttackTrial] = {}

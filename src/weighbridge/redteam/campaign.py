@@ -49,12 +49,14 @@ class BehavioursWanted:
         kind: Of all of them, where the rows don't say it; None takes what they say.
         categories: Only those; empty for all.
         limit: The first so many of each kind; None for all.
+        ids: Only those, by the beginnings of their digests; empty for all.
     """
 
     data: str
     kind: BehaviourKind | None = None
     categories: tuple[str, ...] = ()
     limit: int | None = None
+    ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:

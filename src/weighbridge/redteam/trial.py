@@ -121,6 +121,15 @@ def _wanted(campaign: Campaign, wanted: BehavioursWanted) -> Iterator[Behaviour]
                     f"one of its own: {', '.join(sorted(there))}"[:300],
                 )
         read = [one for one in read if one.category in wanted.categories]
+    if wanted.ids:
+        left = set(wanted.ids) - {one.id for one in read}
+        if left:
+            raise InputError(
+                f"no behaviour {min(left)!r} in {wanted.data}",
+                "the file that the finding is from, unchanged",
+                "name a behaviour as runs show RUN --samples does",
+            )
+        read = [one for one in read if one.id in wanted.ids]
     taken: dict[str, int] = {}
     for one in read:
         taken[one.kind] = taken.get(one.kind, 0) + 1

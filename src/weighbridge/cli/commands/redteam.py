@@ -17,6 +17,7 @@ from weighbridge.cli.default_command import WithDefault
 from weighbridge.cli.option_groups import SectionedCommand, grouped
 from weighbridge.cli.output import drawn_on, emit, progress
 from weighbridge.cli.redteam_options import Attacking, Probing
+from weighbridge.errors import InputError
 
 if TYPE_CHECKING:
     from weighbridge.models.protocol import Model
@@ -208,6 +209,54 @@ def diff(
     found = compare_campaigns(before, after, again=second, accepted=answered_for, today=today)
     emit(difference_document(before.run_id, after.run_id, found), difference_text(found), json)
     if found.new:
+        raise typer.Exit(_NEW_FINDINGS)
+
+
+@app.command("round", cls=SectionedCommand)
+def round_(
+    scope: Annotated[Path, typer.Argument(help="The round's scope (.toml).")],
+    submissions: Annotated[
+        list[str], typer.Argument(metavar="RUN…", help="Submitted runs: ids, or folders.")
+    ],
+    reproduced: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="A run of the round's own; may be repeated."),
+    ] = None,
+    regression: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what counts as a campaign (.toml), to keep."),
+    ] = None,
+    runs: options.Runs = options.DEFAULT_RUNS,
+    json: options.Json = False,
+) -> None:
+    """Say what of a community's submissions counts: reproduced, each once.
+
+    Exit code 1: something counts.
+    """
+    from weighbridge.cli.redteam_round_output import round_document, round_text
+    from weighbridge.comparison.community_round import read_scope, settle, submissions_in
+    from weighbridge.evidence import RunStore
+    from weighbridge.evidence.payloads.attacks import PAYLOAD
+    from weighbridge.redteam.campaign import read_campaign
+    from weighbridge.redteam.regression import regression_campaign
+    from weighbridge.storage import write_whole
+
+    if regression is not None and regression.exists():
+        raise InputError(f"{regression} exists", "a new file", "name another --regression")
+    read, store = read_scope(scope), RunStore(runs)
+    campaign = read_campaign(scope.parent / read.campaign)
+    own = [store.read_as(PAYLOAD, name) for name in reproduced or ()]
+    found = settle(read, submissions_in(store, submissions), own)
+    written = None
+    if regression is not None and found.counting:
+        places = [(one.attack, one.behaviour) for one in found.counting]
+        name = f"{read.name}-regressions"
+        text = regression_campaign(campaign, places, name, regression.parent)
+        write_whole(regression, text)
+        written = regression
+    document = round_document(read, found, written)
+    emit(document, round_text(document), json)
+    if found.counting:
         raise typer.Exit(_NEW_FINDINGS)
 
 
