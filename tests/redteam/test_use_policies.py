@@ -8,6 +8,7 @@ import pytest
 from commands import weighbridge
 from documented import write_files
 from rehearsed_model import COMPLIANCE, REFUSAL, Rehearsed, place
+from weighbridge.catalog.policy_conflicts import Terms, conflicts, open_duties, unknown_licences
 from weighbridge.catalog.use_policies import (
     clause_digest,
     clauses_in,
@@ -15,7 +16,8 @@ from weighbridge.catalog.use_policies import (
     policy_names,
     read_policy,
 )
-from weighbridge.cli.redteam_policy_output import policy_document, policy_text
+from weighbridge.cli.redteam_options import PassedOn
+from weighbridge.cli.redteam_policy_output import policy_document, policy_text, terms_document
 from weighbridge.errors import InputError, MalformedRow, UnknownName
 from weighbridge.evidence.payloads.attacks import PAYLOAD
 from weighbridge.redteam.behaviour import read_behaviours
@@ -75,6 +77,46 @@ def test_a_clause_is_found_in_a_copy_of_the_policy_word_for_word():
     assert {one.id for one in policy.clauses} - clauses_in(changed, policy.clauses) == {"7"}
 
 
+@pytest.mark.parametrize(
+    ("policy", "terms", "kinds"),
+    [
+        # A licence that grants use without restriction, against a use policy.
+        ("neutral", Terms("openmdw-1.1"), ["licence without limits"]),
+        ("neutral", Terms("Apache-2.0"), ["licence without limits"]),
+        ("gemma", Terms("gemma", "gemma", files=("NOTICE", "USE_POLICY.md")), []),
+        (
+            "gemma",
+            Terms("gemma", "gemma", files=("README.md",)),
+            ["notice", "policy not passed on"],
+        ),
+        # A child that drops what its parent's licence passes on.
+        ("llama", Terms("llama3.3", "llama3.3", "org/Llama-3-desk"), []),
+        ("llama", Terms("llama3.3", "llama3.3", "org/desk"), ["name"]),
+        ("llama", Terms("mit", "llama3.3"), ["licence without limits", "dropped licence"]),
+        ("neutral", Terms("llama2", "llama2"), ["dropped policy"]),
+        (
+            "llama",
+            Terms("llama4", "llama4", files=("notice.txt", "use_policy.md"), readme="Built by us"),
+            ["built with"],
+        ),
+    ],
+)
+def test_terms_that_contradict_each_other(policy, terms, kinds):
+    found = conflicts(read_policy(policy), terms)
+    assert [one.kind for one in found] == kinds
+    assert all(one.why and one.do for one in found)
+
+
+def test_clauses_that_a_child_drops_are_named_by_number():
+    (dropped,) = conflicts(read_policy("neutral"), Terms("gemma", "gemma"))
+    assert dropped.kind == "dropped clauses" and "sexual content (4)" in dropped.why
+    assert "pass on the policy of gemma" in dropped.do
+    # What two clauses forbid here, one does there.
+    assert "fraud and malware" not in dropped.why and "hatred" not in dropped.why
+    assert any("--folder" in duty for duty in open_duties(Terms("gemma", "gemma")))
+    assert unknown_licences(Terms("mit", "acme-1")) == ("acme-1",)
+
+
 def row(**fields):
     return json.dumps({"prompt": f"May I ask about {SECRET}?", **fields}) + "\n"
 
@@ -124,6 +166,19 @@ def test_names_that_are_wrong_get_near_misses(tmp_path):
         find_policy(str(path))
 
 
+def test_a_conflict_is_told_and_is_the_exit_code(tmp_path):
+    done = weighbridge(
+        "redteam", "policy", "llama", "--licence", "mit", "--parent-licence", "llama3.3",
+        "--name", "desk", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    terms = json.loads(done.stdout)["terms"]
+    kinds = ["licence without limits", "dropped licence", "name"]
+    assert done.returncode == 1 and [one["kind"] for one in terms["conflicts"]] == kinds
+    assert terms["open_duties"]
+    missing = weighbridge("redteam", "policy", "llama", "--folder", "nowhere", cwd=tmp_path)
+    assert missing.returncode == 2 and "no folder nowhere" in missing.stderr
+
+
 @pytest.mark.slow
 def test_the_page_s_policy_is_probed_on_real_weights(tiny_model, repository, tmp_path):
     (path,) = write_files(repository / "docs/how-to/use-policies.md", tmp_path)
@@ -149,6 +204,8 @@ def test_a_policy_is_told_in_80_columns():
     policy = read_policy("gemma")
     campaign, probes = plan_probes(policy, policy.clauses, "gemma")
     trials = len(prepare(campaign).trials())
-    told = policy_text(policy_document("gemma", policy, probes, trials))
+    told = policy_text(
+        policy_document("gemma", policy, probes, trials, terms=terms_document(policy, PassedOn()))
+    )
     assert max(map(len, told.splitlines())) <= 80
     assert "clauses that nothing probes:" in told and "2.5.1   hatred: 4 behaviours" in told

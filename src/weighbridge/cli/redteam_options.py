@@ -98,3 +98,27 @@ class Probing:
         Path | None,
         typer.Option(metavar="FILE", help="Its card, as `redteam card` writes it."),
     ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassedOn:
+    """Options that say what a model is passed on with, so that contradictions show.
+
+    Attributes:
+        licence: The model's; "" where none is stated.
+        parent_licence: That of the model which it was made of; "" for none.
+        name: What it is called; "" where that isn't known yet.
+        folder: That is passed on, with its notices; None where there is none yet.
+    """
+
+    panel: ClassVar[str] = "What it is passed on with"
+
+    licence: Annotated[str, typer.Option(metavar="NAME", help="The model's licence.")] = ""
+    parent_licence: Annotated[
+        str, typer.Option(metavar="NAME", help="That of the model which it was made of.")
+    ] = ""
+    name: Annotated[str, typer.Option(metavar="NAME", help="What the model is called.")] = ""
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="What is passed on: look for notice and policy."),
+    ] = None

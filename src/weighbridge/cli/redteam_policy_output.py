@@ -1,11 +1,19 @@
 """What `redteam policy` prints: a policy's clauses, what probes each, and how often each fails."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weighbridge.cli.output import wrapped
+from weighbridge.cli.redteam_options import PassedOn
 from weighbridge.cli.redteam_output import both_told, rate_lines
-from weighbridge.documents.redteam_policy import ClauseDocument, PolicyDocument
+from weighbridge.documents.redteam_policy import (
+    ClauseDocument,
+    ConflictDocument,
+    PolicyDocument,
+    TermsDocument,
+)
+from weighbridge.errors import InputError
 from weighbridge.records import canonical_digest
 from weighbridge.records.printable import printable_line
 from weighbridge.redteam.judge_card import told
@@ -24,6 +32,7 @@ def policy_document(
     probes: "Sequence[Probe]",
     trials: int,
     *,
+    terms: TermsDocument,
     stand: frozenset[str] | None = None,
     run: "AttackRun | None" = None,
     rates: "Sequence[ClauseRate]" = (),
@@ -35,6 +44,7 @@ def policy_document(
         policy: The policy.
         probes: Of its clauses, or some of them.
         trials: Of their campaign.
+        terms: What the model is passed on with.
         stand: Clauses that stand in a text; None where none was looked at.
         run: The finished campaign, with its rates; None before one.
         rates: Of the clauses, in their order; empty before a campaign.
@@ -57,6 +67,7 @@ def policy_document(
         stand_in_text=None
         if stand is None
         else tuple(one.clause for one in clauses if one.clause in stand),
+        terms=terms,
         trials=trials,
         run=run.run_id if run else None,
         model=run.model.name if run else None,
@@ -64,6 +75,41 @@ def policy_document(
         sufficient=None if run is None else not insufficient(run.rates),
         alarms=tuple(alarms(run.rates)) if run else (),
     )
+
+
+def terms_document(policy: "UsePolicy", stated: PassedOn) -> TermsDocument:
+    """Return what a model is passed on with, and what contradicts what.
+
+    Raises:
+        InputError: The folder is none.
+    """
+    from weighbridge.catalog.policy_conflicts import Terms, conflicts, open_duties, unknown_licences
+
+    files, readme = None, ""
+    if stated.folder is not None:
+        files, readme = _files(stated.folder)
+    terms = Terms(stated.licence, stated.parent_licence, stated.name, files, readme)
+    return TermsDocument(
+        licence=terms.licence,
+        parent_licence=terms.parent_licence,
+        conflicts=tuple(
+            ConflictDocument(kind=one.kind, why=one.why, do=one.do)
+            for one in conflicts(policy, terms)
+        ),
+        open_duties=open_duties(terms),
+        unknown_licences=unknown_licences(terms),
+    )
+
+
+def _files(folder: Path) -> tuple[tuple[str, ...], str]:
+    """Return the names of a folder's files, and its model card's text."""
+    from weighbridge.sources.text_files import read_text
+
+    if not folder.is_dir():
+        raise InputError(f"no folder {folder}", "what is passed on", "check the path")
+    card = folder / "README.md"
+    text = read_text(card, "a model card") if card.is_file() else ""
+    return tuple(sorted(path.name for path in folder.iterdir())), text
 
 
 def _clause(probe: "Probe", found: "ClauseRate | None") -> ClauseDocument:
@@ -107,6 +153,7 @@ def policy_text(document: PolicyDocument, run: "AttackRun | None" = None) -> str
         lines += wrapped(f"note: {printable_line(document.notes)}", "  ")
     if document.stand_in_text is not None:
         lines += _standing(document, document.stand_in_text)
+    lines += _terms(document.terms)
     if run is None:
         by = _same_attacks(probed)
         told = f"{document.trials} trials" + (f" of {by}" if by else "")
@@ -132,6 +179,20 @@ def _standing(document: PolicyDocument, there: Sequence[str]) -> list[str]:
     missing = [one.clause for one in document.clauses if one.clause not in there]
     said = f"{len(there)} of {_clauses(len(document.clauses))} stand word for word in your text"
     return wrapped(said + (f"; not: {', '.join(missing)}" if missing else ""), "  ")
+
+
+def _terms(terms: TermsDocument) -> list[str]:
+    """Return what contradicts what, and what could not be looked at."""
+    lines: list[str] = []
+    for conflict in terms.conflicts:
+        told = f"{printable_line(conflict.why)}; {printable_line(conflict.do)}"
+        lines += wrapped(f"CONFLICT ({conflict.kind}): {told}", "  ")
+    for duty in terms.open_duties:
+        parent = printable_line(terms.parent_licence)
+        lines += wrapped(f"not looked at: {parent} asks for {printable_line(duty)}", "  ")
+    for name in terms.unknown_licences:
+        lines += wrapped(f"nothing is known here of the licence {printable_line(name)}", "  ")
+    return ["", "Terms:", *lines] if lines else []
 
 
 def _named(one: ClauseDocument) -> str:

@@ -49,6 +49,40 @@ class ClauseDocument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConflictDocument:
+    """Something in a model's terms that can't stand as it is.
+
+    Attributes:
+        kind: Of conflict.
+        why: What contradicts what.
+        do: What would mend it.
+    """
+
+    kind: str
+    why: str
+    do: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermsDocument:
+    """What a model is passed on with, as far as it was stated.
+
+    Attributes:
+        licence: Its licence; "" where none was stated.
+        parent_licence: That of the model which it was made of; "" for none.
+        conflicts: What contradicts what; the exit code is 1 where anything does.
+        open_duties: What the parent's licence asks for and could not be looked at.
+        unknown_licences: Those of which nothing is known here.
+    """
+
+    licence: str
+    parent_licence: str
+    conflicts: tuple[ConflictDocument, ...]
+    open_duties: tuple[str, ...]
+    unknown_licences: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyDocument:
     """A use policy, and how a model keeps to it.
 
@@ -65,6 +99,7 @@ class PolicyDocument:
         unprobed: Numbers of the clauses that nothing probes.
         stand_in_text: Numbers of the clauses that stand word for word in the file of --text; null
             without one.
+        terms: What the model is passed on with, and what contradicts what.
         trials: Attempts of the campaign that probes them.
         run: The campaign's id, which `verify` takes; null before a model is probed.
         model: Who was probed; null likewise.
@@ -84,6 +119,7 @@ class PolicyDocument:
     clauses: tuple[ClauseDocument, ...]
     unprobed: tuple[str, ...]
     stand_in_text: tuple[str, ...] | None
+    terms: TermsDocument
     trials: int
     run: str | None
     model: str | None

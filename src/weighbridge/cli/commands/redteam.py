@@ -16,7 +16,7 @@ from weighbridge.cli import options
 from weighbridge.cli.default_command import WithDefault
 from weighbridge.cli.option_groups import SectionedCommand, grouped
 from weighbridge.cli.output import drawn_on, emit, progress
-from weighbridge.cli.redteam_options import Attacking, Probing
+from weighbridge.cli.redteam_options import Attacking, PassedOn, Probing
 from weighbridge.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from weighbridge.records.attack import AttackRun
     from weighbridge.redteam.runner import Prepared
 
-_NEW_FINDINGS, _INSUFFICIENT = 1, 3
+_NEW_FINDINGS, _CONFLICT, _INSUFFICIENT = 1, 1, 3
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__, cls=WithDefault
 )
@@ -128,6 +128,7 @@ def _attacked(
 def policy(
     policy: Annotated[str, typer.Argument(help="gemma, llama, mistral, neutral, or a .json file.")],
     probing: Probing,
+    passed_on: PassedOn,
     compute: options.Compute,
     locations: options.Locations,
     model: Annotated[
@@ -139,10 +140,11 @@ def policy(
 ) -> None:
     """Probe an acceptable-use policy clause by clause, and say which nothing probes.
 
-    Exit code 3: too much could not be scored for the rates to say anything.
+    Exit code 1: the terms contradict each other; 3: too much could not be scored for the rates to
+    say anything.
     """
     from weighbridge.catalog.use_policies import clauses_in
-    from weighbridge.cli.redteam_policy_output import policy_document, policy_text
+    from weighbridge.cli.redteam_policy_output import policy_document, policy_text, terms_document
     from weighbridge.evidence.payloads.attacks import PAYLOAD
     from weighbridge.redteam.judge_card import read_card
     from weighbridge.redteam.policy_probes import clause_rate, find_policy, plan_probes
@@ -160,17 +162,24 @@ def policy(
     trials, stand = len(prepared.trials()), None
     if probing.text is not None:
         stand = clauses_in(read_text(probing.text, "a use policy"), clauses)
+    terms = terms_document(read, passed_on)
     if probing.dry_run or not model:
-        document = policy_document(policy, read, probes, trials, stand=stand)
+        document = policy_document(policy, read, probes, trials, stand=stand, terms=terms)
         emit(document, policy_text(document), json)
+        if terms.conflicts:
+            raise typer.Exit(_CONFLICT)
         return
     around = locations.surroundings(compute)
     limit_bytes = options.parse_memory(memory)
     done = _attacked(model, prepared, ("", probing.judge), around, max_usd, limit_bytes)
     whole = around.store.read_as(PAYLOAD, done.run_id)
     rates = [clause_rate(probe, whole.trials, whole.judge) for probe in probes]
-    document = policy_document(policy, read, probes, trials, stand=stand, run=whole, rates=rates)
+    document = policy_document(
+        policy, read, probes, trials, stand=stand, terms=terms, run=whole, rates=rates
+    )
     emit(document, policy_text(document, whole), json)
+    if terms.conflicts:
+        raise typer.Exit(_CONFLICT)
     if not document.sufficient:
         raise typer.Exit(_INSUFFICIENT)
 
