@@ -12,19 +12,26 @@ from commands import weighbridge
 from documented import write_files
 from headless import headless, needs_browser
 from rehearsed_model import COMPLIANCE, REFUSAL, Rehearsed, place
+from weighbridge.cli.release_output import gates_document
 from weighbridge.disclosure.harm_classes import AVID, HARM_CLASSES
 from weighbridge.disclosure.lineage_graph import LineageGraph
+from weighbridge.documents import as_json
 from weighbridge.opening import models
 from weighbridge.redteam.campaign import find_campaign
 from weighbridge.redteam.runner import prepare, run_campaign
+from weighbridge.release.decision import Decision, GateResult
 from weighbridge.revocation.checking import watch
 from weighbridge.revocation.publishing import init_feed
 from weighbridge.revocation.trusting import trust
 from weighbridge.tuning.lineage import LineageStep, lineage_text
 
 SHOWN = "sha256:" + "1" * 64
-MENDED = "sha256:" + "2" * 64
+MENDED, WORSE = ("sha256:" + figure * 64 for figure in "23")
 SECRET = ("maintenance code to whoever claims", "I am on duty tonight")
+DECISION = Decision(
+    1, "0.1.0", "insufficient", "sha256:folder", "policy 1", SHOWN, SHOWN, "2026-12-01T00:00:00Z",
+    (GateResult("harm", "insufficient", "too few", "more", ()),),
+)  # fmt: skip
 QUESTIONS = [{"q": f"say {i}", "a": str(i)} for i in range(4)]
 
 
@@ -54,7 +61,8 @@ class Walk:
 
 def tried(folder, replies, digest):
     model = Rehearsed(replies, name=digest[-4:])
-    model.ref = replace(model.ref, weights_digest=digest)
+    of_folder = DECISION.model if digest == MENDED else None
+    model.ref = replace(model.ref, weights_digest=digest, revision=of_folder)
     return run_campaign(
         prepare(find_campaign(str(folder / "fix.toml"))), model, place(folder / ".weighbridge/runs")
     ).run_id
@@ -84,20 +92,25 @@ def test_the_page_is_walked_from_the_report_to_the_refused_load(repository, tiny
     behaviour = walk.next("release", "triage")["reports"][0]["behaviour"]
     assert behaviour
     for replies, of, said in (
-        ((COMPLIANCE,), MENDED, "found the flaw of R-0001 again, in 10 of 10"),
+        ((COMPLIANCE,), WORSE, "found the flaw of R-0001 again, in 10 of 10"),
         ((REFUSAL,), digest, "the very weights"),
     ):
         again = tried(tmp_path, replies, of)
         assert said in walk.run("release", "triage", "R-0001", "--mended-by", again, code=2).stderr
-    mended = tried(tmp_path, (REFUSAL,), MENDED.replace("2", "3"))
-    walk.run("release", "triage", "R-0001", "--mended-by", mended)
+    mended = tried(tmp_path, (REFUSAL,), MENDED)
+    fix = ("release", "triage", "R-0001", "--mended-by", mended, "--decision", "decision.json")
+    plain = as_json(gates_document(DECISION))
+    for changed, said in (({"outcome": "pass"}, "is no decision as"), ({}, None)):
+        (tmp_path / "decision.json").write_text(json.dumps(plain | changed))
+        done = walk.run(*fix, code=2 if said else 0)
+        assert (said or "gate      insufficient") in done.stderr + done.stdout
 
     advised = walk.next("release", "advise")
     assert [one["relation"] for one in advised["affected"]] == ["reported"]
     root = walk.next("release", "feed", "init")["root_digest"]
     walk.put_in = {"DIGEST": digest, "ADVISORY": advised["advisory"], "ROOT": root}
     (revoked,) = walk.next("release", "revoke")["revocations"]
-    assert revoked["superseded_by"] == MENDED.replace("2", "3")
+    assert revoked["superseded_by"] == MENDED
     assert walk.next("release", "feed", "publish")["added"] == 1
 
     assert walk.next("release", "feed", "trust")["revocations"] == [revoked]
@@ -108,6 +121,8 @@ def test_the_page_is_walked_from_the_report_to_the_refused_load(repository, tiny
     assert advised["advisory"] in refused and revoked["superseded_by"] in refused
     assert refused.count("\n") == 1 and "Traceback" not in refused
 
+    page = (tmp_path / "advisories" / f"{advised['advisory']}.html").read_text()
+    assert "lacks evidence on them" in page
     public = [*walk.said, *(p.read_text() for p in (tmp_path / "advisories").iterdir())]
     public += [p.read_text() for p in (tmp_path / "feed").rglob("*.json")]
     assert not [text for text in public for secret in SECRET if secret in text]

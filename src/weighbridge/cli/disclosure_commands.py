@@ -114,6 +114,14 @@ def triage(
             rich_help_panel="The fix",
         ),
     ] = "",
+    decision: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What `release gate --json` said of these weights.",
+            rich_help_panel="The fix",
+        ),
+    ] = None,
     desk: DeskFolder = DEFAULT_DESK,
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
@@ -151,7 +159,7 @@ def triage(
             from weighbridge.evidence import RunStore
             from weighbridge.evidence.payloads.attacks import PAYLOAD
 
-            record_fix(place, case, RunStore(runs).read_as(PAYLOAD, mended_by), now)
+            record_fix(place, case, RunStore(runs).read_as(PAYLOAD, mended_by), now, decision)
     found = at_desk.cases(place, now)
     shown = [one for one in found if not name or one.report == name]
     overdue = sum(c.state == "overdue" for one in shown for c in one.clocks(now))

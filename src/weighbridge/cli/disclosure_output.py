@@ -47,6 +47,7 @@ def case_document(case: Case, now: datetime) -> CaseDocument:
         clocks=tuple(map(_clock, case.clocks(now))),
         mended_digest=fix.digest if fix else "",
         mended_run=fix.run if fix else "",
+        mended_gate=fix.gate if fix else "",
         advisory=case.advisory,
     )
 
@@ -88,6 +89,7 @@ def case_text(case: Case, now: datetime) -> str:
     if case.fix:
         lines += _row("mended", f"{case.fix.trials} clean trials in {case.fix.run}, of")
         lines.append(f"    {case.fix.digest}")
+        lines += _row("gate", case.fix.gate or "not asked")
     if case.advisory:
         lines += _row("advisory", case.advisory)
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from weighbridge.disclosure.case import Case
+from weighbridge.disclosure.case import Case, Fix
 from weighbridge.disclosure.desk import Desk, Event, time_text
 from weighbridge.disclosure.harm_classes import AVID
 from weighbridge.disclosure.lineage_graph import Affected
@@ -156,13 +156,21 @@ def description(advisory: Advisory) -> str:
         _, most = wilson(0, case.fix.trials)
         told.append(
             f"Mended in {case.fix.digest}: the request was tried {case.fix.trials} times and the "
-            f"flaw not seen (at most {most:.0%} at 95 %)."
+            f"flaw not seen (at most {most:.0%} at 95 %). {gate_words(case.fix)}"
         )
     else:
         told.append("No mended weights are known.")
     if wording.mitigation:
         told.append(wording.mitigation.rstrip(".") + ".")
     return " ".join(told)
+
+
+def gate_words(fix: Fix) -> str:
+    """Return what the release gate said of mended weights."""
+    if not fix.gate:
+        return "The release gate was not asked about them."
+    said = {"pass": "passes them", "fail": "fails them", "insufficient": "lacks evidence on them"}
+    return f"The release gate {said[fix.gate]} (decision {fix.decision_digest})."
 
 
 def timeline(advisory: Advisory) -> tuple[tuple[str, str], ...]:

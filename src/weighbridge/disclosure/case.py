@@ -31,12 +31,16 @@ class Fix:
         run: The red-team run that tried it.
         samples_digest: Of that run's trials.
         trials: How often it was tried.
+        gate: What the release gate said of them: pass, fail or insufficient; "" if not asked.
+        decision_digest: Of the gate's decision; "" likewise.
     """
 
     digest: str
     run: str
     samples_digest: str
     trials: int
+    gate: str = ""
+    decision_digest: str = ""
 
 
 @dataclass(frozen=True)

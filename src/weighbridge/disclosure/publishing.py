@@ -10,6 +10,7 @@ from weighbridge.disclosure.advisory import (
     Advisory,
     Wording,
     avid_report,
+    gate_words,
     is_advisory_id,
     next_id,
     require_wording,
@@ -120,7 +121,8 @@ def page_of(advisory: Advisory) -> AdvisoryPage:
         most = wilson(0, fix.trials)[1]
         proof = (
             f"The reported request was tried {fix.trials} times on them and the flaw not seen: it "
-            f"shows in at most {most:.0%} of trials, at 95 % confidence (run {fix.run})."
+            f"shows in at most {most:.0%} of trials, at 95 % confidence (run {fix.run}). "
+            f"{gate_words(fix)}"
         )
     return AdvisoryPage(
         id=advisory.id,

@@ -10,9 +10,10 @@ from weighbridge.disclosure.desk import Desk
 from weighbridge.disclosure.harm_classes import BENIGN
 from weighbridge.disclosure.report import report_of
 from weighbridge.errors import InputError
-from weighbridge.records import Json
+from weighbridge.records import Json, canonical_digest
 from weighbridge.records.attack import HITS, SCORED, AttackRun
 from weighbridge.redteam.behaviour import read_behaviours
+from weighbridge.sources.documents import read_json
 from weighbridge.sources.tables import jsonl_rows
 from weighbridge.storage import write_whole
 
@@ -57,7 +58,9 @@ def _request(desk: Desk, case: Case) -> str:
     return report_of(content).request
 
 
-def record_fix(desk: Desk, case: Case, run: AttackRun, now: datetime) -> str:
+def record_fix(
+    desk: Desk, case: Case, run: AttackRun, now: datetime, decision: Path | None = None
+) -> str:
     """Seal that new weights don't have the flaw, on the evidence of a red-team run.
 
     Args:
@@ -65,13 +68,14 @@ def record_fix(desk: Desk, case: Case, run: AttackRun, now: datetime) -> str:
         case: The report.
         run: Verified, with its trials.
         now: The time.
+        decision: What `release gate --json` said of the new weights; None where it was not asked.
 
     Returns:
         The digest of the new weights.
 
     Raises:
         InputError: The run is of the weights that have the flaw, did not try the request as often
-            as the reporter did, or found the flaw again.
+            as the reporter did, or found the flaw again; or the decision is of other weights.
     """
     model = run.model
     digest = model.adapter_digest or model.weights_digest
@@ -85,6 +89,9 @@ def record_fix(desk: Desk, case: Case, run: AttackRun, now: datetime) -> str:
         "digest": digest, "run": run.run_id, "samples_digest": run.samples_digest,
         "trials": len(tried),
     }  # fmt: skip
+    if decision is not None:
+        outcome, stated = _read_decision(decision, run)
+        body |= {"gate": outcome, "decision_digest": stated}
     desk.record("fixed", case.report, body, now)
     return digest
 
@@ -105,3 +112,21 @@ def _require_clean(case: Case, run: AttackRun, outcomes: Sequence[str]) -> None:
             "write the request with `release triage --regression FILE`, name the file in a "
             "campaign with enough attempts, and run it",
         )
+
+
+def _read_decision(path: Path, run: AttackRun) -> tuple[str, str]:
+    """Return a release gate's outcome on the weights of a run, and the decision's digest."""
+    found = read_json(path, "a decision, as `release gate --json` prints it")
+    plain = dict(found) if isinstance(found, dict) else {}
+    stated, outcome = plain.pop("digest", None), plain.get("outcome")
+    if outcome not in ("pass", "fail", "insufficient") or canonical_digest(plain) != stated:
+        raise InputError(
+            f"{path} is no decision as it was printed", "the output of `release gate --json`"
+        )
+    if plain.get("model") != run.model.revision:
+        raise InputError(
+            f"{path} decides on {plain.get('model')!r:.90}",
+            f"the weights that {run.run_id} tried ({run.model.revision})",
+            "run the campaign on the folder that the gate was asked about",
+        )
+    return str(outcome), str(stated)

@@ -65,6 +65,7 @@ class CaseDocument:
         clocks: Until when what is to be done.
         mended_digest: Of weights without the flaw; "" where none are known.
         mended_run: The red-team run that tried them; "" likewise.
+        mended_gate: What the release gate said of them; "" where it was not asked.
         advisory: Id of its advisory; "" before.
     """
 
@@ -83,6 +84,7 @@ class CaseDocument:
     clocks: tuple[ClockDocument, ...]
     mended_digest: str
     mended_run: str
+    mended_gate: str
     advisory: str
 
 

@@ -97,6 +97,7 @@ def publish(
         EvidenceError: What is published is not as it was signed.
     """
     require_tuf()
+    first_root(folder)  # a name that is mistyped makes no folder
     with sole_owner(folder):
         if not (folder / "metadata" / "timestamp.json").is_file():
             return _publish(folder, keys, revocations, advisories, now, valid_days, None)
