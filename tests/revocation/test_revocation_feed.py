@@ -193,6 +193,11 @@ def test_who_trusts_a_feed_and_lacks_its_packages_is_told_and_who_trusts_none_ne
     assert checking.watch(tmp_path / "other cache") is None
     with pytest.raises(MissingPiece, match=r"pip install 'weighbridge\[release\]'"):
         watch(publisher.cache)
-    (publisher.cache / "revocation-feed" / "trust.json").write_text("{")
-    with pytest.raises(EvidenceError, match="which revocation feed is trusted"):
-        watch(publisher.cache)
+    path = publisher.cache / "revocation-feed" / "trust.json"
+    for altered in ("{", path.read_text().replace('"updated":"2', '"updated":"x')):
+        path.write_text(altered)
+        with pytest.raises(EvidenceError, match="which revocation feed is trusted"):
+            watch(publisher.cache)
+    monkeypatch.undo()
+    trust(publisher.cache, str(publisher.feed), publisher.begun.root_digest, NOW, offline=True)
+    assert watch(publisher.cache).notes == ()

@@ -49,13 +49,15 @@ def check_chain(
     snapshot, data = part(Snapshot.type, named.version)
     named.verify_length_and_hashes(data)
     _same_version(snapshot, named.version)
-    named = snapshot.meta["targets.json"]
+    named = snapshot.meta.get("targets.json")
+    if named is None:
+        raise EvidenceError(f"{where}: a snapshot that names no targets.json", "a TUF repository")
     targets, data = part(Targets.type, named.version)
     named.verify_length_and_hashes(data)
     _same_version(targets, named.version)
     info = targets.targets.get(TARGET)
-    if info is None:
-        raise EvidenceError(f"{where} has no {TARGET}", "a feed of revocations")
+    if info is None or any("sha256" not in one.hashes for one in targets.targets.values()):
+        raise EvidenceError(f"{where} has no {TARGET} by SHA-256", "a feed of revocations")
     listed = read_target(TARGET, info.hashes["sha256"])
     info.verify_length_and_hashes(listed)
     published, revocations = read_listed(listed, where / TARGET)

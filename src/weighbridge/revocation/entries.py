@@ -91,7 +91,19 @@ def read_listed(data: bytes, path: Path) -> tuple[str, tuple[Revocation, ...]]:
         rows = _LISTED.validate_json(canonical_json(found.get("revocations")))
     except ValidationError as error:
         raise InputError(f"{path}: {error.errors()[0]['msg']}", "a list of revocations") from error
-    return str(found.get("published")), rows
+    published = str(found.get("published"))
+    if time_of(published) is None:
+        raise EvidenceError(f"{path} was published at {published!r:.40}", "a time with its offset")
+    return published, rows
+
+
+def time_of(text: str) -> datetime | None:
+    """Read a time in ISO 8601 with its offset from UTC; None where the text is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def require_kept(before: Sequence[Revocation], after: Sequence[Revocation]) -> None:

@@ -10,6 +10,7 @@ that is refused, leaves what was trusted before.
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 from weighbridge.errors import EvidenceError, InputError, MissingPiece
 from weighbridge.records import canonical_json
 from weighbridge.revocation.chain import check_chain
-from weighbridge.revocation.entries import TARGET, Feed
+from weighbridge.revocation.entries import TARGET, Feed, time_of
 from weighbridge.revocation.library import feed_errors, require_tuf
 from weighbridge.revocation.publishing import first_root, root_digest
 from weighbridge.sources.documents import read_json
@@ -65,12 +66,16 @@ def read_trust(cache: Path) -> Trust | None:
     if not path.exists():
         return None
     try:
-        return Trust(**read_json(path, "the trusted feed", limit=SETTINGS_BYTES))
-    except (InputError, TypeError) as error:
+        found = Trust(**read_json(path, "the trusted feed", limit=SETTINGS_BYTES))
+        whole = type(found.state) is int and time_of(found.updated) is not None
+    except (InputError, TypeError):
+        whole = False
+    if not whole:
         raise EvidenceError(
-            f"{path} can't be read ({error})", "which revocation feed is trusted",
+            f"{path} is not as it was written", "which revocation feed is trusted",
             "trust it again: weighbridge release feed trust FEED --root-digest DIGEST",
-        ) from error  # fmt: skip
+        )  # fmt: skip
+    return found
 
 
 def trust(cache: Path, source: str, digest: str, now: datetime, offline: bool) -> Feed:
@@ -97,7 +102,9 @@ def trust(cache: Path, source: str, digest: str, now: datetime, offline: bool) -
             "ask the feed's publisher for the digest, by another way than this feed",
         )  # fmt: skip
     with sole_owner(cache / _FOLDER):
-        before = read_trust(cache)
+        before = None
+        with suppress(EvidenceError):  # what is broken is mended by trusting anew
+            before = read_trust(cache)
         same = before is not None and before.root_digest == digest
         return _updated(cache, source, digest, root, before if same else None, now, offline)
 
