@@ -23,7 +23,7 @@ from weighbridge.sources.artefacts import artefact_digest, artefact_files, linea
 from weighbridge.sources.digests import file_digest
 from weighbridge.statistics import estimate
 from weighbridge.statistics.attack_rates import attack_rates
-from weighbridge.tuning.lineage import LineageStep, folder_step, lineage_text
+from weighbridge.tuning.lineage import LineageStep, adapter_step, folder_step, lineage_text
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 MODEL = "sha256:" + "a" * 64
@@ -203,14 +203,31 @@ def write_folder(folder, data=None, changed=()):
     return folder
 
 
-def seal_folder(folder, data=None):
+def seal_folder(folder, data=None, adapter=None):
     steps = [LineageStep("base", "sha256:base", {"model": asdict(BASE)})]
     if data is not None:
         digest = file_digest(data)
         steps.append(LineageStep("data", digest, {"files": {data.name: digest}, "licence": "own"}))
+    if adapter is not None:
+        steps.append(adapter_step(adapter))
     own = folder_step("merged", artefact_files(folder), {})
     lineage_file(folder).write_text(lineage_text((*steps, own)))
     return artefact_digest(folder)
+
+
+def write_gguf_of(path, digest):
+    """A GGUF file of one tensor, with the record that it was made of the model of a digest."""
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(path, "llama")
+    writer.add_tensor("token_embd.weight", np.full((4, 32), int(digest[-2:], 16), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    steps = (LineageStep("merged", digest, {}), LineageStep("gguf", file_digest(path), {}))
+    lineage_file(path).write_text(lineage_text(steps))
+    return path
 
 
 def seal_run(store, benchmark, scores, model, output=WORDS):

@@ -9,6 +9,7 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
@@ -22,6 +23,7 @@ from release_cases import (
     statement_text,
     tensors,
     write_folder,
+    write_gguf_of,
 )  # fmt: skip
 from weighbridge.errors import InputError
 from weighbridge.records import canonical_json
@@ -228,6 +230,41 @@ def _quiet():
     from contextlib import nullcontext
 
     return nullcontext()
+
+
+def test_other_forms_are_bound_to_the_model_by_its_record(built, tmp_path):
+    """Its adapter and a GGUF file of it; those of another model are refused."""
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    save_file({"a": np.ones((2, 2), np.float32)}, adapter / "adapter_model.safetensors")
+    (adapter / "adapter_config.json").write_text("{}")
+    folder = write_folder(tmp_path / "desk")
+    (folder / "LICENSE").write_text("Do as you like.\n")
+    digest = seal_folder(folder, adapter=adapter)
+    gguf = write_gguf_of(tmp_path / "desk.gguf", digest)
+    (tmp_path / "s.toml").write_text(statement_text(digest))
+    stated = read_statement(tmp_path / "s.toml")
+    case = case_of(folder, tmp_path / "runs", policy(), stated, NOW)
+    sources = Sources(folder, tmp_path / "runs", also=(adapter, gguf))
+    build(case, decide(case), sources, tmp_path / "bundle")
+    found = verify_bundle(tmp_path / "bundle", LATER)
+    assert found.holds and sum("not measured by itself" in note for note in found.notes) == 2
+
+    other = write_gguf_of(tmp_path / "other.gguf", "sha256:" + "9" * 64)
+    for path in (other, tmp_path):
+        with pytest.raises(InputError):
+            build(case, decide(case), Sources(folder, tmp_path, also=(path,)), tmp_path / "b2")
+        assert not (tmp_path / "b2").exists()
+    shutil.copy(other, tmp_path / "bundle/gguf/desk.gguf")
+    (tmp_path / "bundle/weights.bin").write_bytes(b"x")
+    (tmp_path / "bundle/adapter/adapter_config.json").write_text("{1}")
+    relisted(tmp_path / "bundle")
+    differs = verify_bundle(tmp_path / "bundle", LATER).differs
+    assert set(differs) >= {
+        "gguf/desk.gguf: its record of origin names another file",
+        "adapter is not the adapter that the record of origin names",
+        "weights.bin is of a kind that no bundle has",
+    }, differs  # fmt: skip
 
 
 def test_the_card_has_metadata_that_the_hub_reads(bundle):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.errors import EvidenceError, MissingPiece
+from weighbridge.errors import EvidenceError, InputError, MissingPiece
 from weighbridge.release.bundle import SIGNATURE, read_manifest, write_manifest
 from weighbridge.release.one_pass import read_once
 from weighbridge.release.signature_form import read_signature, signed_files
@@ -95,6 +95,61 @@ def test_a_bundle_is_signed_with_a_key_and_checked_by_it(bundle, keys, tmp_path)
     _, other = _write_key(ec.generate_private_key(ec.SECP256R1()), tmp_path / "other")
     assert state_of_signature(moved, manifest, Trust(other))[0] == "invalid"
     assert "with a certificate" in state_of_signature(moved, manifest, Trust(roots=(other,)))[1]
+
+
+def test_a_bundle_is_signed_with_a_certificate_and_checked_by_its_root(bundle, keys, tmp_path):
+    folder, manifest = bundle
+    private, _ = keys
+    root, leaf = _certificates(private, tmp_path)
+    sign(folder, manifest, "desk", Signer(private, leaf, (root,)))
+    assert state_of_signature(folder, manifest, Trust(roots=(root,))) == ("valid", "")
+    (tmp_path / "b").mkdir()
+    other, _ = _certificates(private, tmp_path / "b")
+    assert state_of_signature(folder, manifest, Trust(roots=(other,)))[0] == "invalid"
+
+
+def _certificates(private, folder):
+    """A root, and a certificate of a key that it signs."""
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    above = ec.generate_private_key(ec.SECP256R1())
+    signer = form.load_pem_private_key(private.read_bytes(), None)
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, n)]) for n in ("root", "me")]
+    found = []
+    for number, key in enumerate((above, signer)):
+        usage = dict.fromkeys(
+            ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+             "crl_sign", "encipher_only", "decipher_only"), False)  # fmt: skip
+        usage |= {"digital_signature": number == 1, "key_cert_sign": number == 0}
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(names[number]).issuer_name(names[0]).public_key(key.public_key())
+            .serial_number(number + 1)
+            .not_valid_before(datetime.now(UTC) - timedelta(days=1 - number / 2))
+            .not_valid_after(datetime.now(UTC) + timedelta(days=9))
+            .add_extension(x509.BasicConstraints(number == 0, None), critical=True)
+            .add_extension(x509.KeyUsage(**usage), critical=True)
+            .sign(above, hashes.SHA256())
+        )  # fmt: skip
+        found.append(folder / f"{number}.pem")
+        found[-1].write_bytes(made.public_bytes(form.Encoding.PEM))
+    return found
+
+
+def test_a_key_that_is_none_is_said(bundle, keys, tmp_path):
+    folder, manifest = bundle
+    (tmp_path / "text.pem").write_text("hello")
+    with pytest.raises(InputError, match="can't sign"):
+        sign(folder, manifest, "desk", Signer(tmp_path / "text.pem"))
+    assert not (folder / SIGNATURE).exists()
+    sign(folder, manifest, "desk", Signer(keys[0]))
+    with pytest.raises(InputError, match="can't be used"):
+        state_of_signature(folder, manifest, Trust(tmp_path / "text.pem"))
 
 
 def test_a_new_manifest_under_an_old_signature_is_not_valid(bundle, keys):

@@ -21,9 +21,11 @@ from weighbridge.release.bundle import (
     write_manifest,
 )
 from weighbridge.release.case import Case
+from weighbridge.release.companions import companion_files, faults_of_companions
 from weighbridge.release.decision import Decision, as_plain
 from weighbridge.release.one_pass import read_once
 from weighbridge.release.paper import papers_of
+from weighbridge.release.signing import Signer, sign
 from weighbridge.sources.regular_files import SETTINGS_BYTES, read_regular
 from weighbridge.storage import new_folder
 
@@ -41,27 +43,47 @@ class Sources:
         runs: Where runs are kept.
         licence: File with the licence's text; None takes the one in the model's folder.
         link: Whether files of weights become hard links, and take no room.
+        also: Other forms of the model: its adapter's folder, and GGUF files made of it.
     """
 
     model: Path
     runs: Path
     licence: Path | None = None
     link: bool = False
+    also: tuple[Path, ...] = ()
 
 
-def build(case: Case, decision: Decision, sources: Sources, bundle: Path) -> Manifest:
+def build(
+    case: Case,
+    decision: Decision,
+    sources: Sources,
+    bundle: Path,
+    by: Signer | None = None,
+) -> Manifest:
     """Write a bundle into a new folder.
 
+    Args:
+        case: The model.
+        decision: What its gates answered.
+        sources: Where the contents are.
+        bundle: The folder.
+        by: By what it is signed; None leaves it unsigned.
+
     Raises:
-        InputError: The folder is there, a licence's text is missing, or a file changed meanwhile.
+        InputError: The folder is there, a licence's text is missing, a file changed meanwhile, or
+            what is to go with the model is not of it; a key is none.
+        MissingPiece: It is to be signed, and the package for it is not here.
         StorageError: The disk is full or can't be written.
     """
     if bundle.exists() or bundle.is_symlink():
         raise InputError(f"{bundle} is there", "a new folder", "name another one")
     licence = _licence(sources)
+    also = {n: p for path in sources.also for n, p in companion_files(path, case).items()}
     with new_folder(bundle) as folder:
         for name in case.inventory.files:
             _place(sources.model / name, folder / MODEL / name, sources.link)
+        for name, path in also.items():
+            _place(path, folder / name, sources.link)
         names = {one.run_id for one in case.runs} | {one.run_id for one in case.rounds}
         for run in sorted(names):
             sealed = load(sources.runs / run)
@@ -75,7 +97,10 @@ def build(case: Case, decision: Decision, sources: Sources, bundle: Path) -> Man
         for name, data in (written | papers_of(case, decision) | {LICENCE: licence}).items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
-        return write_manifest(folder, case.digest, decision.digest, _digests(folder, case))
+        manifest = write_manifest(folder, case.digest, decision.digest, _digests(folder, case))
+        if by is not None:
+            sign(folder, manifest, case.statement.name, by)
+        return manifest
 
 
 def _licence(sources: Sources) -> bytes:
@@ -115,4 +140,7 @@ def _digests(folder: Path, case: Case) -> dict[str, str]:
                 f"{name} changed while the bundle was written", "a folder that nobody writes to",
                 "build it again",
             )  # fmt: skip
+    fault = next(faults_of_companions(folder, found, case), "")
+    if fault:
+        raise InputError(fault, "other forms of exactly this model", "leave it out")
     return found

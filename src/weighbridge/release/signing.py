@@ -176,6 +176,7 @@ def fault_of_signature(folder: Path, manifest: Manifest, trust: Trust) -> str:
 
     Raises:
         EvidenceError: It has not the form of a signature.
+        InputError: What is trusted is no key or certificate.
         MissingPiece: The package is not here.
     """
     stated = read_signature(folder / SIGNATURE)
@@ -183,6 +184,16 @@ def fault_of_signature(folder: Path, manifest: Manifest, trust: Trust) -> str:
         return f"it is signed with a {stated.method}, and not with a {trust.method}"
     config = _package("verifying").Config()
     config.set_hashing_config(_Known(folder.name, covered(folder, manifest)))
+    _trust(config, trust)
+    try:
+        with redirect_stdout(stderr):  # the package prints warnings there
+            config.verify(folder, folder / SIGNATURE)
+    except Exception as error:  # the package raises what its parts raise
+        return f"{type(error).__name__} {error}".strip()[:200]
+    return ""
+
+
+def _trust(config: Any, trust: Trust) -> None:
     try:
         if trust.key is not None:
             config.use_elliptic_key_verifier(public_key=trust.key)
@@ -190,11 +201,12 @@ def fault_of_signature(folder: Path, manifest: Manifest, trust: Trust) -> str:
             config.use_certificate_verifier(certificate_chain=trust.roots)
         else:
             config.use_sigstore_verifier(identity=trust.identity, oidc_issuer=trust.issuer)
-        with redirect_stdout(stderr):  # the package prints warnings there
-            config.verify(folder, folder / SIGNATURE)
     except Exception as error:  # the package raises what its parts raise
-        return f"{type(error).__name__} {error}".strip()[:200]
-    return ""
+        named = trust.key or ", ".join(map(str, trust.roots)) or "Sigstore"
+        raise InputError(
+            f"{named} can't be used ({type(error).__name__}: {error})"[:200],
+            "a public key of an elliptic curve, or certificates (PEM)",
+        ) from error
 
 
 def _package(part: str) -> Any:

@@ -36,6 +36,7 @@ from weighbridge.release.bundle import (
     read_plain,
 )
 from weighbridge.release.case import Case
+from weighbridge.release.companions import faults_of_companions, notes_of_companions
 from weighbridge.release.data_scan import DataScan
 from weighbridge.release.decision import ASKED, Decision, decide, differences
 from weighbridge.release.evidence import case_of_inventory
@@ -115,6 +116,7 @@ def verify_bundle(folder: Path, now: datetime) -> VerifiedBundle:
     differs += [f"evidence: {why}" for why in case.refused]
     differs += differences(stated, again)
     differs += _bound(manifest, case, again)
+    differs += faults_of_companions(folder, manifest.files, case)
     differs += _in_time(case, again, now)
     notes = list(_notes(manifest, case))
     if manifest.made_with == __version__:
@@ -189,6 +191,7 @@ def _in_time(case: Case, again: Decision, now: datetime) -> Iterator[str]:
 
 
 def _notes(manifest: Manifest, case: Case) -> Iterator[str]:
+    yield from notes_of_companions(manifest.files)
     if case.data is not None:
         yield "the training data are not in the bundle: what was found in them is as stated"
     if manifest.made_with != __version__:

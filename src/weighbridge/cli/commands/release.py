@@ -71,6 +71,12 @@ def build(
     link: Annotated[
         bool, typer.Option("--link", help="Link files of weights in place of copying them.")
     ] = False,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH", help="Its adapter's folder, or a GGUF file of it; may be repeated."
+        ),
+    ] = None,
     draft: Annotated[
         bool, typer.Option("--draft", help="Write it even where a gate does not pass.")
     ] = False,
@@ -101,7 +107,7 @@ def build(
     from weighbridge.release.build import Sources
     from weighbridge.release.build import build as write
     from weighbridge.release.decision import decide
-    from weighbridge.release.signing import Signer, sign
+    from weighbridge.release.signing import Signer
 
     if (key is not None and sigstore) or (certificate is not None and key is None):
         raise InputError("--sigstore and --key, or --certificate without --key", "one way to sign")
@@ -115,9 +121,8 @@ def build(
         emit(nothing, f"{gates_text(found)}\n\nno bundle is written (--draft)", json)
         raise typer.Exit(_EXIT[found.outcome])
     text = statement.parent / case.statement.licence_text if case.statement.licence_text else None
-    manifest = write(case, found, Sources(folder, runs, text, link), to)
-    if by is not None:
-        sign(to, manifest, case.statement.name, by)
+    sources = Sources(folder, runs, text, link, tuple(also or ()))
+    manifest = write(case, found, sources, to, by)
     document = BundleDocument(
         bundle=str(to), digest=manifest.digest, files=len(manifest.files),
         signature=by.method if by else None, decision=gates_document(found),
