@@ -282,8 +282,8 @@ def feed(
 ) -> None:  # fmt: skip
     """Publish the signed feed of revoked weights, or trust one.
 
-    Where a feed is trusted, every command that opens weights asks it first, without the network,
-    and refuses what it revokes. Exit code 3: it has expired.
+    Where a feed is trusted, every command that opens local weights (but `lm-eval`) asks it first,
+    without the network, and refuses what it revokes. Exit code 3: it has expired.
     """
     from weighbridge.cli.disclosure_output import feed_document, feed_text
     from weighbridge.cli.feed_actions import Asked, act

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from weighbridge.documents.installation import InstallationCheck as Check
+from weighbridge.errors import WeighbridgeError
+from weighbridge.revocation.checking import watch
 from weighbridge.sandbox import Level, probe
 from weighbridge.sources.packages import package_file
 from weighbridge.sources.weights import ALIASES
@@ -30,6 +32,7 @@ def examine(cache: Path) -> tuple[Check, ...]:
         _hub_cache(),
         _sandbox(),
         _browser(),
+        _feed(cache),
     )
 
 
@@ -44,6 +47,21 @@ _PACKAGES = (
     ("transformers", "running open weights here", _EXTRA),
     ("peft", "tuning, and models with an adapter", _EXTRA),
 )
+
+
+def _feed(cache: Path) -> Check:
+    """Say whether a revocation feed is trusted, and until when it may be relied on."""
+    name, why = "revocation feed", "refusing weights that were revoked"
+    try:
+        asked = watch(cache)
+    except WeighbridgeError as error:
+        return Check(name, "degraded", error.saw, why, error.do)
+    if asked is None:
+        return Check(name, "ok", "none is trusted", why)
+    found = f"{len(asked.feed.revocations)} revoked, good until {asked.feed.expires:%Y-%m-%d}"
+    if asked.notes:
+        return Check(name, "degraded", found, why, "weighbridge release feed update")
+    return Check(name, "ok", found, why)
 
 
 def _python() -> Check:
