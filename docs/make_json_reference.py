@@ -29,7 +29,7 @@ PAGE = Path(__file__).parent / "reference" / "json.md"
 ORDER = (
     "demo", "run", "evaluate", "score", "runs list", "runs show", "compare", "lineage", "power",
     "redteam run", "redteam diff", "redteam card", "redteam policy", "redteam import",
-    "redteam round",
+    "redteam garak", "redteam round",
     "release gate", "release build", "release verify", "release gpai", "release report",
     "release triage", "release advise", "release revoke", "release feed", "verify",
     "tune", "import", "export", "inspect",

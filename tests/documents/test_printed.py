@@ -25,6 +25,7 @@ ELSEWHERE = {
     "redteam policy": "tests/redteam/test_use_policies.py",
     "redteam round": "tests/redteam/test_community_round.py",
     "redteam import": "tests/redteam/test_garak_report.py",
+    "redteam garak": "tests/redteam/test_garak_report.py",
     "redteam card": "tests/redteam/test_rubric_judge.py",
     "release gate": "tests/release/test_gate_command.py",
     "release build": "tests/release/test_gate_command.py",

@@ -1,14 +1,17 @@
 """Reports of garak's as campaigns: what is a hit, what garak leaves out, and what is refused."""
 
 import json
+import sys
 
 import pytest
 
 from commands import weighbridge
 from rehearsed_model import COMPLIANCE, REFUSAL, place
-from weighbridge.errors import InputError
+from weighbridge.errors import InputError, LibraryError, MissingPiece
 from weighbridge.evidence import verify
 from weighbridge.evidence.payloads.attacks import PAYLOAD
+from weighbridge.records import ModelRef
+from weighbridge.redteam.garak_engine import GarakRun, attack_with_garak, require_garak
 from weighbridge.redteam.garak_report import import_report
 
 SECRET = "the purple walrus of Antwerp"
@@ -104,5 +107,67 @@ def test_the_command_prints_rates_and_no_text(tmp_path):
     told = weighbridge("redteam", "import", path, cwd=tmp_path)
     assert "counted 50 %" in told.stdout and "did not come to its end" in told.stdout
     assert SECRET not in told.stdout + done.stdout and max(map(len, told.stdout.splitlines())) <= 80
+    words = ("redteam", "garak", tmp_path, "--probes", "dan", "--python", "nowhere", "--json")
+    without = weighbridge(*words, cwd=tmp_path)
+    assert without.returncode == 2 and "no garak for nowhere" in without.stdout + without.stderr
     pointed = weighbridge("import", "garak", path, cwd=tmp_path)
     assert pointed.returncode == 2 and "weighbridge redteam import" in pointed.stderr
+
+
+STAND_IN = """#!{python}
+import pathlib, sys
+words = sys.argv[1:]
+if words[:1] == ["-c"]:
+    sys.exit({missing})
+given = dict(zip(words[2::2], words[3::2]))
+pathlib.Path("{folder}", "called").open("a").write(given["--target_name"] + "\\n")
+print("{secret}")
+report = pathlib.Path(given["--report_prefix"] + ".report.jsonl")
+report.write_text(pathlib.Path("{folder}", "made.jsonl").read_text())
+sys.exit({code})
+"""
+
+
+def stand_in(folder, code=0, missing=0):
+    """A program that is called as garak's Python is, and writes a report of ours."""
+    rows = (SETUP, INIT, *ATTEMPTS, END)
+    (folder / "made.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = folder / "python"
+    text = STAND_IN.format(
+        python=sys.executable, folder=folder, secret=SECRET, code=code, missing=missing
+    )
+    path.write_text(text)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_garak_is_run_on_a_folder_and_bound_to_its_weights(tmp_path):
+    wanted = GarakRun(stand_in(tmp_path), "dan.Dan_11_0", generations=2, seed=7)
+    require_garak(wanted.python)
+    model, state = ModelRef("mine", "directory:mine", "sha256:mine"), tmp_path / "state"
+
+    def attacked():
+        return attack_with_garak(
+            wanted, tmp_path / "model", model, place(tmp_path / "runs"), state, offline=True
+        )
+
+    found = attacked()
+    assert found.model == model and "exactly these weights" in found.provenance.notes[0]
+    assert attacked() == found  # a finished report is not made again
+    assert (tmp_path / "called").read_text() == f"{tmp_path / 'model'}\n"
+    kept = list(state.iterdir())
+    assert len(kept) == 2 and all(path.stat().st_mode & 0o077 == 0 for path in kept)
+
+
+def test_a_garak_that_fails_or_is_missing_is_one_clear_error(tmp_path):
+    wanted = GarakRun(stand_in(tmp_path, code=3, missing=1), "dan")
+    with pytest.raises(MissingPiece, match="no garak for"):
+        require_garak(wanted.python)
+    with pytest.raises(MissingPiece, match="pip install garak"):
+        require_garak(str(tmp_path / "nowhere"))
+    with pytest.raises(LibraryError, match=r"exit code 3.*see .*log") as caught:
+        attack_with_garak(
+            wanted, tmp_path, ModelRef("m", "x", "w"), place(tmp_path / "runs"),
+            tmp_path / "state", offline=True,
+        )  # fmt: skip
+    assert SECRET not in str(caught.value)

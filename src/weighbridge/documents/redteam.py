@@ -379,5 +379,6 @@ PRINTED = (
     Printed("redteam diff", CampaignDifferenceDocument),
     Printed("redteam card", CardDocument),
     Printed("redteam import", CampaignDocument),
+    Printed("redteam garak", CampaignDocument),
     Printed("runs show", ShownCampaign, "of a campaign of attacks"),
 )

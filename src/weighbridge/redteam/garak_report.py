@@ -171,21 +171,25 @@ def _said(prompt: Any) -> str:
     return _text(prompt) or ""
 
 
-def import_report(path: Path, place: RunContext) -> AttackRun:
+def import_report(path: Path, place: RunContext, model: ModelRef | None = None) -> AttackRun:
     """Seal what a report holds as a campaign; the same report is sealed once.
 
     Args:
         path: The report.
         place: Where evidence goes.
+        model: What was attacked, where that is known because garak was started here.
 
     Raises:
         InputError: As of `read_report`.
     """
     found = read_report(path)
     files = {path.name: file_digest(path)}
-    # The weights are unknown. The digest of the file takes the place of theirs, so that another
-    # file gives another run.
-    model = ModelRef(found.model, "imported:garak", f"{canonical_digest(files)}#{found.model}")
+    known = model is not None
+    if model is None:
+        # The weights are unknown. The digest of the file takes the place of theirs, so that
+        # another file gives another run.
+        digest = f"{canonical_digest(files)}#{found.model}"
+        model = ModelRef(found.model, "imported:garak", digest)
     settings: dict[str, Json] = {
         "imported": "garak",
         **{name: found.settings[name] for name in _KEPT if name in found.settings},
@@ -209,7 +213,8 @@ def import_report(path: Path, place: RunContext) -> AttackRun:
         "exact_attacks": [],
         "imported": files,
     }
-    origin = Origin("garak", found.version or None, files, ("the model's weights",))
+    unknown = () if known else ("the model's weights",)
+    origin = Origin("garak", found.version or None, files, unknown)
     with place.store.open(fields, header) as run:
         if run.finished is not None:
             return run.finished
@@ -228,15 +233,17 @@ def _provenance(found: GarakReport, origin: Origin, place: RunContext) -> Proven
         device="unknown",
         threads=0,
         started=found.started or place.started,
-        notes=tuple(_notes(found)),
+        notes=tuple(_notes(found, known=not origin.unknown)),
         origin=origin,
     )
 
 
-def _notes(found: GarakReport) -> Iterator[str]:
+def _notes(found: GarakReport, known: bool) -> Iterator[str]:
+    by = f"Imported from garak {found.version or '(version not stated)'}; not measured here"
     yield (
-        f"Imported from garak {found.version or '(version not stated)'}; not measured here, and "
-        "not bound to a model's weights."
+        f"{by}, but on exactly these weights."
+        if known
+        else (f"{by}, and not bound to a model's weights.")
     )
     if not found.whole:
         yield "garak did not come to its end: the report lacks its last line."

@@ -138,7 +138,9 @@ def policy(
     memory: options.Memory = "",
     json: options.Json = False,
 ) -> None:
-    """Probe an acceptable-use policy clause by clause, and say which nothing probes.
+    """Probe a use policy, clause by clause.
+
+    Clauses that nothing probes are named, and terms that contradict each other.
 
     Exit code 1: the terms contradict each other; 3: too much could not be scored for the rates to
     say anything.
@@ -238,7 +240,9 @@ def round_(
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
-    """Say what of a community's submissions counts: reproduced, each once.
+    """Say what of a community's submissions counts.
+
+    What the round's own runs reproduce does, each finding once.
 
     Exit code 1: something counts.
     """
@@ -316,7 +320,9 @@ def import_(
     runs: options.Runs = options.DEFAULT_RUNS,
     json: options.Json = False,
 ) -> None:
-    """Seal a report of garak's as a campaign, which `verify` and `redteam diff` take.
+    """Seal a report of garak's as a campaign.
+
+    `verify` and `redteam diff` take it.
 
     Exit code 3: too much could not be scored for the rates to say anything.
     """
@@ -330,5 +336,63 @@ def import_(
     found = import_report(report, RunContext(around.store, around.threads, around.started))
     too_little = insufficient(found.rates)
     emit(campaign_document(found, not too_little), campaign_text(found), json)
+    if too_little:
+        raise typer.Exit(_INSUFFICIENT)
+
+
+@app.command("garak", cls=SectionedCommand)
+@grouped
+def garak(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder of safetensors.")],
+    probes: Annotated[
+        str, typer.Option(metavar="NAMES", help="garak's probes, separated by commas.")
+    ],
+    compute: options.Compute,
+    locations: options.Locations,
+    python: Annotated[
+        str, typer.Option(metavar="FILE", help="The Python that has garak; default: this one.")
+    ] = "",
+    generations: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Outputs for each prompt.")
+    ] = 1,
+    seed: options.Seed = 0,
+    memory: options.Memory = "",
+    json: options.Json = False,
+) -> None:
+    """Let garak attack a model, and seal its report.
+
+    garak runs in a process of its own; the run is bound to the weights that it attacked.
+
+    Exit code 3: too much could not be scored for the rates to say anything.
+    """
+    import sys
+
+    from weighbridge.cli.redteam_output import campaign_text
+    from weighbridge.documents.redteam import campaign_document
+    from weighbridge.evaluation.run_context import RunContext
+    from weighbridge.opening.models import open_any
+    from weighbridge.redteam.garak_engine import GarakRun, attack_with_garak, require_garak
+    from weighbridge.redteam.sufficiency import insufficient
+    from weighbridge.sources.weights import find_weights
+
+    wanted = GarakRun(python or sys.executable, probes, generations, seed)
+    require_garak(wanted.python)
+    around = locations.surroundings(compute)
+    found = find_weights(model, offline=around.offline)
+    if found.kind != "safetensors" or found.adapter is not None:
+        raise InputError(
+            f"{model} for garak, which loads folders of safetensors alone",
+            "such a folder",
+            "write one with: weighbridge export safetensors MODEL --to FOLDER",
+        )
+    reach = options.endpoints(around.store.root, around.offline, None)
+    limit_bytes = options.parse_memory(memory)
+    with open_any(model, reach, around.cache, around.device, around.threads, limit_bytes) as opened:
+        ref = opened.ref
+    place = RunContext(around.store, around.threads, around.started)
+    state = locations.runs.parent / "garak"
+    done = attack_with_garak(wanted, found.path, ref, place, state, offline=around.offline)
+    too_little = insufficient(done.rates)
+    emit(campaign_document(done, not too_little), campaign_text(done), json)
     if too_little:
         raise typer.Exit(_INSUFFICIENT)
