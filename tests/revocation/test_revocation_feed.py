@@ -3,10 +3,19 @@
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
-from weighbridge.errors import EvidenceError, InputError, MissingPiece, RevokedWeights
+from weighbridge.errors import (
+    EvidenceError,
+    InputError,
+    MissingPiece,
+    RevokedWeights,
+    WeighbridgeError,
+)
 from weighbridge.revocation import checking, library
 from weighbridge.revocation.checking import watch
 from weighbridge.revocation.entries import Revocation
@@ -201,3 +210,40 @@ def test_who_trusts_a_feed_and_lacks_its_packages_is_told_and_who_trusts_none_ne
     monkeypatch.undo()
     trust(publisher.cache, str(publisher.feed), publisher.begun.root_digest, NOW, offline=True)
     assert watch(publisher.cache).notes == ()
+
+
+class Served(ThreadingHTTPServer):
+    """A web server that holds a feed, and cuts every answer off in the middle if it is `broken`."""
+
+    broken = False
+
+
+class Answer(SimpleHTTPRequestHandler):
+    def copyfile(self, source, outputfile):
+        whole = source.read()
+        outputfile.write(whole[: len(whole) // 2] if self.server.broken else whole)
+
+    def log_message(self, *told):
+        pass
+
+
+def test_a_feed_comes_over_the_web_and_a_broken_connection_leaves_what_was_trusted(publisher):
+    with Served(("127.0.0.1", 0), partial(Answer, directory=publisher.feed)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://localhost:{server.server_port}"
+        trust(publisher.cache, where, publisher.begun.root_digest, NOW, offline=False)
+        publisher.publish(revoked(ONE))
+        with pytest.raises(MissingPiece, match="can't be reached with --offline"):
+            publisher.update()
+        server.broken = True
+        with pytest.raises(WeighbridgeError, match="what is trusted here still holds"):
+            update(publisher.cache, NOW, offline=False)
+        assert publisher.kept().revocations == ()
+        server.broken = False
+        assert update(publisher.cache, NOW, offline=False).found([ONE])
+        server.shutdown()
+    with pytest.raises(WeighbridgeError, match="what is trusted here still holds") as caught:
+        update(publisher.cache, NOW, offline=False)
+    assert "()" not in str(caught.value) and publisher.kept().found([ONE])
+    with pytest.raises(InputError, match="an address with https"):
+        trust(publisher.cache, "http://example.org/feed", ONE, NOW, offline=False)

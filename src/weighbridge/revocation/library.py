@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from weighbridge.errors import EvidenceError, MissingPiece
+from weighbridge.errors import EvidenceError, MissingPiece, boundary, in_one_line
 
 
 def require_tuf() -> None:
@@ -26,7 +26,17 @@ def require_tuf() -> None:
 
 @contextmanager
 def feed_errors(where: str) -> Iterator[None]:
-    """Turn what TUF refuses into one line that says which attack, or which neglect, it would be."""
+    """Turn what TUF refuses into one line that says which attack, or which neglect, it would be.
+
+    What else goes wrong inside, such as a connection that breaks, is one line, too.
+    """
+    doing, do = f"reading the feed {where}", "try again; what is trusted here still holds"
+    with boundary(doing, do), _refusals(where):
+        yield
+
+
+@contextmanager
+def _refusals(where: str) -> Iterator[None]:
     from securesystemslib.exceptions import Error as SecureSystemsError
     from tuf.api import exceptions as tuf
     from tuf.api.serialization import DeserializationError
@@ -61,7 +71,7 @@ def feed_errors(where: str) -> Iterator[None]:
         raise EvidenceError(f"the feed {where}: {error}", "a revocation feed") from error
     except tuf.DownloadError as error:
         raise MissingPiece(
-            f"the feed {where} can't be fetched ({error})",
+            f"the feed {where} can't be fetched ({in_one_line(error.__cause__ or error)})",
             "",
-            "try again; what is here still holds",
+            "try again; what is trusted here still holds",
         ) from error
