@@ -6,7 +6,10 @@ from dataclasses import replace
 import pytest
 from test_stages import Collected, planned
 
+from conforming import faults
 from weighbridge.cli.verdict_output import attack_lines, safety_lines
+from weighbridge.documents.form import as_json
+from weighbridge.documents.project import ProjectDocument
 from weighbridge.project.plan import make_plan
 from weighbridge.project.project_file import read_project
 from weighbridge.project.report import document_of, verify_report, write_report
@@ -61,6 +64,7 @@ def test_both_rates_are_shown_and_no_request_s_text_reaches_any_file(project):
     outcome = run_stages(plan, where, show)
     written = write_report(outcome, project / "report", "2026-11-30", "p", where.store)
     document = document_of(written, outcome)
+    assert not faults(json.loads(json.dumps(as_json(document))), ProjectDocument)
     assert [rate.benchmark for rate in document.safety.rates] == ["harmful_requests", "look_alikes"]
     for rate, weighed in zip(document.safety.rates, outcome.weighed[-2:], strict=True):
         assert rate.items == 8
