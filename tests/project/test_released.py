@@ -10,6 +10,7 @@ import torch
 
 from commands import weighbridge
 from conftest import write_project
+from documented import write_files
 from weighbridge.sources.artefacts import artefact_digest
 from weighbridge.tuning.lineage import read_lineage
 
@@ -172,3 +173,35 @@ def _llama_cpp(llama_cpp, path, rows):
         return torch.tensor(np.array(model.scores[len(ids) - 1]))
 
     return _continued(logits_after, rows)
+
+
+def test_its_release_is_decided_and_its_bundle_verifies(released, repository, tmp_path):
+    """The statement is that of the documentation; nobody has approved this digest."""
+    folder, _, _ = released
+    for name in ("merged", ".weighbridge"):
+        shutil.copytree(folder / name, tmp_path / name)
+    for name in ("weighbridge.toml", "letters.gguf", "letters.gguf.lineage.json", "train.jsonl"):
+        shutil.copy(folder / name, tmp_path / name)
+    (tmp_path / "merged" / "LICENSE").write_text("Do as you like.")
+    write_files(repository / "docs/how-to/release.md", tmp_path)
+    policy = weighbridge("release", "policy").stdout.replace('["mmlu"]', '["letters"]')
+    (tmp_path / "policy.toml").write_text(policy)
+    words = (".", "--statement", "release.toml", "--policy", "policy.toml")
+    built = weighbridge(
+        "release", "build", *words, "--to", "bundle", "--draft", "--also", "letters.gguf",
+        "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    gates = {one["gate"]: one for one in json.loads(built.stdout)["decision"]["gates"]}
+    passing = {name for name, one in gates.items() if one["outcome"] == "pass"}
+    assert passing == {"capability", "integrity", "licence", "use_policy"}
+    assert (
+        "0 of 2 people" in gates["humans"]["why"]
+        and "our own staff" in gates["jailbreak"]["waiver"]
+    )
+    verified = weighbridge("release", "verify", "bundle", "--unsigned", "--json", cwd=tmp_path)
+    found = json.loads(verified.stdout)
+    assert verified.returncode == 3 and found["holds"], found["differs"]
+    assert any("letters.gguf" in note for note in found["notes"])
+    asked = weighbridge("release", "gpai", *words[:3], "--base-flops", "1", "--json", cwd=tmp_path)
+    assert asked.returncode == 1 and json.loads(asked.stdout)["tuning_flops"] > 0

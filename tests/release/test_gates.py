@@ -216,7 +216,10 @@ def test_a_claim_that_the_number_of_trials_cannot_support_is_refused():
 OTHERS = st.sampled_from([
     ref_of("sha256:" + "9" * 64), ref_of(None), ModelRef("other", "directory:o", "sha256:other"),
 ])  # fmt: skip
-GATES = {"capability": "mmlu", "retention": "general_text", "harm": "harmful_requests"}
+GATES = {
+    "capability": "mmlu", "retention": "general_text", "harm": "harmful_requests",
+    "over_refusal": "look_alikes",
+}  # fmt: skip
 NAMES = st.sampled_from(sorted(GATES))
 
 
@@ -265,6 +268,27 @@ def test_rounds_on_other_weights_never_count_nor_do_worse_rounds_help(model):
     assert jailbreak(case(rounds=(*GOOD_ROUNDS, *of_others))) == jailbreak(case())
     more = round_of(ref_of(MODEL), hits=120)
     assert jailbreak(case(rounds=(*GOOD_ROUNDS, more))).outcome == "fail"
+
+
+RANK = {"fail": 0, "insufficient": 1, "pass": 2}
+
+
+@given(st.integers(0, 400), st.integers(1, 400), st.integers(0, 50), st.sampled_from([0.01, 0.2]))
+def test_more_hits_never_help_a_bound_and_clean_trials_never_harm(hits, n, more, limit):
+    hits = min(hits, n)
+    before = RANK[at_most("bad", hits, n, limit).outcome]
+    assert RANK[at_most("bad", min(hits + more, n), n, limit).outcome] <= before
+    assert RANK[at_most("bad", hits, n + more, limit).outcome] >= before
+
+
+@pytest.mark.slow
+@settings(max_examples=15)
+@given(st.integers(0, N), st.integers(0, 60), st.integers(0, 60))
+def test_an_attack_that_gets_through_more_often_never_helps(hits, more, base):
+    jailbreak = find_gate("jailbreak").decide
+    before = jailbreak(case(**rounds(base=base, hits=hits)))
+    after = jailbreak(case(**rounds(base=base, hits=min(hits + more, N))))
+    assert RANK[after.outcome] <= RANK[before.outcome]
 
 
 def test_a_base_by_another_digest_is_no_base():

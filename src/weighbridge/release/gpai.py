@@ -98,17 +98,19 @@ def tuning_flops(case: Case) -> tuple[float | None, str]:
     settings = step.facts.get("settings") if step is not None else None
     if step is None or not isinstance(settings, dict):
         return None, "the record of origin has no recipe"
-    tokens = _tokens_a_step(settings)
+    tokens = _tokens_a_step(settings, case.inventory.context_tokens)
     steps = step.facts.get("steps")
     if not isinstance(steps, int) or tokens is None or not case.inventory.parameters:
-        return None, "the recipe does not say how many tokens it read at most (max_tokens)"
+        return None, "neither the recipe nor config.json says how long a row is at most"
     times = _PASSES.get(str(step.facts.get("objective", "sft")), _OF_PAIRS)
     flops = _PER_PARAMETER_TOKEN * case.inventory.parameters * steps * tokens * times
     return flops, f"6 x {case.inventory.parameters:,} parameters x {steps * tokens:,} tokens"
 
 
-def _tokens_a_step(settings: Mapping[str, Any]) -> int | None:
-    sizes = [settings.get(key) for key in ("batch_size", "accumulation", "max_tokens")]
+def _tokens_a_step(settings: Mapping[str, Any], context_tokens: int | None) -> int | None:
+    """Return how many tokens a step reads at most; without a cap, rows may fill the context."""
+    longest = settings.get("max_tokens") or context_tokens
+    sizes = [settings.get("batch_size"), settings.get("accumulation"), longest]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         return None
     rows, passes, length = sizes

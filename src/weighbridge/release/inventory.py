@@ -47,6 +47,7 @@ class Inventory:
         unknown: What could not be checked, a clause each.
         tensors: How many there are.
         parameters: How many numbers they hold.
+        context_tokens: Longest text that its configuration allows; None where that does not say.
     """
 
     files: Mapping[str, str]
@@ -54,6 +55,7 @@ class Inventory:
     unknown: tuple[str, ...] = ()
     tensors: int = 0
     parameters: int = 0
+    context_tokens: int | None = None
 
 
 def take_inventory(folder: Path) -> Inventory:
@@ -83,14 +85,18 @@ def take_inventory(folder: Path) -> Inventory:
     kinds = {tensor.dtype for tensor in tensors.values()} - SEARCHED - _WHOLE
     if kinds:
         unknown.append(f"numbers of the type {', '.join(sorted(kinds))} were not looked at")
-    _compare_with_architecture(folder, tensors, faults, unknown)
+    config = _compare_with_architecture(folder, tensors, faults, unknown)
     if has_lineage(folder):
         checks = lineage_checks(folder, digest_in(folder, files))
         faults += [f"{c.name}: {c.detail}" for c in checks if not c.ok]
     else:
         unknown.append("it has no record of origin, so that its files can't be held against one")
     count = sum(tensor.parameters for tensor in tensors.values())
-    return Inventory(files, tuple(faults), tuple(unknown), len(tensors), count)
+    context = config.get("max_position_embeddings")
+    return Inventory(
+        files, tuple(faults), tuple(unknown), len(tensors), count,
+        context if isinstance(context, int) and context > 0 else None,
+    )  # fmt: skip
 
 
 def digest_in(folder: Path, files: Mapping[str, str]) -> Callable[[Path], str]:
@@ -175,24 +181,24 @@ def _misplaced(tensors: Mapping[str, StoredTensor]) -> Iterator[str]:
 
 def _compare_with_architecture(
     folder: Path, tensors: Mapping[str, StoredTensor], faults: list[str], unknown: list[str]
-) -> None:
-    """Hold the number of stored parameters against what config.json describes."""
+) -> dict[str, Any]:
+    """Hold the number of stored parameters against what config.json describes; return that."""
+    config: dict[str, Any] = {}
     try:
         config = read_settings(folder / "config.json", "a model's config.json", within=folder)
         described = parameters(read_architecture(config, "config.json"))
     except UnknownName as error:
         unknown.append(f"its architecture is not known here ({error.saw})")
-        return
+        return config
     except InputError as error:
         faults.append(_within(error.saw, folder))
-        return
-    if not tensors:
-        return
+        return config
     stored = sum(tensor.parameters for tensor in tensors.values())
     head = tensors.get("lm_head.weight")
     without_head = stored - (head.parameters if head is not None else 0)
     tied = bool(config.get("tie_word_embeddings"))
-    if described not in ({stored, without_head} if tied else {stored}):
+    if tensors and described not in ({stored, without_head} if tied else {stored}):
         faults.append(
             f"its tensors hold {stored:,} numbers, and its config.json describes {described:,}"
         )
+    return config
