@@ -151,7 +151,7 @@ def test_severity_is_the_product_and_says_what_too_few_trials_leave_open():
 
 
 KILLED = """
-import os, sys
+import os, shutil, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from weighbridge.disclosure.case import cases, receive
@@ -180,10 +180,10 @@ def killed_at(line, desk):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 line, code = 0, 9
+receive(Desk(root / "first"), reports[0], now)
 while code == 9:
     line += 1
-    desk = Desk(root / str(line))
-    receive(desk, reports[0], now)
+    desk = Desk(shutil.copytree(root / "first", root / str(line)))
     code = killed_at(line, desk)
     assert 1 <= len(cases(desk, now)) <= 2, line
     event, new = receive(desk, reports[1], now)

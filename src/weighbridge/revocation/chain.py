@@ -2,7 +2,7 @@
 
 TUF's own client refuses what has expired. Revoked weights stay revoked, however old the feed is:
 so whoever opens weights checks signatures, versions and digests here, and is told apart from that
-until when the feed may be relied on.
+until when the feed may be relied on (docs/adr/0026-notice-instead-of-recall.md).
 """
 
 from collections.abc import Callable
