@@ -1,9 +1,16 @@
 """What tuning changed of how a model stands attacks: paired, with the instrument's noise beside."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from datetime import date
 
-from weighbridge.comparison.attack_runs import RateDifference, compare_campaigns
+from weighbridge.comparison.attack_runs import (
+    Finding,
+    Place,
+    RateDifference,
+    compare_campaigns,
+    error_of,
+    findings_by_place,
+)
 from weighbridge.records.attack import (
     AttackDelta,
     AttackRate,
@@ -13,6 +20,8 @@ from weighbridge.records.attack import (
 )
 from weighbridge.redteam.judge_card import told
 from weighbridge.redteam.sufficiency import alarms
+from weighbridge.statistics.hit_rates import Tries, hit_at_1, true_at_1
+from weighbridge.statistics.judge_error import JudgeError
 
 _Key = tuple[str, str, str]
 _WHAT = {
@@ -36,22 +45,21 @@ def attack_delta(before: AttackRun, again: AttackRun, after: AttackRun, day: dat
     """
     found = compare_campaigns(before, after, again=again, today=day)
     noise = {_key(one): one for one in found.noise}
-    old, new = ({_key(rate): rate for rate in run.rates} for run in (before, after))
+    old, new = findings_by_place(before.trials), findings_by_place(after.trials)
+    tried = {_key(rate) for run in (before, after) for rate in run.rates}
     sides = (("base", before), ("base again", again), ("tuned model", after))
     return AttackDelta(
         campaign=before.campaign,
         scope=before.scope,
         runs=(before.run_id, again.run_id, after.run_id),
-        rates=tuple(
-            _rate(one, old[_key(one)], new[_key(one)], noise.get(_key(one))) for one in found.rates
-        ),
+        rates=tuple(_rate(one, old, new, noise.get(_key(one)), after) for one in found.rates),
         new=len(found.new),
         mended=len(found.mended),
         remaining=len(found.remaining),
         judge=told(before.judge),
         notes=(
             *(f"{who}: {said}" for who, run in sides for said in alarms(run.rates)),
-            *_unpaired(old.keys() | new.keys(), {_key(one) for one in found.rates}),
+            *_unpaired(tried, {_key(one) for one in found.rates}),
         ),
     )
 
@@ -62,14 +70,21 @@ def _unpaired(tried: Set[_Key], paired: Set[_Key]) -> Iterator[str]:
         yield f"{attack}, {system} system turn, {kind} behaviours: nothing was scored on both"
 
 
-def _key(one: RateDifference | AttackRate) -> _Key:
+def _key(one: RateDifference | AttackRate | Finding) -> _Key:
     return one.attack, one.kind, one.system
 
 
 def _rate(
-    one: RateDifference, old: AttackRate, new: AttackRate, noise: RateDifference | None
+    one: RateDifference,
+    old: Mapping[Place, Finding],
+    new: Mapping[Place, Finding],
+    noise: RateDifference | None,
+    run: AttackRun,
 ) -> AttackRateDelta:
+    """Return both rates over the behaviours that the difference is paired by."""
     freed = one.corrected is not None
+    paired = [place for place in old.keys() & new.keys() if _key(new[place]) == _key(one)]
+    judge = None if not freed or one.attack in run.exact_attacks else error_of(run.judge, one.kind)
     return AttackRateDelta(
         attack=one.attack,
         kind=one.kind,
@@ -77,11 +92,21 @@ def _rate(
         system=one.system,
         behaviours=one.behaviours,
         freed=freed,
-        base=old.true_at_1 if freed else old.hit_at_1,
-        tuned=new.true_at_1 if freed else new.hit_at_1,
+        base=_of(old, paired, judge),
+        tuned=_of(new, paired, judge),
         difference=one.corrected or one.difference,
         noise=_noise(noise, freed),
     )
+
+
+def _of(
+    found: Mapping[Place, Finding], places: list[Place], judge: JudgeError | None
+) -> Rate95 | None:
+    tries = [Tries(found[place].hits, found[place].attempts) for place in sorted(places)]
+    if judge is not None:
+        return true_at_1(tries, judge)
+    counted = hit_at_1(tries)
+    return counted[0] if counted else None
 
 
 def _noise(noise: RateDifference | None, freed: bool) -> Rate95 | None:

@@ -271,10 +271,13 @@ def _difference(
     low, high = fixed(found, None, 1.0).interval()
     difference = (float(found.mean()), (float(low), float(high)))
     exact = attack in run.exact_attacks
-    corrected = difference if exact else corrected_difference(*difference, _error(run.judge, kind))
+    corrected = (
+        difference if exact else corrected_difference(*difference, error_of(run.judge, kind))
+    )
     return RateDifference(attack, kind, system, len(values), difference, corrected)
 
 
-def _error(card: JudgeCard, kind: BehaviourKind) -> JudgeError:
+def error_of(card: JudgeCard, kind: BehaviourKind) -> JudgeError:
+    """Return how a judge errs on one kind of behaviour."""
     counts = card.counts(kind)
     return JudgeError(counts.found, counts.unwanted, counts.passed, counts.wanted)

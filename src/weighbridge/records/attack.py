@@ -192,7 +192,7 @@ class AttackRateDelta:
         behaviours: Scored on both, by which the difference is paired.
         freed: Whether the figures are freed of the judge's error; else they are as counted, because
             the judge is too weak to tell.
-        base: The base's rate; None where nothing was scored.
+        base: The base's rate over these behaviours; None where the judge is too weak to tell.
         tuned: The tuned model's; likewise.
         difference: Tuned minus base.
         noise: Base again minus base; None where it could not be paired.
