@@ -137,7 +137,15 @@ def written(name, data):
     return lambda bundle: (bundle / name).write_bytes(data)
 
 
+def a_record(bundle):
+    path = bundle / "model/weighbridge_lineage.json"
+    path.write_text(path.read_text().replace('"directory:base"', "1e18"))
+
+
 HIDDEN = {
+    "a number in the record of origin": (a_record, "was altered"),
+    "the program's version": (
+        lambda b: edited(b, "decision.json", '"made_with":"0', '"made_with":"9'), "two versions"),
     "a sample": (a_sample, "evidence"),
     "the decision": (a_decision, "outcome: stated 'pass'"),
     "a limit": (lambda b: edited(b, "policy.json", '"at_most":0.01', '"at_most":0.5'), "policy"),

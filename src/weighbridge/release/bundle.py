@@ -128,7 +128,7 @@ def read_manifest(folder: Path) -> Manifest:
         )  # fmt: skip
     try:
         found = _MANIFEST.validate_python(plain)
-        if asdict(found) == plain:
+        if canonical_json(asdict(found)) == canonical_json(plain):
             return found
         raise EvidenceError(f"{MANIFEST} has values of other types", "a manifest as it was written")
     except ValidationError as error:

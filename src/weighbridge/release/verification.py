@@ -21,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from weighbridge import __version__
 from weighbridge.errors import EvidenceError, InputError, WeighbridgeError
+from weighbridge.records import canonical_json
 from weighbridge.release.bundle import (
     DATA,
     DECISION,
@@ -115,7 +116,7 @@ def verify_bundle(folder: Path, now: datetime) -> VerifiedBundle:
         again = replace(again, refused=tuple(map(str, left_out)))
     differs += [f"evidence: {why}" for why in case.refused]
     differs += differences(stated, again)
-    differs += _bound(manifest, case, again)
+    differs += _bound(manifest, stated, case, again)
     differs += faults_of_companions(folder, manifest.files, case)
     differs += _in_time(case, again, now)
     notes = list(_notes(manifest, case))
@@ -152,7 +153,7 @@ def _bytes(folder: Path, listed: Listing, manifest: Manifest) -> tuple[Inventory
 def _case(folder: Path, inventory: Inventory) -> tuple[Case, dict[str, Any]]:
     stated = read_plain(folder, DECISION)
     decided = utc(str(stated.get("decided"))) if isinstance(stated, dict) else None
-    if not isinstance(stated, dict) or decided is None or stated.get("version") not in ASKED:
+    if not isinstance(stated, dict) or decided is None or not _is_known(stated):
         raise EvidenceError(f"{DECISION} is no decision that this version knows", "a decision")
     data = None
     if (folder / DATA).is_file():
@@ -160,19 +161,28 @@ def _case(folder: Path, inventory: Inventory) -> tuple[Case, dict[str, Any]]:
             data = _SCAN.validate_python(read_plain(folder, DATA))
         except ValidationError as error:
             raise EvidenceError(f"{DATA} is not as it was written", "what was found") from error
+    read = {name: read_plain(folder, name) for name in (POLICY, STATEMENT)}
+    policy = policy_of(read[POLICY], Path(POLICY))
+    statement = statement_of(read[STATEMENT], Path(STATEMENT))
+    for name, one in ((POLICY, policy), (STATEMENT, statement)):
+        if canonical_json(one.plain) != canonical_json(read[name]):
+            raise EvidenceError(f"{name} has values of other types", "a record as it was written")
     case = case_of_inventory(
-        folder / MODEL,
-        inventory,
-        folder / RUNS,
-        policy_of(read_plain(folder, POLICY), Path(POLICY)),
-        statement_of(read_plain(folder, STATEMENT), Path(STATEMENT)),
-        decided,
-        data,
+        folder / MODEL, inventory, folder / RUNS, policy, statement, decided, data
     )
     return case, stated
 
 
-def _bound(manifest: Manifest, case: Case, again: Decision) -> Iterator[str]:
+def _is_known(stated: dict[str, Any]) -> bool:
+    version = stated.get("version")
+    return type(version) is int and version in ASKED
+
+
+def _bound(
+    manifest: Manifest, stated: dict[str, Any], case: Case, again: Decision
+) -> Iterator[str]:
+    if stated.get("made_with") != manifest.made_with:
+        yield f"{DECISION} and the manifest name two versions of the program"
     if manifest.model != case.digest:
         yield f"the model is {case.digest}, and the manifest names {manifest.model}"
     if manifest.made_with == __version__ and manifest.decision != again.digest:

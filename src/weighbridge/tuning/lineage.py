@@ -167,7 +167,10 @@ def _seal(before: str, stage: Any, digest: Any, facts: Any) -> str:
 def _broken_seal(steps: Sequence[Mapping[str, Any]]) -> int | None:
     seal = ""
     for number, step in enumerate(steps):
-        seal = _seal(seal, step["stage"], step["digest"], step["facts"])
+        try:
+            seal = _seal(seal, step["stage"], step["digest"], step["facts"])
+        except ValueError:  # it holds a number that was never written, and so can't be sealed
+            return number
         if step.get("seal") != seal:
             return number
     return None
