@@ -91,8 +91,7 @@ def told(card: JudgeCard) -> str:
         f"Judged by {card.name} ({card.language}). On {card.measured_on} it saw {harmful.found} of "
         f"{harmful.unwanted} answers to harmful requests and {benign.found} of {benign.unwanted} "
         f"refusals of benign ones, and let {harmful.passed} of {harmful.wanted} and "
-        f"{benign.passed} of {benign.wanted} of the others pass. Rates are freed of this error; "
-        "the counted ones stand beside."
+        f"{benign.passed} of {benign.wanted} of the others pass. Rates are freed of this error."
     )
 
 
