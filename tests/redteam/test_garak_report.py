@@ -107,6 +107,12 @@ def test_the_command_prints_rates_and_no_text(tmp_path):
     told = weighbridge("redteam", "import", path, cwd=tmp_path)
     assert "counted 50 %" in told.stdout and "did not come to its end" in told.stdout
     assert SECRET not in told.stdout + done.stdout and max(map(len, told.stdout.splitlines())) <= 80
+    bold = report(tmp_path, SETUP, INIT, {**ATTEMPTS[1], "probe_classname": "dan\x1b[1mDan"})
+    named = weighbridge("redteam", "import", bold, cwd=tmp_path).stdout
+    assert "\x1b" not in named and "Dan" in named
+    run = named.split()[-1]
+    assert "\x1b" not in weighbridge("runs", "show", run, "--samples", cwd=tmp_path).stdout
+    assert "\x1b" not in weighbridge("redteam", "diff", run, run, cwd=tmp_path).stdout
     words = ("redteam", "garak", tmp_path, "--probes", "dan", "--python", "nowhere", "--json")
     without = weighbridge(*words, cwd=tmp_path)
     assert without.returncode == 2 and "no garak for nowhere" in without.stdout + without.stderr

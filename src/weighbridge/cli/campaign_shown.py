@@ -118,7 +118,6 @@ def _document(trial: AttackTrial) -> TrialDocument:
 
 
 def _line(trial: AttackTrial) -> str:
-    category = printable_line(trial.category)
-    place = f"{trial.attack}, {trial.system}, {trial.behaviour} ({category})"
+    place = printable_line(f"{trial.attack}, {trial.system}, {trial.behaviour} ({trial.category})")
     again = f", attempt {trial.attempt + 1}" if trial.attempt else ""
     return f"  {trial.outcome:<9} {place}{again}"[:80]

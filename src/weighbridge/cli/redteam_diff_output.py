@@ -65,13 +65,13 @@ def difference_text(found: "CampaignDifference") -> str:
 
 def _told(one: "Finding") -> str:
     times = f"{one.hits} of {one.attempts}"
-    where = f"{one.attack}, {one.system}, {one.behaviour}"
-    return f"{where} ({printable_line(one.category)}): {times}"
+    where = f"{one.attack}, {one.system}, {one.behaviour} ({one.category})"
+    return f"{printable_line(where)}: {times}"
 
 
 def _rate_line(one: "RateDifference") -> str:
     value, (low, high) = one.corrected or one.difference
-    name = f"{one.attack}, {one.kind}, {one.system}"
+    name = printable_line(f"{one.attack}, {one.kind}, {one.system}")
     counted = "" if one.corrected else " (as counted)"
     return (
         f"  {name:<38} {100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]{counted}  "

@@ -60,7 +60,8 @@ def rate_lines(rate: AttackRate, measured: bool = True) -> Iterator[str]:
     """
     scored = sum(n for name, n in rate.outcomes.items() if name not in _NOT_SCORED)
     at_1 = both_told(rate.hit_at_1, rate.true_at_1, measured)
-    yield from wrapped(f"{printable_line(rate.attack)}, {rate.system} system turn: {at_1}", "  ")
+    name = printable_line(f"{rate.attack}, {rate.system} system turn")
+    yield from wrapped(f"{name}: {at_1}", "  ")
     beside = [f"{scored} scored" if rate.attempts == 1 else f"{scored} attempts scored"]
     beside += [f"{rate.outcomes[name]} {name}" for name in _NOT_SCORED if name in rate.outcomes]
     if rate.hit_at_k is not None:

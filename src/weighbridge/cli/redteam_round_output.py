@@ -56,6 +56,6 @@ def round_text(document: RoundDocument) -> str:
 
 def _lines(title: str, one: RoundFindingDocument) -> list[str]:
     again = f"{one.hits} of {one.attempts}" if one.attempts else "not tried"
-    place = f"{printable_line(one.attack)}, {one.behaviour} ({printable_line(one.category)})"
+    place = printable_line(f"{one.attack}, {one.behaviour} ({one.category})")
     by = f"{len(one.submissions)} submission{'s' * (len(one.submissions) != 1)}"
     return wrapped(f"{title}  {place}: {again} again; {by}", "  ")
