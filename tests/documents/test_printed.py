@@ -30,6 +30,7 @@ ELSEWHERE = {
     "release gate": "tests/release/test_gate_command.py",
     "release build": "tests/release/test_gate_command.py",
     "release verify": "tests/release/test_gate_command.py",
+    "release signature": "tests/release/test_gate_command.py",
     "release gpai": "tests/release/test_gate_command.py",
     "release report": "tests/disclosure/test_disclosure_page.py",
     "release triage": "tests/disclosure/test_disclosure_page.py",

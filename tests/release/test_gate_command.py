@@ -149,5 +149,7 @@ def test_a_bundle_is_built_verified_and_held_against_the_third(folder, tmp_path)
     assert done.returncode == 1 and "README.md is not as it was" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
+    done = weighbridge("release", "signature", "desk", "--json", cwd=tmp_path)
+    assert done.returncode == 3 and json.loads(done.stdout)["signature"] == "unsigned"
     done = weighbridge("release", "gpai", *words, "--base-flops", "1e22", "--json", cwd=tmp_path)
     assert done.returncode == 3 and json.loads(done.stdout)["answer"] == "unknown"

@@ -13,7 +13,13 @@ from weighbridge.errors import EvidenceError, InputError, MissingPiece
 from weighbridge.release.bundle import SIGNATURE, read_manifest, write_manifest
 from weighbridge.release.one_pass import read_once
 from weighbridge.release.signature_form import read_signature, signed_files
-from weighbridge.release.signing import Signer, Trust, sign, state_of_signature
+from weighbridge.release.signing import (
+    Signer,
+    Trust,
+    model_signature,
+    sign,
+    state_of_signature,
+)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +145,21 @@ def _certificates(private, folder):
         found.append(folder / f"{number}.pem")
         found[-1].write_bytes(made.public_bytes(form.Encoding.PEM))
     return found
+
+
+def test_a_base_that_its_maker_signed_is_checked_before_it_is_built_on(keys, tmp_path):
+    from model_signing import signing
+
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    private, public = keys
+    assert model_signature(base, base / SIGNATURE, Trust(public))[0] == "unsigned"
+    signing.Config().use_elliptic_key_signer(private_key=private).sign(base, tmp_path / "b.sig")
+    assert model_signature(base, tmp_path / "b.sig", Trust())[0] == "not checked"
+    assert model_signature(base, tmp_path / "b.sig", Trust(public)) == ("valid", "")
+    (base / "config.json").write_text("{ }")
+    assert model_signature(base, tmp_path / "b.sig", Trust(public))[0] == "invalid"
 
 
 def test_a_key_that_is_none_is_said(bundle, keys, tmp_path):

@@ -144,7 +144,21 @@ class GpaiDocument:
     documentation: tuple[FigureDocument, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SignatureDocument:
+    """Whether a model is signed by whom one trusts.
+
+    Attributes:
+        signature: "valid", "invalid", "unsigned" or "not checked"; the exit code is 0, 1, 3 or 3.
+        why: Why it is not valid, or was not checked; "" for a valid one.
+    """
+
+    signature: str
+    why: str
+
+
 PRINTED = (
+    Printed("release signature", SignatureDocument),
     Printed("release gpai", GpaiDocument),
     Printed("release gate", GatesDocument),
     Printed("release build", BundleDocument),

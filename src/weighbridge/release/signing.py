@@ -193,6 +193,37 @@ def fault_of_signature(folder: Path, manifest: Manifest, trust: Trust) -> str:
     return ""
 
 
+def model_signature(folder: Path, signature: Path, trust: Trust) -> tuple[str, str]:
+    """Say whether a model's folder, such as a base's, is signed by whom one trusts.
+
+    Args:
+        folder: The model's.
+        signature: Its signature.
+        trust: By whom it must be signed.
+
+    Returns:
+        "valid", "invalid", "unsigned" or "not checked", and why.
+
+    Raises:
+        InputError: There is no such folder, or what is trusted is no key or certificate.
+        MissingPiece: The package is not here.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder", "a model's folder")
+    if not signature.is_file():
+        return "unsigned", f"no file {signature}"
+    if trust.method is None:
+        return "not checked", "nobody was named whom to trust"
+    config = _package("verifying").Config()
+    _trust(config, trust)
+    try:
+        with redirect_stdout(stderr):  # the package prints warnings there
+            config.verify(folder, signature)
+    except Exception as error:  # the package raises what its parts raise
+        return "invalid", f"{type(error).__name__} {error}".strip()[:200]
+    return "valid", ""
+
+
 def _trust(config: Any, trust: Trust) -> None:
     try:
         if trust.key is not None:

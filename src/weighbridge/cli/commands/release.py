@@ -33,6 +33,15 @@ Stated = Annotated[
         "--statement", metavar="FILE.toml", help="Licence, base, approvals and waivers, as stated."
     ),
 ]
+PublicKey = Annotated[
+    Path | None, typer.Option(metavar="FILE.pem", help="Public key of who must have signed.")
+]
+Root = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE.pem", help="Root certificate to trust; may be repeated."),
+]
+Identity = Annotated[str, typer.Option(metavar="NAME", help="Who must have signed with Sigstore.")]
+Issuer = Annotated[str, typer.Option(metavar="URL", help="Who vouches for that identity.")]
 PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE.toml", help="Thresholds. [default: the shipped ones]"),
@@ -133,17 +142,10 @@ def build(
 @app.command("verify", cls=SectionedCommand)
 def verify(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Its folder, or a .zip of it.")],
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE.pem", help="Public key of who must have signed.")
-    ] = None,
-    root: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE.pem", help="Root certificate to trust; may be repeated."),
-    ] = None,
-    identity: Annotated[
-        str, typer.Option(metavar="NAME", help="Who must have signed with Sigstore.")
-    ] = "",
-    issuer: Annotated[str, typer.Option(metavar="URL", help="Who vouches for that identity.")] = "",
+    key: PublicKey = None,
+    root: Root = None,
+    identity: Identity = "",
+    issuer: Issuer = "",
     unsigned: Annotated[
         bool, typer.Option("--unsigned", help="Accept a bundle whose maker is not known.")
     ] = False,
@@ -169,6 +171,33 @@ def verify(
     document = verified_document(found, signed, why)
     emit(document, verified_text(document), json)
     raise typer.Exit(_EXIT[document.outcome])
+
+
+@app.command("signature", cls=SectionedCommand)
+def signature(
+    model: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model, such as your base.")],
+    key: PublicKey = None,
+    root: Root = None,
+    identity: Identity = "",
+    issuer: Issuer = "",
+    file: Annotated[
+        Path | None,
+        typer.Option("--signature", metavar="FILE", help="[default: FOLDER/model.sig]"),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Check who signed a model that you build on.
+
+    Exit code 1: its signature is not valid; 3: it has none, or nobody was named whom to trust.
+    """
+    from weighbridge.documents.release import SignatureDocument
+    from weighbridge.release.bundle import SIGNATURE
+    from weighbridge.release.signing import Trust, model_signature
+
+    trust = Trust(key, tuple(root or ()), identity, issuer)
+    said, why = model_signature(model, file or model / SIGNATURE, trust)
+    emit(SignatureDocument(signature=said, why=why), f"{said}{f': {why}' if why else ''}", json)
+    raise typer.Exit({"valid": 0, "invalid": 1}.get(said, 3))
 
 
 @app.command("gpai", cls=SectionedCommand)
