@@ -55,7 +55,7 @@ def parsers(folder: Path) -> list[Parser]:
     """Return all parsers; `folder` is where they may write, best one in memory."""
     return [
         *_tables(folder), *_projects(folder), *_answers(folder), *_models(folder),
-        *_harnesses(folder), *_endpoints(), *_evidence(folder), *_readings(),
+        *_harnesses(folder), *_endpoints(), *_evidence(folder), *_readings(), *_attacks(folder),
         *(Parser(*pipe, share) for pipe, share in zip(pipes(), (2, 1, 1), strict=True)),
     ]  # fmt: skip
 
@@ -264,6 +264,60 @@ def _answers(folder: Path) -> list[Parser]:
                rows_changed, _written(folder / "train.jsonl", read_tuning_data)),
         Parser("tuning texts", (TRAINING,), rows_changed,
                _written(folder / "texts.jsonl", lambda p: list(tuning_texts(p)))),
+    ]  # fmt: skip
+
+
+GARAK = _rows(
+    {"entry_type": "start_run setup", "_config.version": "0.17.1", "run.eval_threshold": 0.5},
+    {"entry_type": "attempt", "status": 2, "probe_classname": "dan.Dan", "outputs": [
+        {"text": "Sure, here it is."}, None], "detector_results": {"dan.DAN": [1.0, None]},
+        "prompt": {"turns": [{"role": "user", "content": {"text": "q"}}]}},
+    {"entry_type": "eval", "probe": "dan.Dan", "detector": "dan.DAN", "passed": 0,
+     "total_evaluated": 1},
+    {"entry_type": "completion"},
+)  # fmt: skip
+SCOPE = b"""name = "r"
+weights = "sha256:1"
+campaign = "c.toml"
+until = 2026-12-31
+needed = 2
+attacks = ["direct"]
+"""
+CAMPAIGN = b"""seed = 3
+attempts = 2
+system = ["shipped"]
+[[behaviours]]
+data = "shipped"
+limit = 2
+ids = ["a"]
+[[attack]]
+name = "direct"
+"""
+POLICY = json.dumps({
+    "title": "Ours", "version": "1", "applies_to": "all", "source": "us", "attacks": ["direct"],
+    "clauses": [{"id": "1", "hazard": "weapons", "text": "No."},
+                {"id": "2", "hazard": "fraud", "behaviours": ["fraud"]}],
+}).encode()  # fmt: skip
+
+
+def _attacks(folder: Path) -> list[Parser]:
+    from weighbridge.comparison.community_round import read_scope
+    from weighbridge.redteam.campaign import read_campaign
+    from weighbridge.redteam.garak_report import read_report
+    from weighbridge.redteam.policy_probes import find_policy, plan_probes
+
+    def probed(path: Path) -> object:
+        policy = find_policy(str(path))
+        return plan_probes(policy, policy.clauses, "ours")
+
+    return [
+        Parser("garak's report", (GARAK,), rows_changed,
+               _written(folder / "garak.report.jsonl", read_report)),
+        Parser("use policy", (POLICY,), json_changed, _written(folder / "own.json", probed), 0.5),
+        Parser("round's scope", (SCOPE,), tokens_changed,
+               _written(folder / "scope.toml", read_scope), 0.5),
+        Parser("campaign", (CAMPAIGN,), tokens_changed,
+               _written(folder / "campaign.toml", read_campaign), 0.5),
     ]  # fmt: skip
 
 
