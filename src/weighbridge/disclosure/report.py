@@ -1,7 +1,7 @@
 """A report of a flaw, as somebody files it in TOML or JSON.
 
-Where the AI Flaw Report form asks for the same, a field has its name: the open-source form of the
-authors of FLARE-AI (arXiv 2606.31567), whose labels ("Flaw Description") are read, too. What that
+Where the open-source AI Flaw Report form asks for the same, a field has its name, and its labels
+("Flaw Description") are read, too; FLARE-AI (arXiv 2606.31567) may name fields otherwise. What that
 form does not have is ours: the digests, the sampling, the counts, the class of harm, the prompt.
 """
 
