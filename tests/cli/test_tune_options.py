@@ -44,8 +44,8 @@ def test_options_and_project_file_fill_the_same_fields(tmp_path):
         "target": ("q_proj", "v_proj"), "learning_rate": 1e-3, "schedule": "linear",
         "warmup_share": 0.2, "weight_decay": 0.01, "clip_norm": 0.5, "betas": (0.8, 0.95),
         "epochs": 2, "max_steps": 7, "batch_size": 3, "accumulation": 2, "max_tokens": 99,
-        "packing": "on", "overflow": "drop", "seed": 4, "checkpoint_steps": 5,
-        "self_test": True, "precision": "bfloat16", "experts": False,
+        "packing": "on", "checkpointing": True, "overflow": "drop", "seed": 4,
+        "checkpoint_steps": 5, "self_test": True, "precision": "bfloat16", "experts": False,
         "patience": 2, "validation_steps": 3,
     }  # fmt: skip
     others = {"learning_rate_ratio", "beta"}  # LoRA has no ratio, SFT no beta

@@ -23,7 +23,6 @@ from weighbridge.tuning.fused import fused_lora
 from weighbridge.tuning.isolation import first_alike
 from weighbridge.tuning.loss import loss_sum, require_causal
 from weighbridge.tuning.masks import MaskedRow
-from weighbridge.tuning.memory import forecast_adapter
 from weighbridge.tuning.settings import TuneSettings
 
 QUICK = ("gpt2", "phi3", "gemma2", "gpt_oss", "mamba2", "falcon_h1", "deepseek_v3", "gemma4_text")
@@ -158,7 +157,6 @@ def compare_gradients(adapted, rows):
     adapters.require_neutral(adapted, probe)
     arrangement = first_alike(adapted, rows, ("tree", "packed", "padded"), 0.0)
     base = adapted.get_base_model()
-    assert forecast_adapter(base.config, 100, 10, 4, 0.0, 0).peak_bytes > 0
     parameters = adapters.adapter_parameters(adapted)
     torch.manual_seed(0)
     for parameter in parameters.values():

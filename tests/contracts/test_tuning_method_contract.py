@@ -245,20 +245,9 @@ def test_a_result_is_lent_on_its_base_which_stays_as_it_was(name, done, tiny_mod
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_memory_is_forecast_for_what_is_trained_and_grows_with_the_batch(
-    name, done, tiny_model, tmp_path
-):
+def test_memory_is_forecast_from_a_first_pass_as_it_turns_out(name, done):
     _, result, _ = done(name)
-    assert result.predicted_memory_bytes > 0
-    module, _ = read_model(tiny_model, torch.float32, "cpu")
-    method = find_method(name)
-    with method.prepared(module, settings(name), "tiny", tmp_path, []) as model:
-        small, large = (method.forecast(model, settings(name), n, 1000) for n in (100, 200))
-        trained = 4 * sum(p.numel() for p in method.trained(model).values())
-    assert 1000 < small.peak_bytes < large.peak_bytes
-    assert small.gradient_bytes == trained and small.moment_bytes == 2 * trained
-    assert small.value_bytes in (0, trained)
-    assert large.activation_bytes == 2 * small.activation_bytes > 0
+    assert result.predicted_memory_bytes == pytest.approx(result.peak_memory_bytes, rel=0.05)
 
 
 @pytest.mark.parametrize("name", METHODS)

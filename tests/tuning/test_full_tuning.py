@@ -14,8 +14,6 @@ from weighbridge.errors import InputError
 from weighbridge.models.reading import read_model
 from weighbridge.tuning import TuneSettings
 from weighbridge.tuning.fused import CHUNK_ROWS, cross_entropy_sum
-from weighbridge.tuning.memory import forecast_whole
-from weighbridge.tuning.methods.full import METHOD
 from weighbridge.tuning.whole_model import in_training
 
 SETTINGS = TuneSettings(method="full", learning_rate=1e-3, epochs=3, batch_size=4)
@@ -103,59 +101,3 @@ def test_the_heads_gradient_is_that_of_a_plain_cross_entropy():
     assert found["ours"][0] == pytest.approx(found["plain"][0], rel=1e-6)
     for ours, theirs in zip(found["ours"][1:], found["plain"][1:], strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
-class _SmolLM2:
-    """The sizes of SmolLM2-135M, as its config.json states them."""
-
-    hidden_size, intermediate_size, num_hidden_layers = 576, 1536, 30
-    num_attention_heads, num_key_value_heads, vocab_size = 9, 3, 49152
-
-
-def test_the_forecast_is_weights_gradients_moments_and_activations():
-    h, f, layers, q, k, vocabulary = 576, 1536, 30, 576, 192, 49152
-    parameters, tokens, resident = 134_515_008, 1000, 10**9
-    found = forecast_whole(_SmolLM2, tokens, parameters, vocabulary * h, resident)
-    assert found.resident_bytes == resident and found.value_bytes == 0
-    assert found.gradient_bytes == 4 * parameters
-    assert found.moment_bytes == 8 * parameters
-    # Each norm: input, scaled input and result, and its root; attention a sum for each of 9 heads.
-    a_layer = 2 * (3 * h + 1) + 2 * q + 2 * k + 9 + 4 * f
-    assert found.activation_bytes == 4 * tokens * (layers * a_layer + 2 * h)
-    assert found.transient_bytes == 4 * (tokens * (4 * f + 4 * h) + vocabulary * h)
-    assert found.logit_bytes == 4 * (2 * CHUNK_ROWS * vocabulary + tokens * h + vocabulary * h)
-    assert found.peak_bytes == (
-        resident + 12 * parameters + found.activation_bytes
-        + max(found.transient_bytes, found.logit_bytes)
-    )  # fmt: skip
-
-
-def test_gradients_moments_and_activations_are_what_was_forecast(tiny_model, tmp_path):
-    """Counted in one real step, each tensor that torch keeps for the backward pass once."""
-    module, _ = read_model(tiny_model, torch.float32, "cpu")
-    kept = {}
-
-    def pack(tensor):
-        weights = {p.untyped_storage().data_ptr() for p in module.parameters()}
-        if (place := tensor.untyped_storage().data_ptr()) not in weights:
-            kept[place] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    ids = torch.arange(5, 285).reshape(2, 140)
-    with METHOD.prepared(module, SETTINGS, "tiny", tmp_path, []) as model:
-        forecast = METHOD.forecast(model, SETTINGS, ids.numel(), 0)
-        optimizer = torch.optim.AdamW(METHOD.trained(model).values())
-        model.train()
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
-        cross_entropy_sum(hidden[0], model.lm_head, ids[0]).backward()
-        gradients = sum(p.grad.nbytes for p in model.parameters())
-        optimizer.step()
-        moments = sum(
-            value.nbytes
-            for state in optimizer.state.values()
-            for name, value in state.items()
-            if name != "step"
-        )
-    assert gradients == forecast.gradient_bytes and moments == forecast.moment_bytes
-    assert 0.9 < sum(kept.values()) / forecast.activation_bytes < 1.1

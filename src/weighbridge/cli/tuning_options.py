@@ -159,6 +159,14 @@ class TrainingOptions:
         str | None,
         _setting("precision", "Of products on a CPU: float32, or bfloat16, faster and rounded."),
     ] = None
+    checkpointing: Annotated[
+        bool | None,
+        _setting(
+            "checkpointing",
+            "Compute layers again instead of keeping them: less memory, a third more time.",
+            "--checkpointing",
+        ),
+    ] = None
     weight_decay: Annotated[float | None, _setting("weight_decay", "AdamW's.")] = None
     betas: Annotated[tuple[float, float] | None, _setting("betas", "AdamW's.", metavar="B1 B2")] = (
         None

@@ -14,7 +14,7 @@ base's weights become those of four bits first: with the original ones it would 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -41,7 +41,10 @@ def record_of(module: Any) -> Nf4Record | None:
 
 
 def quantise(
-    module: Any, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    module: Any,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    read: Callable[[str, Any], None] = lambda name, layer: None,
 ) -> Nf4Record:
     """Hold a model's linear layers in four bits, one after the other.
 
@@ -53,6 +56,8 @@ def quantise(
         device: Where the four bits go, and the rest; None leaves all where they are.
         dtype: What numbers become before they are put into four bits, and the rest for good; None
             leaves them as they are.
+        read: Called with a layer's name and the layer just before it is put into four bits; gives
+            it weights that were not in memory until then.
 
     Raises:
         InputError: No layer can be held so.
@@ -61,6 +66,7 @@ def quantise(
     library = bitsandbytes()
     made = _Making(module, library)
     for name, layer in made.chosen:
+        read(name, layer)
         weight = made.packed(name, layer, device, dtype)
         module.set_submodule(name, _layer_of(library, layer, weight))
         drop(layer)
@@ -200,14 +206,6 @@ def plain_layer(layer: Any, update: Tensor) -> nn.Linear:
     made.weight = nn.Parameter(_unpacked(bitsandbytes(), layer.weight) + update, False)
     made.bias = layer.bias
     return made
-
-
-def largest_matrix(module: Any) -> int:
-    """Count the numbers of the largest matrix in four bits: what is unpacked for one product."""
-    sizes = [layer.in_features * layer.out_features for layer in module.modules() if is_held(layer)]
-    for _, experts in nf4_experts.held_experts(module):
-        sizes += [shape[1] * shape[2] for shape in experts.held_shapes.values()]
-    return max(sizes, default=0)
 
 
 def drop(layer: Any) -> None:

@@ -13,7 +13,6 @@ with unseen():
     from peft.config import PromptLearningConfig
     from peft.import_utils import is_bnb_4bit_available, is_bnb_available
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
-    from peft.tuners.lora import Linear as LoraLinear
     from peft.tuners.lora import LoraLayer
     from peft.tuners.lora.layer import ParamWrapper
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -29,7 +28,6 @@ __all__ = [
     "BaseTunerLayer",
     "LoraConfig",
     "LoraLayer",
-    "LoraLinear",
     "ModulesToSaveWrapper",
     "ParamWrapper",
     "PeftModel",

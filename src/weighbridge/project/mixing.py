@@ -13,6 +13,7 @@ from weighbridge.statistics.text_overlap import overlap, words
 from weighbridge.tuning.data import ConversationSet, read_conversations
 from weighbridge.tuning.mixing import (
     DEFAULT_SAFETY_SHARE,
+    LOOK_ALIKES_PER_REFUSAL,
     SAFETY,
     SHIPPED,
     Component,
@@ -127,7 +128,8 @@ def _safety(
         )
     digest = files_digest(found.files)
     data = named or "the shipped set"
-    return Component(SAFETY, data, digest, share, groups, kinds, licence), notes
+    weights = (1, LOOK_ALIKES_PER_REFUSAL)[: len(groups)]
+    return Component(SAFETY, data, digest, share, groups, kinds, licence, weights), notes
 
 
 def _mixed(mix: Mix, path: Path, offline: bool) -> tuple[Component, tuple[str, ...]]:

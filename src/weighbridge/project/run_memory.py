@@ -20,6 +20,7 @@ from weighbridge.planning.tuning_memory import (
     TuningMemory,
     TuningSetup,
 )
+from weighbridge.planning.tuning_memory.budget import SAVINGS
 from weighbridge.planning.tuning_memory.setup import Method, Objective
 from weighbridge.process_memory import available_memory_bytes, resident_memory_bytes
 from weighbridge.records import quantity
@@ -104,6 +105,8 @@ def changed_options(
         found.append(f"--max-tokens {nearest.row_tokens}{over}")
     if nearest.batch_size < asked.batch_size:
         found += [f"--batch-size {nearest.batch_size}", f"--accumulation {nearest.accumulation}"]
+    if nearest.checkpointing and not asked.checkpointing:
+        found.append("--checkpointing")
     return tuple(found)
 
 
@@ -163,6 +166,7 @@ def _setup(settings: "TuneSettings", rows: "Sequence[LearntRow]", device: str) -
         row_tokens=max(len(part) for row in rows for part in row.parts),
         batch_size=min(settings.batch_size, len(rows)),
         accumulation=settings.accumulation,
+        checkpointing=settings.checkpointing,
         element_bytes=2 if device.startswith("cuda") else 4,
         dropout=bool(settings.dropout),
         objective=cast("Objective", settings.objective),
@@ -177,7 +181,7 @@ def _budget(architecture: Architecture, settings: "TuneSettings", device: str) -
         import torch
 
         free, _ = torch.cuda.mem_get_info(torch.device(device))
-        return MemoryBudget(architecture, stack, free, context_bytes=0, savings=())
+        return MemoryBudget(architecture, stack, free, context_bytes=0, savings=SAVINGS[:1])
     _import_all()
     held, free_bytes = resident_memory_bytes(), available_memory_bytes()
     return MemoryBudget(
@@ -186,7 +190,7 @@ def _budget(architecture: Architecture, settings: "TuneSettings", device: str) -
         None if free_bytes is None else held + free_bytes,
         fragmentation_share=0.0,
         context_bytes=held,
-        savings=(),
+        savings=SAVINGS[:1],
     )
 
 

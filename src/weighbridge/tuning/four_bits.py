@@ -129,13 +129,6 @@ def _merged_experts(layer: Any, experts: Any) -> Callable[[], None]:
     return restore
 
 
-def largest_matrix(adapted: Any) -> int:
-    """Return how many weights the largest matrix in four bits has."""
-    from weighbridge.models import nf4
-
-    return nf4.largest_matrix(adapted)
-
-
 @contextmanager
 def _in_four_bits(module: Any, folder: Path) -> "Iterator[Nf4Record]":
     """Hold a base in four bits, if it is not held so already.

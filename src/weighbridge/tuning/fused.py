@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weighbridge.models.peft_library import LoraLinear, ParamWrapper
+from weighbridge.models.nf4 import is_held
+from weighbridge.models.peft_library import LoraLayer
 
 # Rows of logits held at once: 256 x 49152 x 4 bytes = 50 MB for SmolLM2.
 CHUNK_ROWS = 256
@@ -78,6 +79,37 @@ class _LoraLinear(torch.autograd.Function):
         return dx, ddropped, None, None, da, db, None
 
 
+class _LoraUpdate(torch.autograd.Function):
+    """s (x Aᵀ) Bᵀ where x is narrower than A and B, keeping x as it is.
+
+    peft casts x to the adapter's type, and each adapted layer keeps that copy.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,  # (..., I)
+        a: Tensor,  # (R, I)
+        b: Tensor,  # (O, R)
+        scale: float,
+    ) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        low = flat.to(a.dtype) @ a.T  # (T, R)
+        ctx.save_for_backward(flat, low, a, b)
+        ctx.scale, ctx.shape = scale, x.shape
+        return (low @ b.T).mul_(scale).to(x.dtype).view(*x.shape[:-1], len(b))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        flat, low, a, b = ctx.saved_tensors
+        dy = grads[0].reshape(-1, len(b)).to(a.dtype)
+        dlow = (dy @ b).mul_(ctx.scale)  # (T, R)
+        db = (dy.T @ low).mul_(ctx.scale)
+        da = dlow.T @ flat.to(a.dtype)
+        dx = (dlow @ a).to(flat.dtype).view(ctx.shape) if ctx.needs_input_grad[0] else None
+        return dx, da, db, None
+
+
 class _HeadLoss(torch.autograd.Function):
     """Sum of cross-entropies of ``hidden @ weightᵀ``; a gradient for weight if it is trained."""
 
@@ -89,11 +121,12 @@ class _HeadLoss(torch.autograd.Function):
         for rows in _chunks(hidden):
             losses, errors = _losses_and_errors(hidden[rows], weight, targets[rows])
             total += losses.sum(dtype=torch.float64)
+            errors = errors.to(weight.dtype)
             torch.mm(errors, weight, out=dhidden[rows])
             if dweight is not None:
                 dweight.addmm_(errors.T, hidden[rows])
         ctx.save_for_backward(dhidden, dweight)
-        return total.to(hidden.dtype)
+        return total.float()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -114,12 +147,12 @@ class _TokenLosses(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         ctx.trains_head = ctx.needs_input_grad[1]
         dhidden = None if ctx.trains_head else torch.empty_like(hidden)  # (N, H)
-        found = hidden.new_empty(len(hidden))
+        found = hidden.new_empty(len(hidden), dtype=torch.float32)
         for rows in _chunks(hidden):
             losses, errors = _losses_and_errors(hidden[rows], weight, targets[rows])
             found[rows] = losses[:, 0]
             if dhidden is not None:
-                torch.mm(errors, weight, out=dhidden[rows])
+                torch.mm(errors.to(weight.dtype), weight, out=dhidden[rows])
         ctx.save_for_backward(*((hidden, weight, targets) if dhidden is None else (dhidden,)))
         return found
 
@@ -128,12 +161,12 @@ class _TokenLosses(torch.autograd.Function):
         weighed = grads[0][:, None]  # (N, 1)
         if not ctx.trains_head:
             (dhidden,) = ctx.saved_tensors
-            return dhidden * weighed, None, None
+            return (dhidden * weighed).to(dhidden.dtype), None, None
         hidden, weight, targets = ctx.saved_tensors
         dhidden, dweight = torch.empty_like(hidden), torch.zeros_like(weight)
         for rows in _chunks(hidden):
             _, errors = _losses_and_errors(hidden[rows], weight, targets[rows])
-            errors.mul_(weighed[rows])
+            errors = errors.mul_(weighed[rows]).to(weight.dtype)
             torch.mm(errors, weight, out=dhidden[rows])
             dweight.addmm_(errors.T, hidden[rows])
         return dhidden, dweight, None
@@ -146,7 +179,7 @@ def _chunks(hidden: Tensor) -> list[slice]:
 
 def _losses_and_errors(hidden: Tensor, weight: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return each row's cross-entropy (n, 1), and its gradient by the logits (n, V)."""
-    scores = functional.linear(hidden, weight)
+    scores = functional.linear(hidden, weight).float()
     wanted = targets[:, None]
     right = scores.gather(1, wanted)
     peak = scores.amax(1, keepdim=True)
@@ -185,7 +218,9 @@ def _bare_weight(hidden: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor | N
     """Return a bare projection's weight where a gradient is wanted; None where torch does all."""
     bare = type(head) is nn.Linear and getattr(head, "bias", None) is None
     weight = getattr(head, "weight", None) if bare else None
-    return weight if hidden.dtype == torch.float32 and torch.is_grad_enabled() else None
+    if weight is None or weight.dtype != hidden.dtype or not torch.is_grad_enabled():
+        return None
+    return weight if hidden.dtype in (torch.float32, torch.bfloat16) else None
 
 
 def _in_chunks(
@@ -202,14 +237,16 @@ def _in_chunks(
 def fused_lora(module: nn.Module) -> Iterator[None]:
     """Let peft's plain LoRA layers run as one function each, and restore them afterwards.
 
-    Layers that are anything but plain (DoRA, quantised, merged, several adapters, a type that
-    differs between base and adapter) are left to peft.
+    Where the adapter's type is wider than the base's, or the base is in four bits, the update alone
+    is one function. Layers that are anything but plain (DoRA, merged, several adapters) are left to
+    peft.
     """
     replaced: list[nn.Module] = []
     try:
         for layer in module.modules():
-            if isinstance(layer, (LoraLinear, ParamWrapper)) and _is_plain(layer):
-                layer.forward = _forward_of(layer)
+            if isinstance(layer, LoraLayer) and _is_plain(layer):
+                own = _is_alike(layer)
+                layer.forward = _forward_of(layer) if own else _updated_forward_of(layer)
                 replaced.append(layer)
         yield
     finally:
@@ -223,13 +260,31 @@ def _is_plain(layer: Any) -> bool:
     name = layer.active_adapters[0]
     base = layer.base_layer
     return (
-        type(base) is nn.Linear
+        (type(base) is nn.Linear or is_held(base))
         and not base.weight.requires_grad
         and name in layer.lora_A
         and name not in layer.lora_variant
         and layer.lora_B[name].bias is None
-        and layer.lora_A[name].weight.dtype == base.weight.dtype
     )
+
+
+def _is_alike(layer: Any) -> bool:
+    """Whether base and adapter are plain matrices of one type."""
+    base, a = layer.base_layer, layer.lora_A[layer.active_adapters[0]].weight
+    return type(base) is nn.Linear and a.dtype == base.weight.dtype
+
+
+def _updated_forward_of(layer: Any) -> Any:
+    name, peft_forward = layer.active_adapters[0], layer.forward
+    base, dropout = layer.base_layer, layer.lora_dropout[name]
+    a, b, scale = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+
+    def forward(x: Tensor) -> Any:
+        if x.dtype == a.dtype:  # nothing would be copied
+            return peft_forward(x)
+        return base(x) + _LoraUpdate.apply(dropout(x), a, b, scale)
+
+    return forward
 
 
 def _forward_of(layer: Any) -> Any:

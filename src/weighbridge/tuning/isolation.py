@@ -46,6 +46,9 @@ def first_alike(
     Raises:
         InputError: The model can't be trained on padded rows either.
     """
+    if wanted[0] == "padded":  # nothing to compare with: a row shows whether there are gradients
+        _padded_gradients(module, [min(rows, key=len)])
+        return "padded"
     padded = _padded_gradients(module, rows)
     for arrangement in wanted:
         if arrangement == "padded":

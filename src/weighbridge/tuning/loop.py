@@ -18,16 +18,12 @@ import torch
 
 from weighbridge.errors import InputError, Interrupted
 from weighbridge.models.template_clock import date_written
-from weighbridge.process_memory import (
-    peak_memory_bytes,
-    release_freed,
-    resident_memory_bytes,
-    restart_peak,
-)
+from weighbridge.process_memory import release_freed
 from weighbridge.sources.digests import file_digest
 from weighbridge.storage import append_line, sole_owner, write_whole
 from weighbridge.tuning import checkpoint, early_stopping, plan
 from weighbridge.tuning.experts import expert_layers, watched_experts
+from weighbridge.tuning.heap import gaps_returned
 from weighbridge.tuning.job import (
     Job,
     arranged_as_before,
@@ -39,6 +35,8 @@ from weighbridge.tuning.job import (
 from weighbridge.tuning.masks import MaskedRow
 from weighbridge.tuning.mixing import Mixed
 from weighbridge.tuning.paired_rows import LearntRow, parts_of
+from weighbridge.tuning.peak import peak_bytes, probed_peak, restart_peak
+from weighbridge.tuning.recomputing import recomputed
 from weighbridge.tuning.registry import find_method, find_objective
 from weighbridge.tuning.rewards import RewardPair, Rewards
 from weighbridge.tuning.rows import TuningRow
@@ -127,7 +125,12 @@ def tune(
             return done
         said: list[str] = []
         trial = Trial(method, objective, module, tokenizer, rows, held_out, settings, base, folder)
-        with interruptible() as stopping, reproducible(settings.seed, threads):
+        with (
+            interruptible() as stopping,
+            reproducible(settings.seed, threads),
+            gaps_returned(module),
+            recomputed(module, settings.checkpointing),
+        ):
             tried = tried_out(trial, on_event, stopping)
             with method.prepared(module, settings, base, folder, said) as model:
                 known = tried.arrangement if tried else None
@@ -194,7 +197,7 @@ def _train(
         )
         predicted_seconds = None
         release_freed()  # by what was measured with the base before, and by the self-test
-        restart_peak()
+        restart_peak(job.model.device)
         if state is None:
             state = _start(job, warm)
             predicted_seconds = state.predicted_seconds
@@ -233,7 +236,7 @@ def _train(
                 f"tuning stopped after step {state.step} of {job.schedule.total_steps}",
                 do=f"the same command goes on from step {saved}",
             ) from None
-        return replace(state, peak_memory_bytes=_peak(state), arrangement=job.arrangement)
+        return replace(state, peak_memory_bytes=_peak(job, state), arrangement=job.arrangement)
 
 
 def _ended(job: Job, state: checkpoint.RunState) -> bool:
@@ -243,16 +246,18 @@ def _ended(job: Job, state: checkpoint.RunState) -> bool:
 
 
 def _start(job: Job, warm: bool) -> checkpoint.RunState:
-    """Forecast memory, then time one forward and backward pass on the longest rows there are."""
+    """Time a forward and backward pass on the longest rows there are, and measure its memory."""
     longest = sorted(job.rows, key=len, reverse=True)[: job.settings.batch_size]
     probe = job.batch(longest)
     positions = probe.token_ids.numel()
-    forecast = job.method.forecast(job.model, job.settings, positions, resident_memory_bytes())
     if not warm:
         job.objective.loss(job.model, probe).backward()
+        if job.settings.accumulation == 1:  # else gradients stand while the next pass is computed
+            job.optimizer.zero_grad()
     started = time.perf_counter()
     job.objective.loss(job.model, probe).backward()
     seconds = time.perf_counter() - started
+    predicted = probed_peak(job.parameters.values(), job.model.device)
     job.optimizer.zero_grad()
     return checkpoint.RunState(
         step=0,
@@ -260,7 +265,7 @@ def _start(job: Job, warm: bool) -> checkpoint.RunState:
         predicted_seconds=plan.forecast_seconds(
             job.token_counts[job.arrangement], positions, seconds
         ),
-        predicted_memory_bytes=forecast.peak_bytes,
+        predicted_memory_bytes=predicted,
         peak_memory_bytes=0,
         arrangement=job.arrangement,
     )
@@ -337,14 +342,14 @@ def _record(job: Job, state: checkpoint.RunState, metric: Metric) -> checkpoint.
                 rewards=metric.rewards,
                 trained_tokens_per_second=metric.trained_tokens / metric.seconds,
                 learning_rate=metric.learning_rate or 0.0,
-                memory_bytes=_peak(state),
+                memory_bytes=_peak(job, state),
             )
         )
     return state
 
 
 def _checkpoint(job: Job, state: checkpoint.RunState) -> None:
-    state = replace(state, peak_memory_bytes=_peak(state), arrangement=job.arrangement)
+    state = replace(state, peak_memory_bytes=_peak(job, state), arrangement=job.arrangement)
     path = checkpoint.save_checkpoint(
         job.folder / CHECKPOINTS, state, job.parameters, job.optimizer, job.method.output
     )
@@ -352,8 +357,8 @@ def _checkpoint(job: Job, state: checkpoint.RunState) -> None:
     release_freed()  # passes of different lengths leave holes, which would add up
 
 
-def _peak(state: checkpoint.RunState) -> int:
-    return max(state.peak_memory_bytes, peak_memory_bytes())
+def _peak(job: Job, state: checkpoint.RunState) -> int:
+    return max(state.peak_memory_bytes, peak_bytes(job.model.device))
 
 
 def _result(

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from weighbridge.tuning.held_out import HeldOut
     from weighbridge.tuning.lineage import LineageStep
-    from weighbridge.tuning.memory import MemoryForecast
     from weighbridge.tuning.merging import Merged
     from weighbridge.tuning.settings import TuneSettings
 
@@ -75,7 +74,6 @@ class LowRank:
         loads: Puts a saved adapter on the base, and takes it off again.
         merges: Adds each layer's update to its weight, and takes it away again.
         keeps_base: Whether the base's weights are used as they are.
-        unpacked: Counts the numbers of a matrix that stands unpacked during a product.
         output: An adapter.
     """
 
@@ -92,7 +90,6 @@ class LowRank:
     loads: Callable[[Any, Path], AbstractContextManager[Any]] = _loaded
     merges: Callable[[Any], AbstractContextManager[None]] = _merged
     keeps_base: bool = True
-    unpacked: Callable[[Any], int] = lambda model: 0
     output: Output = "adapter"
 
     def describe(self, settings: "TuneSettings") -> str:
@@ -132,24 +129,6 @@ class LowRank:
     def rate_factor(self, parameter: str, settings: "TuneSettings") -> float:
         """Return 1, or for B the ratio that the method sets between its rate and A's."""
         return (settings.learning_rate_ratio or 1.0) if ".lora_B." in parameter else 1.0
-
-    def forecast(
-        self, model: Any, settings: "TuneSettings", batch_tokens: int, resident_bytes: int
-    ) -> "MemoryForecast":
-        """Forecast the peak with an adapter on a frozen base."""
-        from weighbridge.tuning.memory import forecast_adapter
-
-        return forecast_adapter(
-            model.get_base_model().config,
-            batch_tokens=batch_tokens,
-            trainable_parameters=sum(p.numel() for p in self.trained(model).values()),
-            rank=settings.rank,
-            dropout=settings.dropout,
-            resident_bytes=resident_bytes,
-            kept_outputs=self.kept_outputs,
-            target=settings.target,
-            unpacked_numbers=self.unpacked(model),
-        )
 
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
         """Write the adapter in peft's format."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from weighbridge.tuning.held_out import HeldOut
     from weighbridge.tuning.lineage import LineageStep
     from weighbridge.tuning.masks import MaskedRow
-    from weighbridge.tuning.memory import MemoryForecast
     from weighbridge.tuning.merging import Merged
     from weighbridge.tuning.paired_rows import LearntRow
     from weighbridge.tuning.plan import LengthReport, Overflow
@@ -100,18 +99,6 @@ class Method(Protocol):
 
     def rate_factor(self, parameter: str, settings: "TuneSettings") -> float:
         """Return what the learning rate is multiplied by for a parameter."""
-
-    def forecast(
-        self, model: Any, settings: "TuneSettings", batch_tokens: int, resident_bytes: int
-    ) -> "MemoryForecast":
-        """Forecast the peak of memory.
-
-        Args:
-            model: As `prepared` lends it.
-            settings: Of the run.
-            batch_tokens: Positions of the largest forward pass.
-            resident_bytes: What the process holds now, the base's weights included.
-        """
 
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
         """Write the result whole, or not at all.

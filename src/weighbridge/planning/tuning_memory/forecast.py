@@ -241,7 +241,8 @@ def _logit_bytes(
     tokens = _tokens(setup, adapter)
     if setup.loss == "chunked" and stack.chunk_rows is not None:
         rows = min(stack.chunk_rows, tokens)
-        return 2 * 4 * words * rows + setup.element_bytes * width * tokens
+        gradient = setup.element_bytes * words * width if setup.method == "full" else 0
+        return 2 * 4 * words * rows + setup.element_bytes * width * tokens + gradient
     whole = stack.whole_logit_bytes * words * tokens
     if setup.method != "qlora" or not setup.quantised_head:
         return whole

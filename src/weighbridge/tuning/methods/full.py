@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from weighbridge.tuning.held_out import HeldOut
     from weighbridge.tuning.lineage import LineageStep
-    from weighbridge.tuning.memory import MemoryForecast
     from weighbridge.tuning.merging import Merged
     from weighbridge.tuning.settings import TuneSettings
 
@@ -61,15 +60,6 @@ class Full:
     def rate_factor(self, parameter: str, settings: "TuneSettings") -> float:
         """Return 1: all learn at one rate."""
         return 1.0
-
-    def forecast(
-        self, model: Any, settings: "TuneSettings", batch_tokens: int, resident_bytes: int
-    ) -> "MemoryForecast":
-        """Forecast the peak with a gradient and two moments of every parameter."""
-        from weighbridge.tuning.memory import forecast_whole
-
-        sizes = [parameter.numel() for parameter in model.parameters()]
-        return forecast_whole(model.config, batch_tokens, sum(sizes), max(sizes), resident_bytes)
 
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
         """Write configuration, tokenizer and weights, and prove that they load to the same bits."""

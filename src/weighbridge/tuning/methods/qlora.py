@@ -6,7 +6,6 @@ product unpacks its matrix, forwards and backwards.
 
 from weighbridge.tuning.four_bits import (
     attached_in_four_bits,
-    largest_matrix,
     loaded_in_four_bits,
     merged_in_four_bits,
     save_with_record,
@@ -28,5 +27,4 @@ METHOD = LowRank(
     saved=save_with_record,
     loads=loaded_in_four_bits,
     merges=merged_in_four_bits,
-    unpacked=largest_matrix,
 )
