@@ -59,8 +59,10 @@ bench-engine: $(VENV)/.bench  ## The engine's table against lm-evaluation-harnes
 bench-memory: $(VENV)/.dev  ## The memory formula against published tuning runs (DATA=PATH with tuning_memory/)
 	$(BIN)/python bench/memory_vs_published.py --data "$(DATA)/tuning_memory"
 
-bench-tuning: $(VENV)/.dev  ## The tuner against TRL's SFTTrainer with peft (DATA=PATH with tuning/; 20 min)
+bench-tuning: $(VENV)/.dev  ## The tuner against TRL's SFTTrainer with peft, and its memory's forecast (DATA=PATH with tuning/; 40 min)
 	$(BIN)/python bench/tuning_vs_peers.py --data "$(DATA)/tuning/alpaca_en_demo.json"
+	$(BIN)/python bench/tuning_memory.py
+	$(BIN)/python bench/qlora_70b.py
 
 parity-page: $(VENV)/.dev  ## Weigh published proprietary answers (DATA=PATH with mmlu/ and mmlu_helm_predictions/)
 	$(BIN)/python docs/make_parity_page.py --data "$(DATA)"

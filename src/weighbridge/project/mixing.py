@@ -13,7 +13,6 @@ from weighbridge.statistics.text_overlap import overlap, words
 from weighbridge.tuning.data import ConversationSet, read_conversations
 from weighbridge.tuning.mixing import (
     DEFAULT_SAFETY_SHARE,
-    LOOK_ALIKES_PER_REFUSAL,
     SAFETY,
     SHIPPED,
     Component,
@@ -128,8 +127,7 @@ def _safety(
         )
     digest = files_digest(found.files)
     data = named or "the shipped set"
-    weights = (1, LOOK_ALIKES_PER_REFUSAL)[: len(groups)]
-    return Component(SAFETY, data, digest, share, groups, kinds, licence, weights), notes
+    return Component(SAFETY, data, digest, share, groups, kinds, licence), notes
 
 
 def _mixed(mix: Mix, path: Path, offline: bool) -> tuple[Component, tuple[str, ...]]:

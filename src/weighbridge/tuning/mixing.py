@@ -25,9 +25,6 @@ SAFETY = "safety"
 DEFAULT_SAFETY_SHARE = 0.03
 """Bianchi et al.: a few hundred examples among twenty thousand rows are enough."""
 
-LOOK_ALIKES_PER_REFUSAL = 1
-"""Harmless questions that are answered, for one that is refused."""
-
 SHIPPED = Path(__file__).parent / "safety_examples.jsonl"
 """Refusals and look-alikes that come with Weighbridge, written for it."""
 
@@ -112,13 +109,11 @@ class Component:
         name: What it is called in what is said and recorded.
         data: As it was named; "shipped" for the package's own.
         digest: Of its files.
-        share: Of all rows, for the first of its groups.
-        groups: Rows by kind; as many are drawn from each as `weights` says. Rows of two groups
-            whose ids have the part before the last "/" in common belong together and are drawn
-            together.
+        share: Of all rows, for each of its groups.
+        groups: Rows by kind; as many are drawn from each. Rows of two groups whose ids have the
+            part before the last "/" in common belong together and are drawn together.
         kinds: The groups' names, where there are several.
         licence: Of the data; "" where none is known.
-        weights: How many rows of each group come with one of the first; empty for one of each.
     """
 
     name: str
@@ -128,12 +123,6 @@ class Component:
     groups: tuple[tuple[Conversation, ...], ...]
     kinds: tuple[str, ...] = ()
     licence: str = ""
-    weights: tuple[int, ...] = ()
-
-    @property
-    def rows_of_each(self) -> tuple[int, ...]:
-        """How many rows of each group come with one of the first."""
-        return self.weights or (1,) * len(self.groups)
 
 
 @dataclass(frozen=True)
@@ -211,7 +200,7 @@ def mix_rows(own: Sequence[Conversation], components: Sequence[Component], seed:
     """
     counts = _counts(len(own), components)
     drawn = [
-        [_drawn(g, n * count, seed) for g, n in zip(one.groups, one.rows_of_each, strict=True)]
+        [_drawn(group, count, seed) for group in one.groups]
         for one, count in zip(components, counts, strict=True)
     ]
     total = len(own) + sum(len(group) for groups in drawn for group in groups)
@@ -234,12 +223,10 @@ def mix_rows(own: Sequence[Conversation], components: Sequence[Component], seed:
 
 
 def _counts(own: int, components: Sequence[Component]) -> list[int]:
-    """Return how many rows each first group gives, for the shares to be those of all rows."""
-    parts = [one.share * sum(one.rows_of_each) for one in components]
-    others = math.fsum(parts)
+    """Return how many rows each group gives, for the shares to be those of all rows."""
+    others = math.fsum(one.share * len(one.groups) for one in components)
     if others > 1 - 1e-9:
-        named = zip(parts, components, strict=True)
-        listed = ", ".join(f"{part:.0%} {one.name}" for part, one in named)
+        listed = ", ".join(f"{one.share * len(one.groups):.0%} {one.name}" for one in components)
         raise InputError(
             f"shares to mix in that make {others:.0%} of all rows ({listed})",
             "less than 100 %, so that rows of your own are left",
@@ -268,16 +255,13 @@ def _short_of(
             f"{one.share:.3g} of so few rows ({own:,}) is less than one: nothing of {one.name} is "
             "mixed in"
         ]
-    asked = [count * each for each in one.rows_of_each]
-    if [len(group) for group in groups] == asked:
+    if min(map(len, groups)) == count:
         return []
     named = one.kinds or ("rows",)
     have = " and ".join(f"{len(g):,} {kind}" for g, kind in zip(groups, named, strict=True))
-    each = set(asked) != {count}
-    wanted = " and ".join(f"{number:,}" for number in asked) if each else f"{count:,}"
     return [
-        f"{one.data} holds {have} to mix in, where a share of {one.share:.3g} asks for {wanted}"
-        f"{' of each' * (len(groups) > 1 and not each)}: all of them are taken once"
+        f"{one.data} holds {have} to mix in, where a share of {one.share:.3g} asks for {count:,}"
+        f"{' of each' * (len(groups) > 1)}: all of them are taken once"
     ]
 
 
