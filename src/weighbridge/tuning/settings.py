@@ -69,13 +69,13 @@ class TuneSettings:
         max_steps: Stop after this number of steps even if epochs are left; None for no limit.
         batch_size: Rows in one forward pass; what memory depends on.
         accumulation: Forward passes in one step; a step sees `batch_size * accumulation` rows.
+        checkpointing: Whether layers are computed again in the backward pass instead of kept: less
+            memory, a third more time, the same result.
         packing: Whether rows of a forward pass stand in one, each for itself, without padding:
             "auto" where the model keeps them apart and fewer tokens are computed, "on" refuses a
             model that doesn't, "off" pads.
         precision: What a product's factors are rounded to in training steps: "bfloat16" is faster
             on a CPU that computes with it. Values, sums and results stay float32.
-        checkpointing: Whether layers are computed again in the backward pass instead of kept: less
-            memory, a third more time, the same result.
         max_tokens: Longest row; None for the model's context.
         overflow: What becomes of longer rows.
         seed: Of the adapter's initial values, the order of rows, and dropout.
@@ -106,9 +106,9 @@ class TuneSettings:
     max_steps: int | None = None
     batch_size: int = 8
     accumulation: int = 1
+    checkpointing: bool = False
     packing: Packing = "auto"
     precision: Precision = "float32"
-    checkpointing: bool = False
     max_tokens: int | None = None
     overflow: Overflow = "refuse"
     seed: int = 0
