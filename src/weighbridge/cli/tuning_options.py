@@ -151,14 +151,6 @@ class TrainingOptions:
     max_steps: Annotated[int | None, _setting("max_steps", "Stop after so many steps.")] = None
     batch_size: Annotated[int | None, _setting("batch_size", "Rows in one pass.")] = None
     accumulation: Annotated[int | None, _setting("accumulation", "Passes in one step.")] = None
-    packing: Annotated[
-        str | None,
-        _setting("packing", "Rows in one without padding, each for itself: auto, on or off."),
-    ] = None
-    precision: Annotated[
-        str | None,
-        _setting("precision", "Of products on a CPU: float32, or bfloat16, faster and rounded."),
-    ] = None
     checkpointing: Annotated[
         bool | None,
         _setting(
@@ -166,6 +158,14 @@ class TrainingOptions:
             "Compute layers again instead of keeping them: less memory, a third more time.",
             "--checkpointing",
         ),
+    ] = None
+    packing: Annotated[
+        str | None,
+        _setting("packing", "Rows in one without padding, each for itself: auto, on or off."),
+    ] = None
+    precision: Annotated[
+        str | None,
+        _setting("precision", "Of products on a CPU: float32, or bfloat16, faster and rounded."),
     ] = None
     weight_decay: Annotated[float | None, _setting("weight_decay", "AdamW's.")] = None
     betas: Annotated[tuple[float, float] | None, _setting("betas", "AdamW's.", metavar="B1 B2")] = (
