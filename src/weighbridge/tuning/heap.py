@@ -4,8 +4,8 @@ Between the tensors that a forward pass keeps for the backward pass lie those th
 for a moment. The C library (glibc) keeps their room for later, but rarely uses it again: PyTorch
 asks for aligned memory, and an aligned request looks for a little more than what the same request
 left. So the gaps grow to about the size of what is kept, and a process holds twice what its tensors
-take. Giving gaps back after a layer costs the time in which the system clears pages anew (about a
-tenth of a step), and the peak becomes that of the tensors.
+take. Giving gaps back after a layer costs the time in which the system clears pages anew, and the
+peak becomes that of the tensors (docs/performance.md).
 """
 
 from collections.abc import Iterator
