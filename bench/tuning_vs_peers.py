@@ -96,7 +96,7 @@ def run_ours(asked: Mapping[str, Any], folder: Path, scratch: Path) -> dict[str,
     from weighbridge.tuning import StepDone, TuneSettings, loop
 
     conversations, _, _ = chosen_rows(Path(asked["data"]), folder, asked["rows"])
-    loop.restart_peak = lambda: True  # type: ignore[assignment]  # loading counts here, too
+    loop.restart_peak = lambda device: None  # type: ignore[assignment]  # loading counts here, too
     module, tokenizer = read_model(folder, torch.float32, "cpu")
     ends: list[float] = []
 

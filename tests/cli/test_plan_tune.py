@@ -106,8 +106,15 @@ def test_bad_input_is_one_line(words, said):
 
 
 def test_what_is_taken_for_granted_of_a_mixture_is_said():
-    found = plan("mixtral-8x7b", "--method", "qlora", "--gpu", "l40s")
-    assert any("bitsandbytes" in note for note in found["notes"])
+    words = ("mixtral-8x7b", "--method", "qlora", "--gpu", "l40s")
+    found, every = plan(*words), plan(*words, "--experts")
+    assert any("routed experts get no adapter" in note for note in found["notes"])
+    assert not any("routed experts" in note for note in every["notes"])
+    assert found["trainable_parameters"] < every["trainable_parameters"]
+    by_peft = plan(*words, "--stack", "peft")
+    assert any("bitsandbytes" in note for note in by_peft["notes"])
+    refused = run("plan", "tune", *words, "--stack", "peft", "--experts")
+    assert refused.returncode == 2 and "--stack weighbridge" in refused.stderr
     assert plan("llama-3-8b", "--method", "qlora", "--gpu", "l40s")["notes"] == []
 
 

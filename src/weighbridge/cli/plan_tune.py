@@ -24,6 +24,7 @@ class Method:
         objective: sft, or dpo or orpo, which compute two answers for each row.
         rank: LoRA's rank.
         targets: Modules that LoRA adapts, their names between commas.
+        experts: Whether LoRA adapts a mixture's routed experts as well.
         dtype: Type of the weights: bf16 or float32.
         double_quantized: Whether QLoRA quantises the scales as well.
         float32_embeddings: Whether QLoRA keeps what it doesn't quantise in float32.
@@ -40,6 +41,9 @@ class Method:
         str,
         typer.Option(metavar="NAMES", help="Modules that LoRA adapts: all-linear, or NAME,NAME."),
     ] = "all-linear"
+    experts: Annotated[
+        bool, typer.Option("--experts", help="LoRA on a mixture's routed experts as well.")
+    ] = False
     dtype: Annotated[str, typer.Option(help="bf16 or float32.")] = "bf16"
     double_quantized: Annotated[bool, typer.Option(help="QLoRA: quantise the scales as well.")] = (
         True
@@ -146,11 +150,19 @@ def _setup(method: Method, training: Training, machine: Machine) -> "TuningSetup
         raise InputError(f"--targets {method.targets!r}", "all-linear, or names such as q_proj")
     if method.dtype not in ("bf16", "float32"):
         raise UnknownName("--dtype", method.dtype, ("bf16", "float32"))
+    ours = training.stack == "weighbridge"
+    if method.experts and not ours:
+        raise InputError(
+            f"--experts with --stack {training.stack}",
+            "--stack weighbridge, whose all-linear has or leaves out experts as it is told",
+            "name experts among --targets, as `weighbridge inspect` lists them",
+        )
     return TuningSetup(
         method=method.method,  # type: ignore[arg-type]  # checked there
         objective=method.objective,  # type: ignore[arg-type]
         rank=method.rank,
         targets=ALL_LINEAR if names == (ALL_LINEAR,) else names,
+        experts=method.experts if ours else None,
         row_tokens=training.max_tokens,
         batch_size=training.batch_size,
         accumulation=training.accumulation,
@@ -221,7 +233,9 @@ def _tune_plan(
 def _notes(architecture: "Architecture", setup: "TuningSetup") -> tuple[str, ...]:
     """Return what the forecast takes for granted."""
     notes = []
-    if architecture.experts and setup.method == "qlora":
+    if architecture.experts and setup.method != "full" and setup.experts is False:
+        notes.append("routed experts get no adapter; --experts counts one on each")
+    if architecture.experts and setup.method == "qlora" and setup.experts is None:
         notes.append(
             "experts are counted as quantised; bitsandbytes leaves those held in one parameter as "
             "they are"

@@ -15,6 +15,8 @@ class TuningSettings:
         method: Every weight, LoRA beside them, or LoRA beside weights of four bits.
         rank: LoRA's.
         targets: What LoRA adapts: "all-linear", or endings of names.
+        experts: Whether "all-linear" has a mixture's routed experts, as `weighbridge tune` means it;
+            null for what peft means by it.
         row_tokens: Longest row.
         batch_size: Rows of one forward pass.
         accumulation: Forward passes of one optimizer step.
@@ -33,6 +35,7 @@ class TuningSettings:
     method: Literal["full", "lora", "qlora"]
     rank: int
     targets: str | tuple[str, ...]
+    experts: bool | None
     row_tokens: int
     batch_size: int
     accumulation: int

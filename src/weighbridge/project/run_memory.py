@@ -135,7 +135,7 @@ def memory_of(
         trained = (
             parameters(architecture)
             if asked.method == "full"
-            else lora_parameters(architecture, asked.rank, asked.targets)
+            else lora_parameters(architecture, asked.rank, asked.targets, asked.experts)
         )
     except InputError:  # the model itself may have such a layer, and says so if not
         return None, None, None
@@ -163,6 +163,7 @@ def _setup(settings: "TuneSettings", rows: "Sequence[LearntRow]", device: str) -
         method=cast("Method", method),
         rank=settings.rank or 1,
         targets=ALL_LINEAR if ALL_LINEAR in named else named,
+        experts=bool(settings.experts),
         row_tokens=max(len(part) for row in rows for part in row.parts),
         batch_size=min(settings.batch_size, len(rows)),
         accumulation=settings.accumulation,

@@ -20,7 +20,7 @@ from weighbridge.models.peft_library import (
 )
 from weighbridge.models.read_past import READ_PAST
 from weighbridge.storage import whole_folder
-from weighbridge.tuning.reach import reach_of
+from weighbridge.tuning.reach import linear_routers, reach_of
 from weighbridge.tuning.settings import TuneSettings
 from weighbridge.tuning.targets import passed_over, require_named
 from weighbridge.tuning.tensors import write_tensors
@@ -133,11 +133,12 @@ def _left_out(module: Any) -> list[str] | None:
     each group by itself, and an adapter on what a recurrence reads for itself would never learn.
     """
     past = READ_PAST.get(module.config.model_type, ())
+    routers = set(linear_routers(module))
     found = [
         name
         for name, layer in module.named_modules()
         if isinstance(layer, torch.nn.Linear)
-        and (_own_product(layer) or name.rpartition(".")[2] in past)
+        and (name in routers or _own_product(layer) or name.rpartition(".")[2] in past)
     ]
     return found or None
 

@@ -19,13 +19,12 @@ from weighbridge.models.grouped_experts import chain_of, is_grouped, outermost_w
 from weighbridge.models.nf4_experts import is_held_experts
 from weighbridge.models.peft_library import ParamWrapper
 from weighbridge.tuning.expert_layer import ExpertLayer, listed
-from weighbridge.tuning.reach import expert_tensors
+from weighbridge.tuning.reach import ROUTER, expert_tensors
 from weighbridge.tuning.tensors import read_tensors
 
 CHECKED_STEPS = 3
 """Steps after which each expert that had tokens to learn from must have had a gradient."""
 _LAYER = re.compile(r"\.(\d+)\.")
-_ROUTER = re.compile(r"(gate|router)(\.|$)")
 
 
 class ExpertWatch:
@@ -214,7 +213,7 @@ def _places(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 def _router_is_trained(model: Any, experts: str) -> bool:
     block = experts.rpartition(".")[0]
     return any(
-        _ROUTER.match(_bare(name).removeprefix(f"{block}."))
+        ROUTER.match(_bare(name).removeprefix(f"{block}."))
         for name, parameter in model.named_parameters()
         if parameter.requires_grad and _bare(name).startswith(f"{block}.")
     )

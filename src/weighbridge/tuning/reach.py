@@ -19,6 +19,8 @@ from torch import nn
 from weighbridge.errors import InputError
 from weighbridge.models.peft_library import LoraConfig
 
+ROUTER = re.compile(r"(gate|router|shared_expert_gate)(\.|$)")
+"""Names within a mixture's block of what weighs experts, routed or shared."""
 _BEFORE_LAYER = re.compile(r"^.*?\.\d+\.")
 
 
@@ -45,6 +47,20 @@ def expert_tensors(module: Any) -> dict[str, torch.Tensor]:
         for weight, value in part.named_parameters(recurse=False)
         if value.dim() == 3 and getattr(part, "num_experts", 1) == len(value) > 1
     }
+
+
+def linear_routers(module: Any) -> list[str]:
+    """Return the linear layers that weigh a mixture's experts: an adapter is put on none."""
+    blocks = {name.rsplit(".", 2)[0] for name in expert_tensors(module)}
+    return [
+        name
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear)
+        and any(
+            name.startswith(f"{block}.") and ROUTER.match(name.removeprefix(f"{block}."))
+            for block in blocks
+        )
+    ]
 
 
 def reach_of(

@@ -12,7 +12,7 @@ from weighbridge.planning.anatomy.counts import (
     state_bytes,
     vision_parameters,
 )
-from weighbridge.planning.anatomy.lora import ALL_LINEAR, lora_parameters, lora_targets
+from weighbridge.planning.anatomy.lora import ALL_LINEAR, is_tuned, lora_parameters, lora_targets
 from weighbridge.planning.anatomy.parts import Architecture, Attention, Layer, State, Weight
 from weighbridge.planning.anatomy.registry import (
     family_names,
@@ -40,6 +40,7 @@ __all__ = [
     "kv_cache_bytes",
     "kv_cache_bytes_per_token",
     "linear_flops",
+    "is_tuned",
     "lora_parameters",
     "lora_targets",
     "parameters",

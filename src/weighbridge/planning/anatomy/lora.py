@@ -8,7 +8,7 @@ trained.
 from collections.abc import Iterable
 
 from weighbridge.errors import UnknownName
-from weighbridge.planning.anatomy.parts import Architecture, Weight
+from weighbridge.planning.anatomy.parts import Architecture, Kind, Weight
 
 ALL_LINEAR = "all-linear"
 """Every linear layer but the head, as peft 0.21 interprets this name.
@@ -18,6 +18,11 @@ Experts are parameters, not linear layers, so peft leaves them out. For some mix
 and experts, with gate and up as one matrix at twice the rank, and leaves out dense and shared
 blocks, because it has used their names for the experts.
 """
+
+
+_LEFT_ALONE = ("shared_expert_gate", "dt_proj")
+"""Linear layers that `weighbridge tune` leaves alone: a gate that weighs an expert as a router does,
+and a recurrence's step size, whose weight the model's code reads past its layer."""
 
 
 def lora_targets(architecture: Architecture) -> dict[str, int]:
@@ -35,7 +40,10 @@ def lora_targets(architecture: Architecture) -> dict[str, int]:
 
 
 def lora_parameters(
-    architecture: Architecture, rank: int, targets: str | Iterable[str] = ALL_LINEAR
+    architecture: Architecture,
+    rank: int,
+    targets: str | Iterable[str] = ALL_LINEAR,
+    experts: bool | None = None,
 ) -> int:
     """Count the parameters that an adapter of this rank trains.
 
@@ -43,6 +51,8 @@ def lora_parameters(
         architecture: The base model; of a model with a vision tower, the text model.
         rank: At least 1.
         targets: "all-linear", or endings of names as in `lora_targets`.
+        experts: Whether "all-linear" is what `weighbridge tune` takes for it, which leaves routers
+            alone, with routed experts or without; None for what peft takes for it.
 
     Raises:
         UnknownName: No weight has such a name.
@@ -50,7 +60,7 @@ def lora_parameters(
     chosen = [targets] if isinstance(targets, str) else list(dict.fromkeys(targets))
     if chosen == [ALL_LINEAR]:
         return rank * sum(
-            count * _at_rank_1(weight) * _layers_taken_for(weight)
+            count * _at_rank_1(weight) * _layers_taken_for(weight, experts)
             for weight, count in architecture.weights()
             if weight.role != "head"
         )
@@ -66,8 +76,17 @@ def lora_parameters(
     return rank * sum(known[target] for target in chosen)
 
 
-def _layers_taken_for(weight: Weight) -> int:
+def _layers_taken_for(weight: Weight, experts: bool | None) -> int:
+    if experts is not None:
+        return int(weight.role != "router" and is_tuned(weight.name, weight.kind, experts))
     return int(weight.kind == "linear") if weight.as_linear is None else weight.as_linear
+
+
+def is_tuned(name: str, kind: Kind, experts: bool) -> bool:
+    """Whether `weighbridge tune` adapts a weight, other than a router's, told "all-linear"."""
+    if kind == "linear":
+        return name.rpartition(".")[2] not in _LEFT_ALONE
+    return kind == "stacked" and experts
 
 
 def _at_rank_1(weight: Weight) -> int:

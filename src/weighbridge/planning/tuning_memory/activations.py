@@ -4,6 +4,7 @@ The counts follow the rule of automatic differentiation: an operation keeps what
 A product with a frozen weight needs only that weight, not its input.
 """
 
+from weighbridge.planning.anatomy import is_tuned
 from weighbridge.planning.tuning_memory.setup import TuningSetup
 from weighbridge.planning.tuning_memory.shapes import LayerShape, Product
 from weighbridge.planning.tuning_memory.stacks import Stack
@@ -120,5 +121,7 @@ def _shared_inputs(shape: LayerShape, adapted: tuple[Product, ...], setup: Tunin
 def is_target(product: Product, setup: TuningSetup) -> bool:
     """Whether LoRA adapts a product's weight."""
     if isinstance(setup.targets, str):
-        return product.is_linear
+        if setup.experts is None:
+            return product.is_linear
+        return is_tuned(product.name, product.kind, setup.experts)
     return any(f".{product.name}".endswith(f".{one}") for one in setup.targets)

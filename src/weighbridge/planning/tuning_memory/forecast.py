@@ -114,7 +114,9 @@ def lora_footprint(architecture: Architecture, setup: TuningSetup, stack: Stack)
         return Footprint(0, setup.element_bytes)
     shapes = _shapes(architecture)
     return Footprint(
-        trainable_parameters=lora_parameters(architecture, setup.rank, setup.targets),
+        trainable_parameters=lora_parameters(
+            architecture, setup.rank, setup.targets, setup.experts
+        ),
         value_bytes=stack.adapter_bytes,
         token_bytes=sum(n * activations.adapter_bytes(s, setup, stack) for s, n in shapes),
     )

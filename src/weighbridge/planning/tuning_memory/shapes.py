@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from weighbridge.planning.anatomy import Layer, Weight
+from weighbridge.planning.anatomy.parts import Kind
 
 _OUTPUT_PROJECTIONS = frozenset(
     [
@@ -24,7 +25,8 @@ class Product:
         reads: The tensor that the product reads: "attention" or "block" (after their norms),
             "heads" (attention's output), or "inner" (between the block's two products).
         size: Number of parameters of the largest single matrix.
-        is_linear: Whether LoRA's "all-linear" adapts the weight: see `ALL_LINEAR`.
+        is_linear: Whether peft's "all-linear" adapts the weight: see `ALL_LINEAR`.
+        kind: How the weight is held.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Product:
     reads: str
     size: int
     is_linear: bool
+    kind: Kind = "linear"
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def _product(weight: Weight) -> Product:
         reads=closing if weight.name.rpartition(".")[2] in _OUTPUT_PROJECTIONS else opening,
         size=weight.inputs * weight.outputs,
         is_linear=bool(weight.kind == "linear" if weight.as_linear is None else weight.as_linear),
+        kind=weight.kind,
     )
 
 
