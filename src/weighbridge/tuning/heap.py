@@ -17,7 +17,7 @@ from torch import Tensor
 from weighbridge.process_memory import release_freed, resident_memory_bytes
 from weighbridge.tuning.recomputing import outer_layers
 
-GAP_BYTES = 64 << 20
+GAP_BYTES = 512 << 20
 """What a process may grow by before gaps are looked for; small passes never come to it."""
 
 
