@@ -105,3 +105,15 @@ def test_gaps_are_given_back_where_a_pass_has_grown_and_not_before(monkeypatch):
     assert len(given) == 3
     gradients(model)
     assert len(given) == 3
+
+
+def test_after_the_forecast_gaps_are_looked_for_near_its_peak_alone(monkeypatch):
+    held, given = iter(range(0, 100 * heap.GAP_BYTES, heap.GAP_BYTES)), []
+    monkeypatch.setattr(heap, "resident_memory_bytes", lambda: next(held))
+    monkeypatch.setattr(heap, "release_freed", lambda: given.append(1))
+    model = adapted_model()
+    with gaps_returned(model.base_model.model) as gaps:
+        gaps.keep_below(4 * heap.GAP_BYTES)
+        gradients(model)
+    # Two of six looks find less than three quarters of the peak held.
+    assert len(given) == 4

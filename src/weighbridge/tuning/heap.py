@@ -5,7 +5,8 @@ for a moment. The C library (glibc) keeps their room for later, but rarely uses 
 asks for aligned memory, and an aligned request looks for a little more than what the same request
 left. So the gaps grow to about the size of what is kept, and a process holds twice what its tensors
 take. Giving gaps back after a layer costs the time in which the system clears pages anew, and the
-peak becomes that of the tensors (docs/performance.md).
+peak becomes that of the tensors (docs/performance.md). The first pass, which is measured, pays that
+time; afterwards only passes that come near to the peak that was forecast from it do.
 """
 
 from collections.abc import Iterator
@@ -17,33 +18,36 @@ from torch import Tensor
 from weighbridge.process_memory import release_freed, resident_memory_bytes
 from weighbridge.tuning.recomputing import outer_layers
 
-GAP_BYTES = 512 << 20
+GAP_BYTES = 64 << 20
 """What a process may grow by before gaps are looked for; small passes never come to it."""
 
 
 @contextmanager
-def gaps_returned(module: Any) -> Iterator[None]:
+def gaps_returned(module: Any) -> Iterator["GapWatch"]:
     """Give freed memory back after a layer's forward and backward pass, where enough has come up.
 
     Only on CPUs: other devices' memory is not the heap's.
     """
-    if module.device.type != "cpu":
-        yield
-        return
-    watch = _Watch()
-    handles = [layer.register_forward_hook(watch.after) for layer in outer_layers(module)]
+    watch = GapWatch()
+    layers = outer_layers(module) if module.device.type == "cpu" else []
+    handles = [layer.register_forward_hook(watch.after) for layer in layers]
     try:
-        yield
+        yield watch
     finally:
         for handle in handles:
             handle.remove()
 
 
-class _Watch:
+class GapWatch:
     """Remembers what the process held when gaps were last given back."""
 
     def __init__(self) -> None:
         self._held = resident_memory_bytes()
+        self._peak_bytes = 0
+
+    def keep_below(self, peak_bytes: int) -> None:
+        """From now on, look for gaps only where the process comes near to this."""
+        self._peak_bytes = peak_bytes
 
     def after(self, layer: Any, inputs: Any, output: Any) -> None:
         """Look after a layer's forward pass, and see to it that its backward pass looks, too."""
@@ -58,7 +62,8 @@ class _Watch:
     def look(self) -> None:
         """Give gaps back where the process has grown enough for it."""
         held = resident_memory_bytes()
-        if held - self._held >= GAP_BYTES:
+        near = held + GAP_BYTES >= self._peak_bytes
+        if near and held - self._held >= GAP_BYTES:
             release_freed()
             self._held = resident_memory_bytes()
         else:

@@ -23,7 +23,7 @@ from weighbridge.sources.digests import file_digest
 from weighbridge.storage import append_line, sole_owner, write_whole
 from weighbridge.tuning import checkpoint, early_stopping, plan
 from weighbridge.tuning.experts import expert_layers, watched_experts
-from weighbridge.tuning.heap import gaps_returned
+from weighbridge.tuning.heap import GapWatch, gaps_returned
 from weighbridge.tuning.job import (
     Job,
     arranged_as_before,
@@ -128,7 +128,7 @@ def tune(
         with (
             interruptible() as stopping,
             reproducible(settings.seed, threads),
-            gaps_returned(module),
+            gaps_returned(module) as gaps,
             recomputed(module, settings.checkpointing),
         ):
             tried = tried_out(trial, on_event, stopping)
@@ -146,7 +146,7 @@ def tune(
                     stopping,
                     known,
                 )
-                state = _train(job, lengths, stopping, warm=tried is not None)
+                state = _train(job, lengths, stopping, gaps, warm=tried is not None)
                 job.optimizer.state.clear()  # saving a whole model needs that room
                 kept = early_stopping.restore_best(
                     folder, state.metrics, job.parameters, settings.patience
@@ -185,7 +185,7 @@ def _end_of_turn(tokenizer: Any, row: MaskedRow) -> str:
 
 
 def _train(
-    job: Job, lengths: plan.LengthReport, stopping: threading.Event, warm: bool
+    job: Job, lengths: plan.LengthReport, stopping: threading.Event, gaps: GapWatch, warm: bool
 ) -> checkpoint.RunState:
     with (
         job.method.accelerated(job.model),
@@ -201,6 +201,7 @@ def _train(
         if state is None:
             state = _start(job, warm)
             predicted_seconds = state.predicted_seconds
+        gaps.keep_below(state.predicted_memory_bytes)
         job = replace(arranged_as_before(job, state.arrangement), watch=watch)
         if watch is not None:
             watch.begin(state.expert_tokens)
