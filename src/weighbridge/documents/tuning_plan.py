@@ -15,8 +15,8 @@ class TuningSettings:
         method: Every weight, LoRA beside them, or LoRA beside weights of four bits.
         rank: LoRA's.
         targets: What LoRA adapts: "all-linear", or endings of names.
-        experts: Whether "all-linear" has a mixture's routed experts, as `weighbridge tune` means it;
-            null for what peft means by it.
+        experts: Whether "all-linear" has a mixture's routed experts, as `weighbridge tune` means
+            it; null for what peft means by it.
         row_tokens: Longest row.
         batch_size: Rows of one forward pass.
         accumulation: Forward passes of one optimizer step.

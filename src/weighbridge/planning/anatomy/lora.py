@@ -21,8 +21,11 @@ blocks, because it has used their names for the experts.
 
 
 _LEFT_ALONE = ("shared_expert_gate", "dt_proj")
-"""Linear layers that `weighbridge tune` leaves alone: a gate that weighs an expert as a router does,
-and a recurrence's step size, whose weight the model's code reads past its layer."""
+"""Linear layers that `weighbridge tune` leaves alone.
+
+One is a gate that weighs an expert as a router does, the other a recurrence's step size, whose
+weight the model's code reads past its layer.
+"""
 
 
 def lora_targets(architecture: Architecture) -> dict[str, int]:

@@ -22,8 +22,8 @@ class TuningSetup:
             four bits (Dettmers et al. 2023).
         rank: LoRA's rank.
         targets: What LoRA adapts: "all-linear", or endings of names, "lm_head" included.
-        experts: Whether "all-linear" is what `weighbridge tune` takes for it, with a mixture's routed
-            experts or without; None for what peft takes for it.
+        experts: Whether "all-linear" is what `weighbridge tune` takes for it, with a mixture's
+            routed experts or without; None for what peft takes for it.
         row_tokens: Tokens of the longest row.
         batch_size: Number of rows in one forward pass.
         accumulation: Number of forward passes in one optimizer step.
